@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace magnetar {
+
+/// A text that can be a template argument: `Command<"greet", greet_someone>`.
+///
+/// A structural type, so two equal texts of one length name the same specialisation. `N` counts the terminating zero.
+template <std::size_t N>
+struct fixed_string {
+    char text[N]{};
+
+    /// From a literal, implicitly: that is what lets the literal stand as a template argument.
+    constexpr fixed_string(const char (&literal)[N]) noexcept {
+        for (std::size_t i = 0; i < N; ++i) text[i] = literal[i];
+    }
+
+    /// The text without its terminating zero. As a template argument it lives as long as the program.
+    constexpr std::string_view view() const noexcept { return {text, N - 1}; }
+
+    constexpr std::size_t size() const noexcept { return N - 1; }
+
+    constexpr bool operator==(const fixed_string&) const noexcept = default;
+};
+
+}  // namespace magnetar

@@ -1,0 +1,125 @@
+#pragma once
+#include <coroutine>
+#include <exception>
+#include <tuple>
+#include <variant>
+
+#include <magnetar/coro/task.hpp>
+
+namespace magnetar::detail {
+
+inline bool is_cancelled(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const Cancelled&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
+class Children;
+
+// A job that belongs to the coroutine that awaits it.
+struct ChildBase : JobBase, TaggedNode<Children> {
+    explicit ChildBase() noexcept : JobBase(current_job()->scheduler(), current_job()->actor()) {}
+    virtual std::exception_ptr error() const noexcept = 0;
+    virtual void forget() noexcept {}  // its parent needs it no more
+    virtual ~ChildBase() = default;
+    Children* parent = nullptr;
+};
+
+template <class T>
+struct Child : ChildBase {
+    explicit Child(Task<T> t) noexcept : task(std::move(t)) {}
+    std::exception_ptr error() const noexcept override { return task.outcome().error(); }
+    Task<T> task;
+};
+
+// The children of one coroutine, awaited together: it goes on when the last has ended, whatever happens. The one piece under
+// when_all, when_any, task groups and timeouts; they differ in what makes the others be cancelled.
+class Children final : public Waiter {
+public:
+    enum class CancelRest { on_failure, on_first };
+    Children(std::string_view what, CancelRest rule) noexcept : what_(what), rule_(rule) {}
+
+    // Runs the child up to its first suspension; after a failure it is not started at all.
+    template <class T>
+    void start(Child<T>& child) {
+        if (settled()) {
+            child.forget();
+            return;
+        }
+        child.parent = this;
+        list_.push_back(child);
+        child.JobBase::start(child.task.handle(), [](JobBase& job) {
+            auto& self = static_cast<ChildBase&>(job);
+            self.parent->ended(self);
+        });
+        if (child.completed()) ended(child);
+    }
+
+    std::string_view what() const noexcept override { return what_; }
+    bool await_ready() const noexcept { return list_.empty(); }
+    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+        if (park(leaf)) return true;
+        // Cancelled before it waits: it waits all the same, for the cancelled children.
+        withdraw_cancel();
+        park(leaf);
+        request_cancel();
+        return true;
+    }
+    // Throws Cancelled when cancellation has ended a child, else what the first failed child threw.
+    void await_resume() {
+        if (cancel_requested_ && !lost_) {
+            cancel_requested_ = false;
+            job()->cancel_next();
+        }
+        if (cancel_requested_) throw Cancelled();
+        if (rule_ == CancelRest::on_failure && failure_) std::rethrow_exception(failure_);
+    }
+    void cancel_children() noexcept {
+        list_.for_each([](ChildBase& child) { child.cancel(); });
+    }
+    ChildBase* first() const noexcept { return first_; }
+
+private:
+    bool settled() const noexcept { return rule_ == CancelRest::on_first ? first_ != nullptr : bool(failure_); }
+    void ended(ChildBase& child) noexcept {
+        child.TaggedNode<Children>::unlink();
+        auto error = child.error();
+        bool was_settled = settled();
+        if (error && (cancel_requested_ || was_settled) && is_cancelled(error))
+            lost_ = lost_ || cancel_requested_;
+        else if (error && !failure_)
+            failure_ = error;
+        if (!first_) first_ = &child;
+        if (!was_settled && settled()) cancel_children();
+        child.forget();
+        if (list_.empty() && job() && job()->waiting() == this) wake();
+    }
+    void request_cancel() noexcept override {
+        cancel_requested_ = true;
+        cancel_children();
+    }
+
+    List<ChildBase, Children> list_;
+    std::string_view what_;
+    CancelRest rule_;
+    bool cancel_requested_ = false, lost_ = false;
+    std::exception_ptr failure_;
+    ChildBase* first_ = nullptr;
+};
+
+template <class T>
+using OrMonostate = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+template <class T>
+OrMonostate<T> result_of(Child<T>& child) {
+    if constexpr (std::is_void_v<T>)
+        return child.task.outcome().get(), std::monostate{};
+    else
+        return child.task.outcome().get();
+}
+
+}  // namespace magnetar::detail

@@ -1,0 +1,193 @@
+#pragma once
+#include <coroutine>
+#include <exception>
+#include <string_view>
+#include <utility>
+
+#include <magnetar/base/errors.hpp>
+#include <magnetar/base/list.hpp>
+#include <magnetar/base/pool.hpp>
+#include <magnetar/base/queue.hpp>
+
+namespace magnetar {
+
+class JobBase;
+class Waiter;
+
+/// A unit of work in a ready queue: a function and its link, nothing more.
+struct Runnable {
+    explicit Runnable(void (*f)(Runnable&)) noexcept : run(f) {}
+    Runnable* next = nullptr;
+    void (*run)(Runnable&);
+};
+
+/// What runs jobs: a ready queue, the list of living jobs, and who hears of failures that nobody awaits. An event loop
+/// is one; so is a test. Belongs to one thread.
+struct Scheduler {
+    Queue<Runnable> ready;
+    List<JobBase> jobs;
+    /// Called with the job's actor (may be null) when a detached job ends with an exception.
+    void (*unhandled)(Scheduler&, void* actor, std::exception_ptr) = nullptr;
+
+    void schedule(Runnable& work) noexcept { ready.push(work); }
+};
+
+namespace detail {
+
+/// Who runs on this thread now. Trivial, so that reading it is one instruction.
+struct Context {
+    JobBase* job;
+    void* actor;
+};
+inline constinit thread_local Context context{};
+
+}  // namespace detail
+
+/// One sequential chain of awaited tasks: what is started, cancelled, waited for and scheduled as a whole. At most one
+/// coroutine of the chain is suspended on a leaf operation (a Waiter) at a time. Lives on one scheduler.
+///
+/// A coroutine is never resumed from inside another one's final suspension: the trampoline in `resume` runs the chain upwards, so
+/// that no compiler's missing tail call makes the stack grow.
+class JobBase : public Runnable, public ListNode {
+public:
+    JobBase(Scheduler& scheduler, void* actor) noexcept
+        : Runnable(&JobBase::run_scheduled), scheduler_(&scheduler), actor_(actor) {}
+    JobBase(const JobBase&) = delete;
+    JobBase& operator=(const JobBase&) = delete;
+
+    /// Runs `root` until its first suspension, now, on the caller's stack. `completed()` tells if it has already ended;
+    /// when it ends later, `on_done` is called from the scheduler.
+    void start(std::coroutine_handle<> root, void (*on_done)(JobBase&)) noexcept {
+        root_ = root;
+        scheduler_->jobs.push_back(*this);
+        resume(root);
+        if (root_.done())
+            finished();
+        else
+            on_done_ = on_done;
+    }
+    /// Runs `root` from the ready queue.
+    void start_later(std::coroutine_handle<> root, void (*on_done)(JobBase&)) noexcept {
+        root_ = leaf_ = root;
+        on_done_ = on_done;
+        scheduler_->jobs.push_back(*this);
+        scheduler_->schedule(*this);
+    }
+    bool completed() const noexcept { return completed_; }
+
+    /// Makes the operation that the job waits for end with Cancelled; if it waits for none now, the next one it starts. The
+    /// operation ends when whatever it lent out (a buffer to the kernel, say) is back. Only on the scheduler's thread.
+    inline void cancel() noexcept;
+
+    void* actor() const noexcept { return actor_; }
+    Scheduler& scheduler() const noexcept { return *scheduler_; }
+    /// What it waits for; null when it runs or is ready.
+    const Waiter* waiting() const noexcept { return waiting_; }
+    /// For an operation that was asked to cancel and succeeded all the same: the next one is cancelled in its place.
+    void cancel_next() noexcept { cancel_pending_ = true; }
+
+    /// For promises: the coroutine that continues when the running one has finished.
+    void continue_with(std::coroutine_handle<> next) noexcept { next_ = next; }
+
+private:
+    friend class Waiter;
+    static void run_scheduled(Runnable& self) {
+        auto& job = static_cast<JobBase&>(self);
+        job.resume(std::exchange(job.leaf_, nullptr));
+        if (job.root_.done()) {
+            job.finished();
+            job.on_done_(job);
+        }
+    }
+    void resume(std::coroutine_handle<> handle) noexcept {
+        detail::Context outer = std::exchange(detail::context, {this, actor_});
+        do {
+            handle.resume();
+            handle = std::exchange(next_, nullptr);
+        } while (handle);
+        detail::context = outer;
+    }
+    void finished() noexcept {
+        completed_ = true;
+        unlink();
+    }
+
+    Scheduler* scheduler_;
+    void* actor_;
+    std::coroutine_handle<> root_, leaf_, next_;
+    void (*on_done_)(JobBase&) = nullptr;
+    Waiter* waiting_ = nullptr;
+    bool cancel_pending_ = false, completed_ = false;
+};
+
+/// The job that runs on this thread now, or null.
+inline JobBase* current_job() noexcept { return detail::context.job; }
+
+/// A leaf operation that a job waits for: the base of every awaiter that suspends. An awaiter calls `park` in its
+/// await_suspend, and whoever ends the operation calls `wake`, on the job's own thread; the job goes on from the ready queue.
+class Waiter {
+public:
+    Waiter() noexcept = default;
+    /// A waiter may be moved until it is awaited.
+    Waiter(Waiter&& other) noexcept { (void)other; }
+    Waiter& operator=(Waiter&&) = delete;
+
+    /// What is waited for, in a word or two, for listings of suspended jobs.
+    virtual std::string_view what() const noexcept = 0;
+
+    /// True when the operation was ended by JobBase::cancel.
+    bool cancelled() const noexcept { return cancelled_; }
+    JobBase* job() const noexcept { return job_; }
+
+protected:
+    ~Waiter() = default;
+
+    /// Suspends the current job here. False when the job was already cancelled: then do not start the operation, do
+    /// not suspend (return false from await_suspend), and `check_cancelled` throws.
+    bool park(std::coroutine_handle<> leaf) noexcept {
+        job_ = detail::context.job;
+        if (std::exchange(job_->cancel_pending_, false)) {
+            cancelled_ = true;
+            return false;
+        }
+        job_->leaf_ = leaf;
+        job_->waiting_ = this;
+        return true;
+    }
+    /// After `park` gave false: goes on as if not cancelled, for operations that must wait for others all the same.
+    void withdraw_cancel() noexcept { cancelled_ = false; }
+    /// Takes `park` back: the operation ended at once, the coroutine goes on without suspending.
+    void unpark() noexcept { job_->waiting_ = nullptr; }
+    /// The operation has ended: the job goes on from the ready queue.
+    void wake() noexcept {
+        job_->waiting_ = nullptr;
+        job_->scheduler_->schedule(*job_);
+    }
+    /// The operation was ended by cancellation.
+    void wake_cancelled() noexcept {
+        cancelled_ = true;
+        wake();
+    }
+    /// For await_resume: throws Cancelled when the operation was cancelled.
+    void check_cancelled() const {
+        if (cancelled_) throw Cancelled();
+    }
+
+private:
+    friend class JobBase;
+    /// Asked by JobBase::cancel, once or more while it waits: end soon, by `wake_cancelled`.
+    virtual void request_cancel() noexcept = 0;
+
+    JobBase* job_ = nullptr;
+    bool cancelled_ = false;
+};
+
+inline void JobBase::cancel() noexcept {
+    if (completed_) return;
+    if (waiting_)
+        waiting_->request_cancel();
+    else
+        cancel_pending_ = true;
+}
+
+}  // namespace magnetar

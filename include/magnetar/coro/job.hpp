@@ -1,0 +1,136 @@
+#pragma once
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/coro/task.hpp>
+
+namespace magnetar {
+
+namespace detail {
+
+// A started task and who joins it. Owned by its run and, until dropped, by its handle.
+template <class T>
+struct JobState final : JobBase, Pooled {
+    JobState(Scheduler& scheduler, void* actor, Task<T> t) : JobBase(scheduler, actor), task(std::move(t)) {}
+
+    struct Joiner;
+    Task<T> task;
+    Joiner* joiner = nullptr;
+    bool held = true;
+    bool cancel_asked = false;
+
+    void begin() {
+        start_later(task.handle(), [](JobBase& self) {
+            auto& state = static_cast<JobState&>(self);
+            if (state.joiner)
+                state.joiner->ended();
+            else if (!state.held)
+                drop(&state);
+        });
+    }
+    // Only when it has ended and nobody holds it: a failure that no one will see is reported.
+    static void drop(JobState* state) {
+        auto error = state->task.outcome().error();
+        Scheduler& scheduler = state->scheduler();
+        void* actor = state->actor();
+        delete state;
+        if (!error) return;
+        try {
+            std::rethrow_exception(error);
+        } catch (const Cancelled&) {
+        } catch (...) {
+            if (!scheduler.unhandled) std::terminate();
+            scheduler.unhandled(scheduler, actor, error);
+        }
+    }
+};
+
+template <class T>
+struct JobState<T>::Joiner final : Waiter {
+    explicit Joiner(JobState* s) noexcept : state(s) {}
+    ~Joiner() {
+        if (state) state->joiner = nullptr;
+    }
+    Joiner(Joiner&& other) noexcept : Waiter(std::move(other)), state(std::exchange(other.state, nullptr)) {}
+    JobState* state;
+
+    std::string_view what() const noexcept override { return "job"; }
+    bool await_ready() const noexcept { return state->completed(); }
+    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+        if (!park(leaf)) return false;
+        state->joiner = this;
+        return true;
+    }
+    T await_resume() {
+        check_cancelled();
+        if constexpr (std::is_void_v<T>) {
+            try {
+                state->task.outcome().get();
+            } catch (const Cancelled&) {
+                if (!state->cancel_asked) throw;
+            }
+        } else {
+            return state->task.outcome().get();
+        }
+    }
+    void ended() noexcept { wake(); }
+    void request_cancel() noexcept override {
+        state->joiner = nullptr;
+        wake_cancelled();
+    }
+};
+
+}  // namespace detail
+
+/// A task that has been started: `loop.start(task)`. It runs beside its starter, in the starter's context (get_actor() inside it is
+/// the actor that started it). Await it for its result, cancel it, or drop it: a dropped job runs on by itself, and if it
+/// fails then, the failure is reported to its actor (logged; whatever is not a std::exception ends the actor).
+/// Stays on its loop's thread. A started job first runs from the loop's ready queue, not inside start().
+///
+///     Job<int> job = loop.start(answer());
+///     job.cancel();              // its current operation ends with Cancelled
+///     co_await job;              // returns when it has ended: its value or its exception
+template <class T = void>
+class [[nodiscard("a dropped job runs detached; say so with .detach()")]] Job {
+public:
+    explicit Job(std::unique_ptr<detail::JobState<T>> state) noexcept : state_(state.release()) { state_->begin(); }
+    Job(Job&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+    Job& operator=(Job&& other) noexcept {
+        if (this != &other) {
+            detach();
+            state_ = std::exchange(other.state_, nullptr);
+        }
+        return *this;
+    }
+    ~Job() { detach(); }
+
+    /// Makes the operation that the job waits for end with Cancelled, or the next one that it starts. Returns at once; the job
+    /// has ended when `co_await job` returns. Cancelling an ended job does nothing.
+    void cancel() noexcept {
+        if (state_->completed()) return;
+        state_->cancel_asked = true;
+        state_->cancel();
+    }
+    bool done() const noexcept { return state_->completed(); }
+
+    /// Lets the job run by itself.
+    void detach() noexcept {
+        auto* state = std::exchange(state_, nullptr);
+        if (!state) return;
+        state->held = false;
+        if (state->completed()) detail::JobState<T>::drop(state);
+    }
+
+    /// Waits for the end: the value, or the exception that ended the job. Awaiting a Job<> that `cancel()` ended returns normally; a
+    /// job with a value throws Cancelled then. One coroutine at a time; the result is moved out: await it once.
+    auto operator co_await() const noexcept { return typename detail::JobState<T>::Joiner{state_}; }
+
+private:
+    detail::JobState<T>* state_;
+};
+
+static_assert(Awaitable<Job<int>&>);
+
+}  // namespace magnetar

@@ -1,0 +1,129 @@
+#pragma once
+#include <coroutine>
+#include <exception>
+#include <utility>
+
+#include <magnetar/base/pool.hpp>
+#include <magnetar/coro/awaitable.hpp>
+#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/coro/outcome.hpp>
+
+namespace magnetar {
+
+template <class T>
+class Task;
+
+namespace detail {
+
+struct PromiseBase : Pooled {
+    std::coroutine_handle<> continuation;
+
+    std::suspend_always initial_suspend() noexcept { return {}; }
+    struct Final {
+        bool await_ready() noexcept { return false; }
+        template <class P>
+        void await_suspend(std::coroutine_handle<P> ended) noexcept {
+            // Nobody waits yet when the task ends inside the await_suspend that started it.
+            if (auto next = ended.promise().continuation) context.job->continue_with(next);
+        }
+        void await_resume() noexcept {}
+    };
+    Final final_suspend() noexcept { return {}; }
+};
+
+template <class T>
+struct Promise : PromiseBase {
+    Outcome<T> outcome;
+    Task<T> get_return_object() noexcept;
+    void unhandled_exception() noexcept { outcome.fail(std::current_exception()); }
+    template <class U = T>
+        requires std::convertible_to<U&&, T>
+    void return_value(U&& value) {
+        outcome.emplace(std::forward<U>(value));
+    }
+};
+
+template <>
+struct Promise<void> : PromiseBase {
+    Outcome<void> outcome;
+    Task<void> get_return_object() noexcept;
+    void unhandled_exception() noexcept { outcome.fail(std::current_exception()); }
+    void return_void() noexcept { outcome.emplace(); }
+};
+
+}  // namespace detail
+
+/// A computation that starts when it is awaited, and is awaited once. Owns its coroutine's frame. It runs on the stack
+/// of whoever awaits it up to its first suspension, so a task that never suspends costs a call and a pooled frame; awaiting
+/// millions of them in a loop does not grow the stack on any compiler.
+///
+///     Task<int> answer() { co_await sleep(1ms); co_return 42; }
+///     Task<> user() { int n = co_await answer(); }
+///
+/// A coroutine keeps its parameters by the types it declares: take values, not views or references, in whatever outlives the call.
+/// A lambda that is a coroutine must not capture: its captures die with the lambda; give it parameters.
+template <class T = void>
+class [[nodiscard("a task does nothing until it is awaited: co_await it, or give it to loop.start()")]] Task {
+public:
+    using promise_type = detail::Promise<T>;
+    using value_type = T;
+
+    explicit Task(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
+    Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+    Task& operator=(Task&& other) noexcept {
+        if (this != &other) {
+            if (handle_) handle_.destroy();
+            handle_ = std::exchange(other.handle_, nullptr);
+        }
+        return *this;
+    }
+    ~Task() {
+        if (handle_) handle_.destroy();
+    }
+
+    class Awaiter {
+    public:
+        explicit Awaiter(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
+        bool await_ready() const noexcept { return false; }
+        bool await_suspend(std::coroutine_handle<> parent) const noexcept {
+            handle_.resume();
+            if (handle_.done()) return false;
+            handle_.promise().continuation = parent;
+            return true;
+        }
+        T await_resume() const { return handle_.promise().outcome.get(); }
+
+    private:
+        std::coroutine_handle<promise_type> handle_;
+    };
+    Awaiter operator co_await() const noexcept { return Awaiter{handle_}; }
+
+    /// For those who run tasks (jobs, groups): the coroutine, and how it ended.
+    std::coroutine_handle<promise_type> handle() const noexcept { return handle_; }
+    Outcome<T>& outcome() const noexcept { return handle_.promise().outcome; }
+
+private:
+    std::coroutine_handle<promise_type> handle_;
+};
+
+template <class T>
+Task<T> detail::Promise<T>::get_return_object() noexcept {
+    return Task<T>{std::coroutine_handle<Promise>::from_promise(*this)};
+}
+inline Task<void> detail::Promise<void>::get_return_object() noexcept {
+    return Task<void>{std::coroutine_handle<Promise>::from_promise(*this)};
+}
+
+/// Any awaitable as a task; a task is given back as it is.
+template <class T>
+Task<T> as_task(Task<T> task) noexcept {
+    return task;
+}
+template <Awaitable A>
+Task<await_result_t<A>> as_task(A awaitable) {
+    co_return co_await std::move(awaitable);
+}
+
+static_assert(Awaitable<Task<int>>);
+
+}  // namespace magnetar

@@ -1,0 +1,54 @@
+#pragma once
+#include <memory>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <magnetar/coro/detail/children.hpp>
+
+namespace magnetar {
+
+/// Runs all awaitables at once and gives the result of the first that ends, as a variant whose index() tells which
+/// (std::monostate for void); if the first to end failed, throws its exception. The losers are cancelled, and it returns only when they
+/// have ended. Cancelling it cancels all.
+///
+///     auto first = co_await when_any(stream.read_some(), stopped.wait());
+///     if (first.index() == 1) co_return;
+template <Awaitable... A>
+    requires(sizeof...(A) > 0)
+Task<std::variant<detail::OrMonostate<await_result_t<A>>...>> when_any(A... awaitables) {
+    using Result = std::variant<detail::OrMonostate<await_result_t<A>>...>;
+    detail::Children children{"when_any", detail::Children::CancelRest::on_first};
+    std::tuple<detail::Child<await_result_t<A>>...> jobs{as_task(std::move(awaitables))...};
+    std::apply([&](auto&... job) { (children.start(job), ...); }, jobs);
+    co_await children;
+    co_return [&]<std::size_t... I>(std::index_sequence<I...>) {
+        std::unique_ptr<Result> result;
+        auto take = [&]<std::size_t K>() {
+            auto& job = std::get<K>(jobs);
+            if (&job == children.first())
+                result = std::make_unique<Result>(std::in_place_index<K>, detail::result_of(job));
+        };
+        (take.template operator()<I>(), ...);
+        return std::move(*result);
+    }(std::index_sequence_for<A...>{});
+}
+
+/// The same for a number of tasks known only at run time: index and result of the first to end. The vector must not be empty
+/// (std::invalid_argument).
+template <class T>
+Task<std::pair<std::size_t, detail::OrMonostate<T>>> when_any(std::vector<Task<T>> tasks) {
+    if (tasks.empty()) throw std::invalid_argument("when_any of no tasks would never end");
+    detail::Children children{"when_any", detail::Children::CancelRest::on_first};
+    std::vector<std::unique_ptr<detail::Child<T>>> jobs;
+    jobs.reserve(tasks.size());
+    for (auto& task : tasks) jobs.push_back(std::make_unique<detail::Child<T>>(std::move(task)));
+    for (auto& job : jobs) children.start(*job);
+    co_await children;
+    for (std::size_t i = 0;; ++i)
+        if (jobs[i].get() == children.first())
+            co_return std::pair<std::size_t, detail::OrMonostate<T>>{i, detail::result_of(*jobs[i])};
+}
+
+}  // namespace magnetar
