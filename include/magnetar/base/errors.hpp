@@ -2,11 +2,13 @@
 #include <fmt/core.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <exception>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <typeinfo>
 
 #include <cxxabi.h>
 
@@ -44,7 +46,7 @@ struct ErrorText {
     std::string what;
 };
 
-/// Reads an exception; `what` is empty for those that do not derive from std::exception.
+/// Reads an exception; `what` is empty for those that neither derive from std::exception nor are Cancelled.
 inline ErrorText describe(const std::exception_ptr& error) {
     try {
         std::rethrow_exception(error);

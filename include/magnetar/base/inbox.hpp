@@ -32,9 +32,8 @@ public:
     }
     /// Takes everything, oldest first. Only by the owner.
     Queue<T> take() noexcept {
-        if (!head_.load(std::memory_order_relaxed)) return {};
         T* head = head_.load(std::memory_order_relaxed);
-        if (head == closed_mark()) return {};
+        if (!head || head == closed_mark()) return {};
         return reversed(head_.exchange(nullptr, std::memory_order_acquire));
     }
     /// Refuses all pushes from now on and takes what is left. Only by the owner.

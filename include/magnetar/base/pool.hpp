@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define MAGNETAR_POOL_OFF 1
@@ -18,39 +19,46 @@ namespace detail {
 // Free lists by size class. A trivial type: access to a thread_local with a destructor would cost a call each time.
 struct PoolLists {
     static constexpr std::size_t granule = 64, classes = 32, largest = granule * classes;
+    static constexpr unsigned longest = 4096;
     struct Free {
         Free* next;
     };
     Free* free[classes];
-    unsigned count[classes];
+    unsigned room[classes];  // blocks that a list still takes: none before the thread's first, none after its end
+    bool opened;
 };
 inline constinit thread_local PoolLists pool_lists{};
 
-// Gives the thread's lists back when the thread ends; made on the way through malloc, off the fast path.
+// Gives the thread's lists back when the thread ends.
 struct PoolCleaner {
-    bool active = false;
+    PoolCleaner() noexcept {
+        for (auto& room : pool_lists.room) room = PoolLists::longest;
+    }
     ~PoolCleaner() {
+        for (auto& room : pool_lists.room) room = 0;
         for (auto& head : pool_lists.free)
-            while (head) {
-                auto* next = head->next;
-                std::free(head);
-                head = next;
-            }
-        for (auto& count : pool_lists.count) count = 0;
+            while (head) std::free(std::exchange(head, head->next));
     }
 };
-inline thread_local PoolCleaner pool_cleaner;
 
 [[gnu::noinline]] inline void* pool_refill(std::size_t bytes) {
-    pool_cleaner.active = true;
     if (void* block = std::malloc(bytes)) return block;
     throw std::bad_alloc();
 }
 
+// The list of this size takes no more; or no list does, because this is the first block that the thread frees.
+[[gnu::noinline]] inline void pool_overflow(void* block) noexcept {
+    if (!std::exchange(pool_lists.opened, true)) {
+        thread_local PoolCleaner cleaner;
+    }
+    std::free(block);
+}
+
 }  // namespace detail
 
-/// Memory of `bytes` bytes from the calling thread's free lists (by size class, at most 2 KiB; larger from malloc), aligned
-/// as malloc aligns. Throws std::bad_alloc. Under AddressSanitizer it is plain malloc, so that every misuse is seen.
+/// Memory of `bytes` bytes, at least one, from the calling thread's free lists (by size class, at most 2 KiB; larger from
+/// malloc), aligned as malloc aligns. Throws std::bad_alloc. Under AddressSanitizer it is plain malloc, so that every misuse
+/// is seen.
 inline void* pool_allocate(std::size_t bytes) {
 #ifndef MAGNETAR_POOL_OFF
     using detail::PoolLists;
@@ -59,7 +67,7 @@ inline void* pool_allocate(std::size_t bytes) {
         auto& lists = detail::pool_lists;
         if (auto* head = lists.free[index]) {
             lists.free[index] = head->next;
-            --lists.count[index];
+            ++lists.room[index];
             return head;
         }
         return detail::pool_refill((index + 1) * PoolLists::granule);
@@ -75,17 +83,19 @@ inline void pool_free(void* block, std::size_t bytes) noexcept {
     if (bytes <= PoolLists::largest) {
         std::size_t index = (bytes - 1) / PoolLists::granule;
         auto& lists = detail::pool_lists;
-        if (lists.count[index] < 4096) {
+        if (lists.room[index] > 0) {
             auto* head = static_cast<PoolLists::Free*>(block);
             head->next = lists.free[index];
             lists.free[index] = head;
-            ++lists.count[index];
+            --lists.room[index];
             return;
         }
     }
-#endif
+    detail::pool_overflow(block);
+#else
     (void)bytes;
     std::free(block);
+#endif
 }
 
 /// Derive from it to have `new` and `delete` use the pool. Needs a virtual destructor, or deletion by the exact type.

@@ -17,8 +17,9 @@ public:
     }
 
     bool empty() const noexcept { return !head_; }
+    /// The first and the last element; null when there is none.
     T* front() const noexcept { return head_; }
-    T* back() const noexcept { return tail_; }
+    T* back() const noexcept { return head_ ? tail_ : nullptr; }
     void push(T& element) noexcept {
         element.next = nullptr;
         if (head_)

@@ -1,6 +1,7 @@
 #pragma once
 #include <exception>
 #include <memory>
+#include <stdexcept>
 #include <utility>
 
 #include <magnetar/coro/detail/job_base.hpp>
@@ -10,31 +11,33 @@ namespace magnetar {
 
 namespace detail {
 
-// A started task and who joins it. Owned by its run and, until dropped, by its handle.
+// A started task and who joins it. Lives as long as it runs, its Job holds it, or a joiner has yet to take its result.
 template <class T>
 struct JobState final : JobBase, Pooled {
-    JobState(Scheduler& scheduler, void* actor, Task<T> t) : JobBase(scheduler, actor), task(std::move(t)) {}
+    JobState(Scheduler& scheduler, JobOwner* actor, Task<T> t) : JobBase(scheduler, actor), task(std::move(t)) {}
 
     struct Joiner;
     Task<T> task;
     Joiner* joiner = nullptr;
     bool held = true;
     bool cancel_asked = false;
+    bool joined = false;  // somebody has been told how it ended
 
     void begin() {
         start_later(task.handle(), [](JobBase& self) {
             auto& state = static_cast<JobState&>(self);
             if (state.joiner)
                 state.joiner->ended();
-            else if (!state.held)
-                drop(&state);
+            else
+                drop_unused(&state);
         });
     }
-    // Only when it has ended and nobody holds it: a failure that no one will see is reported.
-    static void drop(JobState* state) {
-        auto error = state->task.outcome().error();
+    // Once it has ended and nobody wants it, it goes; a failure that no one has seen is reported.
+    static void drop_unused(JobState* state) noexcept {
+        if (!state->completed() || state->held || state->joiner) return;
+        auto error = state->joined ? nullptr : state->task.outcome().error();
         Scheduler& scheduler = state->scheduler();
-        void* actor = state->actor();
+        JobOwner* actor = state->actor();
         delete state;
         if (!error) return;
         try {
@@ -51,13 +54,19 @@ template <class T>
 struct JobState<T>::Joiner final : Waiter {
     explicit Joiner(JobState* s) noexcept : state(s) {}
     ~Joiner() {
-        if (state) state->joiner = nullptr;
+        if (!state || state->joiner != this) return;
+        state->joiner = nullptr;
+        JobState::drop_unused(state);
     }
     Joiner(Joiner&& other) noexcept : Waiter(std::move(other)), state(std::exchange(other.state, nullptr)) {}
     JobState* state;
 
     std::string_view what() const noexcept override { return "job"; }
-    bool await_ready() const noexcept { return state->completed(); }
+    bool await_ready() const {
+        if (!state) throw std::logic_error("await of a Job that was moved from or detached");
+        if (state->joiner) throw std::logic_error("await of a Job that another coroutine awaits already");
+        return state->completed();
+    }
     bool await_suspend(std::coroutine_handle<> leaf) noexcept {
         if (!park(leaf)) return false;
         state->joiner = this;
@@ -65,6 +74,7 @@ struct JobState<T>::Joiner final : Waiter {
     }
     T await_resume() {
         check_cancelled();
+        state->joined = true;
         if constexpr (std::is_void_v<T>) {
             try {
                 state->task.outcome().get();
@@ -77,7 +87,7 @@ struct JobState<T>::Joiner final : Waiter {
     }
     void ended() noexcept { wake(); }
     void request_cancel() noexcept override {
-        state->joiner = nullptr;
+        std::exchange(state, nullptr)->joiner = nullptr;
         wake_cancelled();
     }
 };
@@ -107,24 +117,27 @@ public:
     ~Job() { detach(); }
 
     /// Makes the operation that the job waits for end with Cancelled, or the next one that it starts. Returns at once; the job
-    /// has ended when `co_await job` returns. Cancelling an ended job does nothing.
+    /// has ended when `co_await job` returns. Cancelling a job that has ended does nothing, nor does
+    /// cancelling it again before the first cancellation was heard.
     void cancel() noexcept {
-        if (state_->completed()) return;
+        if (done()) return;
         state_->cancel_asked = true;
         state_->cancel();
     }
-    bool done() const noexcept { return state_->completed(); }
+    /// True when the job has ended, and for a Job that was moved from or detached.
+    bool done() const noexcept { return !state_ || state_->completed(); }
 
-    /// Lets the job run by itself.
+    /// Lets the job run by itself, as dropping the Job does.
     void detach() noexcept {
         auto* state = std::exchange(state_, nullptr);
         if (!state) return;
         state->held = false;
-        if (state->completed()) detail::JobState<T>::drop(state);
+        detail::JobState<T>::drop_unused(state);
     }
 
     /// Waits for the end: the value, or the exception that ended the job. Awaiting a Job<> that `cancel()` ended returns normally; a
-    /// job with a value throws Cancelled then. One coroutine at a time; the result is moved out: await it once.
+    /// job with a value throws Cancelled then. The result is moved out: await it once. Throws std::logic_error for a Job that was moved
+    /// from or detached, or that another coroutine awaits already.
     auto operator co_await() const noexcept { return typename detail::JobState<T>::Joiner{state_}; }
 
 private:

@@ -6,13 +6,18 @@
 
 namespace magnetar {
 
+namespace detail {
+template <class F, class... A>
+Task<> run_task_group(F body, A... arguments);
+}
+
 /// A nursery: tasks started in it run beside each other, and none outlives it. Made by `task_group`.
 class TaskGroup {
 public:
     TaskGroup(const TaskGroup&) = delete;
 
-    /// Starts a task as a child; it runs at once up to its first suspension. After a failure in the group the task is
-    /// dropped unstarted.
+    /// Starts a task as a child; it runs at once up to its first suspension. Once the group is ending, by a failure or by
+    /// cancellation, the task is dropped unstarted.
     template <class T>
     void start(Task<T> task) {
         struct Owned final : detail::Child<T>, Pooled {
@@ -21,18 +26,18 @@ public:
         };
         children_.start(*new Owned(std::move(task)));
     }
-    /// Asks all children that run now to end.
-    void cancel() noexcept { children_.cancel_children(); }
+    /// Cancels all children, the body among them. The group ends when they have, and that they were cancelled is no failure.
+    void cancel() noexcept { children_.stop(); }
 
 private:
     TaskGroup() noexcept = default;
     template <class F, class... A>
-    friend Task<> run_task_group(F body, A... arguments);
+    friend Task<> detail::run_task_group(F body, A... arguments);
     detail::Children children_{"task group", detail::Children::CancelRest::on_failure};
 };
 
 template <class F, class... A>
-Task<> run_task_group(F body, A... arguments) {
+Task<> detail::run_task_group(F body, A... arguments) {
     TaskGroup group;
     group.start(body(group, std::forward<A>(arguments)...));
     co_await group.children_;
@@ -47,8 +52,9 @@ Task<> run_task_group(F body, A... arguments) {
 ///     }, listener);
 template <class F, class... A>
 Task<> task_group(F body, A&&... arguments) {
-    static_assert(std::is_empty_v<F>, "the body of a task group must not capture: give it parameters");
-    return run_task_group<F, A...>(std::move(body), std::forward<A>(arguments)...);
+    static_assert(std::is_empty_v<F> || std::is_pointer_v<F>,
+                  "the body of a task group must not capture: give it parameters");
+    return detail::run_task_group<F, A...>(std::move(body), std::forward<A>(arguments)...);
 }
 
 }  // namespace magnetar

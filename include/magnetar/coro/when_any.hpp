@@ -1,5 +1,7 @@
 #pragma once
 #include <memory>
+#include <optional>
+#include <stdexcept>
 #include <tuple>
 #include <utility>
 #include <variant>
@@ -23,16 +25,15 @@ Task<std::variant<detail::OrMonostate<await_result_t<A>>...>> when_any(A... awai
     std::tuple<detail::Child<await_result_t<A>>...> jobs{as_task(std::move(awaitables))...};
     std::apply([&](auto&... job) { (children.start(job), ...); }, jobs);
     co_await children;
-    co_return [&]<std::size_t... I>(std::index_sequence<I...>) {
-        std::unique_ptr<Result> result;
-        auto take = [&]<std::size_t K>() {
-            auto& job = std::get<K>(jobs);
-            if (&job == children.first())
-                result = std::make_unique<Result>(std::in_place_index<K>, detail::result_of(job));
-        };
+    std::optional<Result> result;
+    auto take = [&]<std::size_t I>() {
+        auto& job = std::get<I>(jobs);
+        if (&job == children.first()) result.emplace(std::in_place_index<I>, detail::result_of(job));
+    };
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
         (take.template operator()<I>(), ...);
-        return std::move(*result);
     }(std::index_sequence_for<A...>{});
+    co_return *std::move(result);
 }
 
 /// The same for a number of tasks known only at run time: index and result of the first to end. The vector must not be empty

@@ -9,11 +9,14 @@ namespace magnetar::detail {
 inline constexpr std::size_t max_fields = 32;
 
 /// Turns into whatever a field asks for. Not an aggregate itself, and its conversion is const: a converting constructor of
-/// the field (std::optional has one for everything) then wins over it instead of being ambiguous with it.
+/// the field (std::optional has one for everything) then wins over it instead of being ambiguous with it. Never called;
+/// Clang wants a body when the type is local to the file.
 struct AnyField {
     constexpr explicit AnyField(std::size_t) noexcept {}
     template <class T>
-    operator T() const;
+    operator T() const {
+        __builtin_trap();
+    }
 };
 
 /// Turns into a base class of `T` only.
@@ -21,7 +24,9 @@ template <class T>
 struct AnyBase {
     template <class Base>
         requires(std::is_base_of_v<Base, T> && !std::is_same_v<Base, T>)
-    operator Base() const;
+    operator Base() const {
+        __builtin_trap();
+    }
 };
 
 template <class T, std::size_t... I>

@@ -43,10 +43,11 @@ public:
     enum class CancelRest { on_failure, on_first };
     Children(std::string_view what, CancelRest rule) noexcept : what_(what), rule_(rule) {}
 
-    // Runs the child up to its first suspension; after a failure it is not started at all.
+    // Runs the child up to its first suspension; once the others are being ended it is not started at all.
     template <class T>
     void start(Child<T>& child) {
-        if (settled()) {
+        if (ending()) {
+            dropped_ = dropped_ || cancel_requested_;
             child.forget();
             return;
         }
@@ -69,44 +70,53 @@ public:
         request_cancel();
         return true;
     }
-    // Throws Cancelled when cancellation has ended a child, else what the first failed child threw.
+    // Throws Cancelled when cancellation has cost the result, else what the first failed child threw. A result that was there
+    // all the same, or a failure, is kept, and the cancellation goes on to the job's next operation.
     void await_resume() {
-        if (cancel_requested_ && !lost_) {
-            cancel_requested_ = false;
-            job()->cancel_next();
-        }
-        if (cancel_requested_) throw Cancelled();
+        check_cancelled();
+        if (cancel_requested_) job()->cancel_next();
         if (rule_ == CancelRest::on_failure && failure_) std::rethrow_exception(failure_);
     }
     void cancel_children() noexcept {
         list_.for_each([](ChildBase& child) { child.cancel(); });
     }
+    // Ends the children; that they end by it is no failure.
+    void stop() noexcept {
+        stopped_ = true;
+        cancel_children();
+    }
     ChildBase* first() const noexcept { return first_; }
 
 private:
     bool settled() const noexcept { return rule_ == CancelRest::on_first ? first_ != nullptr : bool(failure_); }
+    // The children are being made to end: those that end with Cancelled now say nothing.
+    bool ending() const noexcept { return settled() || stopped_ || cancel_requested_; }
     void ended(ChildBase& child) noexcept {
         child.TaggedNode<Children>::unlink();
-        auto error = child.error();
         bool was_settled = settled();
-        if (error && (cancel_requested_ || was_settled) && is_cancelled(error))
-            lost_ = lost_ || cancel_requested_;
-        else if (error && !failure_)
-            failure_ = error;
-        if (!first_) first_ = &child;
+        if (auto error = child.error(); error && ending() && is_cancelled(error)) {
+            dropped_ = dropped_ || cancel_requested_;
+        } else {
+            if (!failure_) failure_ = error;
+            if (!first_) first_ = &child;
+        }
         if (!was_settled && settled()) cancel_children();
         child.forget();
-        if (list_.empty() && job() && job()->waiting() == this) wake();
+        if (list_.empty() && job() && job()->waiting() == this) dropped_ && !settled() ? wake_cancelled() : wake();
     }
     void request_cancel() noexcept override {
-        cancel_requested_ = true;
+        if (settled())
+            job()->cancel_next();  // how this ends is known already, and its children are ending
+        else
+            cancel_requested_ = true;
         cancel_children();
     }
 
     List<ChildBase, Children> list_;
     std::string_view what_;
     CancelRest rule_;
-    bool cancel_requested_ = false, lost_ = false;
+    bool stopped_ = false, cancel_requested_ = false;
+    bool dropped_ = false;  // cancel_requested_ has cost a child its result
     std::exception_ptr failure_;
     ChildBase* first_ = nullptr;
 };

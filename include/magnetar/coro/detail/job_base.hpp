@@ -21,13 +21,17 @@ struct Runnable {
     void (*run)(Runnable&);
 };
 
-/// What runs jobs: a ready queue, the list of living jobs, and who hears of failures that nobody awaits. An event loop
-/// is one; so is a test. Belongs to one thread.
-struct Scheduler {
-    Queue<Runnable> ready;
+/// Whose jobs they are: an actor is one. Its end cancels and awaits the jobs in its list.
+struct JobOwner {
     List<JobBase> jobs;
-    /// Called with the job's actor (may be null) when a detached job ends with an exception.
-    void (*unhandled)(Scheduler&, void* actor, std::exception_ptr) = nullptr;
+};
+
+/// What runs jobs: a ready queue, the list of living jobs that no actor owns, and who hears of failures that nobody awaits.
+/// An event loop is one; so is a test. Belongs to one thread.
+struct Scheduler : JobOwner {
+    Queue<Runnable> ready;
+    /// Called with the job's owner (null when it has none) when a detached job ends with an exception. Must not throw.
+    void (*unhandled)(Scheduler&, JobOwner* owner, std::exception_ptr) = nullptr;
 
     void schedule(Runnable& work) noexcept { ready.push(work); }
 };
@@ -37,7 +41,7 @@ namespace detail {
 /// Who runs on this thread now. Trivial, so that reading it is one instruction.
 struct Context {
     JobBase* job;
-    void* actor;
+    JobOwner* actor;
 };
 inline constinit thread_local Context context{};
 
@@ -50,16 +54,17 @@ inline constinit thread_local Context context{};
 /// that no compiler's missing tail call makes the stack grow.
 class JobBase : public Runnable, public ListNode {
 public:
-    JobBase(Scheduler& scheduler, void* actor) noexcept
+    JobBase(Scheduler& scheduler, JobOwner* actor) noexcept
         : Runnable(&JobBase::run_scheduled), scheduler_(&scheduler), actor_(actor) {}
     JobBase(const JobBase&) = delete;
     JobBase& operator=(const JobBase&) = delete;
+    virtual ~JobBase() = default;
 
     /// Runs `root` until its first suspension, now, on the caller's stack. `completed()` tells if it has already ended;
     /// when it ends later, `on_done` is called from the scheduler.
     void start(std::coroutine_handle<> root, void (*on_done)(JobBase&)) noexcept {
         root_ = root;
-        scheduler_->jobs.push_back(*this);
+        owner().jobs.push_back(*this);
         resume(root);
         if (root_.done())
             finished();
@@ -70,7 +75,7 @@ public:
     void start_later(std::coroutine_handle<> root, void (*on_done)(JobBase&)) noexcept {
         root_ = leaf_ = root;
         on_done_ = on_done;
-        scheduler_->jobs.push_back(*this);
+        owner().jobs.push_back(*this);
         scheduler_->schedule(*this);
     }
     bool completed() const noexcept { return completed_; }
@@ -79,7 +84,8 @@ public:
     /// operation ends when whatever it lent out (a buffer to the kernel, say) is back. Only on the scheduler's thread.
     inline void cancel() noexcept;
 
-    void* actor() const noexcept { return actor_; }
+    /// The actor in whose context it runs; null for none.
+    JobOwner* actor() const noexcept { return actor_; }
     Scheduler& scheduler() const noexcept { return *scheduler_; }
     /// What it waits for; null when it runs or is ready.
     const Waiter* waiting() const noexcept { return waiting_; }
@@ -87,10 +93,11 @@ public:
     void cancel_next() noexcept { cancel_pending_ = true; }
 
     /// For promises: the coroutine that continues when the running one has finished.
-    void continue_with(std::coroutine_handle<> next) noexcept { next_ = next; }
+    void continue_with(std::coroutine_handle<> parent) noexcept { next_ = parent; }
 
 private:
     friend class Waiter;
+    JobOwner& owner() const noexcept { return actor_ ? *actor_ : *scheduler_; }
     static void run_scheduled(Runnable& self) {
         auto& job = static_cast<JobBase&>(self);
         job.resume(std::exchange(job.leaf_, nullptr));
@@ -113,7 +120,7 @@ private:
     }
 
     Scheduler* scheduler_;
-    void* actor_;
+    JobOwner* actor_;
     std::coroutine_handle<> root_, leaf_, next_;
     void (*on_done_)(JobBase&) = nullptr;
     Waiter* waiting_ = nullptr;
@@ -168,9 +175,12 @@ protected:
         cancelled_ = true;
         wake();
     }
-    /// For await_resume: throws Cancelled when the operation was cancelled.
+    /// For await_resume: throws Cancelled when the operation was cancelled. That answers all cancellations asked so far: one that
+    /// came again before the job went on must not hit its clean-up.
     void check_cancelled() const {
-        if (cancelled_) throw Cancelled();
+        if (!cancelled_) return;
+        job_->cancel_pending_ = false;
+        throw Cancelled();
     }
 
 private:

@@ -1,0 +1,163 @@
+#pragma once
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include <magnetar/actor/errors.hpp>
+#include <magnetar/actor/message.hpp>
+#include <magnetar/actor/options.hpp>
+#include <magnetar/actor/proxy.hpp>
+#include <magnetar/base/log.hpp>
+#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/sync/event.hpp>
+
+namespace magnetar {
+
+template <class State>
+class Arbiter;
+
+namespace detail {
+
+struct Siblings;
+class CommandJobBase;
+class Host;
+struct ActorAccess;
+
+// One coroutine that waits for the end of an actor on its own loop.
+struct ClosedWaiter : ListNode {
+    ExitStatus status;
+    Event ended;
+};
+
+// What only some actors need. A light actor without a name, hooks or children has none.
+struct Extras {
+    explicit Extras(const ActorSettings& s) : settings(s) {}
+    ActorSettings settings;
+    SharedName name;
+    Json params = Json::object(), extra = Json::object();
+    ActorProxy<> manager;
+    List<Actor<>, Siblings> children;
+    List<ClosedWaiter> closed_waiters;
+    Task<> (*before_end)(Actor<>&) = nullptr;  // ends what it manages in other threads and processes
+    Event quiet;       // set whenever the last command, child or job may have ended
+    bool registered = false;
+    bool shared_loop = true;  // lives on its spawner's loop
+    std::uint64_t handled = 0;
+};
+
+}  // namespace detail
+
+/// A unit of state and control that is reached only by messages. It runs on exactly one event loop, on one thread; all members
+/// are for that thread. Hooks and commands get it by reference and must not keep it longer than the actor lives (a
+/// coroutine started by the actor is ended before the actor is).
+template <>
+class Actor<void> : public Runnable, public JobOwner, public TaggedNode<detail::Siblings> {
+public:
+    Actor(const Actor&) = delete;
+
+    ActorId id() const noexcept { return {cell_->id.load(std::memory_order_relaxed)}; }
+    /// Empty when it has none.
+    const std::string& name() const noexcept {
+        static const std::string none;
+        return extras_ ? extras_->name.text() : none;
+    }
+    /// Name or id, for people and logs.
+    std::string to_string() const { return name().empty() ? id().to_string() : name(); }
+    ActorProxy<> proxy() const { return {address(), extras_ ? extras_->name : detail::SharedName{}}; }
+    /// The actor that controls its life: the arbiter, a monitor, or for a light actor its spawner.
+    ActorProxy<> monitor() const;
+
+    EventLoop& loop() const noexcept { return *loop_; }
+    /// Threads for work that would keep the loop: `co_await self.executor().run(f)`. Shared by all actors of the loop.
+    Executor& executor() const { return loop_->executor(); }
+
+    Concurrency concurrency() const noexcept { return concurrency_; }
+    Life life() const noexcept { return life_; }
+    bool is_running() const noexcept { return life_ == Life::running; }
+
+    /// What its spawner's on_params hook gave it.
+    Json& params() { return extras().params; }
+    /// What it wants `info` to show under "extra".
+    Json& extra() { return extras().extra; }
+    Logger log() const { return Logger(to_string()); }
+
+    /// Begins to stop: accepts nothing new, runs the stopping hook, finishes what it has accepted within exit_timeout, ends with
+    /// `code`. Returns at once; a second call does nothing.
+    void stop(int code = 0) noexcept;
+
+    /// Same as the free functions of these names.
+    template <class Target, class Command_, class... A>
+    auto send(Target&& target, Command_&& command, A&&... arguments);
+    template <class Target, class Command_, class... A>
+    auto tell(Target&& target, Command_&& command, A&&... arguments);
+    template <class State = void, class... A>
+    auto spawn(SpawnOptions<State> options, A&&... arguments);
+
+protected:
+    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id);
+    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id, std::tuple<>&) : Actor(settings, loop, id) {}
+    virtual ~Actor();
+
+private:
+    friend struct detail::ActorAccess;
+    template <class>
+    friend class Actor;
+    template <class>
+    friend class Arbiter;
+
+    detail::Address address() const noexcept { return {id(), detail::Where(*cell_)}; }
+    detail::Extras& extras() {
+        if (!extras_) extras_ = std::make_unique<detail::Extras>(detail::ActorSettings{});
+        return *extras_;
+    }
+    // The address of state_tag_of<State>; null for an actor without a state.
+    virtual const void* state_tag() const noexcept { return nullptr; }
+
+    detail::Cell* cell_;
+    EventLoop* loop_;
+    detail::Mailbox mailbox_;
+    Actor<>* parent_ = nullptr;  // a light actor's spawner
+    std::unique_ptr<detail::Extras> extras_;
+    Clock::time_point started_;
+    std::uint32_t commands_ = 0;  // commands that wait for something
+    int exit_code_ = 0;
+    Concurrency concurrency_;
+    Life life_ = Life::initial;
+    bool scheduled_ = false, serial_, stop_asked_ = false, ending_ = false, lost_ = false;
+};
+
+/// An actor with a state: any class, made inside the actor from the arguments given to spawn(). Its member functions are the
+/// actor's commands.
+template <class State>
+class Actor : public Actor<> {
+public:
+    State& state() noexcept { return state_; }
+    ActorProxy<State> proxy() const { return Actor<>::proxy().template as<State>(); }
+
+protected:
+    friend struct detail::ActorAccess;
+    template <class... A>
+    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id, std::tuple<A...>& arguments)
+        : Actor<>(settings, loop, id), state_(make(arguments)) {}
+
+private:
+    template <class... A>
+    static State make(std::tuple<A...>& arguments) {
+        return std::apply([](A&... a) -> State {
+            if constexpr (std::is_constructible_v<State, A...>)
+                return State(std::move(a)...);
+            else
+                return State{std::move(a)...};
+        }, arguments);
+    }
+    const void* state_tag() const noexcept override { return detail::state_tag<State>(); }
+    State state_;
+};
+
+/// The actor that runs now on this thread; null when none does.
+inline Actor<>* get_actor() noexcept { return static_cast<Actor<>*>(detail::context.actor); }
+
+}  // namespace magnetar

@@ -1,0 +1,126 @@
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/loop/door.hpp>
+
+namespace magnetar {
+
+template <class State = void>
+class Actor;
+
+namespace detail {
+
+// The place of one actor on one loop. Cells are never unmapped, only used again, so a stale pointer to one is harmless:
+// the id in it tells whether the actor that was meant still lives there.
+struct Cell {
+    std::atomic<std::uint64_t> id{0};      // written by the loop that owns the cell, read by any thread
+    std::atomic<int> crowd{0};  // tells from other threads that are on their way here or in the mailbox
+    int room = 0;               // how many of those there may be; constant while the actor lives
+    std::uint32_t index = 0;
+    std::uint32_t door = 0;
+    union {
+        Actor<>* actor;  // only for the loop that owns the cell
+        Cell* next_free;
+    };
+    Cell() noexcept : actor(nullptr) {}
+};
+
+// The cells of one door; it passes from a loop that has ended to the next that takes the door. Owner's thread only.
+class CellTable {
+public:
+    Cell& take(std::uint32_t door) {
+        if (!free_) grow(door);
+        Cell* cell = std::exchange(free_, free_->next_free);
+        cell->actor = nullptr;
+        return *cell;
+    }
+    void give_back(Cell& cell) noexcept {
+        cell.id.store(0, std::memory_order_release);
+        cell.next_free = std::exchange(free_, &cell);
+    }
+    // The cell of that index, or null.
+    Cell* at(std::uint32_t index) const noexcept {
+        return index / chunk_size < chunks_.size() ? &chunks_[index / chunk_size][index % chunk_size] : nullptr;
+    }
+
+private:
+    static constexpr std::uint32_t chunk_size = 512;
+    void grow(std::uint32_t door) {
+        auto base = static_cast<std::uint32_t>(chunks_.size()) * chunk_size;
+        auto& chunk = chunks_.emplace_back(std::make_unique<Cell[]>(chunk_size));
+        for (std::uint32_t i = chunk_size; i-- > 0;) {
+            chunk[i].index = base + i;
+            chunk[i].door = door;
+            chunk[i].next_free = std::exchange(free_, &chunk[i]);
+        }
+    }
+    std::vector<std::unique_ptr<Cell[]>> chunks_;
+    Cell* free_ = nullptr;
+};
+
+inline CellTable& cell_table(std::uint32_t door) {
+    static CellTable tables[Door::limit];
+    return tables[door];
+}
+
+// Which process this is: 0 for the master. Set once in each process, before it has loops.
+inline constinit std::uint32_t this_host = 0;
+// The door of the loop that runs on this thread, or no_door. Kept beside the context so that routing reads one variable.
+inline constexpr std::uint32_t no_door = ~0u;
+inline constinit thread_local std::uint32_t this_door = no_door;
+
+// Where an actor lives, in 64 bits: a pointer to its cell for one in this process, else host, door and cell number; 0 for unknown.
+class Where {
+public:
+    constexpr Where() noexcept = default;
+    explicit Where(const Cell& cell) noexcept : bits_(reinterpret_cast<std::uintptr_t>(&cell)) {}
+    Where(std::uint32_t host, std::uint32_t door, std::uint32_t index) noexcept
+        : bits_(std::uint64_t{host} << 40 | std::uint64_t{door} << 28 | std::uint64_t{index} << 1 | 1) {}
+
+    // What crosses a process boundary; `from_wire` trusts nothing but the form.
+    std::uint64_t to_wire() const noexcept {
+        if (const Cell* c = cell()) return Where(this_host, c->door, c->index).bits_;
+        return bits_;
+    }
+    static Where from_wire(std::uint64_t bits) noexcept {
+        Where where;
+        where.bits_ = bits & 1 ? bits : 0;
+        return where;
+    }
+
+    bool known() const noexcept { return bits_ != 0; }
+    Cell* cell() const noexcept { return bits_ & 1 ? nullptr : reinterpret_cast<Cell*>(bits_); }
+    std::uint32_t host() const noexcept { return bits_ & 1 ? static_cast<std::uint32_t>(bits_ >> 40) : this_host; }
+    std::uint32_t door() const noexcept {
+        const Cell* c = cell();
+        return c ? c->door : static_cast<std::uint32_t>(bits_ >> 28 & 0xfff);
+    }
+    std::uint32_t index() const noexcept {
+        const Cell* c = cell();
+        return c ? c->index : static_cast<std::uint32_t>(bits_ >> 1 & 0x7ffffff);
+    }
+    bool operator==(const Where& other) const noexcept { return to_wire() == other.to_wire(); }
+
+private:
+    std::uint64_t bits_ = 0;
+};
+
+struct Address {
+    ActorId id;
+    Where where;
+};
+
+// The actor at an address on this thread's loop, or null when it lives no more. Only for addresses of this door.
+inline Actor<>* resident(const Address& address) noexcept {
+    Cell* cell = address.where.cell();
+    if (!cell) cell = cell_table(this_door).at(address.where.index());
+    return cell && cell->id.load(std::memory_order_relaxed) == address.id.value ? cell->actor : nullptr;
+}
+
+}  // namespace detail
+}  // namespace magnetar

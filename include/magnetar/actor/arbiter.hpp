@@ -1,0 +1,248 @@
+#pragma once
+#include <chrono>
+#include <csignal>
+#include <string_view>
+#include <tuple>
+
+#include <magnetar/actor/messaging.hpp>
+#include <magnetar/actor/spawn.hpp>
+#include <magnetar/loop/signals.hpp>
+
+namespace magnetar {
+
+/// What an arbiter is told; see SpawnOptions for the hooks.
+template <class State = void>
+struct ArbiterOptions {
+    using Subject = Arbiter<State>;
+
+    std::string_view name = "arbiter";
+    /// Finish one command before the next is started.
+    bool serial = false;
+    std::uint32_t mailbox = 1024;
+    Overflow overflow = Overflow::wait;
+    /// How often its periodic_task runs. 0: every 3 s.
+    std::chrono::nanoseconds period{};
+    /// How long it may take to finish what it has accepted, and to run its stopping hook.
+    std::chrono::nanoseconds exit_timeout = std::chrono::seconds(3);
+    ActorHook<"start", Subject, true> start{};
+    ActorHook<"stopping", Subject, true> stopping{};
+    ActorHook<"periodic_task", Subject, true> periodic_task{};
+    ActorHook<"on_info", Subject, false, Json&> on_info{};
+    ActorHook<"on_params", Subject, false, Json&> on_params{};
+};
+
+namespace detail {
+
+// What the master process is made of, in the order in which it must come: the fork server before any loop, the loop before any
+// actor.
+struct Master {
+    Master() : fork_server(run_worker), resident(loop), host(loop), supervisor(host) {
+        if (the_host) throw std::logic_error("a process has one Arbiter at a time");
+        the_host = &host;
+        the_supervisor = &supervisor;
+        supervisor.fork_server = &fork_server;
+        supervisor.directory = &directory;
+    }
+    Master(const Master&) = delete;
+    ~Master() {
+        the_host = nullptr;
+        the_supervisor = nullptr;
+    }
+    ForkServer fork_server;
+    EventLoop loop;
+    Resident resident;
+    Host host;
+    Directory directory;
+    Supervisor supervisor;
+};
+inline Task<ExitStatus> live_as_arbiter(Actor<>& self);
+
+}  // namespace detail
+
+/// The actor that controls the life of all others: make it in main, on the main thread, and run it. It lives in the master
+/// process, whose processes, threads and light actors all end before run() returns.
+///
+///     int main() {
+///         return Arbiter<>({
+///             .start = [](Arbiter<>& self) -> Task<> {
+///                 auto counter = co_await spawn<Counter>({.name = "counter"}, 40);
+///                 fmt::print("{}\n", co_await counter.send<&Counter::add>(2));
+///                 self.stop();
+///             },
+///         }).run();
+///     }
+///
+/// Making it forks the fork server, which all worker processes come from: threads and sockets that the program makes before
+/// are not there in its workers. SIGTERM and SIGINT stop it, a second SIGINT at once.
+template <class State = void>
+class Arbiter : detail::Master, public Actor<State> {
+public:
+    /// Throws std::system_error when the fork server cannot be made, EngineError when there is no io_uring, std::invalid_argument
+    /// for options that make no sense, std::logic_error when there is an arbiter already.
+    template <class... A>
+    explicit Arbiter(ArbiterOptions<State> options = {}, A&&... arguments)
+        : Arbiter(settings(options), options.name, std::tuple<detail::Kept<A>...>(std::forward<A>(arguments)...)) {
+        static_assert(detail::StateFrom<State, detail::Kept<A>...>,
+                      "the actor's state cannot be made from these arguments: give Arbiter what its constructor or its braces take");
+    }
+
+    /// Runs until it is stopped and everything it controls has ended; gives the exit code, for main to return. A start
+    /// hook that throws is logged and ends it with 1.
+    int run() {
+        ExitStatus status = Actor<>::loop().run(detail::live_as_arbiter(*this));
+        return status.code();
+    }
+
+    ActorProxy<State> proxy() const { return Actor<State>::proxy(); }
+    EventLoop& loop() const noexcept { return Actor<>::loop(); }
+
+private:
+    template <class... A>
+    Arbiter(const detail::ActorSettings& settings, std::string_view name, std::tuple<A...> arguments)
+        : Actor<State>(base_settings(settings), detail::Master::loop, ActorId::arbiter(), arguments) {
+        detail::Master::host.root = this;
+        detail::Master::host.arbiter = detail::ActorAccess::address(*this);
+        detail::set_up(*this, settings, name, Json::object());
+        detail::ActorAccess::extras(*this).before_end = [](Actor<>&) { return detail::the_supervisor->end_all(); };
+        directory.reserve(std::string(name), ActorId::arbiter());
+        directory.enter(Actor<>::proxy(), Concurrency::process, ActorId::arbiter());
+    }
+    static detail::ActorSettings settings(const ArbiterOptions<State>& options) {
+        SpawnOptions<> common;
+        common.serial = options.serial;
+        common.mailbox = options.mailbox;
+        common.overflow = options.overflow;
+        common.period = options.period;
+        common.exit_timeout = options.exit_timeout;
+        if (options.period > common.timeout) common.timeout = options.period * 2;
+        auto settings = detail::settings_of(common);
+        detail::check_settings(options.name == "arbiter" ? std::string_view() : options.name, settings);
+        settings.start = options.start.erased();
+        settings.stopping = options.stopping.erased();
+        settings.periodic_task = options.periodic_task.erased();
+        settings.on_info = options.on_info.erased();
+        settings.on_params = options.on_params.erased();
+        return settings;
+    }
+    // The state is made in the master's own loop, on the main thread.
+    static const detail::ActorSettings& base_settings(const detail::ActorSettings& settings) noexcept { return settings; }
+};
+
+namespace detail {
+
+inline Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
+    SignalSet signals{SIGTERM, SIGINT};
+    for (bool stopping = false;; stopping = true) {
+        int signal = co_await signals.next();
+        if (stopping && signal == SIGINT) ::_exit(128 + signal);
+        arbiter.stop();
+    }
+}
+inline Task<ExitStatus> live_as_arbiter(Actor<>& self) {
+    std::signal(SIGPIPE, SIG_IGN);
+    Job<> signals = self.loop().start(stop_arbiter_on_signal(self), nullptr);
+    ActorAccess::running(self);
+    Job<ExitStatus> end = self.loop().start(ActorAccess::closed(self), nullptr);
+    co_await yield();
+    if (auto failure = co_await started(self)) {
+        self.log().error("start: {}: {}", failure->type, failure->what);
+        ActorAccess::exit(self, 1);
+    }
+    ActorAccess::run_periodic_task(self);
+    ExitStatus status = co_await end;
+    signals.cancel();
+    co_await signals;
+    co_return status;
+}
+
+// ---- commands of the framework, as its first actors carry them out
+
+inline void child_greeted(Actor<>&, std::uint64_t id, ActorProxy<> proxy) { the_supervisor->greeted({id}, proxy); }
+inline void child_started(Actor<>&, std::uint64_t id, std::optional<ErrorOnWire> failure) {
+    the_supervisor->started({id}, std::move(failure));
+}
+inline Directory& directory_here() {
+    if (the_supervisor->directory) return *the_supervisor->directory;
+    throw std::logic_error("only the arbiter keeps the directory of actors");
+}
+inline void directory_reserve(Actor<>&, std::string name, std::uint64_t id) { directory_here().reserve(name, {id}); }
+inline void directory_enter(Actor<>&, ActorProxy<> proxy, Concurrency kind, std::uint64_t manager) {
+    directory_here().enter(std::move(proxy), kind, {manager});
+}
+inline void directory_remove(Actor<>&, std::uint64_t id) { directory_here().remove({id}); }
+inline std::optional<ActorProxy<>> directory_find(Actor<>&, std::string target) {
+    Directory& directory = directory_here();
+    if (auto* found = directory.find(target)) return found->proxy;
+    if (auto id = ActorId::parse(target))
+        if (auto* found = directory.find(*id)) return found->proxy;
+    return std::nullopt;
+}
+inline void notify_command(Request& request, Notice) {
+    if (&request.actor() == the_host->root) the_supervisor->heard(request.caller().id());
+}
+inline Task<ActorProxy<>> spawn_command(Actor<>&, std::string name, std::string concurrency) {
+    SpawnOptions<> options;
+    options.name = name;
+    if (concurrency == "thread")
+        options.concurrency = Concurrency::thread;
+    else if (concurrency == "coroutine")
+        options.concurrency = Concurrency::coroutine;
+    else if (concurrency != "process")
+        throw std::invalid_argument(fmt::format("concurrency '{}': must be process, thread or coroutine", concurrency));
+    auto spawning = magnetar::spawn(options);
+    co_return co_await spawning;
+}
+inline Task<> kill_command(Actor<>&, std::string target) {
+    Address address = co_await resolve(std::move(target));
+    if (!the_supervisor->knows(address.id))
+        throw std::invalid_argument(fmt::format("{} is not managed by this actor", address.id.to_string()));
+    co_await the_supervisor->kill(address.id);
+}
+inline void ActorAccess::deregister(Actor<>& self) noexcept {
+    if (!the_host) return;
+    the_host->loop();
+    self.loop_->start([](Address arbiter, std::uint64_t id) -> Task<> {
+        try {
+            co_await TellAwaiter<directory_remove>(arbiter, id);
+        } catch (const std::exception&) {
+            // The arbiter has ended before.
+        }
+    }(the_host->arbiter, self.id().value), nullptr).detach();
+}
+
+// The arbiter gives two workers that have something to say to each other a link of their own.
+inline void introduce_hosts(Request& request, std::uint32_t peer) {
+    std::uint32_t first = request.caller().address().where.host();
+    Link* a = the_host->link_to(first);
+    Link* b = the_host->link_to(peer);
+    if (!a || !b || first == peer) throw ActorNotFound(fmt::format("no living process {}", peer));
+    if (!the_host->introduced(first, peer)) return;  // the other has asked at the same time
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_system_error(errno, "socketpair");
+    a->introduce(peer, UniqueFd(ends[0]));
+    b->introduce(first, UniqueFd(ends[1]));
+}
+template <>
+inline constexpr bool is_system<introduce_hosts> = true;
+
+inline Task<> Host::ask_for_link(Host& host, std::uint32_t peer) {
+    try {
+        // Asked in the name of this process's first actor; the link itself comes before the answer.
+        SendAwaiter<introduce_hosts> asking(host.arbiter, peer);
+        co_await asking;
+    } catch (const std::exception&) {
+        host.give_up(peer);
+    }
+}
+
+}  // namespace detail
+
+/// The arbiter, on its own thread; null elsewhere, and when it has another state.
+template <class State = void>
+Arbiter<State>* arbiter() noexcept {
+    Actor<>* root = detail::the_host && detail::this_host == 0 ? detail::the_host->root : nullptr;
+    if (!root || &detail::the_host->loop() != EventLoop::current()) return nullptr;
+    return static_cast<Arbiter<State>*>(root);
+}
+
+}  // namespace magnetar

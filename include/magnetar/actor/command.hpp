@@ -1,0 +1,210 @@
+#pragma once
+#include <cstdint>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <magnetar/actor/address.hpp>
+#include <magnetar/base/fixed_string.hpp>
+#include <magnetar/base/reflect.hpp>
+#include <magnetar/coro/task.hpp>
+#include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/json.hpp>
+
+namespace magnetar {
+
+class Request;
+
+namespace detail {
+
+class WireCall;
+
+template <class T>
+struct ReturnOf {
+    using type = std::remove_cvref_t<T>;
+    static constexpr bool is_task = false;
+};
+template <class T>
+struct ReturnOf<Task<T>> {
+    using type = T;
+    static constexpr bool is_task = true;
+};
+
+enum class First { none, actor, request };
+
+template <class P>
+struct FirstParameter {
+    static constexpr First kind = First::none;
+};
+template <class S>
+struct FirstParameter<Actor<S>&> {
+    static constexpr First kind = First::actor;
+    using State = S;
+};
+template <>
+struct FirstParameter<Request&> {
+    static constexpr First kind = First::request;
+};
+
+template <class... P>
+struct Parameters {
+    static constexpr First first = First::none;
+    using State = void;
+    using Args = std::tuple<std::remove_cvref_t<P>...>;
+};
+template <class P, class... Rest>
+    requires(FirstParameter<P>::kind == First::actor)
+struct Parameters<P, Rest...> {
+    static constexpr First first = First::actor;
+    using State = typename FirstParameter<P>::State;
+    using Args = std::tuple<std::remove_cvref_t<Rest>...>;
+};
+template <class P, class... Rest>
+    requires(FirstParameter<P>::kind == First::request)
+struct Parameters<P, Rest...> {
+    static constexpr First first = First::request;
+    using State = void;
+    using Args = std::tuple<std::remove_cvref_t<Rest>...>;
+};
+
+// How a command function is called: F is a function, or a member function of an actor's state.
+template <class F>
+struct Signature;
+template <class R, class... P>
+struct Signature<R (*)(P...)> : Parameters<P...> {
+    using Return = R;
+    static constexpr bool member = false;
+};
+template <class R, class... P>
+struct Signature<R (*)(P...) noexcept> : Signature<R (*)(P...)> {};
+template <class R, class S, class... P>
+struct Signature<R (S::*)(P...)> : Parameters<P...> {
+    using Return = R;
+    using State = S;
+    static constexpr bool member = true;
+};
+template <class R, class S, class... P>
+struct Signature<R (S::*)(P...) const> : Signature<R (S::*)(P...)> {};
+template <class R, class S, class... P>
+struct Signature<R (S::*)(P...) noexcept> : Signature<R (S::*)(P...)> {};
+template <class R, class S, class... P>
+struct Signature<R (S::*)(P...) const noexcept> : Signature<R (S::*)(P...)> {};
+
+// What distinguishes actor types at run time: the address of a variable of one's own.
+template <class State>
+inline constexpr char state_tag_of = 0;
+template <class State>
+constexpr const void* state_tag() noexcept {
+    if constexpr (std::is_void_v<State>)
+        return nullptr;
+    else
+        return &state_tag_of<State>;
+}
+
+// All that is known of a command function at compile time.
+template <auto F>
+struct Binding {
+    using Signature_ = Signature<decltype(F)>;
+    using Result = typename ReturnOf<typename Signature_::Return>::type;
+    using State = typename Signature_::State;
+    using Args = typename Signature_::Args;
+    static constexpr bool is_task = ReturnOf<typename Signature_::Return>::is_task;
+    static constexpr std::size_t arity = std::tuple_size_v<Args>;
+    static constexpr bool travels = []<class... A>(std::tuple<A...>*) {
+        return (Wireable<A> && ...) && (std::is_void_v<Result> || Wireable<Result>);
+    }(static_cast<Args*>(nullptr));
+
+    // Calls it with the arguments, moved. Defined where Actor and Request are complete.
+    static typename Signature_::Return call(Actor<>& actor, Request& request, Args& args);
+};
+
+// One row of the table of commands. Every process of an application is the same image, forked, so a row's number means
+// the same command in each of them.
+struct CommandEntry {
+    std::string_view name;
+    const void* state;  // the only actor type that has it; null for all
+    void (*start)(Actor<>&, WireCall&) noexcept;
+    Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);
+    bool system;
+    std::uint32_t number = 0;
+};
+
+inline std::vector<const CommandEntry*>& command_table() {
+    static std::vector<const CommandEntry*> table;
+    return table;
+}
+
+// The actor type's command of that name, or null. Commands of the actor's own type win over those that all types have.
+inline const CommandEntry* find_command(std::string_view name, const void* state) noexcept {
+    const CommandEntry* found = nullptr;
+    for (const CommandEntry* entry : command_table())
+        if (entry->name == name && (entry->state == state || !entry->state))
+            if (!found || entry->state) found = entry;
+    return found;
+}
+
+template <auto F>
+void start_from_wire(Actor<>& actor, WireCall& call) noexcept;
+
+template <auto F>
+Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
+
+// Commands that overtake user messages and reach an actor that is starting or stopping.
+template <auto F>
+inline constexpr bool is_system = false;
+
+// Commands that watch for an actor's end: they hold nothing up, and outlive the actor that carries them out.
+template <auto F>
+inline constexpr bool is_observer = false;
+
+template <auto F>
+struct Enlisted : CommandEntry {
+    explicit Enlisted(std::string_view command)
+        : CommandEntry{command, state_tag<typename Binding<F>::State>(), &start_from_wire<F>, &call_by_name<F>, is_system<F>} {
+        number = static_cast<std::uint32_t>(command_table().size());
+        command_table().push_back(this);
+    }
+};
+
+// The entry of a command function, under its C++ name or the name given to it; made before main runs.
+template <auto F>
+inline const Enlisted<F> entry_of{function_name<F>()};
+template <fixed_string Name, auto F>
+inline const Enlisted<F> named_entry_of{Name.view()};
+
+}  // namespace detail
+
+/// A command: a function that other actors can ask for by this object, or by its name. The function's first parameter may be
+/// `Actor<State>&` or `Request&`; the others, and the result, are values that can travel (see the codec). It may be a coroutine.
+/// It needs no registration: to be declared in the program is enough.
+///
+///     std::string greet(Request& request, std::string who);
+///     inline constexpr Command<"greet", greet> greeting;
+///     co_await send(pluto, greeting, "you");        // typed
+///     co_await send("pluto", "greet", "you");       // by name: JSON in, JSON out
+template <fixed_string Name, auto F>
+struct Command {
+    static_assert(detail::Binding<F>::travels,
+                  "a named command's parameters and result must be types that the codec knows");
+    using Bound = detail::Binding<F>;
+    static constexpr auto function = F;
+    constexpr Command() noexcept : entry_(&detail::named_entry_of<Name, F>) {}
+    const detail::CommandEntry& entry() const noexcept { return *entry_; }
+
+private:
+    const detail::CommandEntry* entry_;
+};
+
+/// Runs a function in another actor: `co_await send(proxy, run<add>, 1, 3)`. The function's first parameter may be
+/// `Actor<State>&` (then the target must be an actor of that type) or `Request&`.
+template <auto F>
+struct Run {
+    using Bound = detail::Binding<F>;
+    static constexpr auto function = F;
+};
+template <auto F>
+inline constexpr Run<F> run{};
+
+}  // namespace magnetar

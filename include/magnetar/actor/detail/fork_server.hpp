@@ -1,0 +1,188 @@
+#pragma once
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <span>
+#include <vector>
+
+#include <magnetar/base/unique_fd.hpp>
+#include <magnetar/loop/operation.hpp>
+#include <magnetar/sync/mutex.hpp>
+#include <magnetar/wire/codec.hpp>
+
+namespace magnetar::detail {
+
+// Receives exactly that many bytes; blocking. For the fork server, which has no loop.
+inline bool receive_all(int fd, void* to, std::size_t size) noexcept {
+    auto* at = static_cast<char*>(to);
+    while (size > 0) {
+        ssize_t n = ::recv(fd, at, size, 0);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        at += n;
+        size -= static_cast<std::size_t>(n);
+    }
+    return true;
+}
+
+// A control message that carries one descriptor. See cmsg(3), unix(7).
+struct DescriptorMessage {
+    explicit DescriptorMessage(void* data, std::size_t size) noexcept : part{data, size} {
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+    }
+    void attach(int fd) noexcept {
+        cmsghdr* header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof fd);
+        std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+        message.msg_controllen = CMSG_SPACE(sizeof fd);
+    }
+    void attach_none() noexcept {
+        message.msg_control = nullptr;
+        message.msg_controllen = 0;
+    }
+    UniqueFd received() noexcept {
+        cmsghdr* header = CMSG_FIRSTHDR(&message);
+        if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return {};
+        int fd = -1;
+        std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+        return UniqueFd(fd);
+    }
+    iovec part;
+    msghdr message{};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+};
+
+struct ForkRequest {
+    std::uint64_t size;  // of the plan that follows
+};
+
+// A child of the fork server's parent, not its own: who asked for it also waits for it. fork(2) has no way to say so; what it does
+// beside the call, in a process of one thread, is to correct the thread id that the C library keeps.
+inline pid_t fork_sibling() noexcept {
+    std::uintptr_t tid_address = 0;
+    unsigned long flags = CLONE_PARENT | SIGCHLD;
+    if (::prctl(PR_GET_TID_ADDRESS, &tid_address, 0, 0, 0) == 0 && tid_address)
+        flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+    return static_cast<pid_t>(::syscall(SYS_clone, flags, nullptr, nullptr, tid_address, 0));
+}
+
+// Its main: serves until the other end is closed. `run_child` gets the plan's bytes and the link, and does not return.
+[[noreturn]] inline void serve_forks(UniqueFd control, void (*run_child)(std::span<const std::byte>, UniqueFd)) noexcept {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::prctl(PR_SET_NAME, "magnetar-forks");
+    ::setpgid(0, 0);
+    std::signal(SIGINT, SIG_IGN);
+    std::signal(SIGTERM, SIG_IGN);
+    std::signal(SIGHUP, SIG_IGN);
+    // Keep nothing of what the master had open: a worker inherits its link and the standard streams alone.
+    if (control.get() != 3) {
+        ::dup2(control.get(), 3);
+        control.release();
+        control = UniqueFd(3);
+    }
+    ::syscall(SYS_close_range, 4u, ~0u, 0u);
+    for (;;) {
+        ForkRequest request{};
+        DescriptorMessage message(&request, sizeof request);
+        ssize_t n = ::recvmsg(control.get(), &message.message, MSG_CMSG_CLOEXEC);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) ::_exit(0);
+        UniqueFd link = message.received();
+        auto got = static_cast<std::size_t>(n);
+        if (got < sizeof request &&
+            !receive_all(control.get(), reinterpret_cast<char*>(&request) + got, sizeof request - got))
+            ::_exit(0);
+        std::vector<std::byte> plan(request.size);
+        if (!receive_all(control.get(), plan.data(), plan.size())) ::_exit(0);
+        std::int64_t answer = fork_sibling();
+        if (answer == 0) {
+            control.reset();
+            run_child(plan, std::move(link));
+            ::_exit(1);
+        }
+        if (answer < 0) answer = -errno;
+        link.reset();
+        if (::send(control.get(), &answer, sizeof answer, MSG_NOSIGNAL) != sizeof answer) ::_exit(0);
+    }
+}
+
+// The master's side of the fork server: a process of one thread, forked before the master has threads or rings, that makes
+// every worker process from a clean image.
+class ForkServer {
+public:
+    // Forks it. To be called before anything else is made. Throws std::system_error.
+    explicit ForkServer(void (*run_child)(std::span<const std::byte>, UniqueFd)) {
+        int ends[2];
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_system_error(errno, "socketpair for the fork server");
+        control_ = UniqueFd(ends[0]);
+        UniqueFd theirs(ends[1]);
+        std::fflush(nullptr);  // or the child's end would write the buffers once more
+        pid_t master = ::getpid();
+        pid_ = ::fork();
+        if (pid_ < 0) throw_system_error(errno, "fork of the fork server");
+        if (pid_ == 0) {
+            control_.reset();
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (::getppid() != master) ::_exit(0);
+            serve_forks(std::move(theirs), run_child);
+        }
+    }
+    ForkServer(const ForkServer&) = delete;
+    // Ends it, and waits until it is gone.
+    ~ForkServer() {
+        control_.reset();
+        int status = 0;
+        while (!collected_ && ::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {}
+    }
+    pid_t pid() const noexcept { return pid_; }
+
+    // Makes a process that runs the plan with `link` as its end of the link. Throws std::system_error when it cannot, for the
+    // lack of processes or because the fork server is gone.
+    Task<pid_t> fork(std::span<const std::byte> plan, UniqueFd link) {
+        auto lock = co_await turn_.lock();
+        if (broken_) throw_system_error(EPIPE, "fork server");
+        ForkRequest request{plan.size()};
+        DescriptorMessage message(&request, sizeof request);
+        message.attach(link.get());
+        int fd = control_.get();
+        broken_ = true;  // until the answer is here: a conversation cut short cannot be taken up again
+        int n = check(co_await submit("fork request", [fd, m = &message.message](io_uring_sqe* sqe) {
+            io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);
+        }), "sendmsg", "fork server");
+        if (n != sizeof request) throw_system_error(EPIPE, "sendmsg", "fork server");
+        while (!plan.empty()) {
+            n = check(co_await submit("fork request", [fd, data = plan.data(), size = plan.size()](io_uring_sqe* sqe) {
+                io_uring_prep_send(sqe, fd, data, size, MSG_NOSIGNAL);
+            }), "send", "fork server");
+            plan = plan.subspan(static_cast<std::size_t>(n));
+        }
+        link.reset();
+        std::int64_t answer = 0;
+        n = check(co_await submit("fork", [fd, a = &answer](io_uring_sqe* sqe) {
+            io_uring_prep_recv(sqe, fd, a, sizeof *a, MSG_WAITALL);
+        }), "recv", "fork server");
+        if (n != sizeof answer) throw_system_error(EPIPE, "recv", "fork server");
+        broken_ = false;
+        if (answer < 0) throw_system_error(static_cast<int>(-answer), "fork of a worker");
+        co_return static_cast<pid_t>(answer);
+    }
+
+private:
+    UniqueFd control_;
+    pid_t pid_ = -1;
+    bool broken_ = false, collected_ = false;
+    Mutex turn_;
+};
+
+}  // namespace magnetar::detail

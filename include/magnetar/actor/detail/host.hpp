@@ -1,0 +1,204 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include <magnetar/actor/detail/link.hpp>
+#include <magnetar/actor/detail/wire_call.hpp>
+
+namespace magnetar::detail {
+
+// What all loops of a process share: its number, its first actor, and the links to the other hosts. All of it belongs to the main
+// loop; other threads reach it through that loop's door.
+class Host {
+public:
+    explicit Host(EventLoop& loop) : loop_(loop) {}
+    Host(const Host&) = delete;
+
+    EventLoop& loop() const noexcept { return loop_; }
+    // The arbiter, or the actor that this process was made for.
+    Actor<>* root = nullptr;
+    Address arbiter;
+
+    // Takes over one end of a link and serves it until it ends; the job may be awaited for that.
+    Job<> connect(std::uint32_t peer, UniqueFd fd) {
+        auto number = ++last_link_;
+        auto link = std::make_unique<Link>(*this, loop_, std::move(fd), peer, number);
+        link_to_.emplace(peer, number);
+        auto& entry = links_[number] = std::move(link);
+        Job<> served = loop_.start(serve(*this, number, *entry), nullptr);
+        if (auto waiting = connecting_.find(peer); waiting != connecting_.end()) {
+            auto calls = std::move(waiting->second);
+            connecting_.erase(waiting);
+            while (auto* call = static_cast<RemoteCall*>(calls.pop())) send(*call);
+        }
+        return served;
+    }
+    Link* link(std::uint64_t number) noexcept {
+        auto found = links_.find(number);
+        return found == links_.end() ? nullptr : found->second.get();
+    }
+    Link* link_to(std::uint32_t peer) noexcept {
+        auto found = link_to_.find(peer);
+        return found == link_to_.end() ? nullptr : link(found->second);
+    }
+    // Whether this is the first time that these two hosts are to get a link of their own.
+    bool introduced(std::uint32_t a, std::uint32_t b) { return introduced_.emplace(std::min(a, b), std::max(a, b)).second; }
+    std::size_t links() const noexcept { return links_.size(); }
+
+    // On the main loop: by the link to the target's host, which is made first if need be.
+    void send(RemoteCall& call) {
+        std::uint32_t peer = call.target.where.host();
+        if (Link* to = link_to(peer)) {
+            to->send(call);
+            return;
+        }
+        if (this_host == 0 || peer == 0) {  // the master has links to all that live
+            unreachable(call);
+            return;
+        }
+        auto [waiting, first] = connecting_.try_emplace(peer);
+        waiting->second.push(call);
+        if (first) loop_.start(ask_for_link(*this, peer), root).detach();
+    }
+    // The link to `peer` cannot be had.
+    void give_up(std::uint32_t peer) {
+        auto waiting = connecting_.find(peer);
+        if (waiting == connecting_.end()) return;
+        auto calls = std::move(waiting->second);
+        connecting_.erase(waiting);
+        while (auto* call = static_cast<RemoteCall*>(calls.pop())) unreachable(*call);
+    }
+    // Returns when all that was to be sent has been.
+    Task<> flushed() {
+        for (auto& [number, link] : links_) co_await link->flushed();
+    }
+    // Set by those who must hear of a link's end: the arbiter of the end of a worker, a worker of that of the master.
+    void (*link_ended)(Host&, std::uint32_t peer) = nullptr;
+
+private:
+    static void unreachable(RemoteCall& call) {
+        call.error = refusal_error(Refusal::not_found, call.target.id, command_table()[call.command]->name);
+        call.finish();
+    }
+    static Task<> serve(Host& host, std::uint64_t number, Link& link) {
+        std::uint32_t peer = link.peer();
+        co_await link.serve();
+        if (auto found = host.link_to_.find(peer); found != host.link_to_.end() && found->second == number)
+            host.link_to_.erase(found);
+        host.links_.erase(number);
+        std::erase_if(host.introduced_, [peer](auto& pair) { return pair.first == peer || pair.second == peer; });
+        if (host.link_ended) host.link_ended(host, peer);
+    }
+    static inline Task<> ask_for_link(Host& host, std::uint32_t peer);
+
+    EventLoop& loop_;
+    std::unordered_map<std::uint64_t, std::unique_ptr<Link>> links_;
+    std::unordered_map<std::uint32_t, std::uint64_t> link_to_;
+    std::unordered_map<std::uint32_t, Queue<Runnable>> connecting_;
+    std::set<std::pair<std::uint32_t, std::uint32_t>> introduced_;
+    std::uint64_t last_link_ = 0;
+};
+
+// This process's host; set while its main loop runs actors.
+inline constinit Host* the_host = nullptr;
+
+inline void send_to_host(RemoteCall& call) noexcept {
+    EventLoop& here = *EventLoop::current();
+    call.origin = &here.door();
+    if (&the_host->loop() == &here) {
+        the_host->send(call);
+        return;
+    }
+    call.run = [](Runnable& self) { the_host->send(static_cast<RemoteCall&>(self)); };
+    crossing().outbox.post(the_host->loop().door(), call, true);
+}
+
+inline void WireCall::go_back() noexcept {
+    run = [](Runnable& self) {
+        std::unique_ptr<WireCall> call(&static_cast<WireCall&>(self));
+        Link* link = the_host ? the_host->link(call->link_) : nullptr;
+        if (!link) return;
+        if (call->tell_)
+            link->consumed(call->target_.id.value);
+        else if (call->error_)
+            link->answer_error(call->id_, call->error_);
+        else
+            link->answer(call->id_, call->body_.bytes());
+    };
+    Door& main = the_host->loop().door();
+    if (main.index() == this_door)
+        run(*this);
+    else
+        crossing().outbox.post(main, *this, true);
+}
+
+inline void Link::accept_call(Reader& reader, bool tell) {
+    auto id = reader.get<std::uint64_t>();
+    auto number = reader.get<std::uint32_t>();
+    Address target, sender;
+    target.id = {reader.get<std::uint64_t>()};
+    target.where = Where::from_wire(reader.get<std::uint64_t>());
+    sender.id = {reader.get<std::uint64_t>()};
+    sender.where = Where::from_wire(reader.get<std::uint64_t>());
+    auto& table = command_table();
+    if (number >= table.size()) throw FrameError(CloseCode::protocol_error, "link: a command that does not exist");
+    if (target.where.host() != this_host) throw FrameError(CloseCode::protocol_error, "link: a message for another host");
+    auto* call = new WireCall(number_, id, tell, target, *table[number], reader.rest());
+    call->sender = sender;
+    call->system = table[number]->system;
+    call->deliver();
+}
+inline void Link::accept(std::span<const std::byte> packet) {
+    Reader reader(packet);
+    auto kind = static_cast<Packet>(reader.get<std::uint8_t>());
+    if (!greeted_ && kind != Packet::hello) throw FrameError(CloseCode::protocol_error, "link: no hello");
+    switch (kind) {
+    case Packet::hello: {
+        auto hello = decode<Hello>(reader);
+        if (hello.magic != link_magic || hello.oldest_protocol > link_protocol || hello.newest_protocol < link_protocol ||
+            hello.host != peer_)
+            throw FrameError(CloseCode::protocol_error, "link: a hello of another kind, protocol or host");
+        greeted_ = true;
+        return;
+    }
+    case Packet::request:
+    case Packet::tell:
+        return accept_call(reader, kind == Packet::tell);
+    case Packet::answer:
+    case Packet::error:
+        return accept_answer(reader, kind == Packet::error);
+    case Packet::credit:
+        return accept_credit(reader);
+    case Packet::peer: {
+        auto third = reader.get<std::uint32_t>();
+        if (peer_ != 0 || received_.empty() || third == this_host)
+            throw FrameError(CloseCode::protocol_error, "link: an introduction that makes no sense");
+        UniqueFd fd = std::move(received_.front());
+        received_.pop_front();
+        host_.connect(third, std::move(fd)).detach();
+        return;
+    }
+    }
+    throw FrameError(CloseCode::protocol_error, "link: a packet of no known kind");
+}
+inline Task<> Link::serve() {
+    Job<> writer = loop_.start(write_out(), nullptr);
+    try {
+        co_await read();
+    } catch (const std::exception& error) {
+        Logger(fmt::format("link to host {}", peer_)).error("{}", error.what());
+    }
+    writer.cancel();
+    shut_down();
+    try {
+        co_await writer;
+    } catch (const std::system_error&) {
+        // The other end was gone before all was written; what it had written has been read.
+    }
+    close();
+}
+
+}  // namespace magnetar::detail

@@ -1,0 +1,171 @@
+#pragma once
+#include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/request.hpp>
+
+namespace magnetar::detail {
+
+template <auto F>
+typename Binding<F>::Signature_::Return Binding<F>::call(Actor<>& actor, Request& request, Args& args) {
+    return std::apply([&](auto&... a) -> typename Signature_::Return {
+        auto with_first = [&](auto&&... first) -> typename Signature_::Return {
+            if constexpr (Signature_::member)
+                return (static_cast<Actor<State>&>(actor).state().*F)(first..., std::move(a)...);
+            else
+                return F(first..., std::move(a)...);
+        };
+        if constexpr (Signature_::first == First::request) {
+            return with_first(request);
+        } else if constexpr (Signature_::first == First::actor) {
+            if constexpr (std::is_void_v<State>)
+                return with_first(actor);
+            else
+                return with_first(static_cast<Actor<State>&>(actor));
+        } else {
+            return with_first();
+        }
+    }, args);
+}
+
+// A command that is a coroutine, running. It owns the arguments, so that the command may take them by reference, and outlives
+// its request when the caller gives up.
+class CommandJobBase : public JobBase, public Pooled {
+public:
+    CommandJobBase(Actor<>& actor, JobOwner* owner, const Address& sender, std::string_view command, Clock::time_point now)
+        : JobBase(actor.loop(), owner), request_(actor, sender), command_(command), since_(now) {}
+    virtual ~CommandJobBase() = default;
+    // The caller needs no answer any more.
+    virtual void forget_call() noexcept = 0;
+    std::string_view command() const noexcept { return command_; }
+    Clock::time_point since() const noexcept { return since_; }
+
+protected:
+    Request request_;
+    std::string_view command_;
+    Clock::time_point since_;
+};
+
+inline std::exception_ptr lost_error(const Actor<>& actor) {
+    return std::make_exception_ptr(ActorLost(fmt::format("{} ended before it answered", actor.to_string())));
+}
+
+inline std::exception_ptr missing_command(const std::exception_ptr& error) noexcept {
+    try {
+        std::rethrow_exception(error);
+    } catch (const NoSuchCommand& missing) {
+        return std::make_exception_ptr(CommandNotFound(missing.what));
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+// Gives a command's failure to its caller, or to nobody; ends the actor if it is of the kind that does.
+template <class R>
+void fail_call(Actor<>& actor, CallMessage<R>* call, const std::exception_ptr& error, std::string_view command) noexcept {
+    if (auto missing = missing_command(error)) {
+        if (call) call->outcome.fail(missing);
+    } else if (ActorAccess::ends_actor(error)) {
+        ActorAccess::unhandled(actor, error, command);
+        if (call) call->outcome.fail(lost_error(actor));
+    } else if (!call) {
+        ActorAccess::unhandled(actor, error, command);
+    } else if (ActorAccess::lost(actor)) {
+        call->outcome.fail(lost_error(actor));  // it was cut off by the actor's end
+    } else {
+        auto text = describe(error);
+        call->outcome.fail(
+            std::make_exception_ptr(RemoteError(std::move(text.type), std::move(text.what), actor.to_string())));
+    }
+    if (call) call->answered();
+}
+
+template <auto F>
+class CommandJob final : public CommandJobBase {
+    using Result = typename Binding<F>::Result;
+
+public:
+    // Runs the command up to its first suspension, and to its end from the loop.
+    static void begin(Actor<>& actor, typename Binding<F>::Args&& args, const Address& sender, std::string_view command,
+                      Clock::time_point arrived, CallMessage<Result>* call) {
+        auto* job = new CommandJob(actor, std::move(args), sender, command, arrived, call);
+        if constexpr (!is_observer<F>) ActorAccess::command_started(actor);
+        if (call) call->running = job;
+        job->JobBase::start(job->task_.handle(), [](JobBase& self) { static_cast<CommandJob&>(self).ended(); });
+        if (job->completed()) job->ended();
+    }
+    void forget_call() noexcept override { call_ = nullptr; }
+
+private:
+    CommandJob(Actor<>& actor, typename Binding<F>::Args&& args, const Address& sender, std::string_view command,
+               Clock::time_point arrived, CallMessage<Result>* call)
+        : CommandJobBase(actor, is_observer<F> ? nullptr : &actor, sender, command, arrived),
+          args_(std::move(args)),
+          task_(Binding<F>::call(actor, request_, args_)),
+          call_(call) {}
+
+    void ended() noexcept {
+        Actor<>& actor = request_.actor();
+        auto& outcome = task_.outcome();
+        if (call_) call_->running = nullptr;
+        if constexpr (is_observer<F>) {  // the actor may be gone
+            if (call_) {
+                call_->outcome = std::move(outcome);
+                call_->answered();
+            }
+            delete this;
+            return;
+        }
+        if (outcome.has_error()) {
+            fail_call(actor, call_, outcome.error(), command_);
+        } else if (call_) {
+            call_->outcome = std::move(outcome);
+            call_->answered();
+        }
+        delete this;
+        ActorAccess::command_ended(actor);
+    }
+
+    typename Binding<F>::Args args_;
+    Task<Result> task_;
+    CallMessage<Result>* call_;
+};
+
+// Carries out a command. `call` is null for a tell. It may be gone when this returns.
+template <auto F>
+inline void invoke(Actor<>& actor, typename Binding<F>::Args& args, const Address& sender, std::string_view command,
+                   Clock::time_point arrived, CallMessage<typename Binding<F>::Result>* call) noexcept {
+    using Bound = Binding<F>;
+    if constexpr (!std::is_void_v<typename Bound::State>)
+        if (ActorAccess::state_tag(actor) != state_tag<typename Bound::State>()) [[unlikely]] {
+            auto error = std::make_exception_ptr(CommandNotFound(
+                fmt::format("{} has no command {}: it is an actor of another type", actor.to_string(), command)));
+            if (call) {
+                call->outcome.fail(error);
+                call->answered();
+            } else {
+                ActorAccess::unhandled(actor, error, command);
+            }
+            return;
+        }
+    try {
+        if constexpr (Bound::is_task) {
+            CommandJob<F>::begin(actor, std::move(args), sender, command, arrived, call);
+        } else {
+            Request request(actor, sender);
+            if (!call) {
+                Bound::call(actor, request, args);
+                return;
+            }
+            if constexpr (std::is_void_v<typename Bound::Result>) {
+                Bound::call(actor, request, args);
+                call->outcome.emplace();
+            } else {
+                call->outcome.emplace(Bound::call(actor, request, args));
+            }
+            call->answered();
+        }
+    } catch (...) {
+        fail_call(actor, call, std::current_exception(), command);
+    }
+}
+
+}  // namespace magnetar::detail

@@ -1,0 +1,384 @@
+#pragma once
+#include <climits>
+#include <deque>
+#include <mutex>
+#include <unordered_map>
+
+#include <magnetar/actor/actor.hpp>
+#include <magnetar/coro/job.hpp>
+#include <magnetar/loop/timer.hpp>
+
+namespace magnetar::detail {
+
+// How the actors of this process ended that did not end cleanly, so that `closed()` can tell it afterwards. A clean end leaves
+// nothing; of the others the last 65,536 are kept.
+class Obituaries {
+public:
+    void add(ActorId id, ExitStatus status) {
+        std::lock_guard lock(mutex_);
+        if (!known_.emplace(id.value, status).second) return;
+        order_.push_back(id.value);
+        if (order_.size() <= 65536) return;
+        known_.erase(order_.front());
+        order_.pop_front();
+    }
+    ExitStatus of(ActorId id) const {
+        std::lock_guard lock(mutex_);
+        auto found = known_.find(id.value);
+        return found == known_.end() ? ExitStatus{} : found->second;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::unordered_map<std::uint64_t, ExitStatus> known_;
+    std::deque<std::uint64_t> order_;
+};
+inline Obituaries& obituaries() {
+    static Obituaries here;
+    return here;
+}
+
+// Fresh ids for the actors of this thread: blocks are drawn from a counter of the process, whose number stands in the high
+// bits, so that no two processes of an application ever make the same.
+inline ActorId fresh_id() noexcept {
+    static std::atomic<std::uint64_t> blocks{0};
+    constexpr std::uint64_t block_size = 1 << 16;
+    static constinit thread_local std::uint64_t next = 0, end = 0;
+    if (next == end) {
+        next = (blocks.fetch_add(1, std::memory_order_relaxed) + 1) * block_size;
+        end = next + block_size;
+    }
+    return {std::uint64_t{this_host} << 40 | next++};
+}
+// The first actor of a host.
+inline ActorId root_id(std::uint32_t host) noexcept { return {std::uint64_t{host} << 40 | 1}; }
+
+// The life of an actor on its loop: receiving, running, ending.
+struct ActorAccess {
+    // ---- mailbox
+
+    // Takes the message, or refuses it.
+    static Receipt receive(Actor<>& self, Message& message) noexcept {
+        message.arrived = self.loop_->now();
+        if (message.system) {
+            self.mailbox_.push_system(message);
+            wake(self);
+            return Receipt::accepted;
+        }
+        if (self.life_ >= Life::stopping) [[unlikely]] {
+            message.refuse(self.lost_ ? Refusal::lost : Refusal::stopping, self.id());
+            return Receipt::refused;
+        }
+        if (self.mailbox_.full()) [[unlikely]]
+            return overflow(self, message);
+        self.mailbox_.push(message);
+        wake(self);
+        return Receipt::accepted;
+    }
+    static void wake(Actor<>& self) noexcept {
+        if (std::exchange(self.scheduled_, true)) return;
+        self.loop_->schedule(self);
+    }
+    static bool withdraw(Actor<>& self, Message& message) noexcept { return self.mailbox_.remove(message); }
+
+    static void run(Runnable& runnable) {
+        auto& self = static_cast<Actor<>&>(runnable);
+        Context outer = std::exchange(context, {nullptr, &self});
+        self.scheduled_ = false;
+        int crowd = 0;
+        for (int budget = 64; Message* message = next(self);) {
+            crowd += message->crowds != nullptr;
+            message->start(self);
+            if (--budget == 0) {
+                wake(self);
+                break;
+            }
+        }
+        if (crowd) self.cell_->crowd.fetch_sub(crowd, std::memory_order_relaxed);
+        context = outer;
+        if (self.life_ == Life::stopping) [[unlikely]]
+            settle(self);
+    }
+
+    // ---- beginning
+
+    // Runs the start hook; throws what it throws.
+    static Task<> start(Actor<>& self) {
+        if (self.life_ == Life::initial) self.life_ = Life::starting;
+        if (self.extras_)
+            if (auto& hook = self.extras_->settings.start) {
+                if (hook.plain)
+                    hook.plain(self);
+                else
+                    co_await hook.coroutine(self);
+            }
+        if (self.life_ == Life::starting) running(self);
+    }
+    static void running(Actor<>& self) noexcept {
+        self.life_ = Life::running;
+        if (self.stop_asked_) stop(self, self.exit_code_);
+        else wake(self);
+    }
+    static void run_periodic_task(Actor<>& self) {
+        if (!self.extras_ || !self.extras_->settings.periodic_task) return;
+        self.loop_->start(periodic(self), &self).detach();
+    }
+
+    // ---- end
+
+    static void stop(Actor<>& self, int code) noexcept {
+        if (self.life_ >= Life::stopping) return;
+        self.exit_code_ = code;
+        if (self.life_ < Life::running) {
+            self.stop_asked_ = true;
+            return;
+        }
+        self.life_ = Life::stopping;
+        wake(self);
+    }
+    // Ends it without finishing what it has accepted: those requests fail with ActorLost.
+    static void exit(Actor<>& self, int code) noexcept {
+        if (self.life_ >= Life::closed || self.lost_) return;
+        self.exit_code_ = code;
+        self.lost_ = true;
+        self.life_ = Life::stopping;
+        wake(self);
+    }
+    // An exception that no one awaits: logged, or the end of the actor.
+    static void unhandled(Actor<>& self, const std::exception_ptr& error, std::string_view where) noexcept {
+        try {
+            std::rethrow_exception(error);
+        } catch (const std::exception& e) {
+            self.log().error("{}: {}: {}", where, demangled(typeid(e).name()), e.what());
+        } catch (const Cancelled&) {
+        } catch (const ActorExit& end) {
+            exit(self, end.code);
+        } catch (...) {
+            self.log().error("{}: ended by an exception of type {}", where, describe(error).type);
+            exit(self, 1);
+        }
+    }
+    static bool ends_actor(const std::exception_ptr& error) noexcept {
+        try {
+            std::rethrow_exception(error);
+        } catch (const std::exception&) {
+            return false;
+        } catch (const Cancelled&) {
+            return false;
+        } catch (...) {
+            return true;
+        }
+    }
+
+    static void command_started(Actor<>& self) noexcept { ++self.commands_; }
+    static void command_ended(Actor<>& self) noexcept {
+        --self.commands_;
+        if (self.serial_) wake(self);
+        if (self.life_ == Life::stopping) quiet(self);
+    }
+
+    // Waits for the end of an actor on this loop.
+    static Task<ExitStatus> closed(Actor<>& self) {
+        ClosedWaiter waiter;
+        self.extras().closed_waiters.push_back(waiter);
+        co_await waiter.ended.wait();
+        co_return waiter.status;
+    }
+
+    // ---- what others may see
+
+    static Extras& extras(Actor<>& self) { return self.extras(); }
+    static const Extras* extras_if(const Actor<>& self) noexcept { return self.extras_.get(); }
+    static Mailbox& mailbox(Actor<>& self) noexcept { return self.mailbox_; }
+    static Address address(const Actor<>& self) noexcept { return self.address(); }
+    static const void* state_tag(const Actor<>& self) noexcept { return self.state_tag(); }
+    static std::uint32_t commands(const Actor<>& self) noexcept { return self.commands_; }
+    static Clock::time_point started(const Actor<>& self) noexcept { return self.started_; }
+    static int exit_code(const Actor<>& self) noexcept { return self.exit_code_; }
+    static Cell& cell(Actor<>& self) noexcept { return *self.cell_; }
+    static bool lost(const Actor<>& self) noexcept { return self.lost_; }
+
+    template <class State, class... A>
+    static Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id, std::tuple<A...>& arguments) {
+        if constexpr (std::is_void_v<State>)
+            return new Actor<>(settings, loop, id);
+        else
+            return new Actor<State>(settings, loop, id, arguments);
+    }
+    // A light actor belongs to its spawner and ends with it.
+    static void adopt(Actor<>& parent, Actor<>& child) {
+        child.parent_ = &parent;
+        parent.extras().children.push_back(child);
+    }
+    static void destroy(Actor<>& self) noexcept { delete &self; }
+    static void give_back_cell(Actor<>& self) noexcept { cell_table(this_door).give_back(*self.cell_); }
+
+private:
+    static Message* next(Actor<>& self) noexcept {
+        if (self.mailbox_.has_system()) [[unlikely]]
+            return self.mailbox_.pop_system();
+        if (self.serial_ && self.commands_) return nullptr;
+        if (self.life_ != Life::running && (self.life_ != Life::stopping || self.lost_)) [[unlikely]]
+            return nullptr;
+        return self.mailbox_.pop();
+    }
+    [[gnu::noinline]] static Receipt overflow(Actor<>& self, Message& message) noexcept {
+        switch (self.mailbox_.policy()) {
+        case Overflow::reject:
+            message.refuse(Refusal::full, self.id());
+            return Receipt::refused;
+        case Overflow::drop_newest:
+            message.refuse(Refusal::dropped, self.id());
+            return Receipt::refused;
+        case Overflow::drop_oldest:
+            self.mailbox_.pop()->refuse(Refusal::dropped, self.id());
+            self.mailbox_.push(message);
+            return Receipt::accepted;
+        case Overflow::wait:
+            break;
+        }
+        message.waits_for_room = true;
+        self.mailbox_.push(message);
+        return Receipt::waiting;
+    }
+
+    static Task<> periodic(Actor<>& self) {
+        auto& settings = self.extras_->settings;
+        for (;;) {
+            co_await sleep(settings.period);
+            try {
+                if (settings.periodic_task.plain)
+                    settings.periodic_task.plain(self);
+                else
+                    co_await settings.periodic_task.coroutine(self);
+            } catch (const std::exception& e) {
+                self.log().error("periodic_task: {}: {}", demangled(typeid(e).name()), e.what());
+            }
+        }
+    }
+
+    static bool idle(const Actor<>& self) noexcept { return self.mailbox_.empty() && self.commands_ == 0; }
+    static void quiet(Actor<>& self) noexcept {
+        if (self.extras_) self.extras_->quiet.set();
+    }
+    // At the end of a turn of a stopping actor: ends at once what has nothing left to do, else begins the closing.
+    static void settle(Actor<>& self) {
+        if (self.ending_) {
+            quiet(self);
+            return;
+        }
+        bool plain = !self.extras_ || (!self.extras_->settings.stopping && self.extras_->children.empty() &&
+                                       self.concurrency_ == Concurrency::coroutine);
+        if (plain && idle(self) && self.jobs.empty()) {
+            if (!self.scheduled_) finish(self);
+            return;
+        }
+        self.ending_ = true;
+        self.extras();
+        self.loop_->start(closing(self), &self).detach();
+    }
+    static Task<> stopping_hook(Actor<>& self) {
+        auto& hook = self.extras_->settings.stopping;
+        if (!hook) co_return;
+        try {
+            if (hook.plain)
+                hook.plain(self);
+            else
+                co_await hook.coroutine(self);
+        } catch (const std::exception& e) {
+            self.log().error("stopping: {}: {}", demangled(typeid(e).name()), e.what());
+        } catch (const ActorExit& end) {
+            self.exit_code_ = end.code;
+        }
+    }
+    template <class Condition>
+    static Task<bool> until_quiet(Actor<>& self, Clock::time_point deadline, Condition holds) {
+        while (!holds(self)) {
+            auto left = deadline - self.loop_->now();
+            if (left <= Clock::duration::zero()) co_return false;
+            self.extras_->quiet.clear();
+            try {
+                co_await with_timeout(left, self.extras_->quiet.wait());
+            } catch (const TimeoutError&) {
+            }
+        }
+        co_return true;
+    }
+    // Stopping, draining, forcing.
+    static Task<> closing(Actor<>& self) {
+        Extras& extras = *self.extras_;
+        auto deadline = self.loop_->now() + extras.settings.exit_timeout;
+        try {
+            co_await with_timeout(extras.settings.exit_timeout, stopping_hook(self));
+        } catch (const TimeoutError&) {
+            self.log().warning("its stopping hook was cut off");
+        }
+        if (!co_await until_quiet(self, deadline, [](Actor<>& a) { return idle(a) || a.lost_; }))
+            self.log().warning("{} commands and {} messages were cut off at its end", self.commands_, self.mailbox_.depth());
+        self.lost_ = true;
+        if (extras.before_end) co_await extras.before_end(self);
+        extras.children.for_each([](Actor<>& child) { stop(child, 0); });
+        if (!co_await until_quiet(self, deadline, [](Actor<>& a) { return a.extras_->children.empty(); }))
+            extras.children.for_each([](Actor<>& child) { exit(child, 1); });
+        while (Message* message = self.mailbox_.pop()) message->refuse(Refusal::lost, self.id());
+        JobBase* me = current_job();
+        for (int round = 0; self.scheduled_ || self.jobs.size() > 1 || !extras.children.empty(); ++round) {
+            self.jobs.for_each([me](JobBase& job) {
+                if (&job != me) job.cancel();
+            });
+            if (round < 3)
+                co_await yield();
+            else
+                co_await sleep(std::chrono::milliseconds(1));
+        }
+        finish(self);
+    }
+    // The last of an actor: afterwards only its status is left. A light actor deletes itself; others belong to their thread's main.
+    static void finish(Actor<>& self) noexcept {
+        ActorId id = self.id();
+        ExitStatus status(self.exit_code_);
+        self.life_ = status.clean() ? Life::closed : Life::terminated;
+        while (Message* message = self.mailbox_.pop_system()) message->refuse(Refusal::not_found, id);
+        while (Message* message = self.mailbox_.pop()) message->refuse(Refusal::lost, id);
+        if (!status.clean()) obituaries().add(id, status);
+        bool registered = self.extras_ && self.extras_->registered;
+        if (registered) deregister(self);
+        if (self.extras_)
+            while (ClosedWaiter* waiter = self.extras_->closed_waiters.pop_front()) {
+                waiter->status = status;
+                waiter->ended.set();
+            }
+        if (self.concurrency_ != Concurrency::coroutine) return;
+        Actor<>* parent = self.parent_;
+        delete &self;
+        if (parent) quiet(*parent);
+    }
+    static inline void deregister(Actor<>& self) noexcept;
+};
+
+}  // namespace magnetar::detail
+
+namespace magnetar {
+
+inline Actor<void>::Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id)
+    : Runnable(&detail::ActorAccess::run),
+      cell_(&detail::cell_table(detail::this_door).take(detail::this_door)),
+      loop_(&loop),
+      mailbox_(settings.mailbox, settings.overflow),
+      started_(loop.now()),
+      concurrency_(settings.concurrency),
+      serial_(settings.serial) {
+    cell_->actor = this;
+    cell_->room = settings.overflow == Overflow::wait ? static_cast<int>(settings.mailbox) : INT_MAX;
+    cell_->id.store(id.value, std::memory_order_release);
+}
+inline Actor<void>::~Actor() { detail::ActorAccess::give_back_cell(*this); }
+
+inline ActorProxy<> Actor<void>::monitor() const {
+    if (parent_) return parent_->proxy();
+    return extras_ ? extras_->manager : ActorProxy<>();
+}
+
+inline void Actor<void>::stop(int code) noexcept { detail::ActorAccess::stop(*this, code); }
+
+}  // namespace magnetar

@@ -1,0 +1,269 @@
+#pragma once
+#include <sys/socket.h>
+
+#include <deque>
+#include <unordered_map>
+
+#include <magnetar/actor/command.hpp>
+#include <magnetar/actor/detail/fork_server.hpp>
+#include <magnetar/actor/detail/packet.hpp>
+#include <magnetar/actor/detail/remote.hpp>
+#include <magnetar/sync/event.hpp>
+
+namespace magnetar::detail {
+
+class Host;
+
+// The connection to another host: requests and tells out, answers back, and the same the other way round, as WebSocket frames on a
+// socket pair. Lives on its host's main loop. Output is gathered over a turn into one write.
+class Link {
+public:
+    // So many messages to one actor may be on their way before senders wait; the receiver gives credit back by halves.
+    static constexpr std::uint32_t window = 1024;
+
+    Link(Host& host, EventLoop& loop, UniqueFd fd, std::uint32_t peer, std::uint64_t number)
+        : host_(host),
+          loop_(loop),
+          fd_(std::move(fd)),
+          peer_(peer),
+          number_(number),
+          flush_([](TurnHook& hook) { static_cast<Flush&>(hook).link.output_.set(); }, *this) {
+        Hello hello;
+        hello.host = this_host;
+        append_frame(out_, Opcode::binary, [&] {
+            out_.put(static_cast<std::uint8_t>(Packet::hello));
+            encode(out_, hello);
+        });
+        gathered();
+    }
+    Link(const Link&) = delete;
+
+    std::uint32_t peer() const noexcept { return peer_; }
+    bool is_open() const noexcept { return open_; }
+    std::size_t pending() const noexcept { return pending_.size(); }
+
+    // Reads and writes until the connection ends: then every request in flight has failed with ActorLost.
+    Task<> serve();
+
+    // Sends a request or a tell; the call is the link's until it is finished.
+    void send(RemoteCall& call) {
+        if (!open_) {
+            fail(call);
+            return;
+        }
+        auto& outbound = outbound_[call.target.id.value];
+        if (call.tell && outbound.in_flight >= window) {
+            outbound.waiting.push(call);
+            return;
+        }
+        write(call, outbound.in_flight);
+    }
+    void answer(std::uint64_t id, std::span<const std::byte> body) {
+        append(Packet::answer, [&] {
+            out_.put(id);
+            out_.append(body);
+        });
+    }
+    void answer_error(std::uint64_t id, const std::exception_ptr& error) {
+        append(Packet::error, [&] {
+            out_.put(id);
+            encode(out_, to_wire(error));
+        });
+    }
+    // A tell from there has been started, or dropped.
+    void consumed(std::uint64_t target) {
+        if (auto& count = consumed_[target]; ++count >= window / 2) {
+            append(Packet::credit, [&] {
+                out_.put(target);
+                out_.put(count);
+            });
+            consumed_.erase(target);
+        }
+    }
+    // Gives the other end a link of its own to a third host.
+    void introduce(std::uint32_t third, UniqueFd fd) {
+        append(Packet::peer, [&] { out_.put(third); });
+        descriptors_.push_back({out_.size(), std::move(fd)});
+    }
+    Task<> flushed() {
+        while (open_ && !(out_.empty() && written_.is_set())) {
+            written_.clear();
+            output_.set();
+            co_await written_.wait();
+        }
+    }
+    // Ends the connection from this side.
+    void shut_down() noexcept { ::shutdown(fd_.get(), SHUT_RDWR); }
+
+private:
+    struct Flush : TurnHook {
+        Flush(void (*f)(TurnHook&), Link& l) noexcept : TurnHook(f), link(l) {}
+        Link& link;
+    };
+    struct Outbound {
+        std::uint32_t in_flight = 0;
+        Queue<Runnable> waiting;
+    };
+    // A descriptor goes with the frame that ends at this offset of the output.
+    struct Descriptor {
+        std::size_t end;
+        UniqueFd fd;
+    };
+
+    template <class Fill>
+    void append(Packet packet, Fill fill) {
+        if (!open_) return;
+        append_frame(out_, Opcode::binary, [&] {
+            out_.put(static_cast<std::uint8_t>(packet));
+            fill();
+        });
+        gathered();
+    }
+    void gathered() noexcept { loop_.at_turn_end(flush_); }
+    void write(RemoteCall& call, std::uint32_t& in_flight) {
+        std::uint64_t id = ++last_id_;
+        append(call.tell ? Packet::tell : Packet::request, [&] {
+            out_.put(id);
+            out_.put(call.command);
+            out_.put(call.target.id.value);
+            out_.put(call.target.where.to_wire());
+            out_.put(call.sender.id.value);
+            out_.put(call.sender.where.to_wire());
+            out_.append(call.body.bytes());
+        });
+        if (call.tell) {
+            ++in_flight;
+            call.finish();
+        } else {
+            pending_.emplace(id, &call);
+        }
+    }
+    void fail(RemoteCall& call) {
+        call.error = refusal_error(Refusal::lost, call.target.id, command_table()[call.command]->name);
+        call.finish();
+    }
+    void close() noexcept;
+    Task<> read();
+    Task<> write_out();
+    void accept(std::span<const std::byte> packet);
+    void accept_call(Reader& reader, bool tell);
+    inline void accept_answer(Reader& reader, bool error);
+    inline void accept_credit(Reader& reader);
+
+    Host& host_;
+    EventLoop& loop_;
+    UniqueFd fd_;
+    std::uint32_t peer_;
+    std::uint64_t number_;  // among its host's links
+    Writer out_, sending_;
+    std::deque<Descriptor> descriptors_;
+    std::deque<UniqueFd> received_;
+    FrameDecoder decoder_{FrameRules{Masking::forbidden, std::size_t{64} << 20, std::size_t{64} << 20}};
+    Flush flush_;
+    Event output_, written_;
+    std::unordered_map<std::uint64_t, RemoteCall*> pending_;
+    std::unordered_map<std::uint64_t, Outbound> outbound_;
+    std::unordered_map<std::uint64_t, std::uint32_t> consumed_;
+    std::uint64_t last_id_ = 0;
+    bool open_ = true, greeted_ = false;
+};
+
+inline void Link::accept_answer(Reader& reader, bool error) {
+    auto found = pending_.find(reader.get<std::uint64_t>());
+    if (found == pending_.end()) throw FrameError(CloseCode::protocol_error, "link: an answer that nobody asked for");
+    RemoteCall& call = *found->second;
+    pending_.erase(found);
+    call.body.clear();
+    try {
+        if (error)
+            call.error = from_wire(decode<ErrorOnWire>(reader));
+        else
+            call.body.append(reader.rest());
+    } catch (...) {
+        call.error = std::current_exception();
+    }
+    call.finish();
+}
+inline void Link::accept_credit(Reader& reader) {
+    auto target = reader.get<std::uint64_t>();
+    auto count = reader.get<std::uint32_t>();
+    auto found = outbound_.find(target);
+    if (found == outbound_.end() || count > found->second.in_flight)
+        throw FrameError(CloseCode::protocol_error, "link: credit for messages that were never sent");
+    auto& outbound = found->second;
+    outbound.in_flight -= count;
+    while (outbound.in_flight < window) {
+        auto* call = static_cast<RemoteCall*>(outbound.waiting.pop());
+        if (!call) break;
+        write(*call, outbound.in_flight);
+    }
+    if (outbound.in_flight == 0) outbound_.erase(found);
+}
+// One write for all that a turn has gathered; a frame with a descriptor ends the write it is in.
+inline Task<> Link::write_out() {
+    for (;;) {
+        if (out_.empty()) {
+            written_.set();
+            output_.clear();
+            co_await output_.wait();
+            continue;
+        }
+        sending_.swap(out_);
+        out_.clear();
+        std::deque<Descriptor> descriptors;
+        descriptors.swap(descriptors_);
+        for (std::size_t at = 0; at < sending_.size();) {
+            bool with_descriptor = !descriptors.empty();
+            std::size_t end = with_descriptor ? descriptors.front().end : sending_.size();
+            DescriptorMessage message(sending_.data() + at, end - at);
+            if (with_descriptor)
+                message.attach(descriptors.front().fd.get());
+            else
+                message.attach_none();
+            int sent = check(co_await submit("link write", [fd = fd_.get(), m = &message.message](io_uring_sqe* sqe) {
+                io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);
+            }), "sendmsg", "link");
+            at += static_cast<std::size_t>(sent);
+            if (!with_descriptor) continue;
+            // The descriptor has gone with the first byte; the rest of its frame goes alone.
+            descriptors.pop_front();
+            while (at < end) {
+                sent = check(co_await submit("link write", [fd = fd_.get(), data = sending_.data() + at, size = end - at](
+                                                               io_uring_sqe* sqe) {
+                    io_uring_prep_send(sqe, fd, data, size, MSG_NOSIGNAL);
+                }), "send", "link");
+                at += static_cast<std::size_t>(sent);
+            }
+        }
+    }
+}
+inline Task<> Link::read() {
+    std::vector<std::byte> buffer(std::size_t{64} << 10);
+    for (;;) {
+        DescriptorMessage message(buffer.data(), buffer.size());
+        int got = co_await submit("link read", [fd = fd_.get(), m = &message.message](io_uring_sqe* sqe) {
+            io_uring_prep_recvmsg(sqe, fd, m, MSG_CMSG_CLOEXEC);
+        });
+        if (got == -ECONNRESET) got = 0;
+        if (check(got, "recvmsg", "link") == 0) co_return;
+        if (UniqueFd fd = message.received()) received_.push_back(std::move(fd));
+        decoder_.feed({buffer.data(), static_cast<std::size_t>(got)});
+        while (auto frame = decoder_.next()) {
+            if (frame->opcode == Opcode::close) co_return;
+            if (frame->opcode != Opcode::binary) continue;
+            accept(frame->payload);
+        }
+    }
+}
+inline void Link::close() noexcept {
+    open_ = false;
+    written_.set();
+    auto pending = std::exchange(pending_, {});
+    for (auto& [id, call] : pending) fail(*call);
+    for (auto& [target, outbound] : outbound_)
+        while (auto* call = static_cast<RemoteCall*>(outbound.waiting.pop())) fail(*call);
+    outbound_.clear();
+    fd_.reset();
+}
+
+}  // namespace magnetar::detail

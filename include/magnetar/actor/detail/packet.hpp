@@ -1,0 +1,83 @@
+#pragma once
+#include <exception>
+
+#include <magnetar/actor/detail/refusal.hpp>
+#include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/frame.hpp>
+
+namespace magnetar::detail {
+
+// What a binary frame on a link is.
+enum class Packet : std::uint8_t { hello, request, tell, answer, error, credit, peer };
+
+inline constexpr std::uint32_t link_magic = 0x6d61676e;  // "magn"
+inline constexpr std::uint16_t link_protocol = 1;
+
+struct Hello {
+    std::uint32_t magic = link_magic;
+    std::uint16_t oldest_protocol = link_protocol, newest_protocol = link_protocol;
+    std::uint32_t host = 0;
+    std::map<std::string, std::string> features;  // unknown ones are ignored
+};
+
+// The fixed part of a request or tell; the encoded arguments follow.
+struct CallHeader {
+    std::uint64_t id = 0;
+    std::uint32_t command = 0;
+    std::uint64_t target = 0, where = 0, sender = 0, sender_where = 0;
+};
+
+// An exception on the wire. What the framework throws is the same again at the other end; the rest is RemoteError.
+enum class ErrorKind : std::uint8_t { remote, not_found, lost, stopping, full, no_command, timeout, codec };
+struct ErrorOnWire {
+    ErrorKind kind = ErrorKind::remote;
+    std::string type, what, actor;
+};
+
+inline ErrorOnWire to_wire(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const RemoteError& e) {
+        return {ErrorKind::remote, e.type(), e.what(), e.actor()};
+    } catch (const ActorNotFound& e) {
+        return {ErrorKind::not_found, {}, e.what(), {}};
+    } catch (const ActorLost& e) {
+        return {ErrorKind::lost, {}, e.what(), {}};
+    } catch (const ActorStopping& e) {
+        return {ErrorKind::stopping, {}, e.what(), {}};
+    } catch (const MailboxFull& e) {
+        return {ErrorKind::full, {}, e.what(), {}};
+    } catch (const CommandNotFound& e) {
+        return {ErrorKind::no_command, {}, e.what(), {}};
+    } catch (const TimeoutError& e) {
+        return {ErrorKind::timeout, {}, e.what(), {}};
+    } catch (const CodecError& e) {
+        return {ErrorKind::codec, e.path(), e.reason(), {}};
+    } catch (...) {
+        auto text = describe(error);
+        return {ErrorKind::remote, std::move(text.type), std::move(text.what), {}};
+    }
+}
+inline std::exception_ptr from_wire(ErrorOnWire e) {
+    switch (e.kind) {
+    case ErrorKind::not_found:
+        return std::make_exception_ptr(ActorNotFound(e.what));
+    case ErrorKind::lost:
+        return std::make_exception_ptr(ActorLost(e.what));
+    case ErrorKind::stopping:
+        return std::make_exception_ptr(ActorStopping(e.what));
+    case ErrorKind::full:
+        return std::make_exception_ptr(MailboxFull(e.what));
+    case ErrorKind::no_command:
+        return std::make_exception_ptr(CommandNotFound(e.what));
+    case ErrorKind::timeout:
+        return std::make_exception_ptr(TimeoutError(e.what));
+    case ErrorKind::codec:
+        return std::make_exception_ptr(CodecError(e.type, e.what));
+    case ErrorKind::remote:
+        break;
+    }
+    return std::make_exception_ptr(RemoteError(std::move(e.type), e.what, std::move(e.actor)));
+}
+
+}  // namespace magnetar::detail

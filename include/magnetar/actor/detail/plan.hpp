@@ -1,0 +1,50 @@
+#pragma once
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <magnetar/actor/actor.hpp>
+#include <magnetar/wire/codec.hpp>
+
+namespace magnetar::detail {
+
+// How an actor of one type is made from encoded arguments, in a process of the same image: plans carry the address of one of these.
+struct ActorType {
+    Actor<>* (*make)(const ActorSettings&, EventLoop&, ActorId, Reader& arguments);
+};
+
+template <class State, class... A>
+inline constexpr ActorType actor_type_of{[](const ActorSettings& settings, EventLoop& loop, ActorId id, Reader& reader) {
+    auto arguments = decode<std::tuple<A...>>(reader);
+    return ActorAccess::make<State>(settings, loop, id, arguments);
+}};
+
+// All that is needed to make an actor somewhere else. The addresses in it are good in every process of the application, for all
+// are forked from one image that has not changed since.
+struct SpawnPlan {
+    std::uint64_t type = 0;
+    std::string name;
+    std::uint64_t id = 0;
+    std::vector<std::byte> settings;   // an ActorSettings
+    std::vector<std::byte> arguments;  // of the state
+    Json params;
+    std::uint64_t arbiter = 0;  // its address, for processes
+    std::uint64_t arbiter_id = 0;
+    std::uint32_t host = 0;
+    std::vector<std::string> environment;
+    std::string directory;
+
+    static std::vector<std::byte> pack(const ActorSettings& settings) {
+        std::vector<std::byte> bytes(sizeof settings);
+        std::memcpy(bytes.data(), &settings, sizeof settings);
+        return bytes;
+    }
+    ActorSettings unpack() const {
+        if (settings.size() != sizeof(ActorSettings)) throw CodecError("settings", "of another size");
+        ActorSettings unpacked;
+        std::memcpy(static_cast<void*>(&unpacked), settings.data(), sizeof unpacked);
+        return unpacked;
+    }
+};
+
+}  // namespace magnetar::detail

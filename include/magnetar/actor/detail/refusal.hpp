@@ -1,0 +1,32 @@
+#pragma once
+#include <exception>
+#include <string_view>
+
+#include <magnetar/actor/errors.hpp>
+#include <magnetar/actor/message.hpp>
+
+namespace magnetar::detail {
+
+// The exception that a caller gets for a message that was not carried out.
+inline std::exception_ptr refusal_error(Refusal reason, ActorId target, std::string_view command) {
+    auto who = target.to_string();
+    switch (reason) {
+    case Refusal::not_found:
+        return std::make_exception_ptr(ActorNotFound(fmt::format("{}: no living actor {}", command, who)));
+    case Refusal::lost:
+        return std::make_exception_ptr(ActorLost(fmt::format("{}: {} ended before it answered", command, who)));
+    case Refusal::stopping:
+        return std::make_exception_ptr(ActorStopping(fmt::format("{}: {} is stopping", command, who)));
+    case Refusal::full:
+        return std::make_exception_ptr(MailboxFull(fmt::format("{}: the mailbox of {} is full", command, who)));
+    case Refusal::dropped:
+        return std::make_exception_ptr(MailboxFull(fmt::format("{}: dropped from the full mailbox of {}", command, who)));
+    case Refusal::unknown_command:
+        return std::make_exception_ptr(CommandNotFound(fmt::format("{} has no command {}", who, command)));
+    case Refusal::too_late:
+        return std::make_exception_ptr(TimeoutError(fmt::format("{}: its deadline passed before {} began it", command, who)));
+    }
+    return nullptr;
+}
+
+}  // namespace magnetar::detail

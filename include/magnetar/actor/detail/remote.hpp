@@ -1,0 +1,41 @@
+#pragma once
+#include <magnetar/actor/address.hpp>
+#include <magnetar/base/pool.hpp>
+#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/loop/door.hpp>
+#include <magnetar/wire/codec.hpp>
+
+namespace magnetar::detail {
+
+// A message to an actor of another host, on its way from the loop of its sender by way of the host's main loop, and back with
+// the answer. Owned by the runtime; its sender may have given up (then `sender_gone`, touched on the sender's thread only).
+class RemoteCall : public Runnable {
+public:
+    Address target, sender;
+    std::uint32_t command = 0;
+    bool tell = false;
+    Writer body;             // the encoded arguments; later the encoded answer
+    std::exception_ptr error;  // in place of an answer
+    Door* origin = nullptr;
+
+    virtual ~RemoteCall() = default;
+
+    // Ends the call, on the host's main loop: takes it back to its sender's loop. The call is no longer the caller's.
+    void finish() noexcept {
+        run = [](Runnable& self) { static_cast<RemoteCall&>(self).deliver(); };
+        if (origin->index() == this_door)
+            EventLoop::current()->schedule(*this);
+        else if (!origin->post(*this))
+            delete this;
+    }
+
+protected:
+    RemoteCall() noexcept : Runnable(nullptr) {}
+    // On the sender's loop; deletes itself.
+    virtual void deliver() noexcept = 0;
+};
+
+// Takes a call to its host; on any thread that runs a loop. Defined with the host.
+inline void send_to_host(RemoteCall& call) noexcept;
+
+}  // namespace magnetar::detail

@@ -1,0 +1,314 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include <magnetar/actor/commands.hpp>
+#include <magnetar/actor/detail/directory.hpp>
+#include <magnetar/actor/detail/fork_server.hpp>
+#include <magnetar/actor/detail/plan.hpp>
+#include <magnetar/loop/child_process.hpp>
+
+extern char** environ;
+
+namespace magnetar::detail {
+
+// What new process and thread actors tell their manager, and what is told to the arbiter's directory.
+inline void child_greeted(Actor<>&, std::uint64_t id, ActorProxy<> proxy);
+inline void child_started(Actor<>&, std::uint64_t id, std::optional<ErrorOnWire> failure);
+inline void directory_reserve(Actor<>&, std::string name, std::uint64_t id);
+inline void directory_enter(Actor<>&, ActorProxy<> proxy, Concurrency kind, std::uint64_t manager);
+inline void directory_remove(Actor<>&, std::uint64_t id);
+template <>
+inline constexpr bool is_system<child_greeted> = true;
+template <>
+inline constexpr bool is_system<child_started> = true;
+template <>
+inline constexpr bool is_system<directory_reserve> = true;
+template <>
+inline constexpr bool is_system<directory_enter> = true;
+template <>
+inline constexpr bool is_system<directory_remove> = true;
+
+// How an actor is made on a thread of its own: the arguments of its state are moved, never encoded.
+struct Maker {
+    virtual ~Maker() = default;
+    virtual Actor<>* make(const ActorSettings&, EventLoop&, ActorId) = 0;
+};
+
+// A process or thread actor, as its manager sees it. Shared by its spawn, its watchers and those who wait for its end.
+struct Managed {
+    ActorId id;
+    std::string name;
+    ActorSettings settings;
+    std::uint32_t host = 0;   // the process it is
+    Address address;          // since it has greeted
+    Clock::time_point heard;  // from it, last
+    Event changed;            // set whenever one of the following changes
+    bool greeted = false, started = false, ended = false;
+    std::optional<ErrorOnWire> failure;  // of its start
+    ExitStatus exit;
+    std::optional<ProcessHandle> process;
+    std::thread thread;
+
+    std::string to_string() const { return name.empty() ? id.to_string() : name; }
+};
+
+// The process and thread actors of one manager: their making, their watching, their end. The arbiter has one; the first actor
+// of a worker process has one for the threads that are spawned there. On the main loop of its process.
+class Supervisor {
+public:
+    explicit Supervisor(Host& host) noexcept : host_(host) {}
+
+    std::size_t size() const noexcept { return children_.size(); }
+    template <class F>
+    void for_each(F f) const {
+        for (auto& [id, child] : children_) f(*child);
+    }
+    // The processes of the application, on the master only.
+    ForkServer* fork_server = nullptr;
+    Directory* directory = nullptr;
+
+    // Makes a process with one actor, and gives its address when the actor's start hook has returned. Throws SpawnError, and
+    // then nothing of it is left.
+    Task<ActorProxy<>> spawn_process(SpawnPlan plan) {
+        auto child = std::make_shared<Managed>();
+        child->settings = plan.unpack();
+        child->name = plan.name;
+        child->host = ++last_host_;
+        child->id = plan.id ? ActorId{plan.id} : root_id(child->host);
+        directory->reserve(child->name, child->id);
+        children_.emplace(child->id.value, child);
+        std::exception_ptr failure;
+        try {
+            co_await launch(*child, std::move(plan));
+        } catch (const std::exception& e) {
+            failure = std::make_exception_ptr(SpawnError(fmt::format("spawn of {}: {}", child->to_string(), e.what())));
+        }
+        if (failure) {
+            forget(*child);
+            std::rethrow_exception(failure);
+        }
+        host_.loop().start(collect(*this, child), host_.root).detach();
+        co_return co_await accompany(child);
+    }
+    // The same on a thread of this process.
+    Task<ActorProxy<>> spawn_thread(std::string name, ActorId id, ActorSettings settings, Json params, std::unique_ptr<Maker> maker) {
+        auto child = std::make_shared<Managed>();
+        child->settings = settings;
+        child->name = std::move(name);
+        child->id = id ? id : fresh_id();
+        co_await SendAwaiter<directory_reserve>(host_.arbiter, child->name, child->id.value);
+        children_.emplace(child->id.value, child);
+        std::exception_ptr failure;
+        try {
+            child->thread = std::thread(run_thread, std::ref(*this), child, std::move(params), std::move(maker));
+        } catch (const std::system_error& e) {
+            failure = std::make_exception_ptr(SpawnError(fmt::format("spawn of {}: thread: {}", child->to_string(), e.what())));
+        }
+        if (failure) {
+            forget(*child);
+            std::rethrow_exception(failure);
+        }
+        co_return co_await accompany(child);
+    }
+
+    void greeted(ActorId id, const ActorProxy<>& proxy) {
+        Managed& child = expected(id);
+        child.address = proxy.address();
+        child.greeted = true;
+        child.heard = host_.loop().now();
+        child.changed.set();
+    }
+    void started(ActorId id, std::optional<ErrorOnWire> failure) {
+        Managed& child = expected(id);
+        child.started = !failure;
+        child.failure = std::move(failure);
+        child.changed.set();
+    }
+    void heard(ActorId id) noexcept {
+        if (auto found = children_.find(id.value); found != children_.end()) found->second->heard = host_.loop().now();
+    }
+    // The worker process of that number, or null.
+    std::shared_ptr<Managed> at(std::uint32_t host) const noexcept {
+        for (auto& [id, child] : children_)
+            if (child->host == host && host) return child;
+        return nullptr;
+    }
+    bool knows(ActorId id) const noexcept { return children_.contains(id.value); }
+    Task<ExitStatus> closed(ActorId id) {
+        auto found = children_.find(id.value);
+        if (found == children_.end()) co_return obituaries().of(id);
+        auto child = found->second;
+        co_await until(*child, Clock::duration::max(), [](Managed& c) { return c.ended; });
+        co_return child->exit;
+    }
+    // Ends a process by force, and a thread by asking; waits until it is gone.
+    Task<> kill(ActorId id) {
+        auto found = children_.find(id.value);
+        if (found == children_.end()) co_return;
+        auto child = found->second;
+        force(*child);
+        co_await until(*child, Clock::duration::max(), [](Managed& c) { return c.ended; });
+    }
+    // Ends them all: politely, and by force what is not gone in time.
+    Task<> end_all() {
+        std::vector<std::shared_ptr<Managed>> all;
+        for (auto& [id, child] : children_) all.push_back(child);
+        for (auto& child : all) ask_to_stop(*child);
+        for (auto& child : all) {
+            auto limit = child->settings.exit_timeout + std::chrono::milliseconds(500);
+            if (co_await until(*child, limit, [](Managed& c) { return c.ended; })) continue;
+            Logger(child->to_string()).warning("it did not end in time: ended by force");
+            force(*child);
+            co_await until(*child, std::chrono::seconds(5), [](Managed& c) { return c.ended; });
+        }
+    }
+
+private:
+    Managed& expected(ActorId id) {
+        auto found = children_.find(id.value);
+        if (found == children_.end()) throw ActorNotFound(fmt::format("no actor {} is expected here", id.to_string()));
+        return *found->second;
+    }
+    void forget(Managed& child) {
+        if (directory) {
+            directory->remove(child.id);
+            if (child.host) directory->remove_host(child.host);
+        } else {
+            host_.loop().start(tell_removed(host_.arbiter, child.id), nullptr).detach();
+        }
+        children_.erase(child.id.value);
+    }
+    static Task<> tell_removed(Address arbiter, ActorId id) { co_await TellAwaiter<directory_remove>(arbiter, id.value); }
+
+    template <class Condition>
+    Task<bool> until(Managed& child, Clock::duration limit, Condition holds) {
+        auto deadline = deadline_after(host_.loop().now(), limit);
+        while (!holds(child)) {
+            auto left = deadline - host_.loop().now();
+            if (left <= Clock::duration::zero()) co_return false;
+            child.changed.clear();
+            try {
+                co_await with_timeout(left, child.changed.wait());
+            } catch (const TimeoutError&) {
+            }
+        }
+        co_return true;
+    }
+
+    Task<> launch(Managed& child, SpawnPlan plan) {
+        int ends[2];
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_system_error(errno, "socketpair");
+        UniqueFd ours(ends[0]), theirs(ends[1]);
+        plan.host = child.host;
+        plan.id = child.id.value;
+        plan.arbiter = host_.arbiter.where.to_wire();
+        plan.arbiter_id = host_.arbiter.id.value;
+        for (char** variable = environ; *variable; ++variable) plan.environment.push_back(*variable);
+        std::string directory_now(4096, '\0');
+        plan.directory = ::getcwd(directory_now.data(), directory_now.size()) ? directory_now.c_str() : "/";
+        Writer encoded;
+        encode(encoded, plan);
+        pid_t pid = co_await fork_server->fork(encoded.bytes(), std::move(theirs));
+        child.process.emplace(pid);
+        links_.emplace(child.host, host_.connect(child.host, std::move(ours)));
+    }
+    // From its making to the end of its start hook; watched from then on.
+    Task<ActorProxy<>> accompany(std::shared_ptr<Managed> child) {
+        auto limit = child->settings.timeout;
+        child->heard = host_.loop().now();
+        std::string trouble;
+        if (!co_await until(*child, limit, [](Managed& c) { return c.greeted || c.failure || c.ended; }))
+            trouble = fmt::format("no handshake within {} s", std::chrono::duration<double>(limit).count());
+        host_.loop().start(guard(*this, child), host_.root).detach();
+        if (trouble.empty()) {
+            co_await until(*child, Clock::duration::max(), [](Managed& c) { return c.started || c.failure || c.ended; });
+            if (child->failure)
+                trouble = fmt::format("its start failed: {}: {}", child->failure->type, child->failure->what);
+            else if (!child->started)
+                trouble = fmt::format("it {} before it had started", child->exit.to_string());
+        }
+        if (!trouble.empty()) {
+            if (!child->ended && !child->failure) force(*child);
+            co_await until(*child, Clock::duration::max(), [](Managed& c) { return c.ended; });
+            throw SpawnError(fmt::format("spawn of {}: {}", child->to_string(), trouble));
+        }
+        ActorProxy<> proxy(child->address, SharedName(child->name));
+        co_await SendAwaiter<directory_enter>(host_.arbiter, proxy, child->settings.concurrency, host_.root->id().value);
+        co_return proxy;
+    }
+
+    void ask_to_stop(Managed& child) {
+        if (child.greeted)
+            host_.loop().start(tell_stop(child.address), nullptr).detach();
+        else
+            force(child);
+    }
+    static Task<> tell_stop(Address address) {
+        try {
+            co_await TellAwaiter<stop_command>(address);
+        } catch (const std::exception&) {
+            // It has gone by itself.
+        }
+    }
+    // A thread cannot be ended from outside: it is given up, and the process goes on without it.
+    void force(Managed& child) {
+        if (child.process) {
+            child.process->kill(SIGKILL);
+            return;
+        }
+        if (child.ended) return;
+        if (Cell* cell = child.address.where.cell()) cell->id.store(0, std::memory_order_release);
+        Logger(child.to_string()).error("its thread hangs and cannot be ended: it is given up");
+        child.thread.detach();
+        over(child, ExitStatus(1));
+    }
+    void over(Managed& child, ExitStatus status) {
+        if (child.ended) return;
+        if (!status.clean()) obituaries().add(child.id, status);
+        child.exit = status;
+        child.ended = true;
+        forget(child);
+        child.changed.set();
+    }
+    // Sees the end of a process at once, and lets go of all that was its.
+    static Task<> collect(Supervisor& self, std::shared_ptr<Managed> child) {
+        ExitStatus status = co_await child->process->exited();
+        // Its last words are still in the link; another process that holds the link's other end is not waited for.
+        auto link = self.links_.extract(child->host);
+        try {
+            co_await with_timeout(std::chrono::seconds(1), std::move(link.mapped()));
+        } catch (const TimeoutError&) {
+            if (Link* open = self.host_.link_to(child->host)) open->shut_down();
+        }
+        self.over(*child, status);
+    }
+    // Puts it down when it falls silent.
+    static Task<> guard(Supervisor& self, std::shared_ptr<Managed> child) {
+        for (;;) {
+            auto due = deadline_after(child->heard, child->settings.timeout);
+            auto left = due - self.host_.loop().now();
+            if (left > Clock::duration::zero()) {
+                if (co_await self.until(*child, left, [](Managed& c) { return c.ended; })) co_return;
+                continue;
+            }
+            Logger(child->to_string())
+                .warning("it has been silent for {} s, and is told to stop",
+                         std::chrono::duration<double>(self.host_.loop().now() - child->heard).count());
+            self.ask_to_stop(*child);
+            if (!co_await self.until(*child, std::chrono::seconds(5), [](Managed& c) { return c.ended; })) self.force(*child);
+            co_return;
+        }
+    }
+    static inline void run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params, std::unique_ptr<Maker> maker);
+
+    Host& host_;
+    std::map<std::uint64_t, std::shared_ptr<Managed>> children_;
+    std::unordered_map<std::uint32_t, Job<>> links_;
+    std::uint32_t last_host_ = 0;
+};
+
+}  // namespace magnetar::detail

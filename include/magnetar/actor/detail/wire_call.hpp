@@ -1,0 +1,116 @@
+#pragma once
+#include <magnetar/actor/detail/packet.hpp>
+#include <magnetar/actor/send.hpp>
+
+namespace magnetar::detail {
+
+// A message from another host, at its target's loop: the arguments are decoded when the command starts. It ends by going back to
+// the main loop with the answer's bytes.
+class WireCall final : public Runnable, public Message, public Pooled {
+public:
+    WireCall(std::uint64_t link, std::uint64_t id, bool tell, Address target, const CommandEntry& entry,
+             std::span<const std::byte> arguments)
+        : Runnable(&WireCall::arrive), link_(link), id_(id), tell_(tell), target_(target), entry_(entry) {
+        body_.append(arguments);
+        command = entry.name;
+    }
+
+    bool is_tell() const noexcept { return tell_; }
+    std::uint64_t id() const noexcept { return id_; }
+    std::uint64_t link() const noexcept { return link_; }
+    const Address& target() const noexcept { return target_; }
+    std::span<const std::byte> arguments() const noexcept { return body_.bytes(); }
+    std::span<const std::byte> answer() const noexcept { return body_.bytes(); }
+    const std::exception_ptr& error() const noexcept { return error_; }
+
+    // Ends it: with an answer that `fill(writer)` writes, or with an error. It is gone after that.
+    template <class Fill>
+    void answer_with(Fill fill) noexcept {
+        try {
+            body_.clear();
+            fill(body_);
+        } catch (...) {
+            error_ = std::current_exception();
+        }
+        go_back();
+    }
+    void fail(std::exception_ptr error) noexcept {
+        error_ = std::move(error);
+        go_back();
+    }
+    // To the target's loop, on whose thread it is delivered.
+    void deliver() noexcept {
+        Door* door = door_at(target_.where.door());
+        if (door && door->index() != this_door)
+            crossing().outbox.post(*door, *this, true);
+        else
+            arrive(*this);
+    }
+
+private:
+    static void arrive(Runnable& self) {
+        auto& call = static_cast<WireCall&>(self);
+        Actor<>* actor = call.target_.where.door() == this_door ? resident(call.target_) : nullptr;
+        if (actor)
+            ActorAccess::receive(*actor, call);
+        else
+            call.refuse(Refusal::not_found, call.target_.id);
+    }
+    void start(Actor<>& actor) noexcept override {
+        if (entry_.state && entry_.state != ActorAccess::state_tag(actor))
+            refuse(Refusal::unknown_command, actor.id());
+        else
+            entry_.start(actor, *this);
+    }
+    void refuse(Refusal reason, ActorId target) noexcept override { fail(refusal_error(reason, target, command)); }
+    inline void go_back() noexcept;
+
+    std::uint64_t link_, id_;
+    bool tell_;
+    Address target_;
+    const CommandEntry& entry_;
+    Writer body_;
+    std::exception_ptr error_;
+};
+
+template <auto F>
+void start_from_wire(Actor<>& actor, WireCall& call) noexcept {
+    if constexpr (Binding<F>::travels) {
+        using Result = typename Binding<F>::Result;
+        struct Answer final : CallMessage<Result>, Pooled {
+            explicit Answer(WireCall& c) noexcept : call(c) {}
+            WireCall& call;
+            void start(Actor<>&) noexcept override {}
+            void refuse(Refusal, ActorId) noexcept override {}
+            void answered() noexcept override {
+                std::unique_ptr<Answer> self(this);
+                if (this->outcome.has_error())
+                    call.fail(this->outcome.error());
+                else
+                    call.answer_with([&](Writer& out) {
+                        if constexpr (std::is_void_v<Result>)
+                            (void)out;
+                        else
+                            encode(out, this->outcome.get());
+                    });
+            }
+        };
+        try {
+            Reader reader(call.arguments());
+            auto arguments = decode<typename Binding<F>::Args>(reader);
+            reader.finish();
+            if (call.is_tell()) {
+                invoke<F>(actor, arguments, call.sender, call.command, call.arrived, nullptr);
+                call.answer_with([](Writer&) {});
+            } else {
+                invoke<F>(actor, arguments, call.sender, call.command, call.arrived, new Answer(call));
+            }
+        } catch (...) {
+            call.fail(std::current_exception());
+        }
+    } else {
+        call.fail(std::make_exception_ptr(CodecError("", fmt::format("{} takes or gives what cannot leave its process", call.command))));
+    }
+}
+
+}  // namespace magnetar::detail

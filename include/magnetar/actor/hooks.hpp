@@ -1,0 +1,76 @@
+#pragma once
+#include <type_traits>
+
+#include <magnetar/actor/address.hpp>
+#include <magnetar/base/fixed_string.hpp>
+#include <magnetar/coro/task.hpp>
+#include <magnetar/wire/json.hpp>
+
+namespace magnetar {
+namespace detail {
+
+// A hook with its actor type erased: a plain function, synchronous or a coroutine, or none. Trivial, so that it can travel to
+// a process of the same image.
+template <class... Extra>
+struct ErasedHook {
+    void (*plain)(Actor<>&, Extra...) = nullptr;
+    Task<> (*coroutine)(Actor<>&, Extra...) = nullptr;
+    explicit operator bool() const noexcept { return plain || coroutine; }
+};
+
+}  // namespace detail
+
+/// A hook: a captureless lambda, or a class without members, called with the actor. Checked when it is compiled. `Name` stands
+/// in the sentences for those that are wrong.
+template <fixed_string Name, class Subject, bool may_wait, class... Extra>
+class ActorHook {
+public:
+    constexpr ActorHook() noexcept = default;
+    constexpr ActorHook(std::nullptr_t) noexcept {}
+    template <class F>
+        requires(!std::is_same_v<F, ActorHook>)
+    constexpr ActorHook(F) noexcept {
+        static_assert(std::is_empty_v<F> && std::is_default_constructible_v<F>,
+                      "a hook is stateless: its lambda must not capture; give the actor a state and its arguments to spawn() instead");
+        if constexpr (std::is_empty_v<F> && std::is_default_constructible_v<F>) {
+            check_signature<F>();
+            if constexpr (std::is_invocable_v<F, Subject&, Extra...>) {
+                using Result = std::invoke_result_t<F, Subject&, Extra...>;
+                if constexpr (std::is_same_v<Result, Task<>>)
+                    erased_.coroutine = [](Actor<>& actor, Extra... extra) -> Task<> {
+                        return F{}(static_cast<Subject&>(actor), extra...);
+                    };
+                else
+                    erased_.plain = [](Actor<>& actor, Extra... extra) {
+                        F{}(static_cast<Subject&>(actor), extra...);
+                    };
+            }
+        }
+    }
+    explicit operator bool() const noexcept { return bool(erased_); }
+    const detail::ErasedHook<Extra...>& erased() const noexcept { return erased_; }
+
+private:
+    template <class F>
+    static consteval void check_signature() {
+        constexpr bool callable = std::is_invocable_v<F, Subject&, Extra...>;
+        if constexpr (Name.view() == "start")
+            static_assert(callable, "start is called with the actor: [](Actor<State>& self) { ... }");
+        else if constexpr (Name.view() == "stopping")
+            static_assert(callable, "stopping is called with the actor: [](Actor<State>& self) { ... }");
+        else if constexpr (Name.view() == "periodic_task")
+            static_assert(callable, "periodic_task is called with the actor: [](Actor<State>& self) { ... }");
+        else if constexpr (Name.view() == "on_info")
+            static_assert(callable, "on_info is called with the actor and its information: [](Actor<State>& self, Json& info) { ... }");
+        else
+            static_assert(callable, "on_params is called with the actor and its child's parameters: [](Actor<State>& self, Json& params) { ... }");
+        if constexpr (callable) {
+            using Result = std::invoke_result_t<F, Subject&, Extra...>;
+            static_assert(std::is_void_v<Result> || (may_wait && std::is_same_v<Result, Task<>>),
+                          "a hook returns nothing; start, stopping and periodic_task may be coroutines that return Task<>");
+        }
+    }
+    detail::ErasedHook<Extra...> erased_;
+};
+
+}  // namespace magnetar

@@ -1,0 +1,126 @@
+#pragma once
+#include <cstdint>
+#include <string_view>
+
+#include <magnetar/actor/address.hpp>
+#include <magnetar/coro/outcome.hpp>
+#include <magnetar/loop/clock.hpp>
+
+namespace magnetar {
+
+namespace detail {
+
+// Why a message was not carried out.
+enum class Refusal : std::uint8_t { not_found, lost, stopping, full, dropped, unknown_command, too_late };
+
+// A message at its target's loop: it stands in the mailbox, and is consumed by exactly one of start and refuse.
+class Message {
+public:
+    Message* next = nullptr;
+    Address sender;
+    std::string_view command;
+    Clock::time_point arrived{};
+    bool system = false;        // overtakes user messages, is taken by a stopping actor too
+    bool waits_for_room = false;  // its sender is suspended until the mailbox has room
+    Cell* crowds = nullptr;     // the cell in whose crowd it is counted
+
+    virtual void start(Actor<>& actor) noexcept = 0;
+    virtual void refuse(Refusal reason, ActorId target) noexcept = 0;
+    // There is room for it now.
+    virtual void admitted() noexcept {}
+
+protected:
+    Message() noexcept = default;
+    ~Message() = default;
+};
+
+class CommandJobBase;
+
+// What became of a message that an actor received.
+enum class Receipt : std::uint8_t { accepted, waiting, refused };
+
+// A message that is answered: `answered` is called once its outcome is set.
+template <class R>
+class CallMessage : public Message {
+public:
+    Outcome<R> outcome;
+    CommandJobBase* running = nullptr;
+
+    virtual void answered() noexcept = 0;
+
+protected:
+    CallMessage() noexcept = default;
+    ~CallMessage() = default;
+};
+
+}  // namespace detail
+
+/// What a full mailbox does with the next message: its sender waits for room (the default), or the message is refused with
+/// MailboxFull, or dropped, or the oldest one waiting is dropped for it.
+enum class Overflow : std::uint8_t { wait, reject, drop_newest, drop_oldest };
+
+namespace detail {
+
+// The messages that an actor has not started yet. System messages come first and are not bounded; user messages are.
+// Invariant: those whose senders wait for room stand behind all that have it.
+class Mailbox {
+public:
+    explicit Mailbox(std::uint32_t capacity, Overflow policy = Overflow::wait) noexcept
+        : capacity_(capacity), policy_(policy) {}
+
+    bool empty() const noexcept { return user_.empty() && system_.empty(); }
+    bool has_system() const noexcept { return !system_.empty(); }
+    std::uint32_t depth() const noexcept { return depth_; }
+    std::uint32_t capacity() const noexcept { return capacity_; }
+    bool full() const noexcept { return depth_ >= capacity_; }
+    Overflow policy() const noexcept { return policy_; }
+    const Message* oldest() const noexcept { return user_.front(); }
+    void set_bound(std::uint32_t capacity, Overflow policy) noexcept {
+        capacity_ = capacity;
+        policy_ = policy;
+    }
+
+    void push_system(Message& message) noexcept { system_.push(message); }
+    void push(Message& message) noexcept {
+        user_.push(message);
+        ++depth_;
+        if (message.waits_for_room && !first_waiting_) first_waiting_ = &message;
+    }
+    Message* pop_system() noexcept { return system_.pop(); }
+    Message* pop() noexcept {
+        Message* message = user_.pop();
+        if (message) taken();
+        return message;
+    }
+    // Takes out a message whose sender gave up; false when it is not here.
+    bool remove(Message& message) noexcept {
+        if (system_.remove(message)) return true;
+        Message* after = message.next;
+        if (!user_.remove(message)) return false;
+        if (!message.waits_for_room) {
+            taken();
+        } else {
+            --depth_;
+            if (first_waiting_ == &message) first_waiting_ = after;
+        }
+        return true;
+    }
+
+private:
+    // One message has left, and the first of those that wait gets its room.
+    void taken() noexcept {
+        --depth_;
+        if (!first_waiting_) return;
+        Message& next = *first_waiting_;
+        first_waiting_ = next.next;
+        next.waits_for_room = false;
+        next.admitted();
+    }
+    Queue<Message> system_, user_;
+    Message* first_waiting_ = nullptr;
+    std::uint32_t depth_ = 0, capacity_;
+    Overflow policy_;
+};
+
+}  // namespace detail
+}  // namespace magnetar

@@ -1,0 +1,231 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include <magnetar/actor/detail/root.hpp>
+
+namespace magnetar {
+
+namespace detail {
+
+inline std::optional<ActorProxy<>> directory_find(Actor<>&, std::string target);
+template <>
+inline constexpr bool is_system<directory_find> = true;
+
+// Finds an actor by id, by name, or by one of the words `arbiter` and `monitor`. Throws ActorNotFound.
+inline Task<Address> resolve(std::string target) {
+    if (!the_host) throw std::logic_error("send by name or id needs an actor: no arbiter runs here");
+    if (target == "arbiter") co_return the_host->arbiter;
+    if (target == "monitor") {
+        Actor<>* actor = get_actor();
+        if (!actor) throw ActorNotFound("monitor: no actor runs here that could have one");
+        co_return actor->monitor().address();
+    }
+    auto found = co_await SendAwaiter<directory_find>(the_host->arbiter, target);
+    if (!found) throw ActorNotFound(fmt::format("no living actor '{}'", target));
+    co_return found->address();
+}
+
+template <auto F, class... A>
+Task<typename Binding<F>::Result> send_to_name(std::string target, A... arguments) {
+    Address address = co_await resolve(std::move(target));
+    co_return co_await SendAwaiter<F>(address, std::move(arguments)...);
+}
+template <auto F, class... A>
+Task<> tell_to_name(std::string target, A... arguments) {
+    Address address = co_await resolve(std::move(target));
+    co_await TellAwaiter<F>(address, std::move(arguments)...);
+}
+
+template <class T>
+inline constexpr bool is_proxy = false;
+template <class State>
+inline constexpr bool is_proxy<ActorProxy<State>> = true;
+template <class T>
+struct StateOfProxy {
+    using type = void;
+};
+template <class State>
+struct StateOfProxy<ActorProxy<State>> {
+    using type = State;
+};
+
+inline std::string target_text(ActorId id) { return id.to_string(); }
+inline std::string target_text(std::string_view name) { return std::string(name); }
+
+// The function that a command object stands for.
+template <class C, class... A>
+struct FunctionOf {
+    static_assert(requires { C::function; }, "send takes a Command, run<function>, echo, or a command's name");
+    static constexpr auto value = C::function;
+};
+template <class T>
+struct FunctionOf<Echo, T> {
+    static constexpr auto value = &echo_command<typename Echo::Value<T>>;
+};
+
+template <class C>
+concept CommandName = std::is_convertible_v<const C&, std::string_view>;
+
+template <class... A>
+Json json_arguments(const A&... arguments) {
+    Json list = Json::array();
+    (list.push_back(to_json(arguments)), ...);
+    return list;
+}
+inline bool names_system_command(std::string_view name) noexcept {
+    return name == "ping" || name == "info" || name == "stop" || name == "notify";
+}
+
+}  // namespace detail
+
+/// Sends a request and waits for its answer. The target is a proxy, an ActorId, a name, or the word `arbiter` or `monitor` (the
+/// sender's manager). The command is a Command, `run<function>`, or `echo`; then the arguments are checked when the program is compiled and
+/// the result is the command's. Or it is a command's name: then arguments and result are JSON.
+///
+///     co_await send(pluto, ping);
+///     int sum = co_await send("pluto", run<add>, 1, 3);
+///     Json reply = co_await send("pluto", "greet", "you");
+///
+/// Throws RemoteError when the command throws, CommandNotFound, ActorNotFound, ActorLost when the target ends before it
+/// answers, ActorStopping, MailboxFull, Cancelled.
+template <class Target, class C, class... A>
+    requires(!detail::CommandName<C>)
+auto send(const Target& target, const C&, A&&... arguments) {
+    constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
+    if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>()) {
+        if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
+            return detail::SendAwaiter<F>(target.address(), std::forward<A>(arguments)...);
+        else
+            return [&]<class... P>(std::tuple<P...>*) {
+                return detail::send_to_name<F, P...>(detail::target_text(target), P(std::forward<A>(arguments))...);
+            }(static_cast<typename detail::Binding<F>::Args*>(nullptr));
+    }
+}
+
+/// The same for a command's name, as a client in another language would call it: JSON in, JSON out.
+template <class Target, class... A>
+auto send(const Target& target, std::string_view command, A&&... arguments) {
+    Json list = detail::json_arguments(arguments...);
+    constexpr auto user = &detail::by_name_command;
+    constexpr auto system = &detail::system_by_name_command;
+    auto by_name = [](auto where, std::string name, Json args) -> Task<Json> {
+        detail::Address address;
+        if constexpr (std::is_same_v<decltype(where), detail::Address>)
+            address = where;
+        else
+            address = co_await detail::resolve(std::move(where));
+        if (detail::names_system_command(name))
+            co_return co_await detail::SendAwaiter<system>(address, std::move(name), std::move(args));
+        co_return co_await detail::SendAwaiter<user>(address, std::move(name), std::move(args));
+    };
+    if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
+        return by_name(target.address(), std::string(command), std::move(list));
+    else
+        return by_name(detail::target_text(target), std::string(command), std::move(list));
+}
+
+/// Sends a message that is not answered: returns when it has found room in the target's mailbox, or, for an actor of another process, on
+/// the link to it. Throws ActorNotFound when the target is known to have ended, ActorStopping or MailboxFull when it refuses.
+template <class Target, class C, class... A>
+    requires(!detail::CommandName<C>)
+auto tell(const Target& target, const C&, A&&... arguments) {
+    constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
+    if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>()) {
+        if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
+            return detail::TellAwaiter<F>(target.address(), std::forward<A>(arguments)...);
+        else
+            return [&]<class... P>(std::tuple<P...>*) {
+                return detail::tell_to_name<F, P...>(detail::target_text(target), P(std::forward<A>(arguments))...);
+            }(static_cast<typename detail::Binding<F>::Args*>(nullptr));
+    }
+}
+
+template <class Target, class C, class... A>
+auto Actor<void>::send(Target&& target, C&& command, A&&... arguments) {
+    return magnetar::send(std::forward<Target>(target), std::forward<C>(command), std::forward<A>(arguments)...);
+}
+template <class Target, class C, class... A>
+auto Actor<void>::tell(Target&& target, C&& command, A&&... arguments) {
+    return magnetar::tell(std::forward<Target>(target), std::forward<C>(command), std::forward<A>(arguments)...);
+}
+
+// ---- what a proxy can ask
+
+inline Task<Json> ActorProxy<void>::info() const {
+    auto target = address_;
+    return [](detail::Address to) -> Task<Json> {
+        co_return co_await detail::SendAwaiter<detail::info_command>(to);
+    }(target);
+}
+inline Task<> ActorProxy<void>::stop() const {
+    return [](detail::Address to) -> Task<> { co_await detail::SendAwaiter<detail::stop_command>(to); }(address_);
+}
+
+namespace detail {
+
+using StatusOnWire = std::pair<int, int>;  // code, signal
+inline StatusOnWire to_wire(ExitStatus status) noexcept { return {status.signal() ? 0 : status.code(), status.signal()}; }
+inline ExitStatus from_wire(StatusOnWire status) noexcept {
+    return status.second ? ExitStatus::killed(status.second) : ExitStatus(status.first);
+}
+
+// Waits for the end of the light actor that is asked.
+inline Task<StatusOnWire> watch_command(Actor<>& self) { co_return to_wire(co_await ActorAccess::closed(self)); }
+// Waits for the end of an actor that the process of the actor that is asked has made, or of a light actor there.
+inline Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64_t where);
+template <>
+inline constexpr bool is_system<watch_command> = true;
+template <>
+inline constexpr bool is_observer<watch_command> = true;
+template <>
+inline constexpr bool is_system<closed_command> = true;
+template <>
+inline constexpr bool is_observer<closed_command> = true;
+
+// On the main loop of a process.
+inline Task<ExitStatus> closed_from_main(Address target) {
+    if (the_supervisor->knows(target.id)) co_return co_await the_supervisor->closed(target.id);
+    std::uint32_t host = target.where.host();
+    if (target.where.known() && host == this_host) {
+        try {
+            co_return from_wire(co_await SendAwaiter<watch_command>(target));
+        } catch (const ActorNotFound&) {
+            co_return obituaries().of(target.id);
+        }
+    }
+    // It lives in a worker: asked there, and when that ends, it has ended with it.
+    if (auto worker = the_supervisor->at(host)) {
+        std::uint64_t id = target.id.value, where = target.where.to_wire();
+        try {
+            co_return from_wire(co_await SendAwaiter<closed_command>(worker->address, id, where));
+        } catch (const ActorNotFound&) {
+        } catch (const ActorLost&) {
+        }
+        co_return co_await the_supervisor->closed(worker->id);
+    }
+    co_return obituaries().of(target.id);
+}
+inline Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64_t where) {
+    Address target{{id}, Where::from_wire(where)};
+    co_return to_wire(co_await closed_from_main(target));
+}
+inline Task<ExitStatus> closed(Address target) {
+    if (!the_host) throw std::logic_error("closed() needs a process in which actors run");
+    bool mine = target.where.known() && target.where.host() == this_host;
+    if (mine && target.where.door() == this_door)
+        if (Actor<>* actor = resident(target); actor && actor->concurrency() == Concurrency::coroutine)
+            co_return co_await ActorAccess::closed(*actor);
+    bool main = this_door == the_host->loop().door().index();
+    if (main && (mine || this_host == 0)) co_return co_await closed_from_main(target);
+    std::uint64_t id = target.id.value, where = target.where.to_wire();
+    Address asked = mine ? ActorAccess::address(*the_host->root) : the_host->arbiter;
+    co_return from_wire(co_await SendAwaiter<closed_command>(asked, id, where));
+}
+
+}  // namespace detail
+
+inline Task<ExitStatus> ActorProxy<void>::closed() const { return detail::closed(address_); }
+
+}  // namespace magnetar

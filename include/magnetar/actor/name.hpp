@@ -1,0 +1,39 @@
+#pragma once
+#include <atomic>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace magnetar::detail {
+
+// A name shared by all proxies of an actor, on whatever thread; null for the many actors that have none, so that copying
+// their proxies touches no shared memory.
+class SharedName {
+public:
+    SharedName() noexcept = default;
+    explicit SharedName(std::string_view text) : block_(text.empty() ? nullptr : new Block{{1}, std::string(text)}) {}
+    SharedName(const SharedName& other) noexcept : block_(other.block_) {
+        if (block_) block_->users.fetch_add(1, std::memory_order_relaxed);
+    }
+    SharedName(SharedName&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+    SharedName& operator=(SharedName other) noexcept {
+        std::swap(block_, other.block_);
+        return *this;
+    }
+    ~SharedName() {
+        if (block_ && block_->users.fetch_sub(1, std::memory_order_acq_rel) == 1) delete block_;
+    }
+    const std::string& text() const noexcept {
+        static const std::string none;
+        return block_ ? block_->text : none;
+    }
+
+private:
+    struct Block {
+        std::atomic<unsigned> users;
+        std::string text;
+    };
+    Block* block_ = nullptr;
+};
+
+}  // namespace magnetar::detail

@@ -1,0 +1,119 @@
+#pragma once
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <stdexcept>
+#include <string_view>
+#include <type_traits>
+
+#include <magnetar/actor/hooks.hpp>
+#include <magnetar/actor/message.hpp>
+#include <magnetar/actor/proxy.hpp>
+
+namespace magnetar {
+
+namespace detail {
+
+using Nanoseconds = std::chrono::nanoseconds;
+
+// What an actor is told at its birth, with its type erased. Trivially copyable.
+struct ActorSettings {
+    Concurrency concurrency = Concurrency::process;
+    bool serial = false;
+    Overflow overflow = Overflow::wait;
+    std::uint32_t mailbox = 1024;
+    Nanoseconds timeout{}, period{}, exit_timeout{};
+    ErasedHook<> start, stopping, periodic_task;
+    ErasedHook<Json&> on_info, on_params;
+
+    bool plain() const noexcept {
+        return !start && !stopping && !periodic_task && !on_info && !on_params;
+    }
+};
+static_assert(std::is_trivially_copyable_v<ActorSettings>);
+
+}  // namespace detail
+
+/// What spawn() is told. One aggregate, trivially destructible: `co_await spawn({.name = "x"})` would otherwise be destroyed twice by g++
+/// 10 to 12. The name is read before spawn() returns; it need not live longer.
+template <class State = void>
+struct SpawnOptions {
+    using Subject = Actor<State>;
+
+    /// Unique among the living; no control characters, at most 255 bytes. Empty: none.
+    std::string_view name{};
+    /// 64 bits of one's own choice; 0: chosen by the runtime. Must not be in use.
+    ActorId id{};
+    Concurrency concurrency = detail::lives_in_process<State>() ? Concurrency::thread : Concurrency::process;
+    /// Finish one command before the next is started.
+    bool serial = false;
+    /// How many messages may wait: at least 1.
+    std::uint32_t mailbox = 1024;
+    /// What happens to a message that finds the mailbox full.
+    Overflow overflow = Overflow::wait;
+    /// Silent for longer than this, the actor is put down by its manager. Also how long its start may take to begin.
+    std::chrono::nanoseconds timeout = std::chrono::seconds(30);
+    /// How often the actor notifies its manager, and runs its periodic_task. 0: 0.3 x timeout, within 3 s and 60 s.
+    std::chrono::nanoseconds period{};
+    /// How long a stopping actor may take to finish what it has accepted.
+    std::chrono::nanoseconds exit_timeout = std::chrono::seconds(3);
+    /// In the actor, before spawn() returns. May be a coroutine. An exception fails the spawn.
+    ActorHook<"start", Subject, true> start{};
+    /// In the actor, once, when it begins to stop. May be a coroutine.
+    ActorHook<"stopping", Subject, true> stopping{};
+    /// In the actor, at every period. May be a coroutine; the next begins a period after it ended.
+    ActorHook<"periodic_task", Subject, true> periodic_task{};
+    /// Adds to what info() tells.
+    ActorHook<"on_info", Subject, false, Json&> on_info{};
+    /// Adds to the parameters of an actor that this one is about to spawn.
+    ActorHook<"on_params", Subject, false, Json&> on_params{};
+};
+static_assert(std::is_trivially_destructible_v<SpawnOptions<>>);
+
+namespace detail {
+
+template <class Options>
+ActorSettings settings_of(const Options& options) noexcept {
+    ActorSettings settings;
+    settings.concurrency = options.concurrency;
+    settings.serial = options.serial;
+    settings.overflow = options.overflow;
+    settings.mailbox = options.mailbox;
+    settings.timeout = options.timeout;
+    settings.period = options.period;
+    settings.exit_timeout = options.exit_timeout;
+    settings.start = options.start.erased();
+    settings.stopping = options.stopping.erased();
+    settings.periodic_task = options.periodic_task.erased();
+    settings.on_info = options.on_info.erased();
+    settings.on_params = options.on_params.erased();
+    return settings;
+}
+
+// Throws std::invalid_argument with the offending value; fills in what is derived.
+inline void check_settings(std::string_view name, ActorSettings& settings) {
+    for (std::size_t i = 0; i < name.size(); ++i)
+        if (auto c = static_cast<unsigned char>(name[i]); c < 0x20 || c == 0x7f)
+            throw std::invalid_argument(fmt::format("actor name with control character 0x{:02x} at byte {}", c, i));
+    if (name.size() > 255)
+        throw std::invalid_argument(fmt::format("actor name of {} bytes: at most 255", name.size()));
+    if (name == "arbiter" || name == "monitor" || ActorId::parse(name))
+        throw std::invalid_argument(fmt::format("actor name '{}' is reserved", name));
+    if (settings.mailbox == 0) throw std::invalid_argument("mailbox of 0: at least 1");
+    auto seconds = [](Nanoseconds d) { return std::chrono::duration<double>(d).count(); };
+    if (settings.timeout <= Nanoseconds::zero())
+        throw std::invalid_argument(fmt::format("timeout of {} s: must be positive", seconds(settings.timeout)));
+    if (settings.exit_timeout < Nanoseconds::zero())
+        throw std::invalid_argument(fmt::format("exit_timeout of {} s: must not be negative", seconds(settings.exit_timeout)));
+    if (settings.period < Nanoseconds::zero() || (settings.period != Nanoseconds::zero() && settings.period >= settings.timeout))
+        throw std::invalid_argument(fmt::format("period of {} s: must be below the timeout of {} s", seconds(settings.period),
+                                                seconds(settings.timeout)));
+    if (settings.period == Nanoseconds::zero()) {
+        using namespace std::chrono_literals;
+        settings.period = std::clamp<Nanoseconds>(settings.timeout * 3 / 10, 3s, 60s);
+        if (settings.period >= settings.timeout) settings.period = settings.timeout * 3 / 10;
+    }
+}
+
+}  // namespace detail
+}  // namespace magnetar

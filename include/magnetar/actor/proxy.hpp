@@ -1,0 +1,151 @@
+#pragma once
+#include <string>
+#include <tuple>
+#include <type_traits>
+
+#include <magnetar/actor/address.hpp>
+#include <magnetar/actor/command.hpp>
+#include <magnetar/actor/name.hpp>
+#include <magnetar/coro/task.hpp>
+#include <magnetar/loop/exit_status.hpp>
+#include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/json.hpp>
+
+namespace magnetar {
+
+template <class State = void>
+class ActorProxy;
+
+namespace detail {
+
+template <auto F>
+class SendAwaiter;
+template <auto F>
+class TellAwaiter;
+
+template <class State>
+constexpr bool lives_in_process() noexcept {
+    if constexpr (requires { State::in_process; })
+        return State::in_process;
+    else
+        return false;
+}
+
+// The sentences for a call that cannot be made; true when it can.
+template <auto F, class State, class... A>
+consteval bool check_call() {
+    using Bound = Binding<F>;
+    using Args = typename Bound::Args;
+    constexpr bool belongs = std::is_void_v<typename Bound::State> || std::is_void_v<State> ||
+                             std::is_same_v<typename Bound::State, State>;
+    static_assert(belongs, "this command belongs to another actor type: send it to a proxy of the type that has it");
+    constexpr bool match = [] {
+        if constexpr (std::tuple_size_v<Args> != sizeof...(A))
+            return false;
+        else
+            return []<class... P>(std::tuple<P...>*) {
+                return (std::is_constructible_v<P, A> && ...);
+            }(static_cast<Args*>(nullptr));
+    }();
+    static_assert(match, "the arguments do not match the command's parameters: their number or types differ");
+    constexpr bool can_travel = Bound::travels || lives_in_process<State>();
+    static_assert(can_travel,
+                  "this message cannot leave its process: make its parameters and result types that the codec knows, or declare "
+                  "`static constexpr bool in_process = true;` in the actor's state");
+    return belongs && match && can_travel;
+}
+
+}  // namespace detail
+
+/// The address of an actor, wherever it lives: a small value that is copied, compared, and sent in messages. It keeps nothing
+/// alive, and outlives its actor: a message to an actor that has ended fails with ActorNotFound. `ActorProxy<>` addresses
+/// an actor of any type. May be copied between threads; used on any thread that runs an EventLoop.
+template <>
+class ActorProxy<void> {
+public:
+    ActorProxy() noexcept = default;
+    ActorProxy(const detail::Address& address, detail::SharedName name) noexcept
+        : address_(address), name_(std::move(name)) {}
+
+    ActorId id() const noexcept { return address_.id; }
+    /// The actor's name; empty when it has none.
+    const std::string& name() const noexcept { return name_.text(); }
+    /// Name, or id: for people.
+    std::string to_string() const { return name().empty() ? id().to_string() : name(); }
+    explicit operator bool() const noexcept { return bool(address_.id); }
+
+    /// Everything the actor tells of itself: actor, loop, mailbox, process, extra, and what its on_info hook adds. Throws as
+    /// send does.
+    Task<Json> info() const;
+    /// Asks the actor to stop: it finishes what it has accepted and ends. Returns when it has begun to. Throws as send does.
+    Task<> stop() const;
+    /// Waits for the actor's end and tells how it ended; at once when it has ended already. Any number may wait.
+    Task<ExitStatus> closed() const;
+    /// The same address, for commands of that actor type. Not checked here; a command that the actor does not have is answered
+    /// with CommandNotFound.
+    template <class State>
+    ActorProxy<State> as() const noexcept;
+
+    bool operator==(const ActorProxy& other) const noexcept { return id() == other.id(); }
+    auto operator<=>(const ActorProxy& other) const noexcept { return id() <=> other.id(); }
+
+    const detail::Address& address() const noexcept { return address_; }
+    const detail::SharedName& shared_name() const noexcept { return name_; }
+
+private:
+    detail::Address address_;
+    detail::SharedName name_;
+};
+
+/// The address of an actor with that state.
+///
+///     int total = co_await counter.send<&Counter::add>(2);     // waits for the answer
+///     co_await counter.tell<&Counter::add>(2);                 // waits for room in the mailbox, not for an answer
+template <class State>
+class ActorProxy : public ActorProxy<> {
+public:
+    using ActorProxy<>::ActorProxy;
+
+    /// Calls a member function of the actor's state, there, and gives its result. Throws RemoteError when it throws,
+    /// ActorNotFound, ActorLost, ActorStopping, MailboxFull, or Cancelled. Nothing is sent before it is awaited.
+    template <auto F, class... A>
+    detail::SendAwaiter<F> send(A&&... arguments) const {
+        if constexpr (detail::check_call<F, State, A...>())
+            return detail::SendAwaiter<F>(address(), std::forward<A>(arguments)...);
+    }
+    /// The same without an answer: returns when the message has found room in the actor's mailbox (within one process), or on
+    /// the link to it. An exception in the command is logged by the callee. Throws ActorNotFound when the actor is known to have ended.
+    template <auto F, class... A>
+    detail::TellAwaiter<F> tell(A&&... arguments) const {
+        if constexpr (detail::check_call<F, State, A...>())
+            return detail::TellAwaiter<F>(address(), std::forward<A>(arguments)...);
+    }
+};
+
+template <class State>
+ActorProxy<State> ActorProxy<void>::as() const noexcept {
+    return ActorProxy<State>(address_, name_);
+}
+
+namespace detail {
+
+struct ProxyOnWire {
+    std::uint64_t id, where;
+    std::string name;
+};
+
+}  // namespace detail
+
+/// How a proxy travels.
+template <class State>
+struct Codec<ActorProxy<State>> {
+    static detail::ProxyOnWire to_wire(const ActorProxy<State>& proxy) {
+        return {proxy.id().value, proxy.address().where.to_wire(), proxy.name()};
+    }
+    static ActorProxy<State> from_wire(detail::ProxyOnWire on_wire) {
+        return ActorProxy<State>({{on_wire.id}, detail::Where::from_wire(on_wire.where)},
+                                 detail::SharedName(on_wire.name));
+    }
+};
+
+}  // namespace magnetar

@@ -1,0 +1,22 @@
+#pragma once
+#include <magnetar/actor/proxy.hpp>
+
+namespace magnetar {
+
+/// What a command may learn of the message that it answers: take `Request&` as the first parameter. It lives as long as
+/// the command runs, also while that waits.
+class Request {
+public:
+    Request(Actor<>& actor, const detail::Address& caller) noexcept : actor_(&actor), caller_(caller) {}
+
+    /// The actor that carries out the command.
+    Actor<>& actor() const noexcept { return *actor_; }
+    /// Who asked; a proxy without an actor (`!request.caller()`) when it was no actor.
+    ActorProxy<> caller() const { return ActorProxy<>(caller_, {}); }
+
+private:
+    Actor<>* actor_;
+    detail::Address caller_;
+};
+
+}  // namespace magnetar

@@ -1,0 +1,463 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <tuple>
+
+#include <magnetar/actor/detail/invoke.hpp>
+#include <magnetar/actor/detail/outbox.hpp>
+#include <magnetar/actor/detail/refusal.hpp>
+#include <magnetar/actor/detail/remote.hpp>
+
+namespace magnetar {
+
+namespace detail {
+
+// Fills in what every message carries.
+template <auto F>
+void stamp(Message& message, std::string_view command) noexcept {
+    if (auto* actor = get_actor()) message.sender = ActorAccess::address(*actor);
+    message.command = command;
+    message.system = is_system<F>;
+}
+
+// A message to an actor on another thread of this process. Owned by the runtime: it goes there, stands in the actor's mailbox
+// and, if it is answered, comes back, whether or not somebody still waits for it.
+template <auto F>
+class ThreadCall final : public Runnable, public CallMessage<typename Binding<F>::Result> {
+    using Args = typename Binding<F>::Args;
+
+public:
+    static ThreadCall* make(SendAwaiter<F>& waiter, const Address& target, Args&& args) {
+        Door& origin = EventLoop::current()->door();
+        return ::new (message_allocate(sizeof(ThreadCall), origin)) ThreadCall(waiter, target, std::move(args), origin);
+    }
+    void depart(Door& door) noexcept { crossing().outbox.post(door, *this, true); }
+    // On the sender's thread: it has given up.
+    void forget_sender() noexcept { waiter_ = nullptr; }
+
+private:
+    ThreadCall(SendAwaiter<F>& waiter, const Address& target, Args&& args, Door& origin)
+        : Runnable(&ThreadCall::arrive), target_(target), args_(std::move(args)), origin_(origin), waiter_(&waiter) {}
+
+    static void arrive(Runnable& self) {
+        auto& call = static_cast<ThreadCall&>(self);
+        Actor<>* actor = call.target_.where.door() == this_door ? resident(call.target_) : nullptr;
+        if (actor)
+            ActorAccess::receive(*actor, call);
+        else
+            call.refuse(Refusal::not_found, call.target_.id);
+    }
+    void start(Actor<>& actor) noexcept override {
+        invoke<F>(actor, args_, this->sender, this->command, this->arrived, this);
+    }
+    void refuse(Refusal reason, ActorId target) noexcept override {
+        this->outcome.fail(refusal_error(reason, target, this->command));
+        answered();
+    }
+    void answered() noexcept override {
+        Runnable::run = [](Runnable& self) { static_cast<ThreadCall&>(self).come_back(); };
+        if (origin_.index() == this_door)
+            come_back();
+        else
+            crossing().outbox.post(origin_, *this, true);
+    }
+    inline void come_back() noexcept;
+
+    Address target_;
+    Args args_;
+    Door& origin_;
+    SendAwaiter<F>* waiter_;
+};
+
+// A request to an actor of another host.
+template <auto F>
+class HostCall final : public RemoteCall, public Pooled {
+public:
+    explicit HostCall(SendAwaiter<F>& waiter) noexcept : waiter_(&waiter) {}
+    void forget_sender() noexcept { waiter_ = nullptr; }
+
+private:
+    inline void deliver() noexcept override;
+    SendAwaiter<F>* waiter_;
+};
+
+/// Sends a request and waits for its answer. On one loop the request lives here, in the awaiting coroutine, and nothing is
+/// allocated.
+template <auto F>
+class [[nodiscard("a message is sent when it is awaited: co_await it")]] SendAwaiter final
+    : public Waiter, CallMessage<typename Binding<F>::Result> {
+    using Result = typename Binding<F>::Result;
+    using Args = typename Binding<F>::Args;
+
+public:
+    template <class... A>
+    explicit SendAwaiter(const Address& target, A&&... arguments)
+        : target_(target), args_(std::forward<A>(arguments)...) {}
+    SendAwaiter(SendAwaiter&& other) noexcept : target_(other.target_), args_(std::move(other.args_)) {}
+
+    std::string_view what() const noexcept override { return "answer"; }
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> leaf) {
+        if (!park(leaf)) return false;
+        stamp<F>(*this, entry_of<F>.name);
+        if (target_.where.door() == this_door && target_.where.host() == this_host) [[likely]] {
+            if (Actor<>* actor = resident(target_)) [[likely]] {
+                ActorAccess::receive(*actor, *this);
+                return true;
+            }
+            return end_at_once(refusal_error(Refusal::not_found, target_.id, this->command));
+        }
+        return depart();
+    }
+    Result await_resume() {
+        check_cancelled();
+        return this->outcome.get();
+    }
+
+private:
+    friend class ThreadCall<F>;
+    friend class HostCall<F>;
+
+    bool end_at_once(std::exception_ptr error) noexcept {
+        unpark();
+        this->outcome.fail(std::move(error));
+        return false;
+    }
+    [[gnu::noinline]] bool depart() {
+        if (!target_.where.known())
+            return end_at_once(refusal_error(Refusal::not_found, target_.id, this->command));
+        if (target_.where.host() == this_host) {
+            Cell* cell = target_.where.cell();
+            Door* door = door_at(target_.where.door());
+            if (!door || (cell && cell->id.load(std::memory_order_acquire) != target_.id.value))
+                return end_at_once(refusal_error(Refusal::not_found, target_.id, this->command));
+            thread_call_ = ThreadCall<F>::make(*this, target_, std::move(args_));
+            stamp<F>(*thread_call_, this->command);
+            thread_call_->depart(*door);
+            return true;
+        }
+        if constexpr (Binding<F>::travels) {
+            auto call = std::make_unique<HostCall<F>>(*this);
+            try {
+                encode(call->body, args_);
+            } catch (const CodecError&) {
+                return end_at_once(std::current_exception());
+            }
+            call->target = target_;
+            call->sender = this->sender;
+            call->command = entry_of<F>.number;
+            host_call_ = call.get();
+            send_to_host(*call.release());
+            return true;
+        } else {
+            return end_at_once(std::make_exception_ptr(CodecError(
+                "", fmt::format("{}: a type in its parameters or result cannot leave its process", this->command))));
+        }
+    }
+    // An answer from elsewhere.
+    void settle(Outcome<Result>&& outcome) noexcept {
+        thread_call_ = nullptr;
+        host_call_ = nullptr;
+        this->outcome = std::move(outcome);
+        wake();
+    }
+
+    void start(Actor<>& actor) noexcept override {
+        invoke<F>(actor, args_, this->sender, this->command, this->arrived, this);
+    }
+    void refuse(Refusal reason, ActorId target) noexcept override {
+        this->outcome.fail(refusal_error(reason, target, this->command));
+        answered();
+    }
+    void answered() noexcept override { wake(); }
+
+    void request_cancel() noexcept override {
+        if (thread_call_) {
+            thread_call_->forget_sender();
+        } else if (host_call_) {
+            host_call_->forget_sender();
+        } else if (this->running) {
+            this->running->forget_call();
+        } else if (Actor<>* actor = resident(target_); !actor || !ActorAccess::withdraw(*actor, *this)) {
+            job()->cancel_next();  // its command is being carried out at this moment
+            return;
+        }
+        wake_cancelled();
+    }
+
+    Address target_;
+    Args args_;
+    ThreadCall<F>* thread_call_ = nullptr;
+    HostCall<F>* host_call_ = nullptr;
+};
+
+template <auto F>
+void ThreadCall<F>::come_back() noexcept {
+    if (waiter_) waiter_->settle(std::move(this->outcome));
+    Door& maker = origin_;
+    this->~ThreadCall();
+    message_free(this, sizeof(ThreadCall), maker);
+}
+
+template <auto F>
+void HostCall<F>::deliver() noexcept {
+    std::unique_ptr<HostCall> self(this);
+    if (!waiter_) return;
+    using Result = typename Binding<F>::Result;
+    Outcome<Result> outcome;
+    if constexpr (Binding<F>::travels) {
+        try {
+            if (error) std::rethrow_exception(error);
+            Reader reader(body.bytes());
+            if constexpr (std::is_void_v<Result>)
+                outcome.emplace();
+            else
+                outcome.emplace(decode<Result>(reader));
+            reader.finish();
+        } catch (...) {
+            outcome.fail(std::current_exception());
+        }
+    }
+    waiter_->settle(std::move(outcome));
+}
+
+// Somebody waits for room in a mailbox on another thread, or on the link to another host.
+template <auto F>
+class Acknowledgement final : public Runnable, public Pooled {
+public:
+    Acknowledgement(TellAwaiter<F>& waiter, Door& origin) noexcept
+        : Runnable(&Acknowledgement::come_back), waiter_(&waiter), origin_(origin) {}
+    void forget_sender() noexcept { waiter_ = nullptr; }
+    // On the target's thread; the acknowledgement is no longer the caller's.
+    void give(std::exception_ptr error) noexcept {
+        error_ = std::move(error);
+        if (origin_.index() == this_door)
+            EventLoop::current()->schedule(*this);
+        else
+            crossing().outbox.post(origin_, *this, true);
+    }
+
+private:
+    inline static void come_back(Runnable& self);
+    TellAwaiter<F>* waiter_;
+    Door& origin_;
+    std::exception_ptr error_;
+};
+
+// A message without an answer, in or on its way to a mailbox of this process. Its memory returns to the thread that made it.
+template <auto F>
+class Tell final : public Runnable, public Message {
+    using Args = typename Binding<F>::Args;
+
+public:
+    static Tell* make(const Address& target, Args&& args) {
+        Door& origin = EventLoop::current()->door();
+        return ::new (message_allocate(sizeof(Tell), origin)) Tell(target, std::move(args), origin);
+    }
+    void dispose() noexcept {
+        Door& maker = origin_;
+        this->~Tell();
+        message_free(this, sizeof(Tell), maker);
+    }
+    TellAwaiter<F>* waiter = nullptr;                   // on this loop
+    Acknowledgement<F>* acknowledgement = nullptr;  // on another
+
+private:
+    Tell(const Address& target, Args&& args, Door& origin)
+        : Runnable(&Tell::arrive), target_(target), args_(std::move(args)), origin_(origin) {}
+
+    static void arrive(Runnable& self) {
+        auto& tell = static_cast<Tell&>(self);
+        Actor<>* actor = tell.target_.where.door() == this_door ? resident(tell.target_) : nullptr;
+        if (!actor) {
+            tell.refuse(Refusal::not_found, tell.target_.id);
+            return;
+        }
+        if (ActorAccess::receive(*actor, tell) == Receipt::accepted && tell.acknowledgement) tell.admitted();
+    }
+    void start(Actor<>& actor) noexcept override {
+        invoke<F>(actor, args_, this->sender, this->command, this->arrived, nullptr);
+        dispose();
+    }
+    inline void refuse(Refusal reason, ActorId target) noexcept override;
+    inline void admitted() noexcept override;
+
+    Address target_;
+    Args args_;
+    Door& origin_;
+};
+
+// A message without an answer to an actor of another host. It comes back when the link has taken it.
+template <auto F>
+class HostTell final : public RemoteCall, public Pooled {
+public:
+    explicit HostTell(TellAwaiter<F>& waiter) noexcept : waiter_(&waiter) { tell = true; }
+    void forget_sender() noexcept { waiter_ = nullptr; }
+
+private:
+    inline void deliver() noexcept override;
+    TellAwaiter<F>* waiter_;
+};
+
+/// Sends a message and waits for nothing but room for it.
+template <auto F>
+class [[nodiscard("a message is sent when it is awaited: co_await it")]] TellAwaiter final : public Waiter {
+    using Args = typename Binding<F>::Args;
+
+public:
+    template <class... A>
+    explicit TellAwaiter(const Address& target, A&&... arguments)
+        : target_(target), args_(std::forward<A>(arguments)...) {}
+    TellAwaiter(TellAwaiter&& other) noexcept : target_(other.target_), args_(std::move(other.args_)) {}
+
+    std::string_view what() const noexcept override { return "room in a mailbox"; }
+    // Most tells find room, and end here.
+    bool await_ready() {
+        if (target_.where.host() != this_host || !target_.where.known()) return false;
+        if (target_.where.door() == this_door) {
+            Actor<>* actor = resident(target_);
+            if (!actor) fail_not_found();
+            local_ = make();
+            local_->waiter = this;
+            switch (ActorAccess::receive(*actor, *local_)) {
+            case Receipt::waiting:
+                return false;
+            case Receipt::refused:
+                return true;  // await_resume tells why
+            case Receipt::accepted:
+                std::exchange(local_, nullptr)->waiter = nullptr;
+                return true;
+            }
+        }
+        Cell* cell = target_.where.cell();
+        if (!cell) return false;
+        if (cell->id.load(std::memory_order_acquire) != target_.id.value) fail_not_found();
+        if (!is_system<F> && cell->crowd.fetch_add(1, std::memory_order_relaxed) >= cell->room) {
+            cell->crowd.fetch_sub(1, std::memory_order_relaxed);
+            return false;
+        }
+        auto* tell = make();
+        tell->crowds = is_system<F> ? nullptr : cell;
+        crossing().outbox.post(*door_at(cell->door), *tell, false);
+        return true;
+    }
+    bool await_suspend(std::coroutine_handle<> leaf) {
+        if (!park(leaf)) {
+            if (local_) withdraw();
+            return false;
+        }
+        return local_ || depart();
+    }
+    void await_resume() const {
+        check_cancelled();
+        if (error_) std::rethrow_exception(error_);
+    }
+
+private:
+    friend class Tell<F>;
+    friend class Acknowledgement<F>;
+    friend class HostTell<F>;
+
+    Tell<F>* make() {
+        auto* tell = Tell<F>::make(target_, std::move(args_));
+        stamp<F>(*tell, entry_of<F>.name);
+        return tell;
+    }
+    [[noreturn]] void fail_not_found() const {
+        std::rethrow_exception(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
+    }
+    bool end_at_once(std::exception_ptr error) noexcept {
+        unpark();
+        error_ = std::move(error);
+        return false;
+    }
+    [[gnu::noinline]] bool depart() {
+        if (!target_.where.known())
+            return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
+        if (target_.where.host() == this_host) {
+            Door* door = door_at(target_.where.door());
+            if (!door) return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
+            auto* tell = make();
+            acknowledgement_ = new Acknowledgement<F>(*this, EventLoop::current()->door());
+            tell->acknowledgement = acknowledgement_;
+            crossing().outbox.post(*door, *tell, true);
+            return true;
+        }
+        if constexpr (Binding<F>::travels) {
+            auto call = std::make_unique<HostTell<F>>(*this);
+            try {
+                encode(call->body, args_);
+            } catch (const CodecError&) {
+                return end_at_once(std::current_exception());
+            }
+            call->target = target_;
+            if (auto* actor = get_actor()) call->sender = ActorAccess::address(*actor);
+            call->command = entry_of<F>.number;
+            host_tell_ = call.get();
+            send_to_host(*call.release());
+            return true;
+        } else {
+            return end_at_once(std::make_exception_ptr(CodecError(
+                "", fmt::format("{}: a type in its parameters cannot leave its process", entry_of<F>.name))));
+        }
+    }
+    void settle(std::exception_ptr error) noexcept {
+        local_ = nullptr;
+        acknowledgement_ = nullptr;
+        host_tell_ = nullptr;
+        error_ = std::move(error);
+        if (job()) wake();
+    }
+    void withdraw() noexcept {
+        if (Actor<>* actor = resident(target_)) ActorAccess::withdraw(*actor, *local_);
+        local_->waiter = nullptr;
+        local_->dispose();
+    }
+    void request_cancel() noexcept override {
+        if (local_)
+            withdraw();
+        else if (acknowledgement_)
+            acknowledgement_->forget_sender();
+        else if (host_tell_)
+            host_tell_->forget_sender();
+        wake_cancelled();
+    }
+
+    Address target_;
+    Args args_;
+    Tell<F>* local_ = nullptr;
+    Acknowledgement<F>* acknowledgement_ = nullptr;
+    HostTell<F>* host_tell_ = nullptr;
+    std::exception_ptr error_;
+};
+
+template <auto F>
+void Acknowledgement<F>::come_back(Runnable& self) {
+    std::unique_ptr<Acknowledgement> acknowledgement(&static_cast<Acknowledgement&>(self));
+    if (acknowledgement->waiter_) acknowledgement->waiter_->settle(std::move(acknowledgement->error_));
+}
+template <auto F>
+void HostTell<F>::deliver() noexcept {
+    std::unique_ptr<HostTell> self(this);
+    if (waiter_) waiter_->settle(std::move(error));
+}
+template <auto F>
+void Tell<F>::refuse(Refusal reason, ActorId target) noexcept {
+    if (crowds) crowds->crowd.fetch_sub(1, std::memory_order_relaxed);
+    auto error = reason == Refusal::dropped ? nullptr : refusal_error(reason, target, this->command);
+    if (waiter)
+        waiter->settle(std::move(error));
+    else if (acknowledgement)
+        acknowledgement->give(std::move(error));
+    dispose();
+}
+template <auto F>
+void Tell<F>::admitted() noexcept {
+    if (waiter)
+        std::exchange(waiter, nullptr)->settle(nullptr);
+    else if (acknowledgement)
+        std::exchange(acknowledgement, nullptr)->give(nullptr);
+}
+
+}  // namespace detail
+}  // namespace magnetar

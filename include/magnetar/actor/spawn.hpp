@@ -1,0 +1,233 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <tuple>
+
+#include <magnetar/actor/detail/root.hpp>
+
+namespace magnetar {
+
+namespace detail {
+
+// A state's argument as it is kept until the state is made: text literals as std::string.
+template <class A>
+using Kept = std::conditional_t<std::is_convertible_v<A, std::string_view> && !std::is_same_v<std::decay_t<A>, std::string>,
+                                std::string, std::decay_t<A>>;
+
+template <class State, class... A>
+consteval bool makes_state() {
+    if constexpr (std::is_void_v<State>)
+        return sizeof...(A) == 0;
+    else
+        return std::is_constructible_v<State, A...> || requires(A&&... a) { State{std::forward<A>(a)...}; };
+}
+template <class State, class... A>
+concept StateFrom = makes_state<State, A...>();
+
+inline Task<ActorProxy<>> spawn_process(Actor<>&, SpawnPlan plan) { return the_supervisor->spawn_process(std::move(plan)); }
+template <>
+inline constexpr bool is_system<spawn_process> = true;
+
+struct ThreadBirth {
+    std::string name;
+    ActorId id;
+    ActorSettings settings;
+    Json params;
+    std::unique_ptr<Maker> maker;
+};
+inline Task<ActorProxy<>> spawn_thread(Actor<>&, ThreadBirth birth) {
+    return the_supervisor->spawn_thread(std::move(birth.name), birth.id, birth.settings, std::move(birth.params),
+                                        std::move(birth.maker));
+}
+template <>
+inline constexpr bool is_system<spawn_thread> = true;
+
+// The actor that spawns; throws when none does.
+inline Actor<>& spawner() {
+    if (Actor<>* actor = get_actor()) return *actor;
+    throw std::logic_error("spawn needs an actor: call it in an actor's hook or command, or in an Arbiter's start");
+}
+inline Json child_params(Actor<>& parent) {
+    Json params = Json::object();
+    if (auto* extras = ActorAccess::extras_if(parent))
+        if (extras->settings.on_params.plain) extras->settings.on_params.plain(parent, params);
+    return params;
+}
+// What the arbiter and others threw on the way, as spawn() promises it.
+[[noreturn]] inline void rethrow_spawn_error(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const RemoteError& remote) {
+        if (remote.type() == "magnetar::SpawnError") throw SpawnError(remote.what());
+        throw SpawnError(fmt::format("spawn: {}: {}", remote.type(), remote.what()));
+    } catch (const ActorNotFound& gone) {
+        throw SpawnError(fmt::format("spawn: the arbiter is gone: {}", gone.what()));
+    } catch (const ActorLost& gone) {
+        throw SpawnError(fmt::format("spawn: the arbiter is gone: {}", gone.what()));
+    } catch (const ActorStopping&) {
+        throw SpawnError("spawn: the arbiter is stopping");
+    }
+}
+
+template <class State, class... A>
+Task<ActorProxy<State>> spawn_elsewhere(Actor<>& parent, std::string name, ActorId id, ActorSettings settings,
+                                        std::tuple<A...> arguments) {
+    std::exception_ptr error;
+    try {
+        if (settings.concurrency == Concurrency::process) {
+            if constexpr (lives_in_process<State>()) {
+                throw SpawnError("an actor type with in_process = true cannot be a process: its messages could not reach it");
+            } else if constexpr ((Wireable<A> && ...)) {
+                SpawnPlan plan;
+                plan.type = reinterpret_cast<std::uint64_t>(&actor_type_of<State, A...>);
+                plan.name = std::move(name);
+                plan.id = id.value;
+                plan.settings = SpawnPlan::pack(settings);
+                plan.params = child_params(parent);
+                Writer encoded;
+                encode(encoded, arguments);
+                plan.arguments.assign(encoded.bytes().begin(), encoded.bytes().end());
+                ActorProxy<> proxy = co_await SendAwaiter<spawn_process>(the_host->arbiter, std::move(plan));
+                co_return proxy.template as<State>();
+            } else {
+                throw SpawnError("the arguments of this actor's state cannot leave the process: make them types that the codec knows");
+            }
+        }
+        struct TypedMaker final : Maker {
+            explicit TypedMaker(std::tuple<A...>&& a) : arguments(std::move(a)) {}
+            Actor<>* make(const ActorSettings& s, EventLoop& loop, ActorId i) override {
+                return ActorAccess::make<State>(s, loop, i, arguments);
+            }
+            std::tuple<A...> arguments;
+        };
+        ThreadBirth birth;
+        birth.name = std::move(name);
+        birth.id = id;
+        birth.settings = settings;
+        birth.params = child_params(parent);
+        birth.maker = std::make_unique<TypedMaker>(std::move(arguments));
+        Address root = ActorAccess::address(*the_host->root);
+        ActorProxy<> proxy = co_await SendAwaiter<spawn_thread>(root, std::move(birth));
+        co_return proxy.template as<State>();
+    } catch (const std::exception&) {
+        error = std::current_exception();
+    }
+    rethrow_spawn_error(error);
+}
+
+// A light actor with a name, an id of its own, or hooks.
+template <class State, class... A>
+Task<ActorProxy<State>> spawn_light(Actor<>& parent, std::string name, ActorId id, ActorSettings settings,
+                                    std::tuple<A...> arguments) {
+    bool listed = !name.empty() || id;
+    if (!id) id = fresh_id();
+    std::exception_ptr error;
+    Address arbiter = the_host->arbiter;
+    if (listed) {
+        try {
+            co_await SendAwaiter<directory_reserve>(arbiter, name, id.value);
+        } catch (const std::exception&) {
+            error = std::current_exception();
+        }
+        if (error) rethrow_spawn_error(error);
+    }
+    std::string reason;
+    Actor<>* actor = nullptr;
+    try {
+        actor = ActorAccess::make<State>(settings, parent.loop(), id, arguments);
+    } catch (const std::exception& e) {
+        reason = fmt::format("{}: {}", demangled(typeid(e).name()), e.what());
+    }
+    if (actor) {
+        set_up(*actor, settings, name, child_params(parent));
+        ActorAccess::adopt(parent, *actor);
+        if (auto failure = co_await started(*actor)) {
+            reason = fmt::format("its start failed: {}: {}", failure->type, failure->what);
+            ActorAccess::exit(*actor, 1);
+        }
+    }
+    if (!reason.empty()) {
+        if (listed) co_await SendAwaiter<directory_remove>(arbiter, id.value);
+        throw SpawnError(fmt::format("spawn of {}: {}", name.empty() ? id.to_string() : name, reason));
+    }
+    ActorProxy<> proxy(ActorAccess::address(*actor), SharedName(name));
+    ActorAccess::run_periodic_task(*actor);
+    if (listed) {
+        ActorAccess::extras(*actor).registered = true;
+        co_await SendAwaiter<directory_enter>(arbiter, proxy, Concurrency::coroutine, parent.id().value);
+    }
+    co_return proxy.template as<State>();
+}
+
+/// What spawn() gives: await it for the proxy.
+template <class State, class... A>
+class [[nodiscard("an actor is spawned when this is awaited: co_await it")]] SpawnAwaiter {
+public:
+    SpawnAwaiter(const SpawnOptions<State>& options, std::tuple<A...>&& arguments)
+        : settings_(settings_of(options)), name_(options.name), id_(options.id), arguments_(std::move(arguments)) {
+        check_settings(name_, settings_);
+    }
+
+    // A light actor without name and hooks is made on the spot: a million of them is normal.
+    bool await_ready() {
+        Actor<>& parent = spawner();
+        if (settings_.concurrency != Concurrency::coroutine) {
+            task_.emplace(spawn_elsewhere<State, A...>(parent, std::move(name_), id_, settings_, std::move(arguments_)));
+        } else if (!name_.empty() || id_ || !settings_.plain()) {
+            task_.emplace(spawn_light<State, A...>(parent, std::move(name_), id_, settings_, std::move(arguments_)));
+        } else {
+            proxy_ = make_plain(parent);
+            return true;
+        }
+        return false;
+    }
+    bool await_suspend(std::coroutine_handle<> parent) {
+        awaiter_.emplace(task_->operator co_await());
+        return awaiter_->await_suspend(parent);
+    }
+    ActorProxy<State> await_resume() { return task_ ? awaiter_->await_resume() : std::move(proxy_); }
+
+private:
+    ActorProxy<State> make_plain(Actor<>& parent) {
+        Actor<>* actor;
+        ActorId id = fresh_id();
+        try {
+            actor = ActorAccess::make<State>(settings_, parent.loop(), id, arguments_);
+        } catch (const std::exception& e) {
+            throw SpawnError(fmt::format("spawn of {}: {}: {}", id.to_string(), demangled(typeid(e).name()), e.what()));
+        }
+        ActorAccess::adopt(parent, *actor);
+        if (auto* extras = ActorAccess::extras_if(parent); extras && extras->settings.on_params)
+            ActorAccess::extras(*actor).params = child_params(parent);
+        ActorAccess::running(*actor);
+        return ActorProxy<State>(ActorAccess::address(*actor), {});
+    }
+    using Awaiter = decltype(std::declval<Task<ActorProxy<State>>&>().operator co_await());
+    ActorSettings settings_;
+    std::string name_;
+    ActorId id_;
+    std::tuple<A...> arguments_;
+    std::optional<Task<ActorProxy<State>>> task_;
+    std::optional<Awaiter> awaiter_;
+    ActorProxy<State> proxy_;
+};
+
+}  // namespace detail
+
+/// Makes an actor with a state of type State (none: `spawn({...})`), constructed there from the arguments, and gives its proxy when
+/// it runs and its start hook has returned. See SpawnOptions. The spawner is the actor that runs now.
+///
+///     auto counter = co_await spawn<Counter>({.name = "counter"}, 40);
+///     auto worker = co_await spawn({.start = [](Actor<>& self) { self.log().info("here"); }});
+///
+/// Throws std::invalid_argument for options that make no sense, std::logic_error where no actor runs, and SpawnError, with the
+/// reason, when the actor cannot be made, its name or id is in use, or its start hook throws: nothing of it is left then.
+template <class State = void, class... A>
+detail::SpawnAwaiter<State, detail::Kept<A>...> spawn(SpawnOptions<State> options, A&&... arguments) {
+    static_assert(detail::StateFrom<State, detail::Kept<A>...>,
+                  "the actor's state cannot be made from these arguments: give spawn() what its constructor or its braces take");
+    if constexpr (detail::StateFrom<State, detail::Kept<A>...>)
+        return {options, std::tuple<detail::Kept<A>...>(std::forward<A>(arguments)...)};
+}
+
+}  // namespace magnetar

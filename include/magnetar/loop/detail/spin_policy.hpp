@@ -1,0 +1,61 @@
+#pragma once
+#include <sched.h>
+
+#include <algorithm>
+
+#include <magnetar/loop/clock.hpp>
+
+namespace magnetar::detail {
+
+inline bool several_cpus() noexcept {
+    static const bool several = [] {
+        cpu_set_t allowed;
+        CPU_ZERO(&allowed);
+        return sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) > 1;
+    }();
+    return several;
+}
+
+// Tells the core that this is a waiting loop, which lets go of what it had speculated.
+inline void pause() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+// Whether an idle loop spins before it sleeps. It may when a sleep was ended by somebody else after so short a time that
+// spinning could have spared the wake-up; each success renews the leave for a few more tries, and with each time that it was used up
+// in vain, twice as many such sleeps must come before the next.
+class SpinPolicy {
+public:
+    explicit SpinPolicy(Clock::duration longest) noexcept
+        : longest_(several_cpus() ? std::min<Clock::duration>(longest, std::chrono::microseconds(100))
+                                  : Clock::duration::zero()) {}
+
+    bool worthwhile() const noexcept { return tries_ > 0; }
+    /// How long to spin.
+    Clock::duration longest() const noexcept { return longest_; }
+    void succeeded() noexcept {
+        tries_ = 4;
+        price_ = 1;
+    }
+    void failed() noexcept {
+        if (--tries_ > 0) return;
+        price_ = std::min(2 * price_, 1024);
+        paid_ = 0;
+    }
+    /// A sleep was ended by another thread or by the outside, not by a timer.
+    void woken_after(Clock::duration slept) noexcept {
+        // A partner that sleeps as well takes two wake-ups to answer.
+        if (tries_ > 0 || slept > 8 * longest_) return;
+        if (++paid_ >= price_) tries_ = 1;
+    }
+
+private:
+    Clock::duration longest_;
+    int tries_ = 0, price_ = 1, paid_ = 0;
+};
+
+}  // namespace magnetar::detail

@@ -1,0 +1,139 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include <magnetar/loop/clock.hpp>
+
+namespace magnetar {
+
+namespace detail {
+class TimerHeap;
+}
+
+/// Calls a function once, at a time: `loop.arm(timer, when)`. Arming it again moves it. It allocates nothing and makes no system
+/// call; arming is O(1), disarming O(log n). The function runs on the loop's thread, must not throw, and may arm the
+/// timer anew. Derive from it to know whose timer it is. It is disarmed when it is destroyed. Not thread safe.
+///
+///     Timer timer{[](Timer& self) { static_cast<Heart&>(self).beat(); }};
+class Timer {
+public:
+    explicit Timer(void (*fire)(Timer&)) noexcept : fire_(fire) {}
+    Timer(const Timer&) = delete;
+    Timer& operator=(const Timer&) = delete;
+    inline ~Timer();
+
+    bool armed() const noexcept { return heap_ != nullptr; }
+    /// When it fires, or was last to fire.
+    Clock::time_point due() const noexcept { return due_; }
+
+private:
+    friend class detail::TimerHeap;
+    void (*fire_)(Timer&);
+    detail::TimerHeap* heap_ = nullptr;
+    Clock::time_point due_{};
+    std::uint64_t order_ = 0;
+    Timer* child_ = nullptr;
+    Timer* next_ = nullptr;
+    Timer* before_ = nullptr;  // the sibling before it; of a first child, the parent
+};
+
+namespace detail {
+
+// A pairing heap (Fredman, Sedgewick, Sleator and Tarjan 1986): most timers are timeouts that never fire, and a timer armed
+// late and disarmed early costs one comparison here. Equal times fire in the order armed.
+class TimerHeap {
+public:
+    TimerHeap() noexcept = default;
+    TimerHeap(const TimerHeap&) = delete;
+    TimerHeap& operator=(const TimerHeap&) = delete;
+    ~TimerHeap() {
+        while (root_) remove(*root_);
+    }
+
+    bool empty() const noexcept { return !root_; }
+    std::size_t size() const noexcept { return size_; }
+    /// When the first timer is due; the end of time when there is none.
+    Clock::time_point next() const noexcept { return root_ ? root_->due_ : Clock::time_point::max(); }
+
+    void arm(Timer& timer, Clock::time_point due) noexcept {
+        disarm(timer);
+        // Whatever is armed in a pass waits for the next, or a timer that always arms itself for the past would never let it end.
+        timer.due_ = due > passed_ ? due : passed_ + Clock::duration(1);
+        timer.order_ = ++armed_;
+        timer.heap_ = this;
+        root_ = merge(root_, &timer);
+        ++size_;
+    }
+    static void disarm(Timer& timer) noexcept {
+        if (timer.heap_) timer.heap_->remove(timer);
+    }
+    /// Fires all that are due at `now`.
+    void fire(Clock::time_point now) {
+        passed_ = now;
+        while (root_ && root_->due_ <= now) {
+            Timer& timer = *root_;
+            remove(timer);
+            timer.fire_(timer);
+        }
+    }
+
+private:
+    static bool earlier(const Timer& a, const Timer& b) noexcept {
+        return a.due_ != b.due_ ? a.due_ < b.due_ : a.order_ < b.order_;
+    }
+    static Timer* merge(Timer* a, Timer* b) noexcept {
+        if (!a || !b) return a ? a : b;
+        if (earlier(*b, *a)) std::swap(a, b);
+        b->before_ = a;
+        b->next_ = a->child_;
+        if (b->next_) b->next_->before_ = b;
+        a->child_ = b;
+        return a;
+    }
+    // Merges siblings by twos from the left, then all together from the right.
+    static Timer* merge_siblings(Timer* first) noexcept {
+        Timer* pairs = nullptr;
+        while (first) {
+            Timer* a = first;
+            Timer* b = a->next_;
+            first = b ? b->next_ : nullptr;
+            a->next_ = a->before_ = nullptr;
+            if (b) b->next_ = b->before_ = nullptr;
+            Timer* pair = merge(a, b);
+            pair->next_ = pairs;
+            pairs = pair;
+        }
+        Timer* root = nullptr;
+        while (pairs) {
+            Timer* rest = std::exchange(pairs->next_, nullptr);
+            root = merge(root, pairs);
+            pairs = rest;
+        }
+        return root;
+    }
+    void remove(Timer& timer) noexcept {
+        Timer* orphans = merge_siblings(std::exchange(timer.child_, nullptr));
+        if (&timer == root_) {
+            root_ = orphans;
+        } else {
+            (timer.before_->child_ == &timer ? timer.before_->child_ : timer.before_->next_) = timer.next_;
+            if (timer.next_) timer.next_->before_ = timer.before_;
+            root_ = merge(root_, orphans);
+        }
+        timer.next_ = timer.before_ = nullptr;
+        timer.heap_ = nullptr;
+        --size_;
+    }
+
+    Timer* root_ = nullptr;
+    std::size_t size_ = 0;
+    std::uint64_t armed_ = 0;
+    Clock::time_point passed_ = Clock::time_point::min();
+};
+
+}  // namespace detail
+
+inline Timer::~Timer() { detail::TimerHeap::disarm(*this); }
+
+}  // namespace magnetar

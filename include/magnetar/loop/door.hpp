@@ -1,0 +1,118 @@
+#pragma once
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <stdexcept>
+#include <utility>
+
+#include <magnetar/base/errors.hpp>
+#include <magnetar/base/inbox.hpp>
+#include <magnetar/base/unique_fd.hpp>
+#include <magnetar/coro/detail/job_base.hpp>
+
+namespace magnetar {
+
+/// The only way into a loop from other threads. Doors live in a table of the process and are never freed: a Door& stays valid for
+/// ever, and when its loop has ended it refuses everything, until a later loop takes it over. Posting is lock-free and costs a
+/// system call only when the loop sleeps.
+class alignas(64) Door {
+public:
+    /// As many loops may live at once in a process.
+    static constexpr unsigned limit = 4096;
+
+    /// Hands `work` to the loop, which runs it on its thread. False when the loop has ended: the work is still the caller's.
+    /// Works of one thread run in the order posted. From any thread.
+    bool post(Runnable& work) noexcept { return post_chain(work, work); }
+    /// Hands over many at once, linked by `next` from `newest` to `oldest`; they run oldest first.
+    bool post_chain(Runnable& newest, Runnable& oldest) noexcept {
+        if (!inbox_.push_chain(newest, oldest)) return false;
+        if (sleeping_.load(std::memory_order_seq_cst)) ring();
+        return true;
+    }
+    /// Its place in the table, for `door_at`.
+    unsigned index() const noexcept { return index_; }
+
+    /// What comes back to its maker here, memory for messages above all: never closed, and nobody is woken.
+    alignas(64) Inbox<Runnable> returned;
+
+    // The rest is for the loop that owns the door, on its thread.
+
+    /// Takes a free door. Throws std::length_error when there are `limit` loops, std::system_error without an eventfd.
+    static inline Door& open();
+    /// Gives the door back. To be closed before.
+    void release() noexcept { taken_.store(false, std::memory_order_release); }
+    bool empty() const noexcept { return inbox_.empty(); }
+    Queue<Runnable> take() noexcept { return inbox_.take(); }
+    /// Refuses everything from now on; what was posted until now.
+    Queue<Runnable> close() noexcept { return inbox_.close(); }
+    /// Announces that the loop is about to sleep: from now on posting makes fd() readable. False when there is work.
+    bool fall_asleep() noexcept {
+        // Either the poster sees the flag or the loop sees the work: all four accesses are in the one total order.
+        sleeping_.store(true, std::memory_order_seq_cst);
+        if (inbox_.empty()) return true;
+        awake();
+        return false;
+    }
+    /// Ends the sleep; true when a post had ended it.
+    bool awake() noexcept { return !sleeping_.exchange(false, std::memory_order_relaxed); }
+    /// The eventfd that is written to when the loop sleeps.
+    int fd() const noexcept { return fd_; }
+
+private:
+    explicit Door(unsigned index) noexcept : index_(index) {}
+    ~Door() = default;
+    void ring() noexcept {
+        if (!sleeping_.exchange(false, std::memory_order_seq_cst)) return;
+        std::uint64_t one = 1;
+        // Fails only when the counter is full, and then the loop is woken anyway.
+        [[maybe_unused]] auto written = ::write(fd_, &one, sizeof one);
+    }
+
+    alignas(64) Inbox<Runnable> inbox_;
+    std::atomic<bool> sleeping_{false};
+    std::atomic<bool> taken_{false};
+    // A late poster may still ring when the loop has ended, so the descriptor is kept, too.
+    int fd_ = -1;
+    pid_t maker_ = 0;
+    unsigned index_;
+};
+
+namespace detail {
+inline constinit std::atomic<Door*> doors[Door::limit]{};
+}
+
+/// The door with this index, or null when there never was one.
+inline Door* door_at(unsigned index) noexcept {
+    return index < Door::limit ? detail::doors[index].load(std::memory_order_acquire) : nullptr;
+}
+
+inline Door& Door::open() {
+    for (unsigned index = 0; index < limit; ++index) {
+        Door* door = door_at(index);
+        if (!door) {
+            auto* fresh = new Door(index);
+            if (detail::doors[index].compare_exchange_strong(door, fresh, std::memory_order_acq_rel))
+                door = fresh;
+            else
+                delete fresh;
+        }
+        if (door->taken_.exchange(true, std::memory_order_acq_rel)) continue;
+        // After a fork the descriptor is shared with the parent's loop.
+        if (door->maker_ != ::getpid()) {
+            UniqueFd{std::exchange(door->fd_, ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))};
+            if (door->fd_ < 0) {
+                int error = errno;
+                door->release();
+                throw_system_error(error, "eventfd");
+            }
+            door->maker_ = ::getpid();
+        }
+        door->inbox_.open();
+        return *door;
+    }
+    throw std::length_error(fmt::format("a process has at most {} event loops at a time", limit));
+}
+
+}  // namespace magnetar

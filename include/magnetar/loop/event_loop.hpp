@@ -1,0 +1,333 @@
+#pragma once
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+
+#include <magnetar/base/log.hpp>
+#include <magnetar/coro/job.hpp>
+#include <magnetar/loop/detail/make_engine.hpp>
+#include <magnetar/loop/detail/spin_policy.hpp>
+#include <magnetar/loop/detail/timer_heap.hpp>
+#include <magnetar/loop/door.hpp>
+#include <magnetar/loop/engine.hpp>
+#include <magnetar/loop/loop_options.hpp>
+
+namespace magnetar {
+
+class Executor;
+
+/// Called once at the end of the loop's turn for which it was registered: for output that is gathered over a turn. It leaves when it is
+/// destroyed. The function must not throw.
+struct TurnHook : ListNode {
+    explicit TurnHook(void (*f)(TurnHook&)) noexcept : run(f) {}
+    void (*run)(TurnHook&);
+};
+
+/// A place in memory that somebody outside the process writes to, a ring in shared memory say. A loop that is awake looks
+/// at its pollers every turn and while it spins; before it sleeps it asks each for a doorbell.
+class Poller : public ListNode {
+public:
+    /// Handles what has come; true when there was something.
+    virtual bool poll() noexcept = 0;
+    /// From now on whoever writes must also complete an operation of this loop (write to an eventfd that it reads, say).
+    /// False when something has come meanwhile.
+    virtual bool fall_asleep() noexcept = 0;
+    /// The doorbell is needed no more. Also called when fall_asleep() gave false.
+    virtual void awake() noexcept = 0;
+
+protected:
+    ~Poller() = default;
+};
+
+/// What a loop is doing, for listings.
+struct LoopInfo {
+    std::string_view engine;
+    std::uint64_t turns;     ///< since the loop was made
+    std::size_t ready;       ///< works that could run now
+    std::size_t jobs;        ///< alive and owned by no actor
+    std::size_t operations;  ///< asked of the engine and not ended
+    std::size_t timers;      ///< armed
+};
+
+/// Runs the jobs of one thread: those that are ready, those whose time has come, those whose operation has ended. It belongs to the
+/// thread that made it: only `post`, `door` and `turns` may be called from others.
+///
+///     EventLoop loop;
+///     int n = loop.run(answer());
+class EventLoop : public Scheduler {
+public:
+    /// Throws EngineError when the kernel gives no engine, std::length_error when there are too many loops.
+    explicit EventLoop(LoopOptions options = {}) : EventLoop(detail::make_engine(options), options) {}
+    /// A loop on an engine of one's own, such as a simulation.
+    explicit EventLoop(std::unique_ptr<Engine> engine, LoopOptions options = {})
+        : engine_(std::move(engine)), door_(&Door::open()), spin_(options.spin) {
+        unhandled = &report;
+        doorbell_.listen();
+    }
+    EventLoop(const EventLoop&) = delete;
+    EventLoop& operator=(const EventLoop&) = delete;
+    /// Cancels every job that is still alive, once, and runs until all have ended and no operation is in flight; a job that
+    /// refuses to end keeps it here. What was posted before is run, what is posted later is refused. Jobs of actors are theirs
+    /// to end before. Only on the loop's thread.
+    inline ~EventLoop();
+
+    /// The loop that runs on this thread now, or null.
+    static EventLoop* current() noexcept { return current_; }
+    /// The loop that runs on this thread now; throws std::logic_error naming `operation` when there is none.
+    static EventLoop& require(const char* operation) {
+        if (!current_) throw std::logic_error(fmt::format("{} needs a running EventLoop", operation));
+        return *current_;
+    }
+
+    /// Runs the loop until `awaitable` is complete: its value, or throws its exception. Other jobs of the loop run meanwhile, and
+    /// stand still when it has returned. Throws std::logic_error inside a running loop (co_await instead) and on another
+    /// thread than the loop's.
+    template <Awaitable A>
+    await_result_t<A> run(A awaitable) {
+        Running running{*this};
+        Task<await_result_t<A>> task = as_task(std::move(awaitable));
+        JobBase root{*this, detail::context.actor};
+        root.start_later(task.handle(), [](JobBase&) {});
+        run_until([&] { return root.completed(); });
+        return task.outcome().get();
+    }
+
+    /// Starts a job in the context of the actor that runs now. It first runs from the ready queue.
+    template <class T>
+    Job<T> start(Task<T> task) {
+        return start(std::move(task), detail::context.actor);
+    }
+    /// Starts a job in the context of `actor`, which may be null.
+    template <class T>
+    Job<T> start(Task<T> task, JobOwner* actor) {
+        return Job<T>(std::make_unique<detail::JobState<T>>(*this, actor, std::move(task)));
+    }
+
+    /// Runs `work` from the ready queue; from any thread. The works of one thread run in the order posted. False when the loop is being
+    /// destroyed and takes no more. A work must not throw.
+    bool post(Runnable& work) noexcept {
+        if (current_ != this) return door_->post(work);
+        schedule(work);
+        return true;
+    }
+    /// Runs `function()` from the ready queue; from any thread. It must not throw.
+    template <class F>
+        requires std::invocable<F&>
+    bool post(F function) {
+        struct Posted : Runnable, Pooled {
+            explicit Posted(F&& f) : Runnable(&Posted::call), function(std::move(f)) {}
+            static void call(Runnable& self) {
+                std::unique_ptr<Posted> posted(&static_cast<Posted&>(self));
+                posted->function();
+            }
+            F function;
+        };
+        auto posted = std::make_unique<Posted>(std::move(function));
+        if (!post(static_cast<Runnable&>(*posted))) return false;
+        posted.release();
+        return true;
+    }
+    /// The way in for other threads, which outlives the loop.
+    Door& door() const noexcept { return *door_; }
+
+    /// The time of this turn: read once a turn, at the first question.
+    Clock::time_point now() noexcept {
+        if (!time_known_) {
+            refresh_time();
+            time_known_ = turning_;
+        }
+        return now_;
+    }
+    /// Has `timer` fire at `when`, instead of when it was to fire. A time in the past means the next turn.
+    void arm(Timer& timer, Clock::time_point when) noexcept { timers_.arm(timer, when); }
+    void disarm(Timer& timer) noexcept { detail::TimerHeap::disarm(timer); }
+
+    /// Calls `hook` at the end of this turn, before the loop waits; once, however often it is asked.
+    void at_turn_end(TurnHook& hook) noexcept {
+        if (!hook.linked()) hooks_.push_back(hook);
+    }
+    /// Looks at `poller` every turn, until it is unlinked or destroyed.
+    void add(Poller& poller) noexcept { pollers_.push_back(poller); }
+
+    /// What operations are submitted to.
+    Engine& engine() noexcept { return *engine_; }
+    /// The loop's pool of threads for work that computes or blocks, made on first use. Include <magnetar/loop/executor.hpp>.
+    inline Executor& executor();
+
+    /// Turns since the loop was made; a loop that stays in one is busy with one work. From any thread.
+    std::uint64_t turns() const noexcept { return turns_.load(std::memory_order_relaxed); }
+    LoopInfo info() const noexcept {
+        std::size_t waiting = 0;
+        for (const Runnable* work = ready.front(); work; work = work->next) ++waiting;
+        return {engine_->name(), turns(), waiting, jobs.size(), engine_->in_flight() - doorbell_.listening, timers_.size()};
+    }
+
+private:
+    // The loop's own operation: another thread's post has ended its sleep.
+    struct Doorbell : Completion {
+        explicit Doorbell(EventLoop& l) noexcept : Completion(&Doorbell::rung), loop(&l) {}
+        void listen() noexcept {
+            listening = true;
+            loop->engine_->submit(*this, [fd = loop->door_->fd()](io_uring_sqe* sqe) {
+                io_uring_prep_poll_add(sqe, fd, POLLIN);
+            });
+        }
+        static void rung(Completion& self, int, unsigned) {
+            auto& bell = static_cast<Doorbell&>(self);
+            std::uint64_t count = 0;
+            [[maybe_unused]] auto got = ::read(bell.loop->door_->fd(), &count, sizeof count);
+            bell.listen();
+        }
+        EventLoop* loop;
+        bool listening = false;
+    };
+    // Marks the loop as this thread's while it runs.
+    struct Running {
+        explicit Running(EventLoop& loop) {
+            if (current_) throw std::logic_error("EventLoop::run inside a running loop would block it: use co_await");
+            if (!pthread_equal(loop.thread_, pthread_self()))
+                throw std::logic_error("an EventLoop runs on the thread that made it");
+            current_ = &loop;
+        }
+        ~Running() { current_ = nullptr; }
+    };
+
+    // So many works run before timers and the engine have their turn.
+    static constexpr unsigned batch = 256;
+    // A turn of few works reads the clock for its timers only every so many times.
+    static constexpr unsigned clock_every = 16;
+
+    template <class Done>
+    void run_until(Done done) noexcept {
+        while (!done()) {
+            turning_ = true;
+            turn();
+            if (!ready.empty() || done()) {
+                if (engine_->pending()) engine_->poll();
+            } else {
+                idle();
+            }
+            turning_ = time_known_ = false;
+        }
+    }
+    void turn() noexcept {
+        turns_.store(turns() + 1, std::memory_order_relaxed);
+        if (!door_->empty()) ready.append(door_->take());
+        if (!pollers_.empty()) poll_pollers();
+        unsigned left = batch;
+        while (left > 0) {
+            Runnable* work = ready.pop();
+            if (!work) break;
+            work->run(*work);
+            --left;
+        }
+        if (!timers_.empty() && (time_known_ || left == 0 || turns() % clock_every == 0)) timers_.fire(now());
+        while (TurnHook* hook = hooks_.pop_front()) hook->run(*hook);
+    }
+    bool poll_pollers() noexcept {
+        bool found = false;
+        pollers_.for_each([&](Poller& poller) { found |= poller.poll(); });
+        return found;
+    }
+
+    // Nothing is ready: waits for the door, the engine or the first timer.
+    void idle() noexcept {
+        if (engine_->pending()) {
+            engine_->poll();
+            if (!ready.empty() || !hooks_.empty()) return;
+        }
+        if (spin_.worthwhile() && spin()) return;
+        if (door_->fall_asleep()) {
+            if (pollers_fall_asleep()) sleep();
+            pollers_.for_each([](Poller& poller) { poller.awake(); });
+            door_->awake();
+        }
+    }
+    bool pollers_fall_asleep() noexcept {
+        bool asleep = true;
+        pollers_.for_each([&](Poller& poller) { asleep &= poller.fall_asleep(); });
+        return asleep;
+    }
+    void sleep() noexcept {
+        auto began = engine_->now();
+        engine_->wait(timers_.next());
+        refresh_time();
+        if (now_ < timers_.next()) spin_.woken_after(now_ - began);
+        timers_.fire(now_);
+    }
+    void refresh_time() noexcept {
+        now_ = engine_->now();
+        time_known_ = true;
+    }
+    // True when there is something to do.
+    bool spin() noexcept {
+        refresh_time();
+        auto end = std::min(now_ + spin_.longest(), timers_.next());
+        do {
+            for (int i = 0; i < 64; ++i) {
+                if (!door_->empty() || engine_->pending() || (!pollers_.empty() && poll_pollers())) {
+                    spin_.succeeded();
+                    return true;
+                }
+                detail::pause();
+            }
+            refresh_time();
+        } while (now_ < end);
+        if (timers_.next() <= now_) {
+            timers_.fire(now_);
+            return true;
+        }
+        spin_.failed();
+        return false;
+    }
+    // Cancels whatever lives and runs until nothing does.
+    void settle() noexcept {
+        List<JobBase> ending;
+        auto settled = [&] {
+            while (JobBase* job = jobs.pop_front()) {
+                ending.push_back(*job);
+                job->cancel();
+            }
+            return ending.empty() && ready.empty() && door_->empty() && hooks_.empty() &&
+                   engine_->in_flight() == doorbell_.listening;
+        };
+        run_until(settled);
+    }
+
+    static void report(Scheduler&, JobOwner*, std::exception_ptr error) {
+        auto [type, what] = describe(error);
+        Logger("loop").error("a detached job failed: {}: {}", type, what);
+    }
+
+    static inline constinit thread_local EventLoop* current_ = nullptr;
+
+    std::unique_ptr<Engine> engine_;
+    Door* door_;
+    detail::SpinPolicy spin_;
+    detail::TimerHeap timers_;
+    List<TurnHook> hooks_;
+    List<Poller> pollers_;
+    std::atomic<std::uint64_t> turns_{0};
+    Clock::time_point now_{};
+    bool time_known_ = false, turning_ = false;
+    Doorbell doorbell_{*this};
+    pthread_t thread_ = pthread_self();
+    std::unique_ptr<Executor, void (*)(Executor*)> executor_{nullptr, nullptr};
+};
+
+inline EventLoop::~EventLoop() {
+    EventLoop* outer = std::exchange(current_, this);
+    settle();
+    executor_.reset();  // joins its threads; what they bring comes through the door
+    ready.append(door_->close());
+    settle();
+    door_->release();
+    current_ = outer;
+}
+
+}  // namespace magnetar

@@ -1,0 +1,232 @@
+#pragma once
+#include <pthread.h>
+#include <signal.h>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#include <magnetar/loop/event_loop.hpp>
+
+namespace magnetar {
+
+namespace detail {
+
+class WorkWaiter;
+
+// A piece of work on its way to a thread and back. Belongs to its waiter, unless the waiter was cancelled while it ran: then to itself.
+struct Work : Runnable {
+    Work() noexcept : Runnable(&Work::returned) {}
+    virtual ~Work() = default;
+    virtual void execute() noexcept = 0;
+    inline static void returned(Runnable& self);
+    Door* door = nullptr;
+    WorkWaiter* waiter = nullptr;  // touched on the loop's thread only
+    bool executed = false;
+};
+
+class WorkWaiter : public Waiter {
+protected:
+    ~WorkWaiter() = default;
+
+private:
+    friend struct Work;
+    void ended(bool executed) noexcept {
+        if (executed)
+            wake();
+        else
+            wake_cancelled();
+    }
+};
+
+inline void Work::returned(Runnable& self) {
+    auto& work = static_cast<Work&>(self);
+    if (work.waiter)
+        work.waiter->ended(work.executed);
+    else
+        delete &work;
+}
+
+template <class T>
+struct ResultOf : Work {
+    Outcome<T> outcome;
+};
+
+template <class T, class F, class... A>
+struct Call final : ResultOf<T> {
+    template <class G, class... B>
+    explicit Call(G&& f, B&&... a) : function(std::forward<G>(f)), arguments(std::forward<B>(a)...) {}
+    void execute() noexcept override {
+        this->executed = true;
+        try {
+            if constexpr (std::is_void_v<T>) {
+                std::apply(std::move(function), std::move(arguments));
+                this->outcome.emplace();
+            } else {
+                this->outcome.emplace(std::apply(std::move(function), std::move(arguments)));
+            }
+        } catch (...) {
+            this->outcome.fail(std::current_exception());
+        }
+    }
+    F function;
+    std::tuple<A...> arguments;
+};
+
+}  // namespace detail
+
+/// A pool of threads for work that computes or blocks, so that a loop stays free. Threads are started when there is work for them, and
+/// kept. Any loop may use it; it must live until their work is done. Signals are not delivered to its threads.
+///
+///     int n = co_await executor.run([](std::string text) { return count_words(text); }, std::move(text));
+class Executor {
+public:
+    /// At most `threads` threads; throws std::invalid_argument for none.
+    explicit Executor(unsigned threads = 5) : limit_(threads) {
+        if (threads == 0) throw std::invalid_argument("an executor needs at least one thread");
+    }
+    Executor(const Executor&) = delete;
+    Executor& operator=(const Executor&) = delete;
+    /// Waits for the work that runs; work that has not begun is dropped, and who waits for it gets Cancelled.
+    ~Executor() {
+        Queue<Runnable> dropped;
+        {
+            std::lock_guard lock(mutex_);
+            ending_ = true;
+            dropped = std::move(queue_);
+        }
+        changed_.notify_all();
+        for (auto& thread : threads_) thread.join();
+        while (Runnable* work = dropped.pop()) give_back(static_cast<detail::Work&>(*work));
+    }
+
+    /// Runs `function(arguments...)` on one of the threads; awaiting it gives the value, or throws what the function threw. Function and
+    /// arguments are copied or moved along. The function must capture nothing that needs a destructor (g++ before 13
+    /// destroys captures twice in a co_await): give it such data as arguments.
+    ///
+    /// Cancelling: work that has not begun is dropped; of work that runs, the result is dropped when it comes.
+    template <class F, class... A>
+        requires std::invocable<std::decay_t<F>, std::decay_t<A>...>
+    auto run(F&& function, A&&... arguments) {
+        static_assert(std::is_trivially_destructible_v<std::decay_t<F>>,
+                      "the function given to Executor::run must not capture what has a destructor: pass it as an "
+                      "argument, run([](std::string text) { ... }, std::move(text))");
+        using T = std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>;
+        using Call = detail::Call<T, std::decay_t<F>, std::decay_t<A>...>;
+        return Run<T>(*this, std::make_unique<Call>(std::forward<F>(function), std::forward<A>(arguments)...));
+    }
+    /// Threads started until now.
+    std::size_t threads() const {
+        std::lock_guard lock(mutex_);
+        return threads_.size();
+    }
+
+private:
+    template <class T>
+    class [[nodiscard("work starts when it is awaited: co_await it")]] Run final : public detail::WorkWaiter {
+    public:
+        Run(Executor& executor, std::unique_ptr<detail::ResultOf<T>> work) noexcept
+            : executor_(&executor), work_(std::move(work)) {}
+        Run(Run&&) noexcept = default;
+
+        std::string_view what() const noexcept override { return "executor"; }
+        bool await_ready() const {
+            EventLoop::require("Executor::run");
+            return false;
+        }
+        bool await_suspend(std::coroutine_handle<> leaf) {
+            if (!park(leaf)) return false;
+            work_->waiter = this;
+            work_->door = &EventLoop::current()->door();
+            try {
+                executor_->enqueue(*work_);
+            } catch (...) {
+                unpark();
+                throw;
+            }
+            return true;
+        }
+        T await_resume() {
+            check_cancelled();
+            return work_->outcome.get();
+        }
+
+    private:
+        void request_cancel() noexcept override {
+            if (!executor_->withdraw(*work_)) work_.release()->waiter = nullptr;
+            wake_cancelled();
+        }
+        Executor* executor_;
+        std::unique_ptr<detail::ResultOf<T>> work_;
+    };
+
+    static void give_back(detail::Work& work) noexcept {
+        // A loop that has ended has cancelled all who waited in it.
+        if (!work.door->post(work)) delete &work;
+    }
+    void enqueue(detail::Work& work) {
+        {
+            std::lock_guard lock(mutex_);
+            if (waiting_ <= queued_ && threads_.size() < limit_) start_thread();
+            queue_.push(work);
+            ++queued_;
+        }
+        changed_.notify_one();
+    }
+    // False when it has already begun.
+    bool withdraw(detail::Work& work) noexcept {
+        std::lock_guard lock(mutex_);
+        if (!queue_.remove(work)) return false;
+        --queued_;
+        return true;
+    }
+    void start_thread() {
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        try {
+            auto& thread = threads_.emplace_back([this] { work(); });
+            pthread_setname_np(thread.native_handle(), fmt::format("executor {}", threads_.size()).c_str());
+        } catch (const std::system_error&) {
+            pthread_sigmask(SIG_SETMASK, &before, nullptr);
+            if (threads_.empty()) throw;  // else those that there are do it
+            return;
+        }
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+    void work() noexcept {
+        std::unique_lock lock(mutex_);
+        for (;;) {
+            ++waiting_;
+            changed_.wait(lock, [&] { return ending_ || !queue_.empty(); });
+            --waiting_;
+            if (ending_) return;
+            auto& next = static_cast<detail::Work&>(*queue_.pop());
+            --queued_;
+            lock.unlock();
+            next.execute();
+            give_back(next);
+            lock.lock();
+        }
+    }
+
+    const unsigned limit_;
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    Queue<Runnable> queue_;
+    std::size_t queued_ = 0, waiting_ = 0;
+    bool ending_ = false;
+    std::vector<std::thread> threads_;
+};
+
+inline Executor& EventLoop::executor() {
+    if (!executor_)
+        executor_ = {new Executor, [](Executor* executor) { delete executor; }};
+    return *executor_;
+}
+
+}  // namespace magnetar

@@ -1,0 +1,117 @@
+#pragma once
+#include <array>
+#include <string>
+#include <utility>
+
+#include <magnetar/coro/detail/children.hpp>
+#include <magnetar/loop/event_loop.hpp>
+
+namespace magnetar {
+
+namespace detail {
+
+// When a sleep ends: its length counts from the moment at which it is awaited.
+inline Clock::time_point sleep_end(EventLoop&, Clock::time_point when) noexcept { return when; }
+template <class Rep, class Period>
+Clock::time_point sleep_end(EventLoop& loop, std::chrono::duration<Rep, Period> length) noexcept {
+    return deadline_after(loop.now(), length);
+}
+
+template <class When>
+class [[nodiscard("a sleep starts when it is awaited: co_await it")]] Sleep final : public Waiter, Timer {
+public:
+    explicit Sleep(When when) noexcept
+        : Timer([](Timer& self) { static_cast<Sleep&>(self).wake(); }), when_(when) {}
+    Sleep(Sleep&& other) noexcept : Sleep(other.when_) {}
+
+    std::string_view what() const noexcept override { return "sleep"; }
+    bool await_ready() const {
+        EventLoop::require("sleep");
+        return false;
+    }
+    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+        if (!park(leaf)) return false;
+        EventLoop& loop = *EventLoop::current();
+        loop.arm(*this, sleep_end(loop, when_));
+        return true;
+    }
+    void await_resume() const { check_cancelled(); }
+
+private:
+    void request_cancel() noexcept override {
+        EventLoop::current()->disarm(*this);
+        wake_cancelled();
+    }
+    When when_;
+};
+
+class [[nodiscard("co_await it")]] Yield final : public Waiter {
+public:
+    std::string_view what() const noexcept override { return "yield"; }
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+        if (!park(leaf)) return false;
+        wake();
+        return true;
+    }
+    void await_resume() const { check_cancelled(); }
+
+private:
+    void request_cancel() noexcept override {}  // it is ready from the start, and never waits
+};
+
+// `1500ms` as "1.5 s": in the largest unit that leaves a whole part.
+inline std::string duration_text(double seconds) {
+    struct Unit {
+        double seconds;
+        const char* name;
+    };
+    for (Unit unit : {Unit{1, "s"}, Unit{1e-3, "ms"}, Unit{1e-6, "µs"}})
+        if (seconds >= unit.seconds) return fmt::format("{:.6g} {}", seconds / unit.seconds, unit.name);
+    return fmt::format("{:.6g} ns", seconds * 1e9);
+}
+
+}  // namespace detail
+
+/// Waits for `length`, by the loop's clock. Zero or less waits for the next turn.
+template <class Rep, class Period>
+detail::Sleep<std::chrono::duration<Rep, Period>> sleep(std::chrono::duration<Rep, Period> length) noexcept {
+    return detail::Sleep{length};
+}
+
+/// Waits until `when`, by the loop's clock.
+inline detail::Sleep<Clock::time_point> sleep_until(Clock::time_point when) noexcept { return detail::Sleep{when}; }
+
+/// Lets everything run that is ready now, then goes on.
+inline detail::Yield yield() noexcept { return {}; }
+
+/// Awaits `awaitable` for `limit` at most, from its start here: then it is cancelled, waited for, and TimeoutError thrown. A value or
+/// a failure that arrives all the same is given as it is. Cancelling it cancels the awaitable.
+///
+///     auto text = co_await with_timeout(5s, stream.read_some());
+template <class Rep, class Period, Awaitable A>
+Task<await_result_t<A>> with_timeout(std::chrono::duration<Rep, Period> limit, A awaitable) {
+    struct Alarm : Timer {
+        explicit Alarm(detail::Children& c) noexcept
+            : Timer([](Timer& timer) { static_cast<Alarm&>(timer).children.stop(); }), children(c) {}
+        detail::Children& children;
+    };
+    EventLoop& loop = EventLoop::require("with_timeout");
+    detail::Children children{"with_timeout", detail::Children::CancelRest::on_first};
+    detail::Child<await_result_t<A>> child{as_task(std::move(awaitable))};
+    Alarm alarm{children};
+    auto end = detail::deadline_after(loop.now(), limit);
+    children.start(child);
+    if (!child.completed()) loop.arm(alarm, end);
+    co_await children;
+    // A child that ended because it was stopped is not counted as one that came first.
+    if (!children.first())
+        throw TimeoutError(fmt::format("timed out after {}",
+                                       detail::duration_text(std::chrono::duration<double>(limit).count())));
+    co_return child.task.outcome().get();
+}
+
+static_assert(Awaitable<decltype(sleep(std::chrono::seconds(1)))>);
+static_assert(Awaitable<decltype(yield())>);
+
+}  // namespace magnetar

@@ -1,0 +1,13 @@
+#pragma once
+
+/// Everything of magnetar but the applications, the cluster and the testing kit.
+#include <magnetar/actor/arbiter.hpp>
+#include <magnetar/coro/task_group.hpp>
+#include <magnetar/coro/when_all.hpp>
+#include <magnetar/coro/when_any.hpp>
+#include <magnetar/loop/executor.hpp>
+#include <magnetar/sync/channel.hpp>
+#include <magnetar/sync/event.hpp>
+#include <magnetar/sync/gate.hpp>
+#include <magnetar/sync/mutex.hpp>
+#include <magnetar/sync/semaphore.hpp>

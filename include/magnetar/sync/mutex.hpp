@@ -1,0 +1,93 @@
+#pragma once
+#include <coroutine>
+#include <string_view>
+#include <utility>
+
+#include <magnetar/coro/awaitable.hpp>
+#include <magnetar/sync/detail/queued_waiter.hpp>
+
+namespace magnetar {
+
+/// Lets one job at a time through a section with suspensions in it. (A section without any needs no lock: nothing else runs on the
+/// loop meanwhile.) First come, first served: unlocking hands the lock straight to the next in line, so nobody can overtake. Not
+/// recursive. Belongs to one loop, and must outlive its locks and those who wait for one.
+///
+///     auto lock = co_await mutex.lock();
+class Mutex {
+public:
+    class Lock;
+    class Locking;
+
+    /// Waits for the lock. It is held until the Lock is destroyed.
+    inline Locking lock() noexcept;
+    /// The lock, or an empty Lock when somebody holds it: `if (auto lock = mutex.try_lock())`.
+    inline Lock try_lock() noexcept;
+    bool is_locked() const noexcept { return locked_; }
+
+private:
+    bool take() noexcept { return !std::exchange(locked_, true); }
+    inline void unlock() noexcept;
+
+    List<Locking> waiting_;
+    bool locked_ = false;
+};
+
+/// Holds a Mutex locked, or nothing.
+class [[nodiscard("the mutex is unlocked when the Lock dies: give it a name")]] Mutex::Lock {
+public:
+    Lock() noexcept = default;
+    Lock(Lock&& other) noexcept : mutex_(std::exchange(other.mutex_, nullptr)) {}
+    Lock& operator=(Lock&& other) noexcept {
+        if (this != &other) {
+            unlock();
+            mutex_ = std::exchange(other.mutex_, nullptr);
+        }
+        return *this;
+    }
+    ~Lock() { unlock(); }
+
+    explicit operator bool() const noexcept { return mutex_ != nullptr; }
+    /// Unlocks before the end of the scope; does nothing when it holds nothing.
+    void unlock() noexcept {
+        if (auto* mutex = std::exchange(mutex_, nullptr)) mutex->unlock();
+    }
+
+private:
+    friend class Mutex;
+    explicit Lock(Mutex& mutex) noexcept : mutex_(&mutex) {}
+    Mutex* mutex_ = nullptr;
+};
+
+class [[nodiscard("it locks when it is awaited: co_await it")]] Mutex::Locking final : public detail::QueuedWaiter {
+public:
+    explicit Locking(Mutex& mutex) noexcept : mutex_(mutex) {}
+    Locking(Locking&& other) noexcept = default;
+    ~Locking() {
+        if (granted_) mutex_.unlock();  // its coroutine was destroyed before it could take the lock
+    }
+
+    std::string_view what() const noexcept override { return "mutex"; }
+    bool await_ready() noexcept { return granted_ = mutex_.take(); }
+    bool await_suspend(std::coroutine_handle<> leaf) noexcept { return wait_in(mutex_.waiting_, *this, leaf); }
+    Lock await_resume() {
+        check_cancelled();
+        granted_ = false;
+        return Lock{mutex_};
+    }
+
+private:
+    Mutex& mutex_;
+};
+
+inline void Mutex::unlock() noexcept {
+    if (auto* next = waiting_.pop_front())
+        next->grant();
+    else
+        locked_ = false;
+}
+inline Mutex::Locking Mutex::lock() noexcept { return Locking{*this}; }
+inline Mutex::Lock Mutex::try_lock() noexcept { return take() ? Lock{*this} : Lock{}; }
+
+static_assert(Awaitable<Mutex::Locking>);
+
+}  // namespace magnetar

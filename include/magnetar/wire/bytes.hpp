@@ -1,0 +1,201 @@
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <magnetar/wire/error.hpp>
+
+namespace magnetar {
+
+namespace detail {
+
+/// Numbers travel little-endian; on a little-endian machine this is one store or one load.
+template <class T>
+inline void store_little(std::byte* to, T value) noexcept {
+    std::memcpy(to, &value, sizeof(T));
+    if constexpr (std::endian::native == std::endian::big) std::reverse(to, to + sizeof(T));
+}
+template <class T>
+inline T load_little(const std::byte* from) noexcept {
+    T value;
+    if constexpr (std::endian::native == std::endian::big) {
+        std::byte bytes[sizeof(T)];
+        std::reverse_copy(from, from + sizeof(T), bytes);
+        std::memcpy(&value, bytes, sizeof(T));
+    } else {
+        std::memcpy(&value, from, sizeof(T));
+    }
+    return value;
+}
+
+/// The longest a varint can be: ten times seven bits.
+inline constexpr std::size_t max_varint = 10;
+
+}  // namespace detail
+
+/// A growing buffer of bytes, appended to: the output of the codec and of the frame encoder.
+///
+///     Writer writer;
+///     encode(writer, point);
+///     co_await stream.write(writer.bytes());
+///     writer.clear();  // keeps its memory for the next message
+class Writer {
+public:
+    Writer() noexcept = default;
+    Writer(Writer&& other) noexcept { swap(other); }
+    Writer& operator=(Writer&& other) noexcept {
+        Writer(std::move(other)).swap(*this);
+        return *this;
+    }
+
+    /// Adds `count` bytes and returns where they are, not yet written. Valid until the next call that appends.
+    std::byte* extend(std::size_t count) {
+        if (count > capacity_ - size_) [[unlikely]] grow(count);
+        auto* to = data_.get() + size_;
+        size_ += count;
+        return to;
+    }
+
+    void append(std::span<const std::byte> bytes) {
+        if (!bytes.empty()) std::memcpy(extend(bytes.size()), bytes.data(), bytes.size());
+    }
+    void append(std::string_view text) { append(std::as_bytes(std::span(text.data(), text.size()))); }
+
+    /// A number, little-endian.
+    template <class T>
+        requires std::is_arithmetic_v<T>
+    void put(T value) {
+        detail::store_little(extend(sizeof(T)), value);
+    }
+
+    /// A length or count in as few bytes as it needs: seven bits a byte, lowest first (LEB128).
+    void put_varint(std::uint64_t value) {
+        auto* to = extend(detail::max_varint);
+        auto* end = to;
+        for (; value >= 0x80; value >>= 7) *end++ = static_cast<std::byte>(value | 0x80);
+        *end++ = static_cast<std::byte>(value);
+        size_ -= detail::max_varint - static_cast<std::size_t>(end - to);
+    }
+
+    /// All that was written; valid until the next call that changes the writer.
+    std::span<const std::byte> bytes() const noexcept { return {data_.get(), size_}; }
+    std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data_.get()), size_}; }
+    std::byte* data() noexcept { return data_.get(); }
+
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+    std::size_t capacity() const noexcept { return capacity_; }
+
+    /// Forgets the bytes and keeps the memory.
+    void clear() noexcept { size_ = 0; }
+
+    /// Takes back everything after the first `size` bytes, of which there must be as many.
+    void truncate(std::size_t size) noexcept { size_ = size; }
+
+    /// Makes room for `count` more bytes.
+    void reserve(std::size_t count) {
+        if (count > capacity_ - size_) grow(count);
+    }
+
+    /// Where an error found while writing is.
+    [[noreturn, gnu::cold]] void fail(const char* reason) const {
+        throw CodecError("byte " + std::to_string(size_), reason);
+    }
+
+    void swap(Writer& other) noexcept {
+        data_.swap(other.data_);
+        std::swap(size_, other.size_);
+        std::swap(capacity_, other.capacity_);
+    }
+
+private:
+    [[gnu::cold, gnu::noinline]] void grow(std::size_t count) {
+        std::size_t capacity = std::max({capacity_ * 2, size_ + count, std::size_t{64}});
+        std::unique_ptr<std::byte[]> data(new std::byte[capacity]);  // make_unique would zero it
+        if (size_ != 0) std::memcpy(data.get(), data_.get(), size_);
+        data_ = std::move(data);
+        capacity_ = capacity;
+    }
+
+    std::unique_ptr<std::byte[]> data_;
+    std::size_t size_ = 0;
+    std::size_t capacity_ = 0;
+};
+
+/// Reads bytes that nobody vouches for: every read is checked against what is left and throws CodecError.
+/// The bytes must outlive the reader.
+class Reader {
+public:
+    explicit Reader(std::span<const std::byte> bytes) noexcept
+        : begin_(bytes.data()), at_(begin_), end_(begin_ + bytes.size()) {}
+
+    /// The next `count` bytes, which are then behind.
+    const std::byte* take(std::size_t count) {
+        if (count > remaining()) [[unlikely]] fail("the input ends too early");
+        return std::exchange(at_, at_ + count);
+    }
+
+    /// A number, little-endian.
+    template <class T>
+        requires std::is_arithmetic_v<T>
+    T get() {
+        return detail::load_little<T>(take(sizeof(T)));
+    }
+
+    /// What put_varint wrote. Longer spellings of the same number are refused: every value has one encoding.
+    std::uint64_t get_varint() {
+        auto byte = std::to_integer<std::uint64_t>(*take(1));
+        if (byte < 0x80) [[likely]] return byte;
+        std::uint64_t value = byte & 0x7f;
+        for (unsigned shift = 7; shift < 64; shift += 7) {
+            byte = std::to_integer<std::uint64_t>(*take(1));
+            if (shift == 63 && byte > 1) break;
+            value |= (byte & 0x7f) << shift;
+            if (byte == 0) break;
+            if (byte < 0x80) return value;
+        }
+        fail("a malformed length");
+    }
+
+    /// A count of elements that take at least `element_size` bytes each; refused when so many cannot follow, so that
+    /// nothing is allocated for elements that are not there.
+    std::size_t get_count(std::size_t element_size) {
+        auto count = get_varint();
+        if (count > remaining() / element_size) [[unlikely]] fail("a count greater than the input that follows");
+        return static_cast<std::size_t>(count);
+    }
+
+    std::size_t remaining() const noexcept { return static_cast<std::size_t>(end_ - at_); }
+    std::size_t position() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
+
+    /// What has not been read yet.
+    std::span<const std::byte> rest() const noexcept { return {at_, remaining()}; }
+
+    /// Throws CodecError if anything is left.
+    void finish() const {
+        if (at_ != end_) [[unlikely]] fail("more input than the value takes");
+    }
+
+    [[noreturn, gnu::cold]] void fail(const char* reason) const {
+        throw CodecError("byte " + std::to_string(position()), reason);
+    }
+
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
+
+private:
+    const std::byte* begin_;
+    const std::byte* at_;
+    const std::byte* end_;
+};
+
+}  // namespace magnetar

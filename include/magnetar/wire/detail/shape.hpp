@@ -1,0 +1,211 @@
+#pragma once
+
+#include <array>
+#include <bit>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <magnetar/base/reflect.hpp>
+
+namespace magnetar {
+
+class Json;
+template <class T>
+struct Codec;
+
+namespace detail {
+
+/// How a type travels. Both forms of the codec are one `if constexpr` over it.
+enum class Shape {
+    none,         // cannot travel
+    boolean,      // bool
+    number,       // integers, float, double
+    enumeration,  // as its underlying number
+    text,         // std::string
+    text_view,    // string_view and C strings: encoded as text, never decoded
+    bytes,        // std::vector<std::byte>
+    bytes_view,   // spans of bytes: encoded as bytes, never decoded
+    optional,
+    variant,
+    tuple,  // pair and tuple
+    array,  // std::array
+    sequence,
+    set,
+    map,
+    duration,
+    time_point,
+    unit,  // std::monostate
+    json,
+    aggregate,  // a struct, by its fields
+    custom,     // a type with a Codec of its own
+};
+
+template <class T, template <class...> class Template>
+inline constexpr bool is_a = false;
+template <template <class...> class Template, class... Args>
+inline constexpr bool is_a<Template<Args...>, Template> = true;
+
+template <class T>
+inline constexpr bool is_std_array = false;
+template <class T, std::size_t N>
+inline constexpr bool is_std_array<std::array<T, N>> = true;
+
+// Maps and sets are known by what they do, so that no file pays for the headers of containers it does not use.
+template <class T>
+concept MapLike = requires(T& map, typename T::key_type key, typename T::mapped_type value) {
+    { map.try_emplace(std::move(key), std::move(value)).second } -> std::convertible_to<bool>;
+};
+template <class T>
+concept SetLike = std::is_same_v<typename T::key_type, typename T::value_type> &&
+                  requires(T& set, typename T::key_type key) {
+                      { set.emplace(std::move(key)).second } -> std::convertible_to<bool>;
+                  };
+
+template <class T>
+concept HasCodec = requires(const T& value) { Codec<T>::to_wire(value); };
+
+template <class T>
+concept TimePoint = std::is_same_v<T, std::chrono::time_point<std::chrono::system_clock, typename T::duration>>;
+
+template <class T>
+consteval Shape shape_of() {
+    if constexpr (HasCodec<T>) return Shape::custom;
+    else if constexpr (std::is_same_v<T, bool>) return Shape::boolean;
+    else if constexpr (std::is_arithmetic_v<T>) return sizeof(T) <= 8 ? Shape::number : Shape::none;
+    else if constexpr (std::is_enum_v<T>) return std::is_same_v<T, std::byte> ? Shape::none : Shape::enumeration;
+    else if constexpr (std::is_same_v<T, std::string>) return Shape::text;
+    else if constexpr (std::is_same_v<T, std::string_view> || std::is_same_v<std::decay_t<T>, const char*> ||
+                       std::is_same_v<std::decay_t<T>, char*>)
+        return Shape::text_view;
+    else if constexpr (!std::is_class_v<T>) return Shape::none;
+    else if constexpr (std::is_same_v<T, Json>) return Shape::json;
+    else if constexpr (std::is_same_v<T, std::monostate>) return Shape::unit;
+    else if constexpr (std::is_same_v<T, std::vector<std::byte>>) return Shape::bytes;
+    else if constexpr (std::is_same_v<T, std::span<const std::byte>> || std::is_same_v<T, std::span<std::byte>>)
+        return Shape::bytes_view;
+    else if constexpr (is_a<T, std::optional>) return Shape::optional;
+    else if constexpr (is_a<T, std::variant>) return Shape::variant;
+    else if constexpr (is_a<T, std::tuple> || is_a<T, std::pair>) return Shape::tuple;
+    else if constexpr (is_std_array<T>) return Shape::array;
+    else if constexpr (is_a<T, std::vector>) return Shape::sequence;
+    else if constexpr (is_a<T, std::chrono::duration>) return Shape::duration;
+    else if constexpr (TimePoint<T>) return Shape::time_point;
+    else if constexpr (MapLike<T>) return Shape::map;
+    else if constexpr (SetLike<T>) return Shape::set;
+    else if constexpr (Reflectable<T>) return Shape::aggregate;
+    else return Shape::none;
+}
+template <class T>
+inline constexpr Shape shape = shape_of<T>();
+
+/// The type as which a type with a Codec travels.
+template <class T>
+using Repr = std::remove_cvref_t<decltype(Codec<T>::to_wire(std::declval<const T&>()))>;
+
+template <class... T>
+struct Parts {
+    static constexpr std::size_t count = sizeof...(T);
+};
+template <class T>
+struct ArgumentsOf;
+template <template <class...> class Template, class... Args>
+struct ArgumentsOf<Template<Args...>> {
+    using type = Parts<std::remove_cv_t<Args>...>;
+};
+
+template <class T>
+auto parts_of() {
+    constexpr Shape s = shape<T>;
+    if constexpr (s == Shape::optional || s == Shape::sequence || s == Shape::set || s == Shape::array)
+        return Parts<typename T::value_type>();
+    else if constexpr (s == Shape::map) return Parts<typename T::key_type, typename T::mapped_type>();
+    else if constexpr (s == Shape::variant || s == Shape::tuple) return typename ArgumentsOf<T>::type();
+    else if constexpr (s == Shape::duration || s == Shape::time_point) return Parts<typename T::rep>();
+    else if constexpr (s == Shape::enumeration) return Parts<std::underlying_type_t<T>>();
+    else if constexpr (s == Shape::custom) return Parts<Repr<T>>();
+    else if constexpr (s == Shape::aggregate)
+        return decltype(with_fields(std::declval<T&>(), [](auto&... fields) {
+            return Parts<std::remove_cvref_t<decltype(fields)>...>();
+        }))();
+    else return Parts<>();
+}
+
+/// What a type is made of: the element of a vector, the key and value of a map, the fields of a struct.
+template <class T>
+using PartsOf = decltype(parts_of<T>());
+
+/// Whether T travels, with Views out of the process only. Seen holds the types this one is inside of: a type that
+/// contains itself travels if the rest of it does.
+template <class T, bool Views, class... Seen>
+consteval bool travels() {
+    if constexpr ((std::is_same_v<T, Seen> || ...)) return true;
+    else if constexpr (shape<T> == Shape::none) return false;
+    else if constexpr (shape<T> == Shape::text_view || shape<T> == Shape::bytes_view) return Views;
+    else {
+        if constexpr (shape<T> == Shape::custom && !Views) {
+            if constexpr (!requires(Repr<T> repr) { { Codec<T>::from_wire(std::move(repr)) } -> std::same_as<T>; })
+                return false;
+        }
+        return []<class... Part>(Parts<Part...>) {
+            // Only these can contain themselves, so only these make the list longer.
+            if constexpr (shape<T> == Shape::aggregate || shape<T> == Shape::custom)
+                return (travels<Part, Views, Seen..., T>() && ...);
+            else return (travels<Part, Views, Seen...>() && ...);
+        }(PartsOf<T>());
+    }
+}
+
+/// How many bytes the binary form of every T takes, or 0 if that depends on the value.
+template <class T>
+consteval std::size_t fixed_size() {
+    constexpr Shape s = shape<T>;
+    if constexpr (s == Shape::boolean || s == Shape::unit) return 1;
+    else if constexpr (s == Shape::number) return sizeof(T);
+    else if constexpr (s == Shape::array) {
+        constexpr std::size_t count = std::tuple_size_v<T>;
+        return count == 0 ? 1 : count * fixed_size<typename T::value_type>();
+    } else if constexpr (s == Shape::tuple || s == Shape::aggregate || s == Shape::duration || s == Shape::time_point ||
+                         s == Shape::enumeration) {
+        return []<class... Part>(Parts<Part...>) -> std::size_t {
+            if constexpr (sizeof...(Part) == 0) return 1;  // every value takes a byte: a count is bounded by the input
+            else return ((fixed_size<Part>() != 0) && ...) ? (fixed_size<Part>() + ...) : 0;
+        }(PartsOf<T>());
+    } else return 0;
+}
+
+/// The least number of bytes that the binary form of a T takes; at least one.
+template <class T>
+consteval std::size_t least_size() {
+    if constexpr (fixed_size<T>() != 0) return fixed_size<T>();
+    else if constexpr (shape<T> == Shape::array) return std::tuple_size_v<T> * least_size<typename T::value_type>();
+    else if constexpr (shape<T> == Shape::tuple || shape<T> == Shape::aggregate)
+        return []<class... Part>(Parts<Part...>) { return (least_size<Part>() + ...); }(PartsOf<T>());
+    else return 1;
+}
+
+/// Whether the binary form of a T is its memory, so that a vector of them is one memcpy. Not for bool and enumerations,
+/// whose memory must not hold every value.
+template <class T>
+consteval bool is_bitwise() {
+    if constexpr (std::endian::native != std::endian::little) return false;
+    else if constexpr (shape<T> == Shape::number) return true;
+    else if constexpr (shape<T> == Shape::array || shape<T> == Shape::aggregate)
+        return []<class... Part>(Parts<Part...>) {
+            return sizeof...(Part) > 0 && (is_bitwise<Part>() && ...) && sizeof(T) == fixed_size<T>() &&
+                   std::is_trivially_copyable_v<T>;
+        }(PartsOf<T>());
+    else return false;
+}
+
+}  // namespace detail
+}  // namespace magnetar

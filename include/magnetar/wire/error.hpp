@@ -1,0 +1,38 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace magnetar {
+
+/// A value that cannot be encoded, or input that does not hold the value asked for.
+///
+/// `what()` is `where: reason`, as in `$.points[3].x: 1.5 is not an integer`.
+class CodecError : public std::runtime_error {
+public:
+    CodecError(std::string where, std::string reason)
+        : std::runtime_error(where + ": " + reason), path_(std::move(where)), reason_(std::move(reason)) {}
+
+    /// Where: `$.points[3].x` in the JSON form, `byte 17` in the binary form.
+    const std::string& path() const noexcept { return path_; }
+
+    /// What is wrong there.
+    const std::string& reason() const noexcept { return reason_; }
+
+private:
+    std::string path_;
+    std::string reason_;
+};
+
+/// Text that is not JSON, or a Json used as a kind that it is not.
+class JsonError : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// How deep values may nest, in both forms: arrays and objects in JSON; structs, types with a codec of their own and Json
+/// values in the binary form. Bounds the stack that hostile input can make a decoder use.
+inline constexpr int max_nesting = 64;
+
+}  // namespace magnetar

@@ -1,0 +1,200 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <magnetar/wire/bytes.hpp>
+#include <magnetar/wire/detail/shape.hpp>
+#include <magnetar/wire/error.hpp>
+
+namespace magnetar {
+
+namespace detail {
+template <class T>
+inline constexpr bool is_encodable = travels<T, true>();
+struct JsonAccess;
+}
+
+/// A JSON value (RFC 8259): null, a truth value, a number, a text, an array or an object.
+///
+///     Json info{{"name", "pluto"}, {"size", 3}};        // an object; Json::array({1, 2, 3}) is an array
+///     info["points"] = std::vector<Point>{{1, 2}};      // anything that the codec can encode
+///     auto points = info["points"].get<std::vector<Point>>();
+///     Json same = Json::parse(info.dump());
+///
+/// Integers keep all their 64 bits, and a real number is written so that reading it gives the same number. An object keeps
+/// the order of insertion and finds a member by looking at each: made for messages, not for databases.
+class Json {
+public:
+    enum class Kind : unsigned char { null, boolean, integer, unsigned_integer, real, text, array, object };
+    using Member = std::pair<std::string, Json>;
+
+    /// null
+    Json() noexcept = default;
+    Json(std::nullptr_t) noexcept {}
+
+    template <std::same_as<bool> Bool>
+    Json(Bool value) noexcept : kind_(Kind::boolean), boolean_(value) {}
+
+    /// An integer; above the greatest int64 its kind is unsigned_integer.
+    template <std::integral Integer>
+        requires(!std::same_as<Integer, bool>)
+    Json(Integer value) noexcept {
+        bool large = value > 0 && static_cast<std::uint64_t>(value) > INT64_MAX;
+        kind_ = large ? Kind::unsigned_integer : Kind::integer;
+        unsigned_ = static_cast<std::uint64_t>(value);  // two's complement: also the value of integer_
+    }
+
+    /// Throws JsonError for NaN and the infinities, which JSON does not have.
+    Json(double value) : kind_(Kind::real), real_(value) {
+        if (value - value != 0) throw JsonError("json: there is no NaN and no infinity in JSON");
+    }
+    Json(float value) : Json(static_cast<double>(value)) {}
+
+    Json(std::string text) : kind_(Kind::text), text_(new std::string(std::move(text))) {}
+    Json(std::string_view text) : Json(std::string(text)) {}
+    Json(const char* text) : Json(std::string(text)) {}
+
+    /// An object of these members; of two with one key the latter counts.
+    Json(std::initializer_list<Member> members);
+
+    /// The JSON form of any value that the codec can encode: a struct, a vector, a map. Throws CodecError.
+    template <class T>
+        requires(std::is_class_v<T> && !std::same_as<T, Json> && detail::is_encodable<T>)
+    Json(const T& value);
+
+    Json(const Json& other);
+    Json(Json&& other) noexcept { swap(other); }
+    Json& operator=(Json other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~Json();
+
+    /// An empty array, or one of these items.
+    static Json array(std::initializer_list<Json> items = {});
+
+    /// An empty object, or one of these members.
+    static Json object(std::initializer_list<Member> members = {});
+
+    /// The JSON form of a value: what the constructors do, in words.
+    template <class T>
+    static Json from(const T& value);
+
+    /// Reads a JSON text, which must be one value, valid UTF-8, nested at most `max_nesting` deep and without two members of
+    /// one name in an object. Throws JsonError with the reason and the byte at which it was found.
+    static Json parse(std::string_view text);
+
+    /// Writes the value as JSON text: in one line, or with `indent` spaces for each level. Throws JsonError if a text is not
+    /// UTF-8 or the nesting too deep to be parsed again.
+    std::string dump(int indent = 0) const;
+
+    /// Appends the text to `out`.
+    void dump_to(Writer& out, int indent = 0) const;
+
+    /// The value as a T. Throws CodecError, which names the place, if it is not one exactly.
+    template <class T>
+    T get() const;
+
+    Kind kind() const noexcept { return kind_; }
+    bool is_null() const noexcept { return kind_ == Kind::null; }
+    bool is_boolean() const noexcept { return kind_ == Kind::boolean; }
+    bool is_integer() const noexcept { return kind_ == Kind::integer || kind_ == Kind::unsigned_integer; }
+    bool is_number() const noexcept { return is_integer() || kind_ == Kind::real; }
+    bool is_string() const noexcept { return kind_ == Kind::text; }
+    bool is_array() const noexcept { return kind_ == Kind::array; }
+    bool is_object() const noexcept { return kind_ == Kind::object; }
+
+    /// How many items or members; 0 for everything else.
+    std::size_t size() const noexcept;
+    bool empty() const noexcept { return size() == 0; }
+
+    /// The text of a string. Throws JsonError if this is none.
+    const std::string& string() const;
+
+    /// The member `key`, made (as null) if it is not there; null becomes an empty object. Throws JsonError if this is
+    /// neither. References to members last until the next member is added.
+    Json& operator[](std::string_view key);
+
+    /// The member `key`. Throws JsonError if it is not there.
+    const Json& operator[](std::string_view key) const { return at(key); }
+    const Json& at(std::string_view key) const;
+    Json& at(std::string_view key) { return const_cast<Json&>(std::as_const(*this).at(key)); }
+
+    /// The member `key`, or nullptr if there is none, also if this is no object.
+    const Json* find(std::string_view key) const noexcept;
+    Json* find(std::string_view key) noexcept { return const_cast<Json*>(std::as_const(*this).find(key)); }
+    bool contains(std::string_view key) const noexcept { return find(key) != nullptr; }
+
+    /// Removes the member `key`; false if there is none.
+    bool erase(std::string_view key);
+
+    /// The item at `index`. Throws JsonError if there are not so many, or if this is no array.
+    template <std::integral Index>
+    const Json& operator[](Index index) const {
+        return at(index);
+    }
+    template <std::integral Index>
+    Json& operator[](Index index) {
+        return at(index);
+    }
+    template <std::integral Index>
+    const Json& at(Index index) const {
+        return item(std::cmp_less(index, 0) ? SIZE_MAX : static_cast<std::size_t>(index));
+    }
+    template <std::integral Index>
+    Json& at(Index index) {
+        return const_cast<Json&>(std::as_const(*this).at(index));
+    }
+
+    /// Adds an item; null becomes an empty array. Throws JsonError if this is neither.
+    void push_back(Json item);
+
+    /// The items of an array, or the members of an object in their order, to iterate over. Throw JsonError if this is none.
+    std::span<const Json> items() const;
+    std::span<Json> items();
+    std::span<const Member> members() const;
+
+    /// Equal numbers are equal whatever their kind, and the order of members does not count.
+    friend bool operator==(const Json& a, const Json& b) { return a.equals(b); }
+
+    void swap(Json& other) noexcept {
+        std::swap(kind_, other.kind_);
+        std::swap(unsigned_, other.unsigned_);
+    }
+
+private:
+    friend struct detail::JsonAccess;
+
+    const Json& item(std::size_t index) const;
+    bool equals(const Json& other) const;
+    void become(Kind kind);
+    void expect(Kind kind) const;
+
+    Kind kind_ = Kind::null;
+    union {
+        bool boolean_;
+        std::int64_t integer_;
+        std::uint64_t unsigned_ = 0;
+        double real_;
+        std::string* text_;
+        std::vector<Json>* items_;
+        std::vector<Member>* members_;
+    };
+};
+
+static_assert(sizeof(Json) == 16);
+
+}  // namespace magnetar
+
+#include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/detail/json_parse.hpp>
+#include <magnetar/wire/detail/json_value.hpp>

@@ -1,0 +1,121 @@
+#include <doctest/doctest.h>
+#include <magnetar/base/pool.hpp>
+
+#include <cstdint>
+#include <cstring>
+#include <malloc.h>
+#include <memory>
+#include <set>
+#include <thread>
+#include <vector>
+
+using namespace magnetar;
+
+TEST_CASE("pool: blocks of every size are writable, aligned and distinct") {
+    std::vector<std::pair<unsigned char*, std::size_t>> blocks;
+    std::set<void*> addresses;
+    for (std::size_t bytes : {1, 63, 64, 65, 128, 2047, 2048, 2049, 100'000})
+        for (int i = 0; i < 3; ++i) {
+            auto* block = static_cast<unsigned char*>(pool_allocate(bytes));
+            CHECK(reinterpret_cast<std::uintptr_t>(block) % alignof(std::max_align_t) == 0);
+            std::memset(block, int(blocks.size()), bytes);
+            blocks.emplace_back(block, bytes);
+            addresses.insert(block);
+        }
+    CHECK(addresses.size() == blocks.size());
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+        auto [block, bytes] = blocks[i];
+        CHECK(block[0] == i);
+        CHECK(block[bytes - 1] == i);
+        pool_free(block, bytes);
+    }
+}
+
+#ifndef MAGNETAR_POOL_OFF
+TEST_CASE("pool: a freed block is the next of its size class") {
+    pool_free(pool_allocate(100), 100);  // the thread's first free opens its lists
+    void* block = pool_allocate(100);
+    pool_free(block, 100);
+    CHECK(pool_allocate(128) == block);
+    pool_free(block, 128);
+    void* other = pool_allocate(129);
+    CHECK(other != block);
+    pool_free(other, 129);
+}
+
+TEST_CASE("pool: a list keeps so many blocks and no more") {
+    std::thread([] {
+        constexpr int many = 3 * detail::PoolLists::longest;
+        std::vector<void*> blocks;
+        for (int i = 0; i < many; ++i) blocks.push_back(pool_allocate(64));
+        for (void* block : blocks) pool_free(block, 64);
+        int kept = 0;
+        for (auto* block = detail::pool_lists.free[0]; block; block = block->next) ++kept;
+        CHECK(kept == int(detail::PoolLists::longest));
+        CHECK(detail::pool_lists.room[0] == 0);
+        pool_free(pool_allocate(64), 64);
+        CHECK(detail::pool_lists.room[0] == 0);
+    }).join();
+}
+
+namespace {
+
+std::size_t in_use() {
+    auto info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+}  // namespace
+
+TEST_CASE("pool: a thread that only frees what others made leaves nothing behind when it ends") {
+    auto round = [] {
+        std::vector<void*> blocks;
+        for (int i = 0; i < 1000; ++i) blocks.push_back(pool_allocate(1024));
+        std::thread([&] {
+            for (void* block : blocks) pool_free(block, 1024);
+        }).join();
+    };
+    round();
+    auto before = in_use();
+    for (int i = 0; i < 20; ++i) round();
+    CHECK(in_use() < before + 1'000'000);  // 20 MB if the thread's lists stayed
+}
+
+TEST_CASE("pool: what a thread frees after its lists are gone goes to malloc") {
+    struct Late {
+        void* block = nullptr;
+        ~Late() {
+            if (block) pool_free(block, 64);
+        }
+    };
+    std::thread([] {
+        // Made before the thread's first free, and so destroyed after the thread's lists.
+        thread_local Late late;
+        late.block = pool_allocate(64);
+        pool_free(pool_allocate(64), 64);
+        pool_free(pool_allocate(64), 64);
+        CHECK(detail::pool_lists.free[0] != nullptr);
+    }).join();
+    // A leak of the block, or a free list that nobody gives back, would be seen by the leak checker.
+}
+#endif
+
+TEST_CASE("pool: classes that derive from Pooled use it, also through a virtual destructor") {
+    struct Base : Pooled {
+        virtual ~Base() = default;
+    };
+    struct Derived final : Base {
+        char room[300];
+    };
+    auto first = std::make_unique<Derived>();
+    [[maybe_unused]] void* address = first.get();
+    std::unique_ptr<Base> base = std::move(first);
+    base.reset();
+#ifndef MAGNETAR_POOL_OFF
+    base = std::make_unique<Derived>();  // the first may have opened the lists
+    address = base.get();
+    base.reset();
+    base = std::make_unique<Derived>();
+    CHECK(static_cast<void*>(base.get()) == address);
+#endif
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Checks who includes whom below include/magnetar: a layer sees itself and the layers before it, and no others."""
+import pathlib
+import re
+import sys
+
+LAYERS = ["base", "coro", "sync", "wire", "loop", "net", "actor", "app", "apps", "cluster", "testing"]
+UMBRELLA = "magnetar.hpp"  # everything of the layers up to app
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
+
+root = pathlib.Path(__file__).resolve().parent.parent / "include" / "magnetar"
+problems = []
+
+
+def layer_of(name):
+    return name.split("/")[0]
+
+
+def check(name, bracket, included):
+    layer = layer_of(name)
+    if included.startswith("simdjson") and layer != "wire":
+        return "only wire/ includes simdjson"
+    if bracket == '"':
+        return "headers are included as <magnetar/layer/name.hpp>"
+    if not included.startswith("magnetar/"):
+        return None
+    target = included.removeprefix("magnetar/")
+    if target not in headers:
+        return "there is no such header"
+    if name == UMBRELLA:
+        beyond = LAYERS.index(layer_of(target)) > LAYERS.index("app")
+        return "the umbrella leaves out apps, cluster and testing" if beyond else None
+    if target == UMBRELLA:
+        return None if LAYERS.index(layer) > LAYERS.index("app") else "the umbrella is for users"
+    if layer != layer_of(target) == "testing":
+        return "nothing includes testing/"
+    if LAYERS.index(layer_of(target)) > LAYERS.index(layer):
+        return f"{layer}/ comes before {layer_of(target)}/"
+    return None
+
+
+headers = {path.relative_to(root).as_posix(): INCLUDE.findall(path.read_text()) for path in root.rglob("*.hpp")}
+for name, includes in sorted(headers.items()):
+    if name != UMBRELLA and layer_of(name) not in LAYERS:
+        problems.append(f"{name}: {layer_of(name)} is not one of the layers")
+        continue
+    for bracket, included in includes:
+        if reason := check(name, bracket, included):
+            problems.append(f"{name} includes {included}: {reason}")
+
+reached, ahead = set(), [UMBRELLA]
+while ahead:
+    name = ahead.pop()
+    if name not in reached:
+        reached.add(name)
+        ahead += [included.removeprefix("magnetar/") for _, included in headers.get(name, [])]
+for name in sorted(headers.keys() - reached):
+    public = "detail" not in name.split("/")
+    if public and layer_of(name) in LAYERS[: LAYERS.index("app") + 1]:
+        problems.append(f"{name}: the umbrella does not include it")
+
+if not headers:
+    problems.append(f"no headers below {root}")
+for problem in problems:
+    print("error:", problem)
+sys.exit(bool(problems))
