@@ -62,7 +62,8 @@ TEST_CASE("inbox: closed, it refuses; what was in it is given out once; opened, 
     CHECK(inbox.take().pop() == &b);
 }
 
-TEST_CASE("inbox: many threads push, one takes, the last are refused: none is lost, each sender's stay in order") {
+TEST_CASE(
+    "inbox: many threads push, one takes, the last are refused: none is lost, each sender's stay in order") {
     constexpr int senders = 4, each = 20'000;
     Inbox<Item> inbox;
     std::vector<std::vector<Item>> items(senders, std::vector<Item>(each));

@@ -1,9 +1,9 @@
 #include <doctest/doctest.h>
 #include <magnetar/base/pool.hpp>
 
+#include <malloc.h>
 #include <cstdint>
 #include <cstring>
-#include <malloc.h>
 #include <memory>
 #include <set>
 #include <thread>

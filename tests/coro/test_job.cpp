@@ -143,7 +143,8 @@ TEST_CASE("job: cancelled before it starts, its first operation ends with Cancel
     CHECK(scheduler.run(fate(join(never_waits))) == "value");
 }
 
-TEST_CASE("job: awaiting a Job<> that was cancelled returns; that its owner was ended by other means is told") {
+TEST_CASE(
+    "job: awaiting a Job<> that was cancelled returns; that its owner was ended by other means is told") {
     ManualScheduler scheduler;
     Operation first, second;
     Job<> job = scheduler.start(wait_twice(first, second));
@@ -298,7 +299,8 @@ TEST_CASE("job: dropped while somebody joins it, it lives until the joiner has i
     CHECK(Counted::alive == 0);
 }
 
-TEST_CASE("job: a failure that a joiner has seen is not reported, one that a cancelled joiner has not seen is") {
+TEST_CASE(
+    "job: a failure that a joiner has seen is not reported, one that a cancelled joiner has not seen is") {
     ManualScheduler scheduler;
     auto fails_after = [](Operation& o) -> Task<> {
         co_await o;

@@ -3,9 +3,9 @@
 #include <magnetar/coro/task_group.hpp>
 #include <magnetar/coro/when_all.hpp>
 
+#include <malloc.h>
 #include <algorithm>
 #include <cstdint>
-#include <malloc.h>
 
 #include "../support/manual_scheduler.hpp"
 

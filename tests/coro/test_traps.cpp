@@ -1,5 +1,6 @@
-// What some compilers do wrong with temporaries in a co_await expression, shown not to happen with this library's types and to be
-// avoided by the rules that its users are given: name an aggregate with members first, name a lambda with captures first.
+// What some compilers do wrong with temporaries in a co_await expression, shown not to happen with this
+// library's types and to be avoided by the rules that its users are given: name an aggregate with members
+// first, name a lambda with captures first.
 #include <doctest/doctest.h>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/coro/task.hpp>

@@ -262,7 +262,8 @@ TEST_CASE("turn: pollers are looked at in every turn, asked for a doorbell befor
             asleep = true;
             ++sleeps;
             // Something comes in the moment in which the loop decides to sleep.
-            return late == 0 ? true : (items += std::exchange(late, 0), false);
+            items += std::exchange(late, 0);
+            return items == 0;
         }
         void awake() noexcept override { asleep = false; }
         int polls = 0, items = 0, late = 0, sleeps = 0;

@@ -10,7 +10,8 @@
 
 namespace magnetar::test {
 
-/// A scheduler that the test turns by hand: no loop, no clock, no kernel. Failures that nobody awaits are kept as texts.
+/// A scheduler that the test turns by hand: no loop, no clock, no kernel. Failures that nobody awaits are
+/// kept as texts.
 struct ManualScheduler : Scheduler {
     ManualScheduler() {
         unhandled = [](Scheduler& self, JobOwner*, std::exception_ptr error) {

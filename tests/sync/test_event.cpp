@@ -84,7 +84,8 @@ TEST_CASE("event: a cancelled wait leaves the line, the others stay") {
     CHECK(log == std::vector{2});
 }
 
-TEST_CASE("event: set and then cancelled before it goes on, the wait has succeeded and the next is cancelled") {
+TEST_CASE(
+    "event: set and then cancelled before it goes on, the wait has succeeded and the next is cancelled") {
     ManualScheduler scheduler;
     Event event, never;
     std::vector<int> log;

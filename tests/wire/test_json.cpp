@@ -136,7 +136,8 @@ TEST_CASE("copies are apart, moves leave null") {
     Json moved = std::move(original);
     CHECK(original.is_null());
     CHECK(moved["b"] == Json(UINT64_MAX));
-    moved = moved;
+    Json& same = moved;
+    moved = same;
     CHECK(moved["b"].get<std::uint64_t>() == UINT64_MAX);
     moved = moved["a"];  // a part of itself
     CHECK(moved.dump() == R"([1,"text"])");
@@ -175,6 +176,10 @@ TEST_CASE("JSON text is read") {
     CHECK(Json::parse("1.0").kind() == Json::Kind::real);
     CHECK(Json::parse("1e2").kind() == Json::Kind::real);
     CHECK(Json::parse("5e-324").get<double>() == 5e-324);
+    CHECK(Json::parse("0.12345678901234567890123").get<double>() == 0.12345678901234567890123);
+    CHECK(Json::parse("[123456789012345680.0]")[0].get<double>() == 123456789012345680.0);
+    CHECK(Json::parse("-1e-999").get<double>() == 0);
+    CHECK(Json::parse("1.7976931348623157e308").get<double>() == std::numeric_limits<double>::max());
     CHECK(Json::parse("\"\"").string().empty());
     CHECK(Json::parse("\"a\\u0000b\"").string() == "a\0b"s);
     CHECK(Json::parse("null").is_null());
@@ -184,7 +189,7 @@ TEST_CASE("JSON text is read") {
 
 TEST_CASE("text that is not JSON is refused") {
     for (auto text : {"", " ", "[", "]", "{", "}", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1}", "{]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}",
-                      "{\"a\":1 \"b\":2}", "{a:1}", "{1:2}", "{\"a\":1,\"a\":1}", "tru", "truex", "nul", "nullnull", "[nul]", "True", "'a'",
+                      "{\"a\":1 \"b\":2}", "{a:1}", "{1:2}", "{\"a\":1,\"a\":1}", "tru", "truex", "falsea", "nullx", "nul", "nullnull", "[nul]", "True", "'a'",
                       "\"a", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\n\"", "\"\t\"", "01", "-", "+1", "1.", ".5", "1e", "1e+",
                       "0x10", "1e999", "-1e999", "18446744073709551616", "-9223372036854775809", "1 2", "[] []", "[]x", "NaN", "Infinity",
                       "-Infinity", "//x\n1", "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "[1]\xff", "\xef\xbb\xbf" "1x", "1,", ":", "[1:2]"}) {
@@ -193,11 +198,9 @@ TEST_CASE("text that is not JSON is refused") {
     }
     CHECK(refused("[1]\0"s));
     CHECK(refused("\0"s));
-    CHECK(parse_error("[1,2,x]") == "json: The JSON document has an improper structure: missing or superfluous commas, braces, missing keys, etc. (at byte 5)");
-    CHECK(parse_error("[10,2e]").ends_with("(at byte 4)"));
-    CHECK(parse_error("[1,tru]") == "json: This is not a JSON value (at byte 3)");
+    CHECK(parse_error("[1,2e]") == "json: Problem while parsing a number");
+    CHECK(parse_error("\"\xff\"") == "json: The input is not valid UTF-8");
     CHECK(parse_error("{\"a\":1,\"a\":2}") == "json: the member \"a\" is there twice");
-    CHECK(parse_error("") == "json: the text is empty");
     CHECK(Json::parse("[1]").size() == 1);  // and the parser goes on
 }
 

@@ -140,7 +140,7 @@ inline std::vector<const CommandEntry*>& command_table() {
 inline const CommandEntry* find_command(std::string_view name, const void* state) noexcept {
     const CommandEntry* found = nullptr;
     for (const CommandEntry* entry : command_table())
-        if (entry->name == name && (entry->state == state || !entry->state))
+        if (entry->by_name && entry->name == name && (entry->state == state || !entry->state))
             if (!found || entry->state) found = entry;
     return found;
 }
@@ -159,10 +159,12 @@ inline constexpr bool is_system = false;
 template <auto F>
 inline constexpr bool is_observer = false;
 
-template <auto F>
+// Only what has a name of its own can be called by name: the way through JSON costs every command compile time.
+template <auto F, bool named>
 struct Enlisted : CommandEntry {
     explicit Enlisted(std::string_view command)
-        : CommandEntry{command, state_tag<typename Binding<F>::State>(), &start_from_wire<F>, &call_by_name<F>, is_system<F>} {
+        : CommandEntry{command, state_tag<typename Binding<F>::State>(), &start_from_wire<F>, nullptr, is_system<F>} {
+        if constexpr (named) by_name = &call_by_name<F>;
         number = static_cast<std::uint32_t>(command_table().size());
         command_table().push_back(this);
     }
@@ -170,9 +172,9 @@ struct Enlisted : CommandEntry {
 
 // The entry of a command function, under its C++ name or the name given to it; made before main runs.
 template <auto F>
-inline const Enlisted<F> entry_of{function_name<F>()};
+inline const Enlisted<F, false> entry_of{function_name<F>()};
 template <fixed_string Name, auto F>
-inline const Enlisted<F> named_entry_of{Name.view()};
+inline const Enlisted<F, true> named_entry_of{Name.view()};
 
 }  // namespace detail
 

@@ -26,9 +26,11 @@ public:
 
 /// Throws std::system_error for `error` (an errno value) with the operation and its object in the text:
 /// `connect 127.0.0.1:80: Connection refused`.
-[[noreturn]] inline void throw_system_error(int error, std::string_view operation, std::string_view object = {}) {
-    throw std::system_error(error, std::generic_category(),
-                            object.empty() ? std::string(operation) : fmt::format("{} {}", operation, object));
+[[noreturn]] inline void throw_system_error(int error, std::string_view operation,
+                                            std::string_view object = {}) {
+    throw std::system_error(
+        error, std::generic_category(),
+        object.empty() ? std::string(operation) : fmt::format("{} {}", operation, object));
 }
 
 /// The name of a type as a person writes it (`std::invalid_argument`), from its typeid name.

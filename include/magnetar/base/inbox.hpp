@@ -6,9 +6,10 @@
 
 namespace magnetar {
 
-/// A lock-free inbox: any thread pushes, one thread takes all at once, in the order pushed. Elements are objects with
-/// a public member `T* next`; the inbox owns none of them. It can be closed, after which every push is refused, so that
-/// nothing is ever left in an inbox that nobody reads. (Treiber's stack, emptied whole and turned round.)
+/// A lock-free inbox: any thread pushes, one thread takes all at once, in the order pushed. Elements are
+/// objects with a public member `T* next`; the inbox owns none of them. It can be closed, after which every
+/// push is refused, so that nothing is ever left in an inbox that nobody reads. (Treiber's stack, emptied
+/// whole and turned round.)
 template <class T>
 class Inbox {
 public:
@@ -19,7 +20,8 @@ public:
         do {
             if (head == closed_mark()) return false;
             last.next = head;
-        } while (!head_.compare_exchange_weak(head, &first, std::memory_order_seq_cst, std::memory_order_relaxed));
+        } while (
+            !head_.compare_exchange_weak(head, &first, std::memory_order_seq_cst, std::memory_order_relaxed));
         return true;
     }
     /// Adds one element. False when the inbox is closed.

@@ -16,7 +16,8 @@ namespace magnetar {
 
 namespace detail {
 
-// Free lists by size class. A trivial type: access to a thread_local with a destructor would cost a call each time.
+// Free lists by size class. A trivial type: access to a thread_local with a destructor would cost a call each
+// time.
 struct PoolLists {
     static constexpr std::size_t granule = 64, classes = 32, largest = granule * classes;
     static constexpr unsigned longest = 4096;
@@ -24,7 +25,8 @@ struct PoolLists {
         Free* next;
     };
     Free* free[classes];
-    unsigned room[classes];  // blocks that a list still takes: none before the thread's first, none after its end
+    unsigned
+        room[classes];  // blocks that a list still takes: none before the thread's first, none after its end
     bool opened;
 };
 inline constinit thread_local PoolLists pool_lists{};
@@ -46,7 +48,8 @@ struct PoolCleaner {
     throw std::bad_alloc();
 }
 
-// The list of this size takes no more; or no list does, because this is the first block that the thread frees.
+// The list of this size takes no more; or no list does, because this is the first block that the thread
+// frees.
 [[gnu::noinline]] inline void pool_overflow(void* block) noexcept {
     if (!std::exchange(pool_lists.opened, true)) {
         thread_local PoolCleaner cleaner;
@@ -56,9 +59,9 @@ struct PoolCleaner {
 
 }  // namespace detail
 
-/// Memory of `bytes` bytes, at least one, from the calling thread's free lists (by size class, at most 2 KiB; larger from
-/// malloc), aligned as malloc aligns. Throws std::bad_alloc. Under AddressSanitizer it is plain malloc, so that every misuse
-/// is seen.
+/// Memory of `bytes` bytes, at least one, from the calling thread's free lists (by size class, at most 2 KiB;
+/// larger from malloc), aligned as malloc aligns. Throws std::bad_alloc. Under AddressSanitizer it is plain
+/// malloc, so that every misuse is seen.
 inline void* pool_allocate(std::size_t bytes) {
 #ifndef MAGNETAR_POOL_OFF
     using detail::PoolLists;
@@ -76,7 +79,8 @@ inline void* pool_allocate(std::size_t bytes) {
     return detail::pool_refill(bytes);
 }
 
-/// Gives back what `pool_allocate(bytes)` gave, on whichever thread. A list keeps at most 4,096 blocks of a size.
+/// Gives back what `pool_allocate(bytes)` gave, on whichever thread. A list keeps at most 4,096 blocks of a
+/// size.
 inline void pool_free(void* block, std::size_t bytes) noexcept {
 #ifndef MAGNETAR_POOL_OFF
     using detail::PoolLists;
@@ -98,7 +102,8 @@ inline void pool_free(void* block, std::size_t bytes) noexcept {
 #endif
 }
 
-/// Derive from it to have `new` and `delete` use the pool. Needs a virtual destructor, or deletion by the exact type.
+/// Derive from it to have `new` and `delete` use the pool. Needs a virtual destructor, or deletion by the
+/// exact type.
 struct Pooled {
     static void* operator new(std::size_t bytes) { return pool_allocate(bytes); }
     static void operator delete(void* block, std::size_t bytes) noexcept { pool_free(block, bytes); }

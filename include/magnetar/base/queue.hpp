@@ -22,10 +22,8 @@ public:
     T* back() const noexcept { return head_ ? tail_ : nullptr; }
     void push(T& element) noexcept {
         element.next = nullptr;
-        if (head_)
-            tail_->next = &element;
-        else
-            head_ = &element;
+        if (head_) tail_->next = &element;
+        else head_ = &element;
         tail_ = &element;
     }
     void push_front(T& element) noexcept {
@@ -42,10 +40,8 @@ public:
     /// Moves all elements of `other` behind these.
     void append(Queue&& other) noexcept {
         if (other.empty()) return;
-        if (head_)
-            tail_->next = other.head_;
-        else
-            head_ = other.head_;
+        if (head_) tail_->next = other.head_;
+        else head_ = other.head_;
         tail_ = other.tail_;
         other.head_ = nullptr;
     }
@@ -54,10 +50,8 @@ public:
         T* before = nullptr;
         for (T* at = head_; at; before = at, at = at->next) {
             if (at != &element) continue;
-            if (before)
-                before->next = at->next;
-            else
-                head_ = at->next;
+            if (before) before->next = at->next;
+            else head_ = at->next;
             if (tail_ == at) tail_ = before;
             return true;
         }

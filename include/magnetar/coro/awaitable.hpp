@@ -14,8 +14,7 @@ decltype(auto) awaiter_of(A&& awaitable) {
         return std::forward<A>(awaitable).operator co_await();
     else if constexpr (requires { operator co_await(std::forward<A>(awaitable)); })
         return operator co_await(std::forward<A>(awaitable));
-    else
-        return std::forward<A>(awaitable);
+    else return std::forward<A>(awaitable);
 }
 
 template <class A>

@@ -11,10 +11,12 @@ namespace magnetar {
 
 namespace detail {
 
-// A started task and who joins it. Lives as long as it runs, its Job holds it, or a joiner has yet to take its result.
+// A started task and who joins it. Lives as long as it runs, its Job holds it, or a joiner has yet to take
+// its result.
 template <class T>
 struct JobState final : JobBase, Pooled {
-    JobState(Scheduler& scheduler, JobOwner* actor, Task<T> t) : JobBase(scheduler, actor), task(std::move(t)) {}
+    JobState(Scheduler& scheduler, JobOwner* actor, Task<T> t)
+        : JobBase(scheduler, actor), task(std::move(t)) {}
 
     struct Joiner;
     Task<T> task;
@@ -26,10 +28,8 @@ struct JobState final : JobBase, Pooled {
     void begin() {
         start_later(task.handle(), [](JobBase& self) {
             auto& state = static_cast<JobState&>(self);
-            if (state.joiner)
-                state.joiner->ended();
-            else
-                drop_unused(&state);
+            if (state.joiner) state.joiner->ended();
+            else drop_unused(&state);
         });
     }
     // Once it has ended and nobody wants it, it goes; a failure that no one has seen is reported.
@@ -94,10 +94,11 @@ struct JobState<T>::Joiner final : Waiter {
 
 }  // namespace detail
 
-/// A task that has been started: `loop.start(task)`. It runs beside its starter, in the starter's context (get_actor() inside it is
-/// the actor that started it). Await it for its result, cancel it, or drop it: a dropped job runs on by itself, and if it
-/// fails then, the failure is reported to its actor (logged; whatever is not a std::exception ends the actor).
-/// Stays on its loop's thread. A started job first runs from the loop's ready queue, not inside start().
+/// A task that has been started: `loop.start(task)`. It runs beside its starter, in the starter's context
+/// (get_actor() inside it is the actor that started it). Await it for its result, cancel it, or drop it: a
+/// dropped job runs on by itself, and if it fails then, the failure is reported to its actor (logged;
+/// whatever is not a std::exception ends the actor). Stays on its loop's thread. A started job first runs
+/// from the loop's ready queue, not inside start().
 ///
 ///     Job<int> job = loop.start(answer());
 ///     job.cancel();              // its current operation ends with Cancelled
@@ -105,7 +106,9 @@ struct JobState<T>::Joiner final : Waiter {
 template <class T = void>
 class [[nodiscard("a dropped job runs detached; say so with .detach()")]] Job {
 public:
-    explicit Job(std::unique_ptr<detail::JobState<T>> state) noexcept : state_(state.release()) { state_->begin(); }
+    explicit Job(std::unique_ptr<detail::JobState<T>> state) noexcept : state_(state.release()) {
+        state_->begin();
+    }
     Job(Job&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
     Job& operator=(Job&& other) noexcept {
         if (this != &other) {
@@ -116,9 +119,9 @@ public:
     }
     ~Job() { detach(); }
 
-    /// Makes the operation that the job waits for end with Cancelled, or the next one that it starts. Returns at once; the job
-    /// has ended when `co_await job` returns. Cancelling a job that has ended does nothing, nor does
-    /// cancelling it again before the first cancellation was heard.
+    /// Makes the operation that the job waits for end with Cancelled, or the next one that it starts. Returns
+    /// at once; the job has ended when `co_await job` returns. Cancelling a job that has ended does nothing,
+    /// nor does cancelling it again before the first cancellation was heard.
     void cancel() noexcept {
         if (done()) return;
         state_->cancel_asked = true;
@@ -135,9 +138,10 @@ public:
         detail::JobState<T>::drop_unused(state);
     }
 
-    /// Waits for the end: the value, or the exception that ended the job. Awaiting a Job<> that `cancel()` ended returns normally; a
-    /// job with a value throws Cancelled then. The result is moved out: await it once. Throws std::logic_error for a Job that was moved
-    /// from or detached, or that another coroutine awaits already.
+    /// Waits for the end: the value, or the exception that ended the job. Awaiting a Job<> that `cancel()`
+    /// ended returns normally; a job with a value throws Cancelled then. The result is moved out: await it
+    /// once. Throws std::logic_error for a Job that was moved from or detached, or that another coroutine
+    /// awaits already.
     auto operator co_await() const noexcept { return typename detail::JobState<T>::Joiner{state_}; }
 
 private:

@@ -7,17 +7,20 @@
 
 namespace magnetar {
 
-/// How a computation ended: not yet, with a value, or with an exception. The one result storage under tasks, jobs,
-/// when_all and requests. `T` may be void, a reference, or move-only.
+/// How a computation ended: not yet, with a value, or with an exception. The one result storage under tasks,
+/// jobs, when_all and requests. `T` may be void, a reference, or move-only.
 template <class T>
 class [[nodiscard]] Outcome {
-    using Stored = std::conditional_t<std::is_void_v<T>, char,
-                                      std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, T>>;
+    using Stored =
+        std::conditional_t<std::is_void_v<T>, char,
+                           std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, T>>;
     enum class Kind : unsigned char { empty, value, error };
 
 public:
     Outcome() noexcept {}
-    Outcome(Outcome&& other) noexcept(std::is_nothrow_move_constructible_v<Stored>) { take(std::move(other)); }
+    Outcome(Outcome&& other) noexcept(std::is_nothrow_move_constructible_v<Stored>) {
+        take(std::move(other));
+    }
     Outcome& operator=(Outcome&& other) noexcept(std::is_nothrow_move_constructible_v<Stored>) {
         if (this != &other) {
             reset();
@@ -36,8 +39,7 @@ public:
     template <class... A>
     void emplace(A&&... args) {
         reset();
-        if constexpr (std::is_reference_v<T>)
-            value_ = std::addressof(args...);
+        if constexpr (std::is_reference_v<T>) value_ = std::addressof(args...);
         else if constexpr (!std::is_void_v<T>)
             ::new (static_cast<void*>(std::addressof(value_))) Stored(std::forward<A>(args)...);
         kind_ = Kind::value;
@@ -51,28 +53,24 @@ public:
     T get() {
         if (kind_ == Kind::error) [[unlikely]]
             std::rethrow_exception(error_);
-        if constexpr (std::is_reference_v<T>)
-            return static_cast<T>(*value_);
-        else if constexpr (!std::is_void_v<T>)
-            return std::move(value_);
+        if constexpr (std::is_reference_v<T>) return static_cast<T>(*value_);
+        else if constexpr (!std::is_void_v<T>) return std::move(value_);
     }
 
 private:
     void take(Outcome&& other) {
         if (other.kind_ == Kind::value) {
-            if constexpr (std::is_void_v<T>)
-                emplace();
+            if constexpr (std::is_void_v<T>) emplace();
             else
-                ::new (static_cast<void*>(std::addressof(value_))) Stored(std::move(other.value_)), kind_ = Kind::value;
+                ::new (static_cast<void*>(std::addressof(value_))) Stored(std::move(other.value_)),
+                    kind_ = Kind::value;
         } else if (other.kind_ == Kind::error) {
             fail(other.error_);
         }
     }
     void reset() noexcept {
-        if (kind_ == Kind::value)
-            std::destroy_at(std::addressof(value_));
-        else if (kind_ == Kind::error)
-            std::destroy_at(&error_);
+        if (kind_ == Kind::value) std::destroy_at(std::addressof(value_));
+        else if (kind_ == Kind::error) std::destroy_at(&error_);
         kind_ = Kind::empty;
     }
     union {

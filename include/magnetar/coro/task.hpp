@@ -53,15 +53,16 @@ struct Promise<void> : PromiseBase {
 
 }  // namespace detail
 
-/// A computation that starts when it is awaited, and is awaited once. Owns its coroutine's frame. It runs on the stack
-/// of whoever awaits it up to its first suspension, so a task that never suspends costs a call and a pooled frame; awaiting
-/// millions of them in a loop does not grow the stack on any compiler.
+/// A computation that starts when it is awaited, and is awaited once. Owns its coroutine's frame. It runs on
+/// the stack of whoever awaits it up to its first suspension, so a task that never suspends costs a call and
+/// a pooled frame; awaiting millions of them in a loop does not grow the stack on any compiler.
 ///
 ///     Task<int> answer() { co_await sleep(1ms); co_return 42; }
 ///     Task<> user() { int n = co_await answer(); }
 ///
-/// A coroutine keeps its parameters by the types it declares: take values, not views or references, in whatever outlives the call.
-/// A lambda that is a coroutine must not capture: its captures die with the lambda; give it parameters.
+/// A coroutine keeps its parameters by the types it declares: take values, not views or references, in
+/// whatever outlives the call. A lambda that is a coroutine must not capture: its captures die with the
+/// lambda; give it parameters.
 template <class T = void>
 class [[nodiscard("a task does nothing until it is awaited: co_await it, or give it to loop.start()")]] Task {
 public:

@@ -16,8 +16,8 @@ class TaskGroup {
 public:
     TaskGroup(const TaskGroup&) = delete;
 
-    /// Starts a task as a child; it runs at once up to its first suspension. Once the group is ending, by a failure or by
-    /// cancellation, the task is dropped unstarted.
+    /// Starts a task as a child; it runs at once up to its first suspension. Once the group is ending, by a
+    /// failure or by cancellation, the task is dropped unstarted.
     template <class T>
     void start(Task<T> task) {
         struct Owned final : detail::Child<T>, Pooled {
@@ -26,7 +26,8 @@ public:
         };
         children_.start(*new Owned(std::move(task)));
     }
-    /// Cancels all children, the body among them. The group ends when they have, and that they were cancelled is no failure.
+    /// Cancels all children, the body among them. The group ends when they have, and that they were cancelled
+    /// is no failure.
     void cancel() noexcept { children_.stop(); }
 
 private:
@@ -43,9 +44,10 @@ Task<> detail::run_task_group(F body, A... arguments) {
     co_await group.children_;
 }
 
-/// Runs `body(group, arguments...)`, a coroutine that may start children in the group, and returns when the body and all
-/// children have ended. The first of them to fail cancels the rest, and its exception is thrown here. Cancelling it cancels all.
-/// Arguments given as lvalues are passed by reference, others are kept; the body must not capture.
+/// Runs `body(group, arguments...)`, a coroutine that may start children in the group, and returns when the
+/// body and all children have ended. The first of them to fail cancels the rest, and its exception is thrown
+/// here. Cancelling it cancels all. Arguments given as lvalues are passed by reference, others are kept; the
+/// body must not capture.
 ///
 ///     co_await task_group([](TaskGroup& group, Listener& listener) -> Task<> {
 ///         while (auto client = co_await listener.accept()) group.start(serve(std::move(client)));

@@ -7,8 +7,9 @@
 
 namespace magnetar {
 
-/// Runs all awaitables at once and gives their results as a tuple, in order (std::monostate for void). The first that fails
-/// cancels the others; when all have ended, its exception is thrown. Cancelling it cancels all.
+/// Runs all awaitables at once and gives their results as a tuple, in order (std::monostate for void). The
+/// first that fails cancels the others; when all have ended, its exception is thrown. Cancelling it cancels
+/// all.
 ///
 ///     auto [text, number] = co_await when_all(read_text(), answer());
 template <Awaitable... A>
@@ -18,7 +19,9 @@ Task<std::tuple<detail::OrMonostate<await_result_t<A>>...>> when_all(A... awaita
     std::apply([&](auto&... job) { (children.start(job), ...); }, jobs);
     co_await children;
     co_return std::apply(
-        [](auto&... job) { return std::tuple<detail::OrMonostate<await_result_t<A>>...>{detail::result_of(job)...}; },
+        [](auto&... job) {
+            return std::tuple<detail::OrMonostate<await_result_t<A>>...>{detail::result_of(job)...};
+        },
         jobs);
 }
 

@@ -20,9 +20,9 @@ public:
     ChannelClosed() : std::runtime_error("send: the channel is closed") {}
 };
 
-/// Carries values from jobs to jobs, in the order sent; each value goes to one receiver. It keeps as many values as its capacity,
-/// then senders wait; with capacity 0 each sender waits for its receiver. First come, first served on both sides. Belongs to one loop,
-/// and must outlive those who wait for it.
+/// Carries values from jobs to jobs, in the order sent; each value goes to one receiver. It keeps as many
+/// values as its capacity, then senders wait; with capacity 0 each sender waits for its receiver. First come,
+/// first served on both sides. Belongs to one loop, and must outlive those who wait for it.
 ///
 ///     Channel<Order> orders{16};
 ///     co_await orders.send(order);                                // in the producers
@@ -30,9 +30,10 @@ public:
 ///     while (auto order = co_await orders.receive()) serve(*order);  // in the consumers
 template <class T>
 class Channel {
-    static_assert(std::is_nothrow_move_constructible_v<T>,
-                  "a channel hands values over by moving them, and one whose move throws would be lost: make its move "
-                  "constructor noexcept, or send a std::unique_ptr to it");
+    static_assert(
+        std::is_nothrow_move_constructible_v<T>,
+        "a channel hands values over by moving them, and one whose move throws would be lost: make its move "
+        "constructor noexcept, or send a std::unique_ptr to it");
 
 public:
     class Send;
@@ -41,10 +42,12 @@ public:
     /// Allocates room for `capacity` values, and nothing later. Throws std::bad_alloc.
     explicit Channel(std::size_t capacity = 0) : buffer_(capacity) {}
 
-    /// Sends a value, waiting until there is room for it, or with capacity 0 until it is received. Throws ChannelClosed when the
-    /// channel is closed, before or meanwhile; the value is dropped then, as when the wait is cancelled.
+    /// Sends a value, waiting until there is room for it, or with capacity 0 until it is received. Throws
+    /// ChannelClosed when the channel is closed, before or meanwhile; the value is dropped then, as when the
+    /// wait is cancelled.
     Send send(T value) noexcept { return {*this, std::move(value)}; }
-    /// Sends a value if that needs no waiting; when it gives false, `value` has not been touched. Throws ChannelClosed.
+    /// Sends a value if that needs no waiting; when it gives false, `value` has not been touched. Throws
+    /// ChannelClosed.
     template <class U>
         requires std::constructible_from<T, U>
     bool try_send(U&& value) {
@@ -54,7 +57,8 @@ public:
         return true;
     }
 
-    /// The next value, waiting until there is one; empty when the channel is closed and nothing is left in it.
+    /// The next value, waiting until there is one; empty when the channel is closed and nothing is left in
+    /// it.
     Receive receive() noexcept { return Receive{*this}; }
     /// The next value if there is one now.
     std::optional<T> try_receive() noexcept {
@@ -63,7 +67,8 @@ public:
         return value;
     }
 
-    /// Ends the sending: senders, those that wait too, get ChannelClosed; what the channel keeps can still be received.
+    /// Ends the sending: senders, those that wait too, get ChannelClosed; what the channel keeps can still be
+    /// received.
     void close() noexcept {
         closed_ = true;
         while (auto* sender = senders_.pop_front()) sender->refuse();
@@ -78,10 +83,8 @@ private:
     // Receivers wait only when there is nothing to take, senders only when there is no room.
     bool has_room() const noexcept { return !receivers_.empty() || !buffer_.full(); }
     void put(T&& value) noexcept {
-        if (auto* receiver = receivers_.pop_front())
-            receiver->give(std::move(value));
-        else
-            buffer_.push(std::move(value));
+        if (auto* receiver = receivers_.pop_front()) receiver->give(std::move(value));
+        else buffer_.push(std::move(value));
     }
     void take(std::optional<T>& value) noexcept {
         if (!buffer_.empty()) {
@@ -99,7 +102,8 @@ private:
 };
 
 template <class T>
-class [[nodiscard("it sends when it is awaited: co_await it")]] Channel<T>::Send final : public detail::QueuedWaiter {
+class [[nodiscard("it sends when it is awaited: co_await it")]] Channel<T>::Send final
+    : public detail::QueuedWaiter {
 public:
     Send(Channel& channel, T&& value) noexcept : channel_(channel), value_(std::move(value)) {}
 
@@ -111,7 +115,9 @@ public:
         channel_.put(std::move(value_));
         return true;
     }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept { return wait_in(channel_.senders_, *this, leaf); }
+    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+        return wait_in(channel_.senders_, *this, leaf);
+    }
     void await_resume() const {
         check_cancelled();
         if (refused_) throw ChannelClosed();
@@ -144,7 +150,9 @@ public:
         channel_.take(value_);
         return value_ || channel_.closed_;
     }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept { return wait_in(channel_.receivers_, *this, leaf); }
+    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+        return wait_in(channel_.receivers_, *this, leaf);
+    }
     std::optional<T> await_resume() {
         check_cancelled();
         return std::move(value_);

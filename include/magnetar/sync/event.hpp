@@ -7,8 +7,8 @@
 
 namespace magnetar {
 
-/// A flag to wait for: jobs wait until it is set. It stays set until it is cleared. Belongs to one loop, and must outlive those
-/// who wait for it.
+/// A flag to wait for: jobs wait until it is set. It stays set until it is cleared. Belongs to one loop, and
+/// must outlive those who wait for it.
 ///
 ///     Event stopped;
 ///     co_await stopped.wait();  // in one job
@@ -18,7 +18,8 @@ public:
     class Wait;
 
     bool is_set() const noexcept { return set_; }
-    /// Sets the flag: all who wait go on, in the order in which they came, even if it is cleared before they run.
+    /// Sets the flag: all who wait go on, in the order in which they came, even if it is cleared before they
+    /// run.
     inline void set() noexcept;
     /// From now on `wait` waits again.
     void clear() noexcept { set_ = false; }
@@ -30,13 +31,16 @@ private:
     bool set_ = false;
 };
 
-class [[nodiscard("it waits when it is awaited: co_await it")]] Event::Wait final : public detail::QueuedWaiter {
+class [[nodiscard("it waits when it is awaited: co_await it")]] Event::Wait final
+    : public detail::QueuedWaiter {
 public:
     explicit Wait(Event& event) noexcept : event_(event) {}
 
     std::string_view what() const noexcept override { return "event"; }
     bool await_ready() const noexcept { return event_.set_; }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept { return wait_in(event_.waiting_, *this, leaf); }
+    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+        return wait_in(event_.waiting_, *this, leaf);
+    }
     void await_resume() const { check_cancelled(); }
 
 private:

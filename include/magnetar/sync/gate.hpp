@@ -16,8 +16,8 @@ public:
     GateClosed() : std::runtime_error("enter: the gate is closed") {}
 };
 
-/// Counts who is inside, so that whoever ends a thing can wait until nobody uses it. Belongs to one loop, and must outlive its
-/// passes.
+/// Counts who is inside, so that whoever ends a thing can wait until nobody uses it. Belongs to one loop, and
+/// must outlive its passes.
 ///
 ///     auto pass = gate.enter();   // in each user: it is inside until the pass dies
 ///     co_await gate.close();      // lets nobody in any more, and waits until all have left
@@ -28,7 +28,8 @@ public:
 
     /// Enters. Throws GateClosed when the gate is closed.
     inline Pass enter();
-    /// Closes the gate, now and for good; awaiting what it gives waits until all have left. More than one may wait.
+    /// Closes the gate, now and for good; awaiting what it gives waits until all have left. More than one may
+    /// wait.
     inline Close close() noexcept;
     bool is_closed() const noexcept { return closed_; }
     /// How many are inside.
@@ -66,7 +67,8 @@ private:
     Gate* gate_;
 };
 
-class [[nodiscard("the gate is closed, but awaiting this waits until all have left: co_await it")]] Gate::Close final
+class [[nodiscard(
+    "the gate is closed, but awaiting this waits until all have left: co_await it")]] Gate::Close final
     : public detail::QueuedWaiter {
 public:
     explicit Close(Gate& gate) noexcept : gate_(gate) {}

@@ -8,9 +8,10 @@
 
 namespace magnetar {
 
-/// Lets one job at a time through a section with suspensions in it. (A section without any needs no lock: nothing else runs on the
-/// loop meanwhile.) First come, first served: unlocking hands the lock straight to the next in line, so nobody can overtake. Not
-/// recursive. Belongs to one loop, and must outlive its locks and those who wait for one.
+/// Lets one job at a time through a section with suspensions in it. (A section without any needs no lock:
+/// nothing else runs on the loop meanwhile.) First come, first served: unlocking hands the lock straight to
+/// the next in line, so nobody can overtake. Not recursive. Belongs to one loop, and must outlive its locks
+/// and those who wait for one.
 ///
 ///     auto lock = co_await mutex.lock();
 class Mutex {
@@ -58,7 +59,8 @@ private:
     Mutex* mutex_ = nullptr;
 };
 
-class [[nodiscard("it locks when it is awaited: co_await it")]] Mutex::Locking final : public detail::QueuedWaiter {
+class [[nodiscard("it locks when it is awaited: co_await it")]] Mutex::Locking final
+    : public detail::QueuedWaiter {
 public:
     explicit Locking(Mutex& mutex) noexcept : mutex_(mutex) {}
     Locking(Locking&& other) noexcept = default;
@@ -68,7 +70,9 @@ public:
 
     std::string_view what() const noexcept override { return "mutex"; }
     bool await_ready() noexcept { return granted_ = mutex_.take(); }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept { return wait_in(mutex_.waiting_, *this, leaf); }
+    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+        return wait_in(mutex_.waiting_, *this, leaf);
+    }
     Lock await_resume() {
         check_cancelled();
         granted_ = false;
@@ -80,10 +84,8 @@ private:
 };
 
 inline void Mutex::unlock() noexcept {
-    if (auto* next = waiting_.pop_front())
-        next->grant();
-    else
-        locked_ = false;
+    if (auto* next = waiting_.pop_front()) next->grant();
+    else locked_ = false;
 }
 inline Mutex::Locking Mutex::lock() noexcept { return Locking{*this}; }
 inline Mutex::Lock Mutex::try_lock() noexcept { return take() ? Lock{*this} : Lock{}; }

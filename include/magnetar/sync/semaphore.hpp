@@ -8,8 +8,9 @@
 
 namespace magnetar {
 
-/// A number of permits: bounds how many jobs do something at the same time. First come, first served: a small request does not
-/// overtake a large one that waits, so none starves. Belongs to one loop, and must outlive those who wait for it.
+/// A number of permits: bounds how many jobs do something at the same time. First come, first served: a small
+/// request does not overtake a large one that waits, so none starves. Belongs to one loop, and must outlive
+/// those who wait for it.
 ///
 ///     Semaphore slots{8};
 ///     co_await slots.acquire();

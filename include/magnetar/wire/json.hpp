@@ -90,7 +90,7 @@ public:
     static Json from(const T& value);
 
     /// Reads a JSON text, which must be one value, valid UTF-8, nested at most `max_nesting` deep and without two members of
-    /// one name in an object. Throws JsonError with the reason and the byte at which it was found.
+    /// one name in an object. Throws JsonError with the reason.
     static Json parse(std::string_view text);
 
     /// Writes the value as JSON text: in one line, or with `indent` spaces for each level. Throws JsonError if a text is not

@@ -36,8 +36,9 @@ struct Child : ChildBase {
     Task<T> task;
 };
 
-// The children of one coroutine, awaited together: it goes on when the last has ended, whatever happens. The one piece under
-// when_all, when_any, task groups and timeouts; they differ in what makes the others be cancelled.
+// The children of one coroutine, awaited together: it goes on when the last has ended, whatever happens. The
+// one piece under when_all, when_any, task groups and timeouts; they differ in what makes the others be
+// cancelled.
 class Children final : public Waiter {
 public:
     enum class CancelRest { on_failure, on_first };
@@ -70,8 +71,9 @@ public:
         request_cancel();
         return true;
     }
-    // Throws Cancelled when cancellation has cost the result, else what the first failed child threw. A result that was there
-    // all the same, or a failure, is kept, and the cancellation goes on to the job's next operation.
+    // Throws Cancelled when cancellation has cost the result, else what the first failed child threw. A
+    // result that was there all the same, or a failure, is kept, and the cancellation goes on to the job's
+    // next operation.
     void await_resume() {
         check_cancelled();
         if (cancel_requested_) job()->cancel_next();
@@ -88,7 +90,9 @@ public:
     ChildBase* first() const noexcept { return first_; }
 
 private:
-    bool settled() const noexcept { return rule_ == CancelRest::on_first ? first_ != nullptr : bool(failure_); }
+    bool settled() const noexcept {
+        return rule_ == CancelRest::on_first ? first_ != nullptr : bool(failure_);
+    }
     // The children are being made to end: those that end with Cancelled now say nothing.
     bool ending() const noexcept { return settled() || stopped_ || cancel_requested_; }
     void ended(ChildBase& child) noexcept {
@@ -102,13 +106,11 @@ private:
         }
         if (!was_settled && settled()) cancel_children();
         child.forget();
-        if (list_.empty() && job() && job()->waiting() == this) dropped_ && !settled() ? wake_cancelled() : wake();
+        if (list_.empty() && job() && job()->waiting() == this)
+            dropped_ && !settled() ? wake_cancelled() : wake();
     }
     void request_cancel() noexcept override {
-        if (settled())
-            job()->cancel_next();  // how this ends is known already, and its children are ending
-        else
-            cancel_requested_ = true;
+        cancel_requested_ = true;
         cancel_children();
     }
 
@@ -126,10 +128,8 @@ using OrMonostate = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 template <class T>
 OrMonostate<T> result_of(Child<T>& child) {
-    if constexpr (std::is_void_v<T>)
-        return child.task.outcome().get(), std::monostate{};
-    else
-        return child.task.outcome().get();
+    if constexpr (std::is_void_v<T>) return child.task.outcome().get(), std::monostate{};
+    else return child.task.outcome().get();
 }
 
 }  // namespace magnetar::detail

@@ -26,11 +26,12 @@ struct JobOwner {
     List<JobBase> jobs;
 };
 
-/// What runs jobs: a ready queue, the list of living jobs that no actor owns, and who hears of failures that nobody awaits.
-/// An event loop is one; so is a test. Belongs to one thread.
+/// What runs jobs: a ready queue, the list of living jobs that no actor owns, and who hears of failures that
+/// nobody awaits. An event loop is one; so is a test. Belongs to one thread.
 struct Scheduler : JobOwner {
     Queue<Runnable> ready;
-    /// Called with the job's owner (null when it has none) when a detached job ends with an exception. Must not throw.
+    /// Called with the job's owner (null when it has none) when a detached job ends with an exception. Must
+    /// not throw.
     void (*unhandled)(Scheduler&, JobOwner* owner, std::exception_ptr) = nullptr;
 
     void schedule(Runnable& work) noexcept { ready.push(work); }
@@ -47,11 +48,12 @@ inline constinit thread_local Context context{};
 
 }  // namespace detail
 
-/// One sequential chain of awaited tasks: what is started, cancelled, waited for and scheduled as a whole. At most one
-/// coroutine of the chain is suspended on a leaf operation (a Waiter) at a time. Lives on one scheduler.
+/// One sequential chain of awaited tasks: what is started, cancelled, waited for and scheduled as a whole. At
+/// most one coroutine of the chain is suspended on a leaf operation (a Waiter) at a time. Lives on one
+/// scheduler.
 ///
-/// A coroutine is never resumed from inside another one's final suspension: the trampoline in `resume` runs the chain upwards, so
-/// that no compiler's missing tail call makes the stack grow.
+/// A coroutine is never resumed from inside another one's final suspension: the trampoline in `resume` runs
+/// the chain upwards, so that no compiler's missing tail call makes the stack grow.
 class JobBase : public Runnable, public ListNode {
 public:
     JobBase(Scheduler& scheduler, JobOwner* actor) noexcept
@@ -60,19 +62,18 @@ public:
     JobBase& operator=(const JobBase&) = delete;
     virtual ~JobBase() = default;
 
-    /// Runs `root` until its first suspension, now, on the caller's stack. `completed()` tells if it has already ended;
-    /// when it ends later, `on_done` is called from the scheduler.
+    /// Runs `root` until its first suspension, now, on the caller's stack. `completed()` tells if it has
+    /// already ended; when it ends later, `on_done` is called from the scheduler.
     void start(std::coroutine_handle<> root, void (*on_done)(JobBase&)) noexcept {
         root_ = root;
         owner().jobs.push_back(*this);
         resume(root);
-        if (root_.done())
-            finished();
-        else
-            on_done_ = on_done;
+        if (root_.done()) finished();
+        else on_done_ = on_done;
     }
-    /// Runs `root` from the ready queue.
-    void start_later(std::coroutine_handle<> root, void (*on_done)(JobBase&)) noexcept {
+    /// Runs `root` from the ready queue. (Out of line, or g++ 12 warns of a dangling pointer for each job on
+    /// the stack.)
+    [[gnu::noinline]] void start_later(std::coroutine_handle<> root, void (*on_done)(JobBase&)) noexcept {
         root_ = leaf_ = root;
         on_done_ = on_done;
         owner().jobs.push_back(*this);
@@ -80,8 +81,9 @@ public:
     }
     bool completed() const noexcept { return completed_; }
 
-    /// Makes the operation that the job waits for end with Cancelled; if it waits for none now, the next one it starts. The
-    /// operation ends when whatever it lent out (a buffer to the kernel, say) is back. Only on the scheduler's thread.
+    /// Makes the operation that the job waits for end with Cancelled; if it waits for none now, the next one
+    /// it starts. The operation ends when whatever it lent out (a buffer to the kernel, say) is back. Only on
+    /// the scheduler's thread.
     inline void cancel() noexcept;
 
     /// The actor in whose context it runs; null for none.
@@ -89,7 +91,8 @@ public:
     Scheduler& scheduler() const noexcept { return *scheduler_; }
     /// What it waits for; null when it runs or is ready.
     const Waiter* waiting() const noexcept { return waiting_; }
-    /// For an operation that was asked to cancel and succeeded all the same: the next one is cancelled in its place.
+    /// For an operation that was asked to cancel and succeeded all the same: the next one is cancelled in its
+    /// place.
     void cancel_next() noexcept { cancel_pending_ = true; }
 
     /// For promises: the coroutine that continues when the running one has finished.
@@ -130,8 +133,9 @@ private:
 /// The job that runs on this thread now, or null.
 inline JobBase* current_job() noexcept { return detail::context.job; }
 
-/// A leaf operation that a job waits for: the base of every awaiter that suspends. An awaiter calls `park` in its
-/// await_suspend, and whoever ends the operation calls `wake`, on the job's own thread; the job goes on from the ready queue.
+/// A leaf operation that a job waits for: the base of every awaiter that suspends. An awaiter calls `park` in
+/// its await_suspend, and whoever ends the operation calls `wake`, on the job's own thread; the job goes on
+/// from the ready queue.
 class Waiter {
 public:
     Waiter() noexcept = default;
@@ -149,8 +153,8 @@ public:
 protected:
     ~Waiter() = default;
 
-    /// Suspends the current job here. False when the job was already cancelled: then do not start the operation, do
-    /// not suspend (return false from await_suspend), and `check_cancelled` throws.
+    /// Suspends the current job here. False when the job was already cancelled: then do not start the
+    /// operation, do not suspend (return false from await_suspend), and `check_cancelled` throws.
     bool park(std::coroutine_handle<> leaf) noexcept {
         job_ = detail::context.job;
         if (std::exchange(job_->cancel_pending_, false)) {
@@ -161,7 +165,8 @@ protected:
         job_->waiting_ = this;
         return true;
     }
-    /// After `park` gave false: goes on as if not cancelled, for operations that must wait for others all the same.
+    /// After `park` gave false: goes on as if not cancelled, for operations that must wait for others all the
+    /// same.
     void withdraw_cancel() noexcept { cancelled_ = false; }
     /// Takes `park` back: the operation ended at once, the coroutine goes on without suspending.
     void unpark() noexcept { job_->waiting_ = nullptr; }
@@ -175,8 +180,8 @@ protected:
         cancelled_ = true;
         wake();
     }
-    /// For await_resume: throws Cancelled when the operation was cancelled. That answers all cancellations asked so far: one that
-    /// came again before the job went on must not hit its clean-up.
+    /// For await_resume: throws Cancelled when the operation was cancelled. That answers all cancellations
+    /// asked so far: one that came again before the job went on must not hit its clean-up.
     void check_cancelled() const {
         if (!cancelled_) return;
         job_->cancel_pending_ = false;
@@ -194,10 +199,8 @@ private:
 
 inline void JobBase::cancel() noexcept {
     if (completed_) return;
-    if (waiting_)
-        waiting_->request_cancel();
-    else
-        cancel_pending_ = true;
+    if (waiting_) waiting_->request_cancel();
+    else cancel_pending_ = true;
 }
 
 }  // namespace magnetar

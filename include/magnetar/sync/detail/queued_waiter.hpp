@@ -7,8 +7,8 @@
 
 namespace magnetar::detail {
 
-// A waiter that stands in a line until its turn comes. The line is a list of nodes inside the awaiters: it allocates nothing,
-// and whoever leaves it early, cancelled or destroyed, leaves no trace.
+// A waiter that stands in a line until its turn comes. The line is a list of nodes inside the awaiters: it
+// allocates nothing, and whoever leaves it early, cancelled or destroyed, leaves no trace.
 class QueuedWaiter : public Waiter, public ListNode {
 public:
     // Its turn has come. Whoever calls it has taken the waiter out of the line.

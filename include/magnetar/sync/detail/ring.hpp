@@ -11,7 +11,8 @@ template <class T>
 class Ring {
 public:
     explicit Ring(std::size_t capacity)
-        : slots_(capacity > 0 ? std::make_unique<std::optional<T>[]>(capacity) : nullptr), capacity_(capacity) {}
+        : slots_(capacity > 0 ? std::make_unique<std::optional<T>[]>(capacity) : nullptr),
+          capacity_(capacity) {}
 
     bool empty() const noexcept { return size_ == 0; }
     bool full() const noexcept { return size_ == capacity_; }
