@@ -106,10 +106,12 @@ struct Constructed {
 };
 
 static_assert(Reflectable<Empty> && Reflectable<Point> && Reflectable<const Point> && Reflectable<Library>);
-static_assert(Reflectable<MoveOnly> && Reflectable<WithoutDefaults> && Reflectable<Constants> && Reflectable<Nested>);
+static_assert(Reflectable<MoveOnly> && Reflectable<WithoutDefaults> && Reflectable<Constants> &&
+              Reflectable<Nested>);
 static_assert(Reflectable<Tree> && Reflectable<ThirtyTwo>);
 static_assert(!Reflectable<ThirtyThree> && !Reflectable<Derived> && !Reflectable<DerivedFromEmpty>);
-static_assert(!Reflectable<WithArray> && !Reflectable<ArrayLast> && !Reflectable<Matrix> && !Reflectable<WithReference>);
+static_assert(!Reflectable<WithArray> && !Reflectable<ArrayLast> && !Reflectable<Matrix> &&
+              !Reflectable<WithReference>);
 static_assert(!Reflectable<Union> && !Reflectable<Private> && !Reflectable<Constructed>);
 static_assert(!Reflectable<int> && !Reflectable<int[3]> && !Reflectable<std::string> && !Reflectable<int*>);
 static_assert(detail::reflect_problem<WithArray>() == detail::ReflectProblem::c_array);

@@ -1,4 +1,5 @@
-// What decodes encodes again to a value that is equal, in both forms; everything else is refused with CodecError.
+// What decodes encodes again to a value that is equal, in both forms; everything else is refused with
+// CodecError.
 #include <magnetar/wire/codec.hpp>
 
 #include <cstdlib>
@@ -58,7 +59,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::string_view input(reinterpret_cast<const char*>(data), size);
     try {
         auto value = from_binary<Rich>(input);
-        check(binary(value) == binary(from_binary<Rich>(binary(value))));  // by bytes: NaN is not equal to itself
+        check(binary(value) ==
+              binary(from_binary<Rich>(binary(value))));  // by bytes: NaN is not equal to itself
         Json json = to_json(value);
         check(binary(from_json<Rich>(json)) == binary(value));
         check(from_json<Rich>(Json::parse(json.dump())) == value);
@@ -70,12 +72,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         check(from_json<Rich>(to_json(value)) == value);
         check(from_binary<Rich>(binary(value)) == value);
     } catch (const CodecError&) {
-    } catch (const JsonError&) {
-    }
+    } catch (const JsonError&) {}
     try {
         auto json = from_binary<Json>(input);
         check(from_binary<Json>(binary(json)) == json);
-    } catch (const CodecError&) {
-    }
+    } catch (const CodecError&) {}
     return 0;
 }

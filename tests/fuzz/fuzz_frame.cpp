@@ -1,4 +1,5 @@
-// However the input is split, the decoder delivers the same messages and refuses the same frame for the same reason.
+// However the input is split, the decoder delivers the same messages and refuses the same frame for the same
+// reason.
 #include <magnetar/wire/frame.hpp>
 
 #include <cstdlib>
@@ -25,7 +26,8 @@ std::vector<Event> decode(std::span<const std::byte> input, FrameRules rules, au
             std::vector<std::byte> part(input.begin(), input.begin() + static_cast<std::ptrdiff_t>(size));
             input = input.subspan(size);
             decoder.feed(part);
-            while (auto message = decoder.next()) events.push_back({static_cast<int>(message->opcode), std::string(message->text())});
+            while (auto message = decoder.next())
+                events.push_back({static_cast<int>(message->opcode), std::string(message->text())});
         }
     } catch (const FrameError& error) {
         events.push_back({static_cast<int>(error.code()), error.what()});
@@ -37,7 +39,9 @@ std::vector<Event> decode(std::span<const std::byte> input, FrameRules rules, au
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 5) return 0;
-    FrameRules rules{.masking = static_cast<Masking>(data[0] % 3), .max_frame = data[1] * 16u, .max_message = data[2] * 32u};
+    FrameRules rules{.masking = static_cast<Masking>(data[0] % 3),
+                     .max_frame = data[1] * 16u,
+                     .max_message = data[2] * 32u};
     std::uint32_t state = data[3] + 1u;
     std::size_t most = data[4] % 32 + 1;
     auto input = std::as_bytes(std::span(data + 5, size - 5));

@@ -11,12 +11,18 @@ namespace {
 bool same(const Json& json, simdjson::dom::element element) {
     using Type = simdjson::dom::element_type;
     switch (element.type()) {
-        case Type::NULL_VALUE: return json.is_null();
-        case Type::BOOL: return json.kind() == Json::Kind::boolean && json.get<bool>() == bool(element);
-        case Type::INT64: return json.kind() == Json::Kind::integer && json.get<std::int64_t>() == std::int64_t(element);
-        case Type::UINT64: return json.is_integer() && json.get<std::uint64_t>() == std::uint64_t(element);
-        case Type::DOUBLE: return json.kind() == Json::Kind::real && json.get<double>() == double(element);
-        case Type::STRING: return json.is_string() && json.string() == std::string_view(element);
+        case Type::NULL_VALUE:
+            return json.is_null();
+        case Type::BOOL:
+            return json.kind() == Json::Kind::boolean && json.get<bool>() == bool(element);
+        case Type::INT64:
+            return json.kind() == Json::Kind::integer && json.get<std::int64_t>() == std::int64_t(element);
+        case Type::UINT64:
+            return json.is_integer() && json.get<std::uint64_t>() == std::uint64_t(element);
+        case Type::DOUBLE:
+            return json.kind() == Json::Kind::real && json.get<double>() == double(element);
+        case Type::STRING:
+            return json.is_string() && json.string() == std::string_view(element);
         case Type::ARRAY: {
             std::size_t i = 0;
             for (auto item : simdjson::dom::array(element))
@@ -49,7 +55,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } catch (const JsonError& error) {
         // Valid JSON is refused only for what this reader forbids beyond the grammar.
         std::string_view what = error.what();
-        bool forbidden = what.find("is there twice") != what.npos || what.find("nested too deeply") != what.npos;
+        bool forbidden =
+            what.find("is there twice") != what.npos || what.find("nested too deeply") != what.npos;
         if (valid && !forbidden) std::abort();
         return 0;
     }

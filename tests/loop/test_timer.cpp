@@ -18,11 +18,11 @@ struct VirtualLoop {
     VirtualEngine* engine = new VirtualEngine;
     EventLoop loop{std::unique_ptr<Engine>(engine), LoopOptions{.spin = 0us}};
 };
-Task<> note_after(std::vector<int>& order, Clock::duration delay, int number) {
+Task<> note_after(std::vector<int>& order, LoopClock::duration delay, int number) {
     co_await sleep(delay);
     order.push_back(number);
 }
-Task<int> value_after(Clock::duration delay, int value) {
+Task<int> value_after(LoopClock::duration delay, int value) {
     co_await sleep(delay);
     co_return value;
 }
@@ -34,7 +34,7 @@ Task<int> stubborn(int value) {
     }
     co_return value;
 }
-Task<> fails_after(Clock::duration delay) {
+Task<> fails_after(LoopClock::duration delay) {
     co_await sleep(delay);
     throw std::runtime_error("broken");
 }
@@ -63,7 +63,7 @@ TEST_CASE("sleep: counts from the moment it is awaited, takes any duration, and 
     Job<> endless = v.loop.start([]() -> Task<> { co_await sleep(std::chrono::hours::max()); }());
     CHECK(v.loop.run(value_after(1h, 5)) == 5);
     CHECK_FALSE(endless.done());
-    CHECK(detail::deadline_after(began, std::chrono::hours::max()) == Clock::time_point::max());
+    CHECK(detail::deadline_after(began, std::chrono::hours::max()) == LoopClock::time_point::max());
     CHECK(detail::deadline_after(began, 1.5h) == began + 90min);
     endless.detach();
 }

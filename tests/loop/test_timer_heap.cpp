@@ -17,7 +17,7 @@ struct Numbered : Timer {
     int number;
     std::vector<int>& fired;
 };
-const Clock::time_point start{100s};
+const LoopClock::time_point start{100s};
 
 }  // namespace
 
@@ -43,7 +43,7 @@ TEST_CASE("timer heap: fires what is due, in order of time and then of arming") 
     heap.fire(start + 1h);
     CHECK(fired == std::vector{1, 2, 3});
     CHECK(heap.empty());
-    CHECK(heap.next() == Clock::time_point::max());
+    CHECK(heap.next() == LoopClock::time_point::max());
 }
 
 TEST_CASE("timer heap: arming again moves a timer, either way") {
@@ -126,7 +126,7 @@ TEST_CASE("timer heap: agrees with a sorted list over many random steps") {
     std::vector<int> fired;
     std::vector<std::unique_ptr<Numbered>> timers;
     for (int i = 0; i < 200; ++i) timers.push_back(std::make_unique<Numbered>(i, fired));
-    std::vector<std::pair<Clock::time_point, int>> model;  // sorted by time, then by arming
+    std::vector<std::pair<LoopClock::time_point, int>> model;  // sorted by time, then by arming
     auto forget = [&](int number) { std::erase_if(model, [&](auto& entry) { return entry.second == number; }); };
     auto now = start;
     for (int step = 0; step < 20'000; ++step) {
@@ -159,6 +159,6 @@ TEST_CASE("timer heap: agrees with a sorted list over many random steps") {
             }
         }
         REQUIRE(heap.size() == model.size());
-        REQUIRE(heap.next() == (model.empty() ? Clock::time_point::max() : model.front().first));
+        REQUIRE(heap.next() == (model.empty() ? LoopClock::time_point::max() : model.front().first));
     }
 }

@@ -97,7 +97,7 @@ TEST_CASE("io_uring: flags are given up one by one, from the newest, and every l
         engine.submit(second, nop);
         CHECK(engine.pending());
         CHECK(engine.in_flight() == 2);
-        while (engine.in_flight() > 0) engine.wait(Clock::time_point::max());
+        while (engine.in_flight() > 0) engine.wait(LoopClock::time_point::max());
         CHECK(first.results == std::vector{0});
         CHECK(second.results == std::vector{0});
         CHECK_FALSE(engine.pending());
@@ -108,7 +108,7 @@ TEST_CASE("io_uring: a kernel that knows only some flags gets those") {
     UringEngine engine{8, UringEngine::best_flags | (1U << 31)};  // a flag that no kernel knows: dropped with all others
     Recorder recorder;
     engine.submit(recorder, nop);
-    while (engine.in_flight() > 0) engine.wait(Clock::time_point::max());
+    while (engine.in_flight() > 0) engine.wait(LoopClock::time_point::max());
     CHECK(recorder.results == std::vector{0});
 }
 
@@ -135,7 +135,7 @@ TEST_CASE("io_uring: a poll and a cancellation, each with its own result") {
         engine.poll();
         CHECK(cancelled.results.empty());
         engine.cancel(cancelled);
-        while (engine.in_flight() > 0) engine.wait(Clock::time_point::max());
+        while (engine.in_flight() > 0) engine.wait(LoopClock::time_point::max());
         CHECK(cancelled.results == std::vector{-ECANCELED});
         engine.cancel(cancelled);  // of one that has ended: nothing comes
         engine.poll();
@@ -144,7 +144,7 @@ TEST_CASE("io_uring: a poll and a cancellation, each with its own result") {
         engine.submit(arrived, readable);
         engine.poll();
         REQUIRE(::write(write.get(), "x", 1) == 1);
-        while (engine.in_flight() > 0) engine.wait(Clock::time_point::max());
+        while (engine.in_flight() > 0) engine.wait(LoopClock::time_point::max());
         CHECK(arrived.results == std::vector{POLLIN});
         CHECK(cancelled.results.size() == 1);
     }
@@ -157,12 +157,12 @@ TEST_CASE("io_uring: a multishot operation is in flight until its last completio
     engine.submit(recorder, [fd = event.get()](io_uring_sqe* sqe) { io_uring_prep_poll_multishot(sqe, fd, POLLIN); });
     for (std::size_t i = 1; i <= 3; ++i) {
         REQUIRE(::eventfd_write(event.get(), 1) == 0);
-        while (recorder.results.size() < i) engine.wait(Clock::time_point::max());
+        while (recorder.results.size() < i) engine.wait(LoopClock::time_point::max());
         CHECK((recorder.last_flags & IORING_CQE_F_MORE) != 0);
         CHECK(engine.in_flight() == 1);
     }
     engine.cancel(recorder);
-    while (engine.in_flight() > 0) engine.wait(Clock::time_point::max());
+    while (engine.in_flight() > 0) engine.wait(LoopClock::time_point::max());
     CHECK(recorder.results.back() == -ECANCELED);
 }
 
@@ -174,7 +174,7 @@ TEST_CASE("io_uring: rings of any size take any number of operations") {
             UringEngine engine{entries, flags};
             std::vector<Recorder> recorders(500);
             for (auto& recorder : recorders) engine.submit(recorder, nop);
-            while (engine.in_flight() > 0) engine.wait(Clock::time_point::max());
+            while (engine.in_flight() > 0) engine.wait(LoopClock::time_point::max());
             for (auto& recorder : recorders) REQUIRE(recorder.results == std::vector{0});
         }
     }
@@ -198,7 +198,7 @@ TEST_CASE("io_uring: an owner that is told may start many operations at once, ho
     Breeder breeder{engine};
     for (auto& other : others) engine.submit(other, nop);
     engine.submit(breeder, nop);
-    while (engine.in_flight() > 0) engine.wait(Clock::time_point::max());
+    while (engine.in_flight() > 0) engine.wait(LoopClock::time_point::max());
     CHECK(breeder.times == 4);
     for (auto& child : breeder.children) REQUIRE(child.results == std::vector{0, 0, 0});
     for (auto& other : others) REQUIRE(other.results == std::vector{0});
@@ -208,7 +208,7 @@ TEST_CASE("io_uring: what the kernel refuses is a result") {
     UringEngine engine;
     Recorder recorder;
     engine.submit(recorder, [](io_uring_sqe* sqe) { io_uring_prep_read(sqe, -1, nullptr, 0, 0); });
-    while (engine.in_flight() > 0) engine.wait(Clock::time_point::max());
+    while (engine.in_flight() > 0) engine.wait(LoopClock::time_point::max());
     CHECK(recorder.results == std::vector{-EBADF});
 }
 

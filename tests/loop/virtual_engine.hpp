@@ -12,7 +12,7 @@ namespace magnetar::test {
 /// else is submitted waits until it is cancelled.
 struct VirtualEngine final : Engine {
     std::string_view name() const noexcept override { return "virtual"; }
-    Clock::time_point now() noexcept override {
+    LoopClock::time_point now() noexcept override {
         ++reads;
         return time;
     }
@@ -33,14 +33,14 @@ struct VirtualEngine final : Engine {
             }
         }
     }
-    void wait(Clock::time_point until) noexcept override {
+    void wait(LoopClock::time_point until) noexcept override {
         if (pending()) return poll();
-        if (until == Clock::time_point::max()) std::abort();  // nothing could ever wake this loop
+        if (until == LoopClock::time_point::max()) std::abort();  // nothing could ever wake this loop
         time = std::max(time, until);
         ++waits;
     }
 
-    Clock::time_point time{std::chrono::hours(1)};
+    LoopClock::time_point time{std::chrono::hours(1)};
     int reads = 0, waits = 0;
 
 protected:

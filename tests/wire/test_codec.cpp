@@ -18,7 +18,8 @@ using namespace std::chrono_literals;
 namespace {
 
 enum class Colour : std::uint8_t { red, green = 7 };
-enum Plain { zero, one };
+enum Plain : int { zero, one };
+enum Unfixed { nothing };
 
 struct Empty {
     bool operator==(const Empty&) const = default;
@@ -89,7 +90,7 @@ struct ThirtyTwo {
     int c0, c1, c2, c3, c4, c5, c6, c7, d0, d1, d2, d3, d4, d5, d6, d7;
     bool operator==(const ThirtyTwo&) const = default;
 };
-struct MoveOnlyView {
+struct ViewHolder {
     std::string_view view;
 };
 struct WithPointer {
@@ -116,17 +117,26 @@ struct magnetar::Codec<Box<T>> {
     static Box<T> from_wire(T value) { return Box<T>(std::move(value)); }
 };
 
-static_assert(Wireable<Tree> && Wireable<Chain> && Wireable<Url> && Wireable<Link> && Wireable<Nest> && Wireable<Empty>);
-static_assert(Wireable<std::map<int, std::set<std::string>>> && Wireable<std::unordered_map<std::string, Tree>>);
-static_assert(Wireable<std::tuple<>> && Wireable<std::monostate> && Wireable<std::array<int, 0>> && Wireable<Colour>);
-static_assert(!Wireable<std::unique_ptr<int>> && !Wireable<int*> && !Wireable<WithPointer> && !Wireable<WithMutex>);
-static_assert(!Wireable<std::vector<std::unique_ptr<int>>> && !Wireable<int&> && !Wireable<const int> && !Wireable<void>);
+static_assert(Wireable<Tree> && Wireable<Chain> && Wireable<Url> && Wireable<Link> && Wireable<Nest> &&
+              Wireable<Empty>);
+static_assert(Wireable<std::map<int, std::set<std::string>>> &&
+              Wireable<std::unordered_map<std::string, Tree>>);
+static_assert(Wireable<std::tuple<>> && Wireable<std::monostate> && Wireable<std::array<int, 0>> &&
+              Wireable<Colour>);
+static_assert(!Wireable<std::unique_ptr<int>> && !Wireable<int*> && !Wireable<WithPointer> &&
+              !Wireable<WithMutex>);
+static_assert(!Wireable<std::vector<std::unique_ptr<int>>> && !Wireable<int&> && !Wireable<const int> &&
+              !Wireable<void>);
 static_assert(!Wireable<int[3]> && !Wireable<int (*)(int)> && !Wireable<std::byte> && !Wireable<long double>);
+static_assert(Wireable<Plain> && !Wireable<Unfixed> && !Encodable<Unfixed>);
 static_assert(Encodable<Fragile> && !Wireable<Fragile>);
-static_assert(!Wireable<MoveOnlyView> && Encodable<MoveOnlyView> && Encodable<std::tuple<const char*, std::string_view>>);
-static_assert(!Wireable<std::chrono::steady_clock::time_point> && Wireable<std::chrono::system_clock::time_point>);
+static_assert(!Wireable<ViewHolder> && Encodable<ViewHolder> &&
+              Encodable<std::tuple<const char*, std::string_view>>);
+static_assert(!Wireable<std::chrono::steady_clock::time_point> &&
+              Wireable<std::chrono::system_clock::time_point>);
 static_assert(detail::fixed_size<std::tuple<int, bool, Colour, std::chrono::seconds>>() == 4 + 1 + 1 + 8);
-static_assert(detail::is_bitwise<Point>() && !detail::is_bitwise<Padded>() && detail::fixed_size<Padded>() == 5);
+static_assert(detail::is_bitwise<Point>() && !detail::is_bitwise<Padded>() &&
+              detail::fixed_size<Padded>() == 5);
 static_assert(detail::least_size<Shapes>() == 2 && detail::least_size<Tree>() == 6);
 
 namespace {
@@ -137,7 +147,9 @@ std::string binary(const T& value) {
     encode(out, value);
     return std::string(out.text());
 }
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> bytes_of(std::string_view text) {
+    return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 /// Both forms, there and back; the JSON also as text; and no shorter input decodes.
 template <class T>
@@ -146,7 +158,8 @@ void round_trip(const T& value) {
     CHECK(decode<T>(bytes_of(bytes)) == value);
     if (bytes.size() < 2000) {
         for (std::size_t size = 0; size < bytes.size(); ++size) {
-            std::vector<char> part(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));  // ends where the heap does
+            std::vector<char> part(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(
+                                                                      size));  // ends where the heap does
             CHECK_THROWS_AS(decode<T>(bytes_of({part.data(), part.size()})), CodecError);
         }
     }
@@ -230,9 +243,12 @@ TEST_CASE("numbers travel at their full range") {
 }
 
 TEST_CASE("texts and bytes") {
-    for (auto text : {""s, "a"s, "\0\n\"\\/\x1f\x7f"s, "\xe2\x82\xac"s, std::string(127, 'x'), std::string(128, 'x'), std::string(70000, 'y')})
+    for (auto text : {""s, "a"s, "\0\n\"\\/\x1f\x7f"s, "\xe2\x82\xac"s, std::string(127, 'x'),
+                      std::string(128, 'x'), std::string(70000, 'y')})
         round_trip(text);
-    CHECK(binary("abc"s) == "\x03""abc");
+    CHECK(binary("abc"s) ==
+          "\x03"
+          "abc");
     CHECK(binary("abc") == binary("abc"s));
     CHECK(binary(std::string_view("abc")) == binary("abc"s));
     CHECK(binary(std::tuple("x", std::string_view("y"))) == binary(std::tuple("x"s, "y"s)));
@@ -250,7 +266,8 @@ TEST_CASE("texts and bytes") {
     CHECK(binary(view) == binary(bytes));
     CHECK(to_json(view) == to_json(bytes));
     CHECK(json_text(std::vector<std::byte>{std::byte{'f'}, std::byte{'o'}}) == "\"Zm8=\"");
-    for (auto wrong : {"\"Zm8\"", "\"Zm9=\"", "\"Z===\"", "\"====\"", "\"Zm8=Zm8=\"", "\"Zm!=\"", "\"=m8=\"", "\"Zm8\\u00e9\""})
+    for (auto wrong : {"\"Zm8\"", "\"Zm9=\"", "\"Z===\"", "\"====\"", "\"Zm8=Zm8=\"", "\"Zm!=\"", "\"=m8=\"",
+                       "\"Zm8\\u00e9\""})
         CHECK(json_error<std::vector<std::byte>>(wrong) == "$: the string is not base64");
 
     // Any bytes are a string in the binary form; as JSON they are refused when they are written.
@@ -312,6 +329,8 @@ TEST_CASE("an optional of what can be null says which of both is") {
     round_trip(std::optional<Json>(std::in_place, nullptr));
     CHECK(json_text(std::optional<std::optional<int>>(std::in_place, std::nullopt)) == "[null]");
     CHECK(json_text(std::optional<std::optional<int>>(5)) == "[5]");
+    round_trip(std::optional<Url>(Url("http://a")));
+    CHECK(json_text(std::optional<Url>(Url("http://a"))) == "\"http://a\"");  // what cannot be null has no brackets
 }
 
 TEST_CASE("structs") {
@@ -329,11 +348,12 @@ TEST_CASE("structs") {
     round_trip(std::vector<Link>{});
     round_trip(std::vector<Url>{Url("http://a"), Url("https://b")});
     round_trip(std::array<Url, 2>{Url("http://a"), Url("https://b")});
-    round_trip(ThirtyTwo{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32});
+    round_trip(ThirtyTwo{1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16,
+                         17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32});
     round_trip(Nest{Box(Nest{Box(Nest{})})});
     CHECK(to_json(Url("http://a")) == Json("http://a"));
     CHECK_THROWS_AS(from_json<Url>(Json("ftp://a")), std::invalid_argument);
-    CHECK(json_text(MoveOnlyView{"seen"}) == R"({"view":"seen"})");
+    CHECK(json_text(ViewHolder{"seen"}) == R"({"view":"seen"})");
 
     // The order of members is free in JSON.
     CHECK(from_json<Padded>(Json::parse(R"({"large":2,"small":1})")) == Padded{1, 2});
@@ -389,18 +409,23 @@ TEST_CASE("errors in JSON name the path") {
     CHECK(json_error<std::tuple<>>("[1]") == "$: expected 0 items, got 1");
     CHECK(json_error<std::optional<int>>("\"x\"") == "$: expected an integer, got a string");
     CHECK(json_error<std::optional<std::optional<int>>>("5") == "$: expected an array, got an integer");
-    CHECK(json_error<std::variant<int, bool>>(R"({"index":2,"value":1})") == "$.index: there is no alternative of this index");
-    CHECK(json_error<std::variant<int, bool>>(R"({"index":-1,"value":1})").starts_with("$.index: -1 does not fit"));
-    CHECK(json_error<std::variant<int, bool>>(R"({"index":1,"value":1})") == "$.value: expected a truth value, got an integer");
+    CHECK(json_error<std::variant<int, bool>>(R"({"index":2,"value":1})") ==
+          "$.index: there is no alternative of this index");
+    CHECK(json_error<std::variant<int, bool>>(R"({"index":-1,"value":1})")
+              .starts_with("$.index: -1 does not fit"));
+    CHECK(json_error<std::variant<int, bool>>(R"({"index":1,"value":1})") ==
+          "$.value: expected a truth value, got an integer");
     CHECK(json_error<std::variant<int, bool>>(R"({"value":1})") == "$.index: the field is missing");
-    CHECK(json_error<std::map<std::string, int>>(R"({"a b":"x"})") == "$[\"a b\"]: expected an integer, got a string");
+    CHECK(json_error<std::map<std::string, int>>(R"({"a b":"x"})") ==
+          "$[\"a b\"]: expected an integer, got a string");
     CHECK(json_error<std::map<int, int>>("[[1,2],[1,3]]") == "$[1]: the key is there twice");
     CHECK(json_error<std::map<int, int>>("[[1,2],[3]]") == "$[1]: expected 2 items, got 1");
     CHECK(json_error<std::map<int, int>>("[[1,\"x\"]]") == "$[0][1]: expected an integer, got a string");
     CHECK(json_error<std::set<int>>("[1,2,1]") == "$[2]: the member is there twice");
 
     Shapes shapes{{{0, 0}, {0, std::numeric_limits<double>::infinity()}}, {}};
-    CHECK_THROWS_WITH_AS(to_json(shapes), "$.points[1].y: there is no NaN and no infinity in JSON", CodecError);
+    CHECK_THROWS_WITH_AS(to_json(shapes), "$.points[1].y: there is no NaN and no infinity in JSON",
+                         CodecError);
     CHECK_THROWS_AS(to_json(std::map<int, float>{{1, std::nanf("")}}), CodecError);
     CHECK(std::isnan(decode<double>(bytes_of(binary(std::nan(""))))));  // the binary form has them
 }
@@ -412,13 +437,17 @@ TEST_CASE("errors in the binary form name the byte") {
     CHECK(binary_error<std::optional<int>>("\x02") == "byte 1: a truth value other than 0 and 1");
     CHECK(binary_error<std::monostate>("\x01") == "byte 1: an empty value must be a zero byte");
     CHECK(binary_error<Empty>("\x01") == "byte 1: an empty value must be a zero byte");
-    CHECK(binary_error<std::variant<int, bool>>("\x02") == "byte 1: a variant has no alternative of this index");
+    CHECK(binary_error<std::variant<int, bool>>("\x02") ==
+          "byte 1: a variant has no alternative of this index");
     CHECK(binary_error<std::map<bool, bool>>("\x02\0\0\0\0"s) == "byte 5: a key that is there twice");
     CHECK(binary_error<std::set<bool>>("\x02\1\1") == "byte 3: a member that is there twice");
     CHECK(binary_error<Json>("\x08") == "byte 1: an unknown kind of Json");
     CHECK(binary_error<Json>("\x03\x01\0\0\0\0\0\0\0"s) == "byte 9: an integer of the wrong kind");
-    CHECK(binary_error<Json>("\x04\0\0\0\0\0\0\xf0\x7f"s) == "byte 9: there is no NaN and no infinity in JSON");
-    CHECK(binary_error<Json>("\x07\x02\x01""a\0\x01""a\0"s) == "byte 8: an object with two members of one name");
+    CHECK(binary_error<Json>("\x04\0\0\0\0\0\0\xf0\x7f"s) ==
+          "byte 9: there is no NaN and no infinity in JSON");
+    CHECK(binary_error<Json>("\x07\x02\x01"
+                             "a\0\x01"
+                             "a\0"s) == "byte 8: an object with two members of one name");
 }
 
 TEST_CASE("a count that cannot be is refused before anything is made for it") {
@@ -437,20 +466,25 @@ TEST_CASE("a count that cannot be is refused before anything is made for it") {
     CHECK(binary_error<std::map<int, int>>(huge) == words);
     CHECK(binary_error<Json>("\x06" + huge) == "byte 11: a count greater than the input that follows");
     // Each element takes four bytes, so two need eight.
-    CHECK(binary_error<std::vector<int>>("\x02""1234567") == "byte 1: a count greater than the input that follows");
+    CHECK(binary_error<std::vector<int>>("\x02"
+                                         "1234567") == "byte 1: a count greater than the input that follows");
     // 2^62 elements of four bytes are 2^64 bytes: no product may wrap around.
-    CHECK(binary_error<std::vector<int>>("\x80\x80\x80\x80\x80\x80\x80\x80\x40") == "byte 9: a count greater than the input that follows");
+    CHECK(binary_error<std::vector<int>>("\x80\x80\x80\x80\x80\x80\x80\x80\x40") ==
+          "byte 9: a count greater than the input that follows");
 }
 
 TEST_CASE("a length has one spelling") {
-    for (std::uint64_t value : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{127}, std::uint64_t{128}, std::uint64_t{16383}, std::uint64_t{16384}, std::uint64_t{1} << 35, std::uint64_t{1} << 63, UINT64_MAX}) {
+    for (std::uint64_t value :
+         {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{127}, std::uint64_t{128}, std::uint64_t{16383},
+          std::uint64_t{16384}, std::uint64_t{1} << 35, std::uint64_t{1} << 63, UINT64_MAX}) {
         Writer out;
         out.put_varint(value);
         Reader in(out.bytes());
         CHECK(in.get_varint() == value);
         CHECK_NOTHROW(in.finish());
     }
-    for (auto wrong : {"\x80\x00"s, "\xff\x80\x00"s, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"s, "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"s, "\x80"s}) {
+    for (auto wrong : {"\x80\x00"s, "\xff\x80\x00"s, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"s,
+                       "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"s, "\x80"s}) {
         Reader in(bytes_of(wrong));
         CHECK_THROWS_AS(in.get_varint(), CodecError);
     }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <memory>
 
 using namespace magnetar;
 using namespace std::string_literals;
@@ -49,12 +50,20 @@ TEST_CASE("a Json is made of what it holds") {
     CHECK(Json::from("x") == Json("x"));
     CHECK(Json::array().is_array());
     CHECK(Json::object().is_object());
-    CHECK(Json{{"a", 1}, {"b", "two"}, {"c", {{"d", nullptr}}}}.dump() == R"({"a":1,"b":"two","c":{"d":null}})");
+    CHECK(Json{{"a", 1}, {"b", "two"}, {"c", {{"d", nullptr}}}}.dump() ==
+          R"({"a":1,"b":"two","c":{"d":null}})");
     CHECK(Json{{"a", 1}, {"a", 2}}.dump() == R"({"a":2})");
-    CHECK(Json::array({1, "two", 3.5, true, nullptr, Json::array({})}).dump() == R"([1,"two",3.5,true,null,[]])");
+    CHECK(Json::array({1, "two", 3.5, true, nullptr, Json::array({})}).dump() ==
+          R"([1,"two",3.5,true,null,[]])");
     CHECK(Json(std::vector<int>{1, 2}).dump() == "[1,2]");
     CHECK(Json(std::map<std::string, Point>{{"p", {1, 2}}}).dump() == R"({"p":{"x":1.0,"y":2.0}})");
-    for (double none : {std::nan(""), std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()})
+    CHECK(Json{{"a", "b"}}.dump() == R"({"a":"b"})");
+    Json original = 1;
+    Json braced{original};
+    CHECK(braced == original);
+    CHECK(Json({original}) == original);
+    for (double none :
+         {std::nan(""), std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()})
         CHECK_THROWS_AS(Json{none}, JsonError);
 }
 
@@ -66,7 +75,8 @@ TEST_CASE("an object is filled and read by its keys") {
     info["p"] = Point{1, 2};
     info["extra"]["deep"]["deeper"] = true;
     info["x"] = 4;
-    CHECK(info.dump() == R"({"x":4,"s":"text","list":[1,2],"p":{"x":1.0,"y":2.0},"extra":{"deep":{"deeper":true}}})");
+    CHECK(info.dump() ==
+          R"({"x":4,"s":"text","list":[1,2],"p":{"x":1.0,"y":2.0},"extra":{"deep":{"deeper":true}}})");
     CHECK(info.size() == 5);
     CHECK(info["x"].get<int>() == 4);
     CHECK(info["s"].get<std::string>() == "text");
@@ -167,7 +177,8 @@ TEST_CASE("equality is of values") {
 }
 
 TEST_CASE("JSON text is read") {
-    auto json = Json::parse(" {\"a\" : [ 1 , -2.5e3 , true , false , null ] ,\n\t\"b\\u0020\\n\" : \"\\ud83d\\ude00\\/\\\"\"}\r\n");
+    auto json = Json::parse(
+        " {\"a\" : [ 1 , -2.5e3 , true , false , null ] ,\n\t\"b\\u0020\\n\" : \"\\ud83d\\ude00\\/\\\"\"}\r\n");
     CHECK(json["a"].dump() == "[1,-2500.0,true,false,null]");
     CHECK(json["b \n"].string() == "\xf0\x9f\x98\x80/\"");
     CHECK(Json::parse("-9223372036854775808").get<std::int64_t>() == INT64_MIN);
@@ -188,11 +199,70 @@ TEST_CASE("JSON text is read") {
 }
 
 TEST_CASE("text that is not JSON is refused") {
-    for (auto text : {"", " ", "[", "]", "{", "}", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1}", "{]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}",
-                      "{\"a\":1 \"b\":2}", "{a:1}", "{1:2}", "{\"a\":1,\"a\":1}", "tru", "truex", "falsea", "nullx", "nul", "nullnull", "[nul]", "True", "'a'",
-                      "\"a", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\n\"", "\"\t\"", "01", "-", "+1", "1.", ".5", "1e", "1e+",
-                      "0x10", "1e999", "-1e999", "18446744073709551616", "-9223372036854775809", "1 2", "[] []", "[]x", "NaN", "Infinity",
-                      "-Infinity", "//x\n1", "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "[1]\xff", "\xef\xbb\xbf" "1x", "1,", ":", "[1:2]"}) {
+    for (auto text : {"",
+                      " ",
+                      "[",
+                      "]",
+                      "{",
+                      "}",
+                      "[1",
+                      "[1,",
+                      "[1,]",
+                      "[,1]",
+                      "[1 2]",
+                      "[1}",
+                      "{]",
+                      "{\"a\"}",
+                      "{\"a\":}",
+                      "{\"a\":1,}",
+                      "{\"a\":1 \"b\":2}",
+                      "{a:1}",
+                      "{1:2}",
+                      "{\"a\":1,\"a\":1}",
+                      "tru",
+                      "truex",
+                      "falsea",
+                      "nullx",
+                      "nul",
+                      "nullnull",
+                      "[nul]",
+                      "True",
+                      "'a'",
+                      "\"a",
+                      "\"\\x\"",
+                      "\"\\u12\"",
+                      "\"\\ud800\"",
+                      "\"\\ud800\\u0041\"",
+                      "\"\n\"",
+                      "\"\t\"",
+                      "01",
+                      "-",
+                      "+1",
+                      "1.",
+                      ".5",
+                      "1e",
+                      "1e+",
+                      "0x10",
+                      "1e999",
+                      "-1e999",
+                      "18446744073709551616",
+                      "-9223372036854775809",
+                      "1 2",
+                      "[] []",
+                      "[]x",
+                      "NaN",
+                      "Infinity",
+                      "-Infinity",
+                      "//x\n1",
+                      "\"\xff\"",
+                      "\"\xc0\x80\"",
+                      "\"\xed\xa0\x80\"",
+                      "[1]\xff",
+                      "\xef\xbb\xbf"
+                      "1x",
+                      "1,",
+                      ":",
+                      "[1:2]"}) {
         CAPTURE(text);
         CHECK(refused(text));
     }
@@ -236,13 +306,15 @@ TEST_CASE("a great object is read and compared in reasonable time") {
 }
 
 TEST_CASE("JSON text is written") {
-    CHECK(Json("\"\\/\b\f\n\r\t\v\x01\x1f\x7f\xe2\x82\xac\0"s).dump() == "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u000b\\u0001\\u001f\x7f\xe2\x82\xac\\u0000\"");
+    CHECK(Json("\"\\/\b\f\n\r\t\v\x01\x1f\x7f\xe2\x82\xac\0"s).dump() ==
+          "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u000b\\u0001\\u001f\x7f\xe2\x82\xac\\u0000\"");
     for (int c = 0; c < 128; ++c) {
         std::string text{'a', static_cast<char>(c), 'b'};
         CHECK(Json::parse(Json(text).dump()).string() == text);
         CHECK(Json::parse(Json{{text, 1}}.dump()).contains(text));
     }
-    for (double value : {0.0, -0.0, 1.0, 0.1, 1e100, 1.7976931348623157e308, 5e-324, 123456789012345680.0, 1e21, 1.0 / 3}) {
+    for (double value :
+         {0.0, -0.0, 1.0, 0.1, 1e100, 1.7976931348623157e308, 5e-324, 123456789012345680.0, 1e21, 1.0 / 3}) {
         auto again = Json::parse(Json(value).dump());
         CHECK(again.kind() == Json::Kind::real);
         CHECK(again.get<double>() == value);
@@ -254,7 +326,8 @@ TEST_CASE("JSON text is written") {
     CHECK_THROWS_AS((Json{{"\xff", 1}}).dump(), JsonError);
 
     CHECK(Json::array().dump(2) == "[]");
-    CHECK(Json{{"a", Json::array({1, 2})}, {"b", Json::object()}}.dump(2) == "{\n  \"a\": [\n    1,\n    2\n  ],\n  \"b\": {}\n}");
+    CHECK(Json{{"a", Json::array({1, 2})}, {"b", Json::object()}}.dump(2) ==
+          "{\n  \"a\": [\n    1,\n    2\n  ],\n  \"b\": {}\n}");
     Writer out;
     out.append("x");
     Json(1).dump_to(out);

@@ -121,7 +121,7 @@ private:
     detail::Mailbox mailbox_;
     Actor<>* parent_ = nullptr;  // a light actor's spawner
     std::unique_ptr<detail::Extras> extras_;
-    Clock::time_point started_;
+    LoopClock::time_point started_;
     std::uint32_t commands_ = 0;  // commands that wait for something
     int exit_code_ = 0;
     Concurrency concurrency_;

@@ -177,6 +177,31 @@ inline std::optional<ActorProxy<>> directory_find(Actor<>&, std::string target) 
         if (auto* found = directory.find(*id)) return found->proxy;
     return std::nullopt;
 }
+inline void add_application_info(Json& info) {
+    info["links"] = static_cast<std::uint64_t>(the_host->links());
+    if (Directory* directory = the_supervisor->directory) {
+        Json& actors = info["actors"] = Json::array();
+        for (auto& [id, entry] : directory->entries()) {
+            if (!entry.ready) continue;
+            Json actor = Json::object();
+            actor["name"] = entry.proxy.name();
+            actor["id"] = entry.proxy.id().to_string();
+            actor["concurrency"] = std::string(to_string(entry.kind));
+            actor["manager"] = entry.manager.to_string();
+            actors.push_back(std::move(actor));
+        }
+        info["fork_server"] = the_supervisor->fork_server->pid();
+    }
+    Json& children = info["children"] = Json::array();
+    the_supervisor->for_each([&](Managed& managed) {
+        Json child = Json::object();
+        child["name"] = managed.name;
+        child["id"] = managed.id.to_string();
+        child["process_id"] = managed.process ? Json(managed.process->pid()) : Json();
+        child["silent_seconds"] = std::chrono::duration<double>(the_host->loop().now() - managed.heard).count();
+        children.push_back(std::move(child));
+    });
+}
 inline void notify_command(Request& request, Notice) {
     if (&request.actor() == the_host->root) the_supervisor->heard(request.caller().id());
 }

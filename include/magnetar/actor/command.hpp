@@ -176,6 +176,11 @@ inline const Enlisted<F, false> entry_of{function_name<F>()};
 template <fixed_string Name, auto F>
 inline const Enlisted<F, true> named_entry_of{Name.view()};
 
+template <auto F>
+struct RunCommand {
+    static constexpr auto function = F;
+};
+
 }  // namespace detail
 
 /// A command: a function that other actors can ask for by this object, or by its name. The function's first parameter may be
@@ -190,7 +195,6 @@ template <fixed_string Name, auto F>
 struct Command {
     static_assert(detail::Binding<F>::travels,
                   "a named command's parameters and result must be types that the codec knows");
-    using Bound = detail::Binding<F>;
     static constexpr auto function = F;
     constexpr Command() noexcept : entry_(&detail::named_entry_of<Name, F>) {}
     const detail::CommandEntry& entry() const noexcept { return *entry_; }
@@ -202,11 +206,6 @@ private:
 /// Runs a function in another actor: `co_await send(proxy, run<add>, 1, 3)`. The function's first parameter may be
 /// `Actor<State>&` (then the target must be an actor of that type) or `Request&`.
 template <auto F>
-struct Run {
-    using Bound = detail::Binding<F>;
-    static constexpr auto function = F;
-};
-template <auto F>
-inline constexpr Run<F> run{};
+inline constexpr detail::RunCommand<F> run{};
 
 }  // namespace magnetar

@@ -62,12 +62,14 @@ inline constexpr Command<"spawn", detail::spawn_command> spawn_actor;
 /// Has the target end the actor of that id or name by force, and wait until it is gone.
 inline constexpr Command<"kill_actor", detail::kill_command> kill_actor;
 
-/// Answers its argument, whatever its type.
-struct Echo {
+namespace detail {
+struct EchoCommand {
     template <class T>
     using Value = std::conditional_t<std::is_convertible_v<T, std::string_view>, std::string, std::decay_t<T>>;
 };
-inline constexpr Echo echo;
+}  // namespace detail
+/// Answers its argument, whatever its type.
+inline constexpr detail::EchoCommand echo;
 
 namespace detail {
 
@@ -130,10 +132,13 @@ inline Json process_info() {
     json["system_seconds"] = seconds(usage.ru_stime);
     return json;
 }
+// What only the arbiter knows, and each process's first actor of its own. Defined with the arbiter.
+inline void add_application_info(Json& info);
+
 inline Json info_command(Request& request) {
     Actor<>& actor = request.actor();
     EventLoop& loop = actor.loop();
-    auto seconds = [&](Clock::time_point since) { return std::chrono::duration<double>(loop.now() - since).count(); };
+    auto seconds = [&](LoopClock::time_point since) { return std::chrono::duration<double>(loop.now() - since).count(); };
     Json info = Json::object();
     Json& about = info["actor"] = Json::object();
     about["name"] = actor.name();
@@ -172,6 +177,7 @@ inline Json info_command(Request& request) {
     about_mailbox["running"] = std::move(running);
 
     info["process"] = process_info();
+    if (&actor == the_host->root) add_application_info(info);
     auto* extras = ActorAccess::extras_if(actor);
     info["extra"] = extras ? extras->extra : Json::object();
     if (extras && extras->settings.on_info.plain) extras->settings.on_info.plain(actor, info);

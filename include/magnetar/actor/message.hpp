@@ -19,7 +19,7 @@ public:
     Message* next = nullptr;
     Address sender;
     std::string_view command;
-    Clock::time_point arrived{};
+    LoopClock::time_point arrived{};
     bool system = false;        // overtakes user messages, is taken by a stopping actor too
     bool waits_for_room = false;  // its sender is suspended until the mailbox has room
     Cell* crowds = nullptr;     // the cell in whose crowd it is counted

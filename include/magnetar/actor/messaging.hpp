@@ -61,8 +61,8 @@ struct FunctionOf {
     static constexpr auto value = C::function;
 };
 template <class T>
-struct FunctionOf<Echo, T> {
-    static constexpr auto value = &echo_command<typename Echo::Value<T>>;
+struct FunctionOf<EchoCommand, T> {
+    static constexpr auto value = &echo_command<typename EchoCommand::Value<T>>;
 };
 
 template <class C>

@@ -71,7 +71,7 @@ private:
 
 // A request to an actor of another host.
 template <auto F>
-class HostCall final : public RemoteCall, public Pooled {
+class HostCall final : public RemoteCall {
 public:
     explicit HostCall(SendAwaiter<F>& waiter) noexcept : waiter_(&waiter) {}
     void forget_sender() noexcept { waiter_ = nullptr; }
@@ -137,7 +137,8 @@ private:
             return true;
         }
         if constexpr (Binding<F>::travels) {
-            auto call = std::make_unique<HostCall<F>>(*this);
+            auto* call = new HostCall<F>(*this);
+            std::unique_ptr<RemoteCall> owned(call);
             try {
                 encode(call->body, args_);
             } catch (const CodecError&) {
@@ -146,8 +147,8 @@ private:
             call->target = target_;
             call->sender = this->sender;
             call->command = entry_of<F>.number;
-            host_call_ = call.get();
-            send_to_host(*call.release());
+            host_call_ = call;
+            send_to_host(*owned.release());
             return true;
         } else {
             return end_at_once(std::make_exception_ptr(CodecError(
@@ -201,7 +202,7 @@ void ThreadCall<F>::come_back() noexcept {
 
 template <auto F>
 void HostCall<F>::deliver() noexcept {
-    std::unique_ptr<HostCall> self(this);
+    std::unique_ptr<RemoteCall> self(this);
     if (!waiter_) return;
     using Result = typename Binding<F>::Result;
     Outcome<Result> outcome;
@@ -289,7 +290,7 @@ private:
 
 // A message without an answer to an actor of another host. It comes back when the link has taken it.
 template <auto F>
-class HostTell final : public RemoteCall, public Pooled {
+class HostTell final : public RemoteCall {
 public:
     explicit HostTell(TellAwaiter<F>& waiter) noexcept : waiter_(&waiter) { tell = true; }
     void forget_sender() noexcept { waiter_ = nullptr; }
@@ -384,7 +385,8 @@ private:
             return true;
         }
         if constexpr (Binding<F>::travels) {
-            auto call = std::make_unique<HostTell<F>>(*this);
+            auto* call = new HostTell<F>(*this);
+            std::unique_ptr<RemoteCall> owned(call);
             try {
                 encode(call->body, args_);
             } catch (const CodecError&) {
@@ -393,8 +395,8 @@ private:
             call->target = target_;
             if (auto* actor = get_actor()) call->sender = ActorAccess::address(*actor);
             call->command = entry_of<F>.number;
-            host_tell_ = call.get();
-            send_to_host(*call.release());
+            host_tell_ = call;
+            send_to_host(*owned.release());
             return true;
         } else {
             return end_at_once(std::make_exception_ptr(CodecError(
@@ -438,7 +440,7 @@ void Acknowledgement<F>::come_back(Runnable& self) {
 }
 template <auto F>
 void HostTell<F>::deliver() noexcept {
-    std::unique_ptr<HostTell> self(this);
+    std::unique_ptr<RemoteCall> self(this);
     if (waiter_) waiter_->settle(std::move(error));
 }
 template <auto F>

@@ -7,7 +7,8 @@ namespace magnetar {
 
 /// A text that can be a template argument: `Command<"greet", greet_someone>`.
 ///
-/// A structural type, so two equal texts of one length name the same specialisation. `N` counts the terminating zero.
+/// A structural type, so two equal texts of one length name the same specialisation. `N` counts the
+/// terminating zero.
 template <std::size_t N>
 struct fixed_string {
     char text[N]{};

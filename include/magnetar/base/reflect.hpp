@@ -19,8 +19,8 @@
 ///     for_each_field(point, [](std::string_view name, auto& field) { ... });
 namespace magnetar {
 
-/// A struct whose fields can be listed: an aggregate of at most 32 fields, with no base class, no C array (use
-/// std::array), no reference and no bit-field, and not a union.
+/// A struct whose fields can be listed: an aggregate of at most 32 fields, with no base class, no C array
+/// (use std::array), no reference and no bit-field, and not a union.
 template <class T>
 concept Reflectable = detail::reflect_problem<std::remove_cv_t<T>>() == detail::ReflectProblem::none;
 
@@ -37,7 +37,8 @@ constexpr decltype(auto) with_fields(T& value, F&& use) {
 /// A tuple of references to the fields of `value`, valid as long as it is.
 template <class T>
 constexpr auto tie_fields(T& value) noexcept {
-    return with_fields(value, [](auto&... fields) noexcept { return std::tuple<decltype(fields)...>(fields...); });
+    return with_fields(value,
+                       [](auto&... fields) noexcept { return std::tuple<decltype(fields)...>(fields...); });
 }
 
 /// The names of the fields of `T`, in order of declaration; they live as long as the program.
@@ -54,8 +55,9 @@ constexpr void for_each_field(T& value, F&& use) {
     });
 }
 
-/// The name of a type as the compiler spells it, namespaces included: `ns::Counter`. Compilers spell library types and
-/// unnamed namespaces each in their own way, so the name is for people and for hosts of one program image.
+/// The name of a type as the compiler spells it, namespaces included: `ns::Counter`. Compilers spell library
+/// types and unnamed namespaces each in their own way, so the name is for people and for hosts of one program
+/// image.
 template <class T>
 constexpr std::string_view type_name() noexcept {
     return detail::type_text<T>();

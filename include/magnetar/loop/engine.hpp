@@ -29,14 +29,14 @@ public:
     /// `io_uring`, `epoll` or `simulation`.
     virtual std::string_view name() const noexcept = 0;
     /// The time now, unbuffered. Loops cache it: ask them.
-    virtual Clock::time_point now() noexcept { return Clock::now(); }
+    virtual LoopClock::time_point now() noexcept { return LoopClock::now(); }
     /// True when `poll` would do something: there are entries to submit or completions to deliver. Costs no system call.
     virtual bool pending() const noexcept = 0;
     /// Submits all entries and delivers what has completed, without waiting.
     virtual void poll() noexcept = 0;
     /// Submits all entries, waits until something completes, but not past `until` (time_point::max(): for ever), and delivers. May
     /// return early.
-    virtual void wait(Clock::time_point until) noexcept = 0;
+    virtual void wait(LoopClock::time_point until) noexcept = 0;
 
     /// Starts the operation that `prep(io_uring_sqe*)` describes; `completion` is told how it ends. Never fails: what the kernel
     /// refuses comes back as a result. The entry is submitted when the loop next turns to its engine.

@@ -136,7 +136,7 @@ public:
     Door& door() const noexcept { return *door_; }
 
     /// The time of this turn: read once a turn, at the first question.
-    Clock::time_point now() noexcept {
+    LoopClock::time_point now() noexcept {
         if (!time_known_) {
             refresh_time();
             time_known_ = turning_;
@@ -144,7 +144,7 @@ public:
         return now_;
     }
     /// Has `timer` fire at `when`, instead of when it was to fire. A time in the past means the next turn.
-    void arm(Timer& timer, Clock::time_point when) noexcept { timers_.arm(timer, when); }
+    void arm(Timer& timer, LoopClock::time_point when) noexcept { timers_.arm(timer, when); }
     void disarm(Timer& timer) noexcept { detail::TimerHeap::disarm(timer); }
 
     /// Calls `hook` at the end of this turn, before the loop waits; once, however often it is asked.
@@ -207,7 +207,7 @@ private:
         while (!done()) {
             turning_ = true;
             turn();
-            if (!ready.empty() || done()) {
+            if (done() || !ready.empty()) {
                 if (engine_->pending()) engine_->poll();
             } else {
                 idle();
@@ -313,7 +313,7 @@ private:
     List<TurnHook> hooks_;
     List<Poller> pollers_;
     std::atomic<std::uint64_t> turns_{0};
-    Clock::time_point now_{};
+    LoopClock::time_point now_{};
     bool time_known_ = false, turning_ = false;
     Doorbell doorbell_{*this};
     pthread_t thread_ = pthread_self();

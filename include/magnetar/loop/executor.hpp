@@ -100,8 +100,8 @@ public:
             dropped = std::move(queue_);
         }
         changed_.notify_all();
-        for (auto& thread : threads_) thread.join();
         while (Runnable* work = dropped.pop()) give_back(static_cast<detail::Work&>(*work));
+        for (auto& thread : threads_) thread.join();
     }
 
     /// Runs `function(arguments...)` on one of the threads; awaiting it gives the value, or throws what the function threw. Function and

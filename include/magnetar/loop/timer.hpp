@@ -11,9 +11,9 @@ namespace magnetar {
 namespace detail {
 
 // When a sleep ends: its length counts from the moment at which it is awaited.
-inline Clock::time_point sleep_end(EventLoop&, Clock::time_point when) noexcept { return when; }
+inline LoopClock::time_point sleep_end(EventLoop&, LoopClock::time_point when) noexcept { return when; }
 template <class Rep, class Period>
-Clock::time_point sleep_end(EventLoop& loop, std::chrono::duration<Rep, Period> length) noexcept {
+LoopClock::time_point sleep_end(EventLoop& loop, std::chrono::duration<Rep, Period> length) noexcept {
     return deadline_after(loop.now(), length);
 }
 
@@ -80,7 +80,7 @@ detail::Sleep<std::chrono::duration<Rep, Period>> sleep(std::chrono::duration<Re
 }
 
 /// Waits until `when`, by the loop's clock.
-inline detail::Sleep<Clock::time_point> sleep_until(Clock::time_point when) noexcept { return detail::Sleep{when}; }
+inline detail::Sleep<LoopClock::time_point> sleep_until(LoopClock::time_point when) noexcept { return detail::Sleep{when}; }
 
 /// Lets everything run that is ready now, then goes on.
 inline detail::Yield yield() noexcept { return {}; }

@@ -54,13 +54,13 @@ public:
         if (needs_enter()) entered(io_uring_submit_and_get_events(&ring_));
         deliver_all();
     }
-    void wait(Clock::time_point until) noexcept override {
+    void wait(LoopClock::time_point until) noexcept override {
         if (!reaped_.empty()) return poll();
         io_uring_cqe* first = nullptr;
-        if (until == Clock::time_point::max()) {
+        if (until == LoopClock::time_point::max()) {
             entered(io_uring_submit_and_wait_timeout(&ring_, &first, 1, nullptr, nullptr));
         } else {
-            auto left = std::max(until - now(), Clock::duration::zero());
+            auto left = std::max(until - now(), LoopClock::duration::zero());
             auto seconds = std::chrono::floor<std::chrono::seconds>(left);
             __kernel_timespec limit{seconds.count(), std::chrono::nanoseconds(left - seconds).count()};
             entered(io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr));

@@ -13,7 +13,8 @@
 namespace magnetar {
 
 namespace detail {
-inline constexpr std::string_view base64_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+inline constexpr std::string_view base64_alphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 inline constexpr auto base64_values = [] {
     std::array<std::uint8_t, 256> values{};
@@ -31,15 +32,16 @@ inline std::string base64_encode(std::span<const std::byte> bytes) {
     for (std::size_t i = 0; i < bytes.size(); i += 3) {
         std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
         std::uint32_t group = 0;
-        for (std::size_t k = 0; k < 3; ++k) group = group << 8 | (k < count ? std::to_integer<std::uint32_t>(bytes[i + k]) : 0);
+        for (std::size_t k = 0; k < 3; ++k)
+            group = group << 8 | (k < count ? std::to_integer<std::uint32_t>(bytes[i + k]) : 0);
         for (std::size_t k = 0; k < 4; ++k)
             text += k <= count ? detail::base64_alphabet[group >> (18 - 6 * k) & 63] : '=';
     }
     return text;
 }
 
-/// The bytes that base64_encode made this text of; nothing if it made no such text: foreign characters, missing padding
-/// and bits that no byte uses are all refused.
+/// The bytes that base64_encode made this text of; nothing if it made no such text: foreign characters,
+/// missing padding and bits that no byte uses are all refused.
 inline std::optional<std::vector<std::byte>> base64_decode(std::string_view text) {
     if (text.size() % 4 != 0) return std::nullopt;
     std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
@@ -49,12 +51,14 @@ inline std::optional<std::vector<std::byte>> base64_decode(std::string_view text
         std::size_t count = i + 4 == text.size() ? 3 - padding : 3;
         std::uint32_t group = 0;
         for (std::size_t k = 0; k < 4; ++k) {
-            std::uint32_t value = k <= count ? detail::base64_values[static_cast<unsigned char>(text[i + k])] : 0;
+            std::uint32_t value =
+                k <= count ? detail::base64_values[static_cast<unsigned char>(text[i + k])] : 0;
             if (value == 0xff) return std::nullopt;
             group = group << 6 | value;
         }
         if (group & ((1u << (8 * (3 - count))) - 1)) return std::nullopt;
-        for (std::size_t k = 0; k < count; ++k) bytes.push_back(static_cast<std::byte>(group >> (16 - 8 * k)));
+        for (std::size_t k = 0; k < count; ++k)
+            bytes.push_back(static_cast<std::byte>(group >> (16 - 8 * k)));
     }
     return bytes;
 }

@@ -57,9 +57,11 @@ public:
         return *this;
     }
 
-    /// Adds `count` bytes and returns where they are, not yet written. Valid until the next call that appends.
+    /// Adds `count` bytes and returns where they are, not yet written. Valid until the next call that
+    /// appends.
     std::byte* extend(std::size_t count) {
-        if (count > capacity_ - size_) [[unlikely]] grow(count);
+        if (count > capacity_ - size_) [[unlikely]]
+            grow(count);
         auto* to = data_.get() + size_;
         size_ += count;
         return to;
@@ -140,7 +142,8 @@ public:
 
     /// The next `count` bytes, which are then behind.
     const std::byte* take(std::size_t count) {
-        if (count > remaining()) [[unlikely]] fail("the input ends too early");
+        if (count > remaining()) [[unlikely]]
+            fail("the input ends too early");
         return std::exchange(at_, at_ + count);
     }
 
@@ -154,7 +157,8 @@ public:
     /// What put_varint wrote. Longer spellings of the same number are refused: every value has one encoding.
     std::uint64_t get_varint() {
         auto byte = std::to_integer<std::uint64_t>(*take(1));
-        if (byte < 0x80) [[likely]] return byte;
+        if (byte < 0x80) [[likely]]
+            return byte;
         std::uint64_t value = byte & 0x7f;
         for (unsigned shift = 7; shift < 64; shift += 7) {
             byte = std::to_integer<std::uint64_t>(*take(1));
@@ -166,11 +170,12 @@ public:
         fail("a malformed length");
     }
 
-    /// A count of elements that take at least `element_size` bytes each; refused when so many cannot follow, so that
-    /// nothing is allocated for elements that are not there.
+    /// A count of elements that take at least `element_size` bytes each; refused when so many cannot follow,
+    /// so that nothing is allocated for elements that are not there.
     std::size_t get_count(std::size_t element_size) {
         auto count = get_varint();
-        if (count > remaining() / element_size) [[unlikely]] fail("a count greater than the input that follows");
+        if (count > remaining() / element_size) [[unlikely]]
+            fail("a count greater than the input that follows");
         return static_cast<std::size_t>(count);
     }
 
@@ -182,7 +187,8 @@ public:
 
     /// Throws CodecError if anything is left.
     void finish() const {
-        if (at_ != end_) [[unlikely]] fail("more input than the value takes");
+        if (at_ != end_) [[unlikely]]
+            fail("more input than the value takes");
     }
 
     [[noreturn, gnu::cold]] void fail(const char* reason) const {

@@ -5,37 +5,41 @@
 #include <magnetar/wire/json.hpp>
 
 #include <magnetar/wire/detail/binary_codec.hpp>
+#include <magnetar/wire/detail/json_binary.hpp>
 #include <magnetar/wire/detail/json_codec.hpp>
 
-/// How values travel: a compact binary form between programs of one image, and JSON for everything else. Both are derived
-/// from the type alone; neither needs a declaration.
+/// How values travel: a compact binary form between programs of one image, and JSON for everything else. Both
+/// are derived from the type alone; neither needs a declaration.
 ///
-/// type                                 | binary                                  | JSON
-/// -------------------------------------|-----------------------------------------|------------------------------------
-/// integers, float, double              | little-endian, its own size             | number
-/// bool                                 | a byte, 0 or 1                          | true, false
-/// enumerations                         | the underlying number                   | the underlying number
-/// std::string; string_view, C strings *| length, bytes                           | string
-/// std::vector<std::byte>; spans of it *| length, bytes                           | string in base64
-/// optional                             | 0, or 1 and the value                   | null or value ([value] if that can be null)
-/// variant                              | index, value                            | {"index": i, "value": v}
-/// pair, tuple, std::array              | the values                              | array
-/// vector, sets                         | count, the values                       | array
-/// maps                                 | count, keys and values                  | object; array of pairs if the key is no string
-/// chrono durations, system_clock times | the count                               | the count
-/// std::monostate                       | a zero byte                             | null
-/// Json                                 | kind, value                             | itself
-/// structs that are Reflectable         | the fields                              | object of the fields
-/// types with a Codec                   | as what the Codec turns them into       | the same
+/// type                                  | binary                  | JSON
+/// --------------------------------------|-------------------------|---------------------------------------
+/// integers, float, double               | little-endian, its size | number
+/// bool                                  | a byte, 0 or 1          | true, false
+/// enumerations *                        | the underlying number   | the underlying number
+/// std::string; string_view, C strings + | length, bytes           | string
+/// std::vector<std::byte>; spans of it + | length, bytes           | string in base64
+/// optional                              | 0, or 1 and the value   | null or value; [value] if it can be null
+/// variant                               | index, value            | {"index": i, "value": v}
+/// pair, tuple, std::array               | the values              | array
+/// vector, sets                          | count, the values       | array
+/// maps                                  | count, keys and values  | object; pairs if the key is no string
+/// chrono durations, system_clock times  | the count               | the count
+/// std::monostate                        | a zero byte             | null
+/// Json                                  | kind, value             | itself
+/// structs that are Reflectable          | the fields              | object of the fields
+/// types with a Codec                    | what the Codec makes    | the same
 ///
-/// Types marked * are encoded only. Lengths, counts and indices are varints. No value takes less than one byte, so a count
-/// is never greater than the input; structs and tuples without members are a zero byte. In JSON a number for an integer must
-/// be one and fit, and objects must have every field of the struct and no other. What decodes cannot crash or exhaust the
-/// decoder; it may hold any value of its type: also an enumeration any of its underlying type, and a string any bytes.
+/// * With a type of their own: `enum class`, or `enum E : int`.  + Encoded only.
+///
+/// Lengths, counts and indices are varints. No value takes less than one byte, so a count is never greater
+/// than the input; structs and tuples without members are a zero byte. In JSON a number for an integer must
+/// be one and fit, and objects must have every field of the struct and no other. What decodes cannot crash or
+/// exhaust the decoder; it may hold any value of its type: also an enumeration any of its underlying type,
+/// and a string any bytes.
 namespace magnetar {
 
-/// How a type of one's own travels, in both forms, unless it is a struct of fields that travel: as another type that does.
-/// `from_wire` may throw std::invalid_argument or the like for values it cannot accept.
+/// How a type of one's own travels, in both forms, unless it is a struct of fields that travel: as another
+/// type that does. `from_wire` may throw std::invalid_argument or the like for values it cannot accept.
 ///
 ///     template <>
 ///     struct magnetar::Codec<Url> {
@@ -51,29 +55,35 @@ struct Codec;
 template <class T>
 concept Wireable = std::same_as<T, std::remove_cvref_t<T>> && detail::travels<T, false>();
 
-/// A type that can at least be encoded: Wireable, or built of what is and of string views, C strings and spans of bytes.
+/// A type that can at least be encoded: Wireable, or built of what is and of string views, C strings and
+/// spans of bytes.
 template <class T>
 concept Encodable = detail::travels<std::remove_cvref_t<T>, true>();
 
-static_assert(Wireable<int> && Wireable<std::string> && Wireable<Json> && Wireable<std::vector<std::optional<double>>>);
+static_assert(Wireable<int> && Wireable<std::string> && Wireable<Json> &&
+              Wireable<std::vector<std::optional<double>>>);
 static_assert(Encodable<std::string_view> && Encodable<const char (&)[3]> && !Wireable<std::string_view>);
 static_assert(!Encodable<int*> && !Wireable<std::nullptr_t>);
 
-/// Appends the binary form of `value`. Throws CodecError if it is nested too deeply; what was appended then stays.
+/// Appends the binary form of `value`. Throws CodecError if it is nested too deeply; what was appended then
+/// stays.
 template <class T>
 void encode(Writer& out, const T& value) {
-    static_assert(Encodable<T>, "this type cannot travel: make it a struct of types that can, without constructors, private "
-                                "members, bases, pointers and references, or specialise magnetar::Codec for it");
+    static_assert(Encodable<T>,
+                  "this type cannot travel: make it a struct of types that can, without constructors, "
+                  "private members, bases, pointers and references (and enums `enum class`), or "
+                  "specialise magnetar::Codec for it");
     if constexpr (Encodable<T>) detail::encode_value(out, value, 0);
 }
 
-/// Reads the binary form of a T and leaves the reader behind it. Throws CodecError, with the byte where the input is wrong;
-/// `finish()` of the reader tells whether anything follows.
+/// Reads the binary form of a T and leaves the reader behind it. Throws CodecError, with the byte where the
+/// input is wrong; `finish()` of the reader tells whether anything follows.
 template <class T>
 T decode(Reader& in) {
-    static_assert(Wireable<T>, "this type cannot be received: make it a struct of types that can, without constructors, "
-                               "private members, bases, pointers, references and views (use std::string for std::string_view), "
-                               "or specialise magnetar::Codec for it");
+    static_assert(Wireable<T>,
+                  "this type cannot be received: make it a struct of types that can, without constructors, "
+                  "private members, bases, pointers, references and views (use std::string, and enums "
+                  "`enum class`), or specialise magnetar::Codec for it");
     if constexpr (Wireable<T>) return detail::decode_value<T>(in, 0);
 }
 
@@ -89,17 +99,21 @@ T decode(std::span<const std::byte> bytes) {
 /// The JSON form of `value`. Throws CodecError, with the path, for NaN and the infinities.
 template <class T>
 Json to_json(const T& value) {
-    static_assert(Encodable<T>, "this type cannot travel: make it a struct of types that can, without constructors, private "
-                                "members, bases, pointers and references, or specialise magnetar::Codec for it");
+    static_assert(Encodable<T>,
+                  "this type cannot travel: make it a struct of types that can, without constructors, "
+                  "private members, bases, pointers and references (and enums `enum class`), or "
+                  "specialise magnetar::Codec for it");
     if constexpr (Encodable<T>) return detail::to_json_value(value, {});
 }
 
-/// The T that `json` is the form of. Throws CodecError with the path of the first thing that is not as it must be.
+/// The T that `json` is the form of. Throws CodecError with the path of the first thing that is not as it
+/// must be.
 template <class T>
 T from_json(const Json& json) {
-    static_assert(Wireable<T>, "this type cannot be received: make it a struct of types that can, without constructors, "
-                               "private members, bases, pointers, references and views (use std::string for std::string_view), "
-                               "or specialise magnetar::Codec for it");
+    static_assert(Wireable<T>,
+                  "this type cannot be received: make it a struct of types that can, without constructors, "
+                  "private members, bases, pointers, references and views (use std::string, and enums "
+                  "`enum class`), or specialise magnetar::Codec for it");
     if constexpr (Wireable<T>) return detail::from_json_value<T>(json, {});
 }
 

@@ -31,8 +31,8 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// How deep values may nest, in both forms: arrays and objects in JSON; structs, types with a codec of their own and Json
-/// values in the binary form. Bounds the stack that hostile input can make a decoder use.
+/// How deep values may nest, in both forms: arrays and objects in JSON; structs, types with a codec of their
+/// own and Json values in the binary form. Bounds the stack that hostile input can make a decoder use.
 inline constexpr int max_nesting = 64;
 
 }  // namespace magnetar

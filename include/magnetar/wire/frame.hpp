@@ -63,7 +63,8 @@ struct FrameOptions {
 };
 
 /// Appends one frame with this payload.
-inline void append_frame(Writer& out, Opcode opcode, std::span<const std::byte> payload, FrameOptions options = {}) {
+inline void append_frame(Writer& out, Opcode opcode, std::span<const std::byte> payload,
+                         FrameOptions options = {}) {
     const std::byte* mask = options.mask ? options.mask->data() : nullptr;
     auto header = detail::frame_header_size(payload.size(), mask != nullptr);
     auto* to = out.extend(header + payload.size());
@@ -77,8 +78,8 @@ inline void append_frame(Writer& out, Opcode opcode, std::string_view payload, F
     append_frame(out, opcode, std::as_bytes(std::span(payload.data(), payload.size())), options);
 }
 
-/// Appends one unmasked frame whose payload `fill()` appends to `out`, without a buffer in between. If fill throws, `out` is
-/// as it was before.
+/// Appends one unmasked frame whose payload `fill()` appends to `out`, without a buffer in between. If fill
+/// throws, `out` is as it was before.
 ///
 ///     append_frame(out, Opcode::binary, [&] { encode(out, point); });
 template <std::invocable Fill>
@@ -94,7 +95,8 @@ void append_frame(Writer& out, Opcode opcode, Fill fill) {
             out.extend(header - guess);
             std::memmove(out.data() + start + header, out.data() + start + guess, length);
         }
-        detail::write_frame_header(out.data() + start, static_cast<unsigned>(opcode) | 0x80u, length, nullptr);
+        detail::write_frame_header(out.data() + start, static_cast<unsigned>(opcode) | 0x80u, length,
+                                   nullptr);
     } catch (...) {
         out.truncate(start);
         throw;
@@ -107,10 +109,12 @@ struct CloseReason {
     std::string_view reason{};
 };
 
-/// Appends a close frame. A reason that is too long is cut between two characters; `no_status` sends no payload.
+/// Appends a close frame. A reason that is too long is cut between two characters; `no_status` sends no
+/// payload.
 inline void append_close(Writer& out, CloseReason close, FrameOptions options = {}) {
     std::byte payload[125];
-    if (close.code == CloseCode::no_status) return append_frame(out, Opcode::close, std::string_view(), options);
+    if (close.code == CloseCode::no_status)
+        return append_frame(out, Opcode::close, std::string_view(), options);
     auto size = std::min(close.reason.size(), sizeof(payload) - 2);
     if (size < close.reason.size())
         while (size > 0 && (static_cast<unsigned char>(close.reason[size]) & 0xc0) == 0x80) --size;
@@ -119,29 +123,36 @@ inline void append_close(Writer& out, CloseReason close, FrameOptions options = 
     append_frame(out, Opcode::close, std::span<const std::byte>(payload, size + 2), options);
 }
 
-/// Reads the payload of a close frame; the reason is a view of it. Throws FrameError if the code is none that may be sent
-/// (section 7.4 and the IANA registry), half of it is missing, or the reason is not UTF-8.
+/// Reads the payload of a close frame; the reason is a view of it. Throws FrameError if the code is none that
+/// may be sent (section 7.4 and the IANA registry), half of it is missing, or the reason is not UTF-8.
 inline CloseReason parse_close(std::span<const std::byte> payload) {
     if (payload.empty()) return {};
-    if (payload.size() == 1) throw FrameError(CloseCode::protocol_error, "websocket: a close frame with half a code");
+    if (payload.size() == 1)
+        throw FrameError(CloseCode::protocol_error, "websocket: a close frame with half a code");
     auto code = static_cast<std::uint16_t>(detail::load_big(payload.data(), 2));
-    bool known = (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+    bool known =
+        (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
     if (!known) throw FrameError(CloseCode::protocol_error, "websocket: a close code that must not be sent");
     std::string_view reason(reinterpret_cast<const char*>(payload.data() + 2), payload.size() - 2);
-    if (!is_utf8(reason)) throw FrameError(CloseCode::invalid_data, "websocket: a close reason that is not UTF-8");
+    if (!is_utf8(reason))
+        throw FrameError(CloseCode::invalid_data, "websocket: a close reason that is not UTF-8");
     return {static_cast<CloseCode>(code), reason};
 }
 
-/// A message as the decoder delivers it: a text or binary message as a whole, however many frames it came in, or a control
-/// frame. The payload is valid until the decoder's next call; if it lies in the bytes that were fed, no longer than they.
+/// A message as the decoder delivers it: a text or binary message as a whole, however many frames it came in,
+/// or a control frame. The payload is valid until the decoder's next call; if it lies in the bytes that were
+/// fed, no longer than they.
 struct Message {
     Opcode opcode;
     std::span<const std::byte> payload;
 
-    std::string_view text() const noexcept { return {reinterpret_cast<const char*>(payload.data()), payload.size()}; }
+    std::string_view text() const noexcept {
+        return {reinterpret_cast<const char*>(payload.data()), payload.size()};
+    }
 };
 
-/// Whether frames that arrive must be masked: a server requires it, a client and a link between hosts forbid it.
+/// Whether frames that arrive must be masked: a server requires it, a client and a link between hosts forbid
+/// it.
 enum class Masking : std::uint8_t { forbidden, required, either };
 
 /// What a decoder accepts. A greater frame or message is refused as soon as its header announces it.
@@ -153,23 +164,27 @@ struct FrameRules {
 
 /// Takes bytes as they arrive and gives whole messages.
 ///
-/// A frame that lies in one piece in the bytes fed is delivered as a view of them: nothing is copied and nothing allocated.
-/// Only what is masked, fragmented, or split between two feeds is put together in a buffer.
+/// A frame that lies in one piece in the bytes fed is delivered as a view of them: nothing is copied and
+/// nothing allocated. Only what is masked, fragmented, or split between two feeds is put together in a
+/// buffer.
 class FrameDecoder {
 public:
     explicit FrameDecoder(FrameRules rules = {}) noexcept : rules_(rules) {}
 
-    /// Takes the next bytes, which must stay as they are until next() has returned nothing. Throws std::logic_error if
-    /// next() has not yet returned nothing for the bytes before.
+    /// Takes the next bytes, which must stay as they are until next() has returned nothing. Throws
+    /// std::logic_error if next() has not yet returned nothing for the bytes before.
     void feed(std::span<const std::byte> bytes) {
-        if (!input_.empty()) throw std::logic_error("FrameDecoder::feed: next() has not yet taken all of the last bytes");
+        if (!input_.empty())
+            throw std::logic_error("FrameDecoder::feed: next() has not yet taken all of the last bytes");
         if (!closed_) input_ = bytes;
     }
 
-    /// The next message, or nothing until more bytes are fed. After a close frame there is never another, and what is fed
-    /// is ignored. Throws FrameError when the peer breaks the protocol, and again at every call after that.
+    /// The next message, or nothing until more bytes are fed. After a close frame there is never another, and
+    /// what is fed is ignored. Throws FrameError when the peer breaks the protocol, and again at every call
+    /// after that.
     std::optional<Message> next() {
-        if (error_) [[unlikely]] throw FrameError(error_code_, error_);
+        if (error_) [[unlikely]]
+            throw FrameError(error_code_, error_);
         forget_delivered();
         while (auto frame = next_frame()) {
             if (auto message = accept(*frame)) return message;
@@ -179,7 +194,8 @@ public:
 
     /// Whether nothing is half received: a connection that ends now was not cut off.
     bool idle() const noexcept {
-        return input_.empty() && (buffer_.empty() || buffer_delivered_) && (!fragmented_ || message_delivered_);
+        return input_.empty() && (buffer_.empty() || buffer_delivered_) &&
+               (!fragmented_ || message_delivered_);
     }
 
 private:
@@ -200,7 +216,8 @@ private:
                 return open(whole);
             }
         }
-        // The frame is split: its parts are collected, first up to the length, then up to the end of the payload.
+        // The frame is split: its parts are collected, first up to the length, then up to the end of the
+        // payload.
         for (;;) {
             auto size = needed(buffer_.bytes());
             if (size <= buffer_.size()) break;
@@ -212,8 +229,8 @@ private:
         return open(buffer_.bytes());
     }
 
-    /// How many bytes a frame takes that begins like this: all it has if that is known, or more than there are if not.
-    /// Refuses the frame if its header is wrong, before anything is kept of it.
+    /// How many bytes a frame takes that begins like this: all it has if that is known, or more than there
+    /// are if not. Refuses the frame if its header is wrong, before anything is kept of it.
     std::size_t needed(std::span<const std::byte> start) {
         if (start.size() < 2) return 2;
         auto header_size = detail::frame_header_size(start.data());
@@ -227,20 +244,25 @@ private:
         using enum CloseCode;
         if (header.flags & 0x70) fail(protocol_error, "websocket: a reserved bit is set");
         if (header.masked ? rules_.masking == Masking::forbidden : rules_.masking == Masking::required)
-            fail(protocol_error, header.masked ? "websocket: a masked frame" : "websocket: a frame that is not masked");
+            fail(protocol_error,
+                 header.masked ? "websocket: a masked frame" : "websocket: a frame that is not masked");
         if (header.length >> 63) fail(protocol_error, "websocket: a length with its highest bit set");
         if (!header.minimal) fail(protocol_error, "websocket: a length in more bytes than it needs");
         if (header.opcode >= 8) {
             if (header.opcode > 10) fail(protocol_error, "websocket: a reserved opcode");
             if (!(header.flags & 0x80)) fail(protocol_error, "websocket: a fragmented control frame");
-            if (header.length > 125) fail(protocol_error, "websocket: a control frame of more than 125 bytes");
+            if (header.length > 125)
+                fail(protocol_error, "websocket: a control frame of more than 125 bytes");
             return;
         }
         if (header.opcode > 2) fail(protocol_error, "websocket: a reserved opcode");
-        if (header.opcode == 0 && !fragmented_) fail(protocol_error, "websocket: a continuation of no message");
-        if (header.opcode != 0 && fragmented_) fail(protocol_error, "websocket: a message inside a fragmented one");
+        if (header.opcode == 0 && !fragmented_)
+            fail(protocol_error, "websocket: a continuation of no message");
+        if (header.opcode != 0 && fragmented_)
+            fail(protocol_error, "websocket: a message inside a fragmented one");
         if (header.length > rules_.max_frame) fail(too_big, "websocket: a frame greater than the limit");
-        if (header.length > rules_.max_message - message_.size()) fail(too_big, "websocket: a message greater than the limit");
+        if (header.length > rules_.max_message - message_.size())
+            fail(too_big, "websocket: a message greater than the limit");
     }
 
     /// The frame of which `whole` is all bytes: the buffer's, or those that were fed.

@@ -21,7 +21,10 @@ namespace detail {
 template <class T>
 inline constexpr bool is_encodable = travels<T, true>();
 struct JsonAccess;
-}
+
+/// Without <cmath>, which is dear to compile.
+constexpr bool is_finite(double value) noexcept { return value - value == 0; }
+}  // namespace detail
 
 /// A JSON value (RFC 8259): null, a truth value, a number, a text, an array or an object.
 ///
@@ -30,8 +33,9 @@ struct JsonAccess;
 ///     auto points = info["points"].get<std::vector<Point>>();
 ///     Json same = Json::parse(info.dump());
 ///
-/// Integers keep all their 64 bits, and a real number is written so that reading it gives the same number. An object keeps
-/// the order of insertion and finds a member by looking at each: made for messages, not for databases.
+/// Integers keep all their 64 bits, and a real number is written so that reading it gives the same number. An
+/// object keeps the order of insertion and finds a member by looking at each: made for messages, not for
+/// databases.
 class Json {
 public:
     enum class Kind : unsigned char { null, boolean, integer, unsigned_integer, real, text, array, object };
@@ -55,7 +59,7 @@ public:
 
     /// Throws JsonError for NaN and the infinities, which JSON does not have.
     Json(double value) : kind_(Kind::real), real_(value) {
-        if (value - value != 0) throw JsonError("json: there is no NaN and no infinity in JSON");
+        if (!detail::is_finite(value)) throw JsonError("json: there is no NaN and no infinity in JSON");
     }
     Json(float value) : Json(static_cast<double>(value)) {}
 
@@ -89,12 +93,12 @@ public:
     template <class T>
     static Json from(const T& value);
 
-    /// Reads a JSON text, which must be one value, valid UTF-8, nested at most `max_nesting` deep and without two members of
-    /// one name in an object. Throws JsonError with the reason.
+    /// Reads a JSON text, which must be one value, valid UTF-8, nested at most `max_nesting` deep and without
+    /// two members of one name in an object. Throws JsonError with the reason.
     static Json parse(std::string_view text);
 
-    /// Writes the value as JSON text: in one line, or with `indent` spaces for each level. Throws JsonError if a text is not
-    /// UTF-8 or the nesting too deep to be parsed again.
+    /// Writes the value as JSON text: in one line, or with `indent` spaces for each level. Throws JsonError
+    /// if a text is not UTF-8 or the nesting too deep to be parsed again.
     std::string dump(int indent = 0) const;
 
     /// Appends the text to `out`.
@@ -120,8 +124,8 @@ public:
     /// The text of a string. Throws JsonError if this is none.
     const std::string& string() const;
 
-    /// The member `key`, made (as null) if it is not there; null becomes an empty object. Throws JsonError if this is
-    /// neither. References to members last until the next member is added.
+    /// The member `key`, made (as null) if it is not there; null becomes an empty object. Throws JsonError if
+    /// this is neither. References to members last until the next member is added.
     Json& operator[](std::string_view key);
 
     /// The member `key`. Throws JsonError if it is not there.
@@ -158,7 +162,8 @@ public:
     /// Adds an item; null becomes an empty array. Throws JsonError if this is neither.
     void push_back(Json item);
 
-    /// The items of an array, or the members of an object in their order, to iterate over. Throw JsonError if this is none.
+    /// The items of an array, or the members of an object in their order, to iterate over. Throw JsonError if
+    /// this is none.
     std::span<const Json> items() const;
     std::span<Json> items();
     std::span<const Member> members() const;

@@ -30,7 +30,9 @@ public:
         }
         return low_ <= high_;
     }
-    bool feed(std::string_view piece) noexcept { return feed(std::as_bytes(std::span(piece.data(), piece.size()))); }
+    bool feed(std::string_view piece) noexcept {
+        return feed(std::as_bytes(std::span(piece.data(), piece.size())));
+    }
 
     /// Whether the text may end here: what was fed is valid and its last character whole.
     bool complete() const noexcept { return missing_ == 0; }
@@ -56,9 +58,9 @@ private:
         }
         if (byte < 0xc2 || byte > 0xf4) return false;
         missing_ = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
-        if (byte == 0xe0) low_ = 0xa0;       // shorter spellings exist
+        if (byte == 0xe0) low_ = 0xa0;        // shorter spellings exist
         else if (byte == 0xed) high_ = 0x9f;  // surrogates
-        else if (byte == 0xf0) low_ = 0x90;  // shorter spellings exist
+        else if (byte == 0xf0) low_ = 0x90;   // shorter spellings exist
         else if (byte == 0xf4) high_ = 0x8f;  // beyond U+10FFFF
         return true;
     }

@@ -30,18 +30,18 @@ typename Binding<F>::Signature_::Return Binding<F>::call(Actor<>& actor, Request
 // its request when the caller gives up.
 class CommandJobBase : public JobBase, public Pooled {
 public:
-    CommandJobBase(Actor<>& actor, JobOwner* owner, const Address& sender, std::string_view command, Clock::time_point now)
+    CommandJobBase(Actor<>& actor, JobOwner* owner, const Address& sender, std::string_view command, LoopClock::time_point now)
         : JobBase(actor.loop(), owner), request_(actor, sender), command_(command), since_(now) {}
     virtual ~CommandJobBase() = default;
     // The caller needs no answer any more.
     virtual void forget_call() noexcept = 0;
     std::string_view command() const noexcept { return command_; }
-    Clock::time_point since() const noexcept { return since_; }
+    LoopClock::time_point since() const noexcept { return since_; }
 
 protected:
     Request request_;
     std::string_view command_;
-    Clock::time_point since_;
+    LoopClock::time_point since_;
 };
 
 inline std::exception_ptr lost_error(const Actor<>& actor) {
@@ -85,7 +85,7 @@ class CommandJob final : public CommandJobBase {
 public:
     // Runs the command up to its first suspension, and to its end from the loop.
     static void begin(Actor<>& actor, typename Binding<F>::Args&& args, const Address& sender, std::string_view command,
-                      Clock::time_point arrived, CallMessage<Result>* call) {
+                      LoopClock::time_point arrived, CallMessage<Result>* call) {
         auto* job = new CommandJob(actor, std::move(args), sender, command, arrived, call);
         if constexpr (!is_observer<F>) ActorAccess::command_started(actor);
         if (call) call->running = job;
@@ -96,7 +96,7 @@ public:
 
 private:
     CommandJob(Actor<>& actor, typename Binding<F>::Args&& args, const Address& sender, std::string_view command,
-               Clock::time_point arrived, CallMessage<Result>* call)
+               LoopClock::time_point arrived, CallMessage<Result>* call)
         : CommandJobBase(actor, is_observer<F> ? nullptr : &actor, sender, command, arrived),
           args_(std::move(args)),
           task_(Binding<F>::call(actor, request_, args_)),
@@ -132,7 +132,7 @@ private:
 // Carries out a command. `call` is null for a tell. It may be gone when this returns.
 template <auto F>
 inline void invoke(Actor<>& actor, typename Binding<F>::Args& args, const Address& sender, std::string_view command,
-                   Clock::time_point arrived, CallMessage<typename Binding<F>::Result>* call) noexcept {
+                   LoopClock::time_point arrived, CallMessage<typename Binding<F>::Result>* call) noexcept {
     using Bound = Binding<F>;
     if constexpr (!std::is_void_v<typename Bound::State>)
         if (ActorAccess::state_tag(actor) != state_tag<typename Bound::State>()) [[unlikely]] {

@@ -193,7 +193,7 @@ struct ActorAccess {
     static Address address(const Actor<>& self) noexcept { return self.address(); }
     static const void* state_tag(const Actor<>& self) noexcept { return self.state_tag(); }
     static std::uint32_t commands(const Actor<>& self) noexcept { return self.commands_; }
-    static Clock::time_point started(const Actor<>& self) noexcept { return self.started_; }
+    static LoopClock::time_point started(const Actor<>& self) noexcept { return self.started_; }
     static int exit_code(const Actor<>& self) noexcept { return self.exit_code_; }
     static Cell& cell(Actor<>& self) noexcept { return *self.cell_; }
     static bool lost(const Actor<>& self) noexcept { return self.lost_; }
@@ -292,10 +292,10 @@ private:
         }
     }
     template <class Condition>
-    static Task<bool> until_quiet(Actor<>& self, Clock::time_point deadline, Condition holds) {
+    static Task<bool> until_quiet(Actor<>& self, LoopClock::time_point deadline, Condition holds) {
         while (!holds(self)) {
             auto left = deadline - self.loop_->now();
-            if (left <= Clock::duration::zero()) co_return false;
+            if (left <= LoopClock::duration::zero()) co_return false;
             self.extras_->quiet.clear();
             try {
                 co_await with_timeout(left, self.extras_->quiet.wait());

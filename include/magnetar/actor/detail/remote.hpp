@@ -9,7 +9,7 @@ namespace magnetar::detail {
 
 // A message to an actor of another host, on its way from the loop of its sender by way of the host's main loop, and back with
 // the answer. Owned by the runtime; its sender may have given up (then `sender_gone`, touched on the sender's thread only).
-class RemoteCall : public Runnable {
+class RemoteCall : public Runnable, public Pooled {
 public:
     Address target, sender;
     std::uint32_t command = 0;

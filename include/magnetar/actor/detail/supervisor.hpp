@@ -45,7 +45,7 @@ struct Managed {
     ActorSettings settings;
     std::uint32_t host = 0;   // the process it is
     Address address;          // since it has greeted
-    Clock::time_point heard;  // from it, last
+    LoopClock::time_point heard;  // from it, last
     Event changed;            // set whenever one of the following changes
     bool greeted = false, started = false, ended = false;
     std::optional<ErrorOnWire> failure;  // of its start
@@ -142,7 +142,7 @@ public:
         auto found = children_.find(id.value);
         if (found == children_.end()) co_return obituaries().of(id);
         auto child = found->second;
-        co_await until(*child, Clock::duration::max(), [](Managed& c) { return c.ended; });
+        co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.ended; });
         co_return child->exit;
     }
     // Ends a process by force, and a thread by asking; waits until it is gone.
@@ -151,7 +151,7 @@ public:
         if (found == children_.end()) co_return;
         auto child = found->second;
         force(*child);
-        co_await until(*child, Clock::duration::max(), [](Managed& c) { return c.ended; });
+        co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.ended; });
     }
     // Ends them all: politely, and by force what is not gone in time.
     Task<> end_all() {
@@ -185,11 +185,11 @@ private:
     static Task<> tell_removed(Address arbiter, ActorId id) { co_await TellAwaiter<directory_remove>(arbiter, id.value); }
 
     template <class Condition>
-    Task<bool> until(Managed& child, Clock::duration limit, Condition holds) {
+    Task<bool> until(Managed& child, LoopClock::duration limit, Condition holds) {
         auto deadline = deadline_after(host_.loop().now(), limit);
         while (!holds(child)) {
             auto left = deadline - host_.loop().now();
-            if (left <= Clock::duration::zero()) co_return false;
+            if (left <= LoopClock::duration::zero()) co_return false;
             child.changed.clear();
             try {
                 co_await with_timeout(left, child.changed.wait());
@@ -225,7 +225,7 @@ private:
             trouble = fmt::format("no handshake within {} s", std::chrono::duration<double>(limit).count());
         host_.loop().start(guard(*this, child), host_.root).detach();
         if (trouble.empty()) {
-            co_await until(*child, Clock::duration::max(), [](Managed& c) { return c.started || c.failure || c.ended; });
+            co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.started || c.failure || c.ended; });
             if (child->failure)
                 trouble = fmt::format("its start failed: {}: {}", child->failure->type, child->failure->what);
             else if (!child->started)
@@ -233,7 +233,7 @@ private:
         }
         if (!trouble.empty()) {
             if (!child->ended && !child->failure) force(*child);
-            co_await until(*child, Clock::duration::max(), [](Managed& c) { return c.ended; });
+            co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.ended; });
             throw SpawnError(fmt::format("spawn of {}: {}", child->to_string(), trouble));
         }
         ActorProxy<> proxy(child->address, SharedName(child->name));
@@ -291,7 +291,7 @@ private:
         for (;;) {
             auto due = deadline_after(child->heard, child->settings.timeout);
             auto left = due - self.host_.loop().now();
-            if (left > Clock::duration::zero()) {
+            if (left > LoopClock::duration::zero()) {
                 if (co_await self.until(*child, left, [](Managed& c) { return c.ended; })) co_return;
                 continue;
             }

@@ -83,7 +83,6 @@ void start_from_wire(Actor<>& actor, WireCall& call) noexcept {
             void start(Actor<>&) noexcept override {}
             void refuse(Refusal, ActorId) noexcept override {}
             void answered() noexcept override {
-                std::unique_ptr<Answer> self(this);
                 if (this->outcome.has_error())
                     call.fail(this->outcome.error());
                 else
@@ -93,6 +92,7 @@ void start_from_wire(Actor<>& actor, WireCall& call) noexcept {
                         else
                             encode(out, this->outcome.get());
                     });
+                delete this;
             }
         };
         try {

@@ -9,8 +9,9 @@
 
 namespace magnetar::detail {
 
-// The compiler writes template arguments into __PRETTY_FUNCTION__: `auto f() [with auto P = X]` by GCC, `auto f() [P = X]`
-// by Clang. The return types are deduced because GCC appends the meaning of any alias it finds in the signature.
+// The compiler writes template arguments into __PRETTY_FUNCTION__: `auto f() [with auto P = X]` by GCC, `auto
+// f() [P = X]` by Clang. The return types are deduced because GCC appends the meaning of any alias it finds
+// in the signature.
 template <class T>
 consteval auto spell_type() {
     return std::string_view(__PRETTY_FUNCTION__);
@@ -41,7 +42,8 @@ constexpr std::string_view function_text() noexcept {
     return text;
 }
 
-/// Gives an object of any type an address without making the object: only the addresses of its fields are used.
+/// Gives an object of any type an address without making the object: only the addresses of its fields are
+/// used.
 template <class T>
 union Nowhere {
     char none;
@@ -52,7 +54,8 @@ union Nowhere {
 template <class T>
 inline constexpr Nowhere<T> nowhere{};
 
-/// A pointer to a field, wrapped: Clang before 18 takes no pointer into an object as a bare template argument.
+/// A pointer to a field, wrapped: Clang before 18 takes no pointer into an object as a bare template
+/// argument.
 template <class T>
 struct FieldPointer {
     const T* pointer;
@@ -66,10 +69,12 @@ constexpr auto nth_field_pointer(const First& first, const Rest&... rest) noexce
 
 template <class T, std::size_t N, std::size_t I>
 consteval auto field_pointer() {
-    return unpack_fields<N>(nowhere<T>.value, [](auto&... fields) { return nth_field_pointer<I>(fields...); });
+    return unpack_fields<N>(nowhere<T>.value,
+                            [](auto&... fields) { return nth_field_pointer<I>(fields...); });
 }
 
-// GCC: `FieldPointer<int>{(& nowhere<Point>.Nowhere<Point>::value.Point::x)}`; Clang: `FieldPointer<int>{&nowhere.value.x}`.
+// GCC: `FieldPointer<int>{(& nowhere<Point>.Nowhere<Point>::value.Point::x)}`; Clang:
+// `FieldPointer<int>{&nowhere.value.x}`.
 constexpr std::string_view last_identifier(std::string_view text) noexcept {
     auto end = text.find_last_not_of("]})") + 1;
     auto begin = text.find_last_of(".:", end - 1) + 1;

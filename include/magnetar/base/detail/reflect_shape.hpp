@@ -8,9 +8,9 @@ namespace magnetar::detail {
 
 inline constexpr std::size_t max_fields = 32;
 
-/// Turns into whatever a field asks for. Not an aggregate itself, and its conversion is const: a converting constructor of
-/// the field (std::optional has one for everything) then wins over it instead of being ambiguous with it. Never called;
-/// Clang wants a body when the type is local to the file.
+/// Turns into whatever a field asks for. Not an aggregate itself, and its conversion is const: a converting
+/// constructor of the field (std::optional has one for everything) then wins over it instead of being
+/// ambiguous with it. Never called; Clang wants a body when the type is local to the file.
 struct AnyField {
     constexpr explicit AnyField(std::size_t) noexcept {}
     template <class T>
@@ -40,18 +40,20 @@ consteval bool takes_pair_between(std::index_sequence<Before...>, std::index_seq
     return requires { T{AnyField(Before)..., {AnyField(0), AnyField(1)}, AnyField(After)...}; };
 }
 
-/// The greatest number of initialisers that `T` takes, or max_fields + 1 if there is none or too many. The numbers it takes
-/// are one range, which starts above zero when some field has no default.
+/// The greatest number of initialisers that `T` takes, or max_fields + 1 if there is none or too many. The
+/// numbers it takes are one range, which starts above zero when some field has no default.
 template <class T, std::size_t N = 0, bool Found = false>
 consteval std::size_t count_initialisers() {
     if constexpr (N > max_fields + 1) return max_fields + 1;
-    else if constexpr (takes_fields<T>(std::make_index_sequence<N>())) return count_initialisers<T, N + 1, true>();
+    else if constexpr (takes_fields<T>(std::make_index_sequence<N>()))
+        return count_initialisers<T, N + 1, true>();
     else if constexpr (Found) return N - 1;
     else return count_initialisers<T, N + 1, false>();
 }
 
-/// A C array swallows several initialisers where every other field takes one. Put a pair in braces in place of
-/// initialiser I: any field but an array that accepts it still leaves room for all the initialisers after it.
+/// A C array swallows several initialisers where every other field takes one. Put a pair in braces in place
+/// of initialiser I: any field but an array that accepts it still leaves room for all the initialisers after
+/// it.
 template <class T, std::size_t N, std::size_t I>
 consteval bool array_at() {
     using Before = std::make_index_sequence<I>;
@@ -74,7 +76,8 @@ consteval ReflectProblem reflect_problem() {
     } else {
         constexpr std::size_t count = count_initialisers<T>();
         if constexpr (count > max_fields) return ReflectProblem::field_count;
-        else if constexpr (array_anywhere<T>(std::make_index_sequence<count>())) return ReflectProblem::c_array;
+        else if constexpr (array_anywhere<T>(std::make_index_sequence<count>()))
+            return ReflectProblem::c_array;
         else return ReflectProblem::none;
     }
 }
@@ -82,15 +85,18 @@ consteval ReflectProblem reflect_problem() {
 template <class T>
 consteval std::size_t checked_field_count() {
     constexpr ReflectProblem problem = reflect_problem<T>();
-    static_assert(problem != ReflectProblem::not_an_aggregate,
-                  "only a struct without constructors and private members has fields that can be listed: remove them, or "
-                  "specialise magnetar::Codec for the type");
-    static_assert(problem != ReflectProblem::base_class,
-                  "the fields of a struct with a base class cannot be listed: make the base its first member instead");
+    static_assert(
+        problem != ReflectProblem::not_an_aggregate,
+        "only a struct without constructors and private members has fields that can be listed: remove them, "
+        "or specialise magnetar::Codec for the type");
+    static_assert(
+        problem != ReflectProblem::base_class,
+        "the fields of a struct with a base class cannot be listed: make the base its first member instead");
     static_assert(problem != ReflectProblem::c_array,
                   "a struct with a C array cannot be reflected: make the array a std::array");
-    static_assert(problem != ReflectProblem::field_count,
-                  "a struct can be reflected up to 32 fields and without references: group fields into structs of their own");
+    static_assert(
+        problem != ReflectProblem::field_count,
+        "a struct can have up to 32 fields and no references: group fields into structs of their own");
     if constexpr (problem == ReflectProblem::none) return count_initialisers<T>();
     else return 0;
 }

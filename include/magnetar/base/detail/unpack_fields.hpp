@@ -4,11 +4,13 @@
 
 namespace magnetar::detail {
 
-/// Calls `use(field...)` with the `N` fields of an aggregate as lvalues. C++20 has no structured binding of a pack, so
-/// every number of fields is spelled out once, here and nowhere else.
+/// Calls `use(field...)` with the `N` fields of an aggregate as lvalues. C++20 has no structured binding of a
+/// pack, so every number of fields is spelled out once, here and nowhere else.
 template <std::size_t N, class T, class F>
 constexpr decltype(auto) unpack_fields(T& value, F&& use) {
-    static_assert(N <= 32, "an aggregate can be reflected up to 32 fields: group some of them into a struct of their own");
+    static_assert(
+        N <= 32,
+        "an aggregate can be reflected up to 32 fields: group some of them into a struct of their own");
     if constexpr (N == 0) {
         static_cast<void>(value);
         return use();
@@ -94,29 +96,27 @@ constexpr decltype(auto) unpack_fields(T& value, F&& use) {
         auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa] = value;
         return use(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa);
     } else if constexpr (N == 28) {
-        auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa,
-            ab] = value;
+        auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab] = value;
         return use(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab);
     } else if constexpr (N == 29) {
-        auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab,
-            ac] = value;
-        return use(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab,
-            ac);
+        auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac] =
+            value;
+        return use(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac);
     } else if constexpr (N == 30) {
-        auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac,
-            ad] = value;
+        auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad] =
+            value;
         return use(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac,
-            ad);
+                   ad);
     } else if constexpr (N == 31) {
         auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad,
-            ae] = value;
+               ae] = value;
         return use(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac,
-            ad, ae);
+                   ad, ae);
     } else if constexpr (N == 32) {
         auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac, ad,
-            ae, af] = value;
+               ae, af] = value;
         return use(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa, ab, ac,
-            ad, ae, af);
+                   ad, ae, af);
     }
 }
 

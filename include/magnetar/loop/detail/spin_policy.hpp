@@ -30,13 +30,13 @@ inline void pause() noexcept {
 // in vain, twice as many such sleeps must come before the next.
 class SpinPolicy {
 public:
-    explicit SpinPolicy(Clock::duration longest) noexcept
-        : longest_(several_cpus() ? std::min<Clock::duration>(longest, std::chrono::microseconds(100))
-                                  : Clock::duration::zero()) {}
+    explicit SpinPolicy(LoopClock::duration longest) noexcept
+        : longest_(several_cpus() ? std::min<LoopClock::duration>(longest, std::chrono::microseconds(100))
+                                  : LoopClock::duration::zero()) {}
 
     bool worthwhile() const noexcept { return tries_ > 0; }
     /// How long to spin.
-    Clock::duration longest() const noexcept { return longest_; }
+    LoopClock::duration longest() const noexcept { return longest_; }
     void succeeded() noexcept {
         tries_ = 4;
         price_ = 1;
@@ -47,14 +47,14 @@ public:
         paid_ = 0;
     }
     /// A sleep was ended by another thread or by the outside, not by a timer.
-    void woken_after(Clock::duration slept) noexcept {
+    void woken_after(LoopClock::duration slept) noexcept {
         // A partner that sleeps as well takes two wake-ups to answer.
         if (tries_ > 0 || slept > 8 * longest_) return;
         if (++paid_ >= price_) tries_ = 1;
     }
 
 private:
-    Clock::duration longest_;
+    LoopClock::duration longest_;
     int tries_ = 0, price_ = 1, paid_ = 0;
 };
 

@@ -25,13 +25,13 @@ public:
 
     bool armed() const noexcept { return heap_ != nullptr; }
     /// When it fires, or was last to fire.
-    Clock::time_point due() const noexcept { return due_; }
+    LoopClock::time_point due() const noexcept { return due_; }
 
 private:
     friend class detail::TimerHeap;
     void (*fire_)(Timer&);
     detail::TimerHeap* heap_ = nullptr;
-    Clock::time_point due_{};
+    LoopClock::time_point due_{};
     std::uint64_t order_ = 0;
     Timer* child_ = nullptr;
     Timer* next_ = nullptr;
@@ -54,12 +54,12 @@ public:
     bool empty() const noexcept { return !root_; }
     std::size_t size() const noexcept { return size_; }
     /// When the first timer is due; the end of time when there is none.
-    Clock::time_point next() const noexcept { return root_ ? root_->due_ : Clock::time_point::max(); }
+    LoopClock::time_point next() const noexcept { return root_ ? root_->due_ : LoopClock::time_point::max(); }
 
-    void arm(Timer& timer, Clock::time_point due) noexcept {
+    void arm(Timer& timer, LoopClock::time_point due) noexcept {
         disarm(timer);
         // Whatever is armed in a pass waits for the next, or a timer that always arms itself for the past would never let it end.
-        timer.due_ = due > passed_ ? due : passed_ + Clock::duration(1);
+        timer.due_ = due > passed_ ? due : passed_ + LoopClock::duration(1);
         timer.order_ = ++armed_;
         timer.heap_ = this;
         root_ = merge(root_, &timer);
@@ -69,7 +69,7 @@ public:
         if (timer.heap_) timer.heap_->remove(timer);
     }
     /// Fires all that are due at `now`.
-    void fire(Clock::time_point now) {
+    void fire(LoopClock::time_point now) {
         passed_ = now;
         while (root_ && root_->due_ <= now) {
             Timer& timer = *root_;
@@ -129,7 +129,7 @@ private:
     Timer* root_ = nullptr;
     std::size_t size_ = 0;
     std::uint64_t armed_ = 0;
-    Clock::time_point passed_ = Clock::time_point::min();
+    LoopClock::time_point passed_ = LoopClock::time_point::min();
 };
 
 }  // namespace detail

@@ -12,7 +12,8 @@
 
 namespace magnetar::detail {
 
-// Values of one size are written and read through these: the room is claimed, or the input checked, once for the whole.
+// Values of one size are written and read through these: the room is claimed, or the input checked, once for
+// the whole.
 struct UncheckedWriter {
     std::byte* at;
     std::byte* extend(std::size_t count) noexcept { return std::exchange(at, at + count); }
@@ -34,7 +35,8 @@ void encode_value(Out& out, const T& value, int depth);
 template <class T, class Item = typename T::value_type>
 void encode_elements(Writer& out, const T& elements, int depth) {
     out.put_varint(elements.size());
-    if constexpr (is_bitwise<Item>() && shape<T> == Shape::sequence) out.append(std::as_bytes(std::span(elements)));
+    if constexpr (is_bitwise<Item>() && shape<T> == Shape::sequence)
+        out.append(std::as_bytes(std::span(elements)));
     else
         for (const auto& element : elements) encode_value<Item>(out, element, depth);
 }
@@ -114,7 +116,8 @@ void expect_zero_byte(In& in) {
 template <class T, std::size_t I = 0>
 T decode_alternative(Reader& in, std::uint64_t index, int depth) {
     if constexpr (I == std::variant_size_v<T>) in.fail("a variant has no alternative of this index");
-    else if (index == I) return T(std::in_place_index<I>, decode_value<std::variant_alternative_t<I, T>>(in, depth));
+    else if (index == I)
+        return T(std::in_place_index<I>, decode_value<std::variant_alternative_t<I, T>>(in, depth));
     else return decode_alternative<T, I + 1>(in, index, depth);
 }
 
@@ -140,7 +143,8 @@ T decode_map(Reader& in, int depth) {
     T map;
     for (auto count = in.get_count(least_size<Key>() + least_size<Mapped>()); count > 0; --count) {
         auto key = decode_value<Key>(in, depth);
-        if (!map.try_emplace(std::move(key), decode_value<Mapped>(in, depth)).second) in.fail("a key that is there twice");
+        if (!map.try_emplace(std::move(key), decode_value<Mapped>(in, depth)).second)
+            in.fail("a key that is there twice");
     }
     return map;
 }

@@ -9,7 +9,8 @@
 
 namespace magnetar::detail {
 
-/// A frame header as RFC 6455, section 5.2, lays it out: flags and opcode, mask bit and length, longer length, mask.
+/// A frame header as RFC 6455, section 5.2, lays it out: flags and opcode, mask bit and length, longer
+/// length, mask.
 struct FrameHeader {
     std::uint64_t length = 0;
     std::uint8_t flags = 0;  // FIN, RSV1, RSV2, RSV3
@@ -64,7 +65,8 @@ constexpr std::size_t frame_header_size(std::uint64_t length, bool masked) noexc
 }
 
 /// Writes the frame_header_size() bytes; `first` is FIN and opcode.
-inline void write_frame_header(std::byte* to, unsigned first, std::uint64_t length, const std::byte* mask) noexcept {
+inline void write_frame_header(std::byte* to, unsigned first, std::uint64_t length,
+                               const std::byte* mask) noexcept {
     unsigned mask_bit = mask ? 0x80 : 0;
     to[0] = static_cast<std::byte>(first);
     if (length < 126) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cmath>
 #include <limits>
 
 #include <magnetar/wire/base64.hpp>
@@ -28,7 +27,9 @@ struct Path {
         return outer->text() + (plain ? "." + std::string(name) : "[\"" + std::string(name) + "\"]");
     }
 
-    [[noreturn, gnu::cold]] void fail(std::string reason) const { throw CodecError(text(), std::move(reason)); }
+    [[noreturn, gnu::cold]] void fail(std::string reason) const {
+        throw CodecError(text(), std::move(reason));
+    }
 };
 
 [[noreturn, gnu::cold]] inline void fail_kind(const Path& path, const Json& json, const char* expected) {
@@ -53,10 +54,11 @@ inline const std::vector<Json::Member>& expect_members(const Path& path, const J
     return JsonAccess::members(json);
 }
 
-/// Whether the JSON form of some T is null, so that an optional T must not use null for "nothing inside" alone.
+/// Whether the JSON form of some T is null, so that an optional T must not use null for "nothing inside"
+/// alone.
 template <class T>
 consteval bool can_be_null() {
-    if constexpr (shape<T> == Shape::custom) return true;  // its representation may contain T itself: not worth a search
+    if constexpr (shape<T> == Shape::custom) return can_be_null<Repr<T>>();
     else return shape<T> == Shape::optional || shape<T> == Shape::json || shape<T> == Shape::unit;
 }
 
@@ -70,7 +72,7 @@ Json to_json_value(const T& value, const Path& path) {
         return Json(value);
     } else if constexpr (s == Shape::number) {
         if constexpr (std::is_floating_point_v<T>) {
-            if (!std::isfinite(value)) path.fail("there is no NaN and no infinity in JSON");
+            if (!is_finite(value)) path.fail("there is no NaN and no infinity in JSON");
         }
         return Json(value);
     } else if constexpr (s == Shape::enumeration) {
@@ -96,7 +98,11 @@ Json to_json_value(const T& value, const Path& path) {
         Json result = Json::object();
         auto& members = JsonAccess::members(result);
         members.emplace_back("index", value.index());
-        std::visit([&](const auto& held) { members.emplace_back("value", to_json_value(held, path.member("value"))); }, value);
+        std::visit(
+            [&](const auto& held) {
+                members.emplace_back("value", to_json_value(held, path.member("value")));
+            },
+            value);
         return result;
     } else if constexpr (s == Shape::tuple) {
         Json result = Json::array();
@@ -111,20 +117,23 @@ Json to_json_value(const T& value, const Path& path) {
         Json result = Json::array();
         auto& items = JsonAccess::items(result);
         items.reserve(value.size());
-        for (const auto& item : value) items.push_back(to_json_value<typename T::value_type>(item, path.item(items.size())));
+        for (const auto& item : value)
+            items.push_back(to_json_value<typename T::value_type>(item, path.item(items.size())));
         return result;
     } else if constexpr (s == Shape::map && HasTextKeys<T>) {
         Json result = Json::object();
         auto& members = JsonAccess::members(result);
         members.reserve(value.size());
-        for (const auto& [key, mapped] : value) members.emplace_back(key, to_json_value(mapped, path.member(key)));
+        for (const auto& [key, mapped] : value)
+            members.emplace_back(key, to_json_value(mapped, path.member(key)));
         return result;
     } else if constexpr (s == Shape::map) {
         Json result = Json::array();
         auto& items = JsonAccess::items(result);
         for (const auto& [key, mapped] : value) {
             Path pair = path.item(items.size());
-            items.push_back(Json::array({to_json_value(key, pair.item(0)), to_json_value(mapped, pair.item(1))}));
+            items.push_back(
+                Json::array({to_json_value(key, pair.item(0)), to_json_value(mapped, pair.item(1))}));
         }
         return result;
     } else if constexpr (s == Shape::json) {
@@ -152,17 +161,21 @@ T from_json_number(const Json& json, const Path& path) {
         double real = 0;
         if (json.kind() == Json::Kind::real) real = JsonAccess::real(json);
         else if (json.kind() == Json::Kind::integer) real = static_cast<double>(JsonAccess::integer(json));
-        else if (json.kind() == Json::Kind::unsigned_integer) real = static_cast<double>(JsonAccess::unsigned_integer(json));
+        else if (json.kind() == Json::Kind::unsigned_integer)
+            real = static_cast<double>(JsonAccess::unsigned_integer(json));
         else fail_kind(path, json, "a number");
-        if (std::abs(real) > static_cast<double>(std::numeric_limits<T>::max()))
+        constexpr auto most = static_cast<double>(std::numeric_limits<T>::max());
+        if (real > most || real < -most)
             path.fail(json.dump() + " does not fit in " + std::string(type_name<T>()));
         return static_cast<T>(real);
     } else {
         auto narrow = [&](auto integer) {
             using Limits = std::numeric_limits<T>;
-            bool fits = std::cmp_less(integer, 0)
-                            ? Limits::is_signed && static_cast<std::int64_t>(integer) >= static_cast<std::int64_t>(Limits::min())
-                            : static_cast<std::uint64_t>(integer) <= static_cast<std::uint64_t>(Limits::max());
+            bool fits =
+                std::cmp_less(integer, 0)
+                    ? Limits::is_signed &&
+                          static_cast<std::int64_t>(integer) >= static_cast<std::int64_t>(Limits::min())
+                    : static_cast<std::uint64_t>(integer) <= static_cast<std::uint64_t>(Limits::max());
             if (!fits) path.fail(json.dump() + " does not fit in " + std::string(type_name<T>()));
             return static_cast<T>(integer);
         };
@@ -175,21 +188,26 @@ T from_json_number(const Json& json, const Path& path) {
 
 template <class T, std::size_t I = 0>
 T from_json_alternative(const Json& json, std::size_t index, const Path& path) {
-    if constexpr (I == std::variant_size_v<T>) path.member("index").fail("there is no alternative of this index");
+    if constexpr (I == std::variant_size_v<T>)
+        path.member("index").fail("there is no alternative of this index");
     else if (index == I)
-        return T(std::in_place_index<I>, from_json_value<std::variant_alternative_t<I, T>>(json, path.member("value")));
+        return T(std::in_place_index<I>,
+                 from_json_value<std::variant_alternative_t<I, T>>(json, path.member("value")));
     else return from_json_alternative<T, I + 1>(json, index, path);
 }
 
-/// The members of an object that has exactly these names, in their order. Extra and missing members are errors.
+/// The members of an object that has exactly these names, in their order. Extra and missing members are
+/// errors.
 template <std::size_t N>
-std::array<const Json*, N> expect_fields(const Json& json, const std::array<std::string_view, N>& names, const Path& path) {
+std::array<const Json*, N> expect_fields(const Json& json, const std::array<std::string_view, N>& names,
+                                         const Path& path) {
     const auto& members = expect_members(path, json);
     std::array<const Json*, N> found{};
     for (std::size_t i = 0; i < members.size(); ++i) {
         const auto& [key, value] = members[i];
-        std::size_t at = i < N && names[i] == key ? i  // in order, as the codec writes them
-                                                  : std::find(names.begin(), names.end(), key) - names.begin();
+        std::size_t at = i < N && names[i] == key
+                             ? i  // in order, as the codec writes them
+                             : std::find(names.begin(), names.end(), key) - names.begin();
         if (at == N) path.member(key).fail("there is no such field");
         found[at] = &value;
     }
@@ -219,14 +237,17 @@ T from_json_map(const Json& json, const Path& path) {
     T map;
     if constexpr (HasTextKeys<T>) {
         for (const auto& [key, value] : expect_members(path, json))
-            if (!map.try_emplace(key, from_json_value<typename T::mapped_type>(value, path.member(key))).second)
+            if (!map.try_emplace(key, from_json_value<typename T::mapped_type>(value, path.member(key)))
+                     .second)
                 path.member(key).fail("the key is there twice");
     } else {
         for (std::size_t i = 0; const auto& item : expect_items(path, json)) {
             Path at = path.item(i++);
             const auto& pair = expect_items(at, item, 2);
             auto key = from_json_value<typename T::key_type>(pair[0], at.item(0));
-            if (!map.try_emplace(std::move(key), from_json_value<typename T::mapped_type>(pair[1], at.item(1))).second)
+            if (!map.try_emplace(std::move(key),
+                                 from_json_value<typename T::mapped_type>(pair[1], at.item(1)))
+                     .second)
                 at.fail("the key is there twice");
         }
     }
@@ -264,7 +285,8 @@ T from_json_value(const Json& json, const Path& path) {
         else return T(std::in_place, from_json_value<Inner>(json, path));
     } else if constexpr (s == Shape::variant) {
         auto [index, value] = expect_fields(json, std::array<std::string_view, 2>{"index", "value"}, path);
-        return from_json_alternative<T>(*value, from_json_value<std::size_t>(*index, path.member("index")), path);
+        return from_json_alternative<T>(*value, from_json_value<std::size_t>(*index, path.member("index")),
+                                        path);
     } else if constexpr (s == Shape::tuple) {
         return from_json_items<T>(json, path, PartsOf<T>(), std::make_index_sequence<std::tuple_size_v<T>>());
     } else if constexpr (s == Shape::array) {
@@ -273,7 +295,8 @@ T from_json_value(const Json& json, const Path& path) {
         const auto& items = expect_items(path, json);
         T result;
         result.reserve(items.size());
-        for (const auto& item : items) result.push_back(from_json_value<typename T::value_type>(item, path.item(result.size())));
+        for (const auto& item : items)
+            result.push_back(from_json_value<typename T::value_type>(item, path.item(result.size())));
         return result;
     } else if constexpr (s == Shape::set) {
         T result;
@@ -293,54 +316,6 @@ T from_json_value(const Json& json, const Path& path) {
         static_assert(s == Shape::aggregate);
         return from_json_fields<T>(json, path, PartsOf<T>(), std::make_index_sequence<field_count<T>>());
     }
-}
-
-// The binary form of a Json: its kind, then its value.
-inline void encode_json(Writer& out, const Json& json, int depth) {
-    if (depth > max_nesting) out.fail("nested too deeply");
-    *out.extend(1) = static_cast<std::byte>(json.kind());
-    switch (json.kind()) {
-        case Json::Kind::null: break;
-        case Json::Kind::boolean: return encode_value(out, JsonAccess::boolean(json), depth);
-        case Json::Kind::integer: return out.put(JsonAccess::integer(json));
-        case Json::Kind::unsigned_integer: return out.put(JsonAccess::unsigned_integer(json));
-        case Json::Kind::real: return out.put(JsonAccess::real(json));
-        case Json::Kind::text: return encode_value(out, JsonAccess::text(json), depth);
-        case Json::Kind::array: return encode_value(out, JsonAccess::items(json), depth);
-        case Json::Kind::object: return encode_value(out, JsonAccess::members(json), depth);
-    }
-}
-
-inline Json decode_json(Reader& in, int depth) {
-    if (depth > max_nesting) in.fail("nested too deeply");
-    Json json;
-    switch (static_cast<Json::Kind>(*in.take(1))) {
-        case Json::Kind::null: return json;
-        case Json::Kind::boolean: return Json(decode_value<bool>(in, depth));
-        case Json::Kind::integer: return Json(in.get<std::int64_t>());
-        case Json::Kind::unsigned_integer: {
-            auto value = in.get<std::uint64_t>();
-            if (value <= INT64_MAX) in.fail("an integer of the wrong kind");
-            return Json(value);
-        }
-        case Json::Kind::real: {
-            auto value = in.get<double>();
-            if (!std::isfinite(value)) in.fail("there is no NaN and no infinity in JSON");
-            return Json(value);
-        }
-        case Json::Kind::text: return Json(decode_value<std::string>(in, depth));
-        case Json::Kind::array:
-            json = Json::array();
-            JsonAccess::items(json) = decode_value<std::vector<Json>>(in, depth);
-            return json;
-        case Json::Kind::object: {
-            json = Json::object();
-            auto& members = JsonAccess::members(json) = decode_value<std::vector<Json::Member>>(in, depth);
-            if (find_duplicate(members) != nullptr) in.fail("an object with two members of one name");
-            return json;
-        }
-    }
-    in.fail("an unknown kind of Json");
 }
 
 }  // namespace magnetar::detail

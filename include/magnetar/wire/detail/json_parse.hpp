@@ -7,14 +7,15 @@
 #include <magnetar/wire/detail/json_value.hpp>
 #include <magnetar/wire/json.hpp>
 
-// The only file that includes simdjson. Its document parser, because the on-demand one (3.0) reads real numbers of more
-// than 19 digits wrongly and accepts words that merely begin like `false`.
+// The only file that includes simdjson. Its document parser, because the on-demand one (3.0) reads real
+// numbers of more than 19 digits wrongly and accepts words that merely begin like `false`.
 namespace magnetar::detail {
 
 class JsonParser {
 public:
     Json parse(std::string_view text) {
-        // simdjson reads whole registers, beyond the end. The memory is kept for the next text unless it is much.
+        // simdjson reads whole registers, beyond the end. The memory is kept for the next text unless it is
+        // much.
         auto needed = text.size() + simdjson::SIMDJSON_PADDING;
         if (padded_.size() < needed) padded_.resize(needed);
         if (!text.empty()) std::memcpy(padded_.data(), text.data(), text.size());
@@ -34,14 +35,22 @@ private:
     static Json build(simdjson::dom::element element, int depth) {
         using Type = simdjson::dom::element_type;
         switch (element.type()) {
-            case Type::NULL_VALUE: return Json();
-            case Type::BOOL: return Json(bool(element));
-            case Type::INT64: return Json(std::int64_t(element));
-            case Type::UINT64: return Json(std::uint64_t(element));
-            case Type::DOUBLE: return Json(double(element));
-            case Type::STRING: return Json(std::string_view(element));
-            case Type::ARRAY: return build_array(element, depth);
-            case Type::OBJECT: return build_object(element, depth);
+            case Type::NULL_VALUE:
+                return Json();
+            case Type::BOOL:
+                return Json(bool(element));
+            case Type::INT64:
+                return Json(std::int64_t(element));
+            case Type::UINT64:
+                return Json(std::uint64_t(element));
+            case Type::DOUBLE:
+                return Json(double(element));
+            case Type::STRING:
+                return Json(std::string_view(element));
+            case Type::ARRAY:
+                return build_array(element, depth);
+            case Type::OBJECT:
+                return build_object(element, depth);
         }
         return Json();
     }
@@ -61,7 +70,8 @@ private:
         auto& members = JsonAccess::members(result);
         members.reserve(object.size());
         for (auto [key, value] : object) members.emplace_back(key, build(value, depth + 1));
-        if (auto* twice = find_duplicate(members)) throw JsonError("json: the member \"" + *twice + "\" is there twice");
+        if (auto* twice = find_duplicate(members))
+            throw JsonError("json: the member \"" + *twice + "\" is there twice");
         return result;
     }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 
 #include <magnetar/wire/json.hpp>
 #include <magnetar/wire/utf8.hpp>
@@ -13,19 +12,27 @@ namespace detail {
 
 constexpr const char* kind_name(Json::Kind kind) noexcept {
     switch (kind) {
-        case Json::Kind::null: return "null";
-        case Json::Kind::boolean: return "a truth value";
+        case Json::Kind::null:
+            return "null";
+        case Json::Kind::boolean:
+            return "a truth value";
         case Json::Kind::integer:
-        case Json::Kind::unsigned_integer: return "an integer";
-        case Json::Kind::real: return "a number";
-        case Json::Kind::text: return "a string";
-        case Json::Kind::array: return "an array";
-        case Json::Kind::object: return "an object";
+        case Json::Kind::unsigned_integer:
+            return "an integer";
+        case Json::Kind::real:
+            return "a number";
+        case Json::Kind::text:
+            return "a string";
+        case Json::Kind::array:
+            return "an array";
+        case Json::Kind::object:
+            return "an object";
     }
     return "nothing";
 }
 
-/// What the parser and the codec may do and nobody else: reach the representation, and add members without a search.
+/// What the parser and the codec may do and nobody else: reach the representation, and add members without a
+/// search.
 struct JsonAccess {
     static bool boolean(const Json& json) noexcept { return json.boolean_; }
     static std::int64_t integer(const Json& json) noexcept { return json.integer_; }
@@ -53,12 +60,14 @@ inline const std::string* find_duplicate(std::span<const Json::Member> members) 
 }
 
 inline void dump_text(Writer& out, std::string_view text) {
-    if (!is_utf8(text)) throw JsonError("json: a string is not UTF-8; bytes travel as std::vector<std::byte>");
+    if (!is_utf8(text))
+        throw JsonError("json: a string is not UTF-8; bytes travel as std::vector<std::byte>");
     out.append("\"");
     std::size_t plain = 0;  // where the bytes begin that need no escape and are not written yet
     for (std::size_t i = 0; i < text.size(); ++i) {
         auto byte = static_cast<unsigned char>(text[i]);
-        if (byte >= 0x20 && byte != '"' && byte != '\\') [[likely]] continue;
+        if (byte >= 0x20 && byte != '"' && byte != '\\') [[likely]]
+            continue;
         out.append(text.substr(plain, i - plain));
         plain = i + 1;
         constexpr std::string_view hex = "0123456789abcdef", letters = "btn?fr";
@@ -71,7 +80,8 @@ inline void dump_text(Writer& out, std::string_view text) {
     out.append("\"");
 }
 
-/// The shortest text that reads back as the same number; with a point or an exponent, so that it stays a real number.
+/// The shortest text that reads back as the same number; with a point or an exponent, so that it stays a real
+/// number.
 inline void dump_real(Writer& out, double value) {
     char text[32];
     auto* end = std::to_chars(text, text + sizeof(text), value).ptr;
@@ -104,12 +114,18 @@ inline void dump_json(Writer& out, const Json& json, int indent, int depth) {
         out.append(brackets.substr(1));
     };
     switch (json.kind()) {
-        case Json::Kind::null: return out.append("null");
-        case Json::Kind::boolean: return out.append(JsonAccess::boolean(json) ? "true" : "false");
-        case Json::Kind::integer: return dump_integer(out, JsonAccess::integer(json));
-        case Json::Kind::unsigned_integer: return dump_integer(out, JsonAccess::unsigned_integer(json));
-        case Json::Kind::real: return dump_real(out, JsonAccess::real(json));
-        case Json::Kind::text: return dump_text(out, JsonAccess::text(json));
+        case Json::Kind::null:
+            return out.append("null");
+        case Json::Kind::boolean:
+            return out.append(JsonAccess::boolean(json) ? "true" : "false");
+        case Json::Kind::integer:
+            return dump_integer(out, JsonAccess::integer(json));
+        case Json::Kind::unsigned_integer:
+            return dump_integer(out, JsonAccess::unsigned_integer(json));
+        case Json::Kind::real:
+            return dump_real(out, JsonAccess::real(json));
+        case Json::Kind::text:
+            return dump_text(out, JsonAccess::text(json));
         case Json::Kind::array:
             return list(JsonAccess::items(json), "[]",
                         [&](const Json& item) { dump_json(out, item, indent, depth + 1); });
@@ -124,22 +140,28 @@ inline void dump_json(Writer& out, const Json& json, int indent, int depth) {
 
 /// Compared as numbers, without rounding: 2^53 + 1 as an integer is not 2^53 as a real.
 inline bool equal_numbers(const Json& a, const Json& b) noexcept {
-    if (a.kind() == b.kind() && a.is_integer()) return JsonAccess::unsigned_integer(a) == JsonAccess::unsigned_integer(b);
+    if (a.kind() == b.kind() && a.is_integer())
+        return JsonAccess::unsigned_integer(a) == JsonAccess::unsigned_integer(b);
     if (a.is_integer() && b.is_integer()) return false;  // one is above the greatest int64, the other is not
     if (b.is_integer()) return equal_numbers(b, a);
     double real = JsonAccess::real(b);
     if (!a.is_integer()) return JsonAccess::real(a) == real;
-    if (real != std::trunc(real)) return false;
+    auto same =
+        [real](auto integer) {  // there and back, so that neither a fraction nor a rounding is overlooked
+            auto truncated = static_cast<decltype(integer)>(real);
+            return truncated == integer && static_cast<double>(truncated) == real;
+        };
     if (a.kind() == Json::Kind::integer)
-        return real >= -0x1p63 && real < 0x1p63 && static_cast<std::int64_t>(real) == JsonAccess::integer(a);
-    return real >= 0 && real < 0x1p64 && static_cast<std::uint64_t>(real) == JsonAccess::unsigned_integer(a);
+        return real >= -0x1p63 && real < 0x1p63 && same(JsonAccess::integer(a));
+    return real >= 0 && real < 0x1p64 && same(JsonAccess::unsigned_integer(a));
 }
 
 /// In one order mostly; if not, both are sorted, for a search for every member would be quadratic.
 inline bool equal_members(std::span<const Json::Member> a, std::span<const Json::Member> b) {
     if (a.size() != b.size()) return false;
     if (std::equal(a.begin(), a.end(), b.begin(), [](auto& x, auto& y) { return x.first == y.first; }))
-        return std::equal(a.begin(), a.end(), b.begin(), [](auto& x, auto& y) { return x.second == y.second; });
+        return std::equal(a.begin(), a.end(), b.begin(),
+                          [](auto& x, auto& y) { return x.second == y.second; });
     auto sorted = [](std::span<const Json::Member> members) {
         std::vector<const Json::Member*> pointers;
         for (const auto& member : members) pointers.push_back(&member);
@@ -200,7 +222,8 @@ inline void Json::become(Kind kind) {
 
 inline void Json::expect(Kind kind) const {
     if (kind_ != kind)
-        throw JsonError(std::string("json: this is ") + detail::kind_name(kind_) + ", not " + detail::kind_name(kind));
+        throw JsonError(std::string("json: this is ") + detail::kind_name(kind_) + ", not " +
+                        detail::kind_name(kind));
 }
 
 inline const std::string& Json::string() const {
@@ -228,7 +251,8 @@ inline const Json* Json::find(std::string_view key) const noexcept {
 }
 
 inline bool Json::erase(std::string_view key) {
-    return is_object() && std::erase_if(*members_, [key](const Member& member) { return member.first == key; }) > 0;
+    return is_object() &&
+           std::erase_if(*members_, [key](const Member& member) { return member.first == key; }) > 0;
 }
 
 inline const Json& Json::item(std::size_t index) const {
@@ -260,11 +284,16 @@ inline bool Json::equals(const Json& other) const {
     if (is_number() && other.is_number()) return detail::equal_numbers(*this, other);
     if (kind_ != other.kind_) return false;
     switch (kind_) {
-        case Kind::boolean: return boolean_ == other.boolean_;
-        case Kind::text: return *text_ == *other.text_;
-        case Kind::array: return *items_ == *other.items_;
-        case Kind::object: return detail::equal_members(*members_, *other.members_);
-        default: return true;
+        case Kind::boolean:
+            return boolean_ == other.boolean_;
+        case Kind::text:
+            return *text_ == *other.text_;
+        case Kind::array:
+            return *items_ == *other.items_;
+        case Kind::object:
+            return detail::equal_members(*members_, *other.members_);
+        default:
+            return true;
     }
 }
 

@@ -60,7 +60,8 @@ inline constexpr bool is_std_array = false;
 template <class T, std::size_t N>
 inline constexpr bool is_std_array<std::array<T, N>> = true;
 
-// Maps and sets are known by what they do, so that no file pays for the headers of containers it does not use.
+// Maps and sets are known by what they do, so that no file pays for the headers of containers it does not
+// use.
 template <class T>
 concept MapLike = requires(T& map, typename T::key_type key, typename T::mapped_type value) {
     { map.try_emplace(std::move(key), std::move(value)).second } -> std::convertible_to<bool>;
@@ -74,15 +75,21 @@ concept SetLike = std::is_same_v<typename T::key_type, typename T::value_type> &
 template <class T>
 concept HasCodec = requires(const T& value) { Codec<T>::to_wire(value); };
 
+/// An enumeration that can hold every value of its underlying type: only such a one takes braces. The others,
+/// as `enum E { a, b }`, have undefined behaviour for what hostile input could put into them.
 template <class T>
-concept TimePoint = std::is_same_v<T, std::chrono::time_point<std::chrono::system_clock, typename T::duration>>;
+concept HasFixedValues = requires { T{0}; } && !std::is_same_v<T, std::byte>;
+
+template <class T>
+concept TimePoint =
+    std::is_same_v<T, std::chrono::time_point<std::chrono::system_clock, typename T::duration>>;
 
 template <class T>
 consteval Shape shape_of() {
     if constexpr (HasCodec<T>) return Shape::custom;
     else if constexpr (std::is_same_v<T, bool>) return Shape::boolean;
     else if constexpr (std::is_arithmetic_v<T>) return sizeof(T) <= 8 ? Shape::number : Shape::none;
-    else if constexpr (std::is_enum_v<T>) return std::is_same_v<T, std::byte> ? Shape::none : Shape::enumeration;
+    else if constexpr (std::is_enum_v<T>) return HasFixedValues<T> ? Shape::enumeration : Shape::none;
     else if constexpr (std::is_same_v<T, std::string>) return Shape::text;
     else if constexpr (std::is_same_v<T, std::string_view> || std::is_same_v<std::decay_t<T>, const char*> ||
                        std::is_same_v<std::decay_t<T>, char*>)
@@ -91,7 +98,8 @@ consteval Shape shape_of() {
     else if constexpr (std::is_same_v<T, Json>) return Shape::json;
     else if constexpr (std::is_same_v<T, std::monostate>) return Shape::unit;
     else if constexpr (std::is_same_v<T, std::vector<std::byte>>) return Shape::bytes;
-    else if constexpr (std::is_same_v<T, std::span<const std::byte>> || std::is_same_v<T, std::span<std::byte>>)
+    else if constexpr (std::is_same_v<T, std::span<const std::byte>> ||
+                       std::is_same_v<T, std::span<std::byte>>)
         return Shape::bytes_view;
     else if constexpr (is_a<T, std::optional>) return Shape::optional;
     else if constexpr (is_a<T, std::variant>) return Shape::variant;
@@ -144,8 +152,8 @@ auto parts_of() {
 template <class T>
 using PartsOf = decltype(parts_of<T>());
 
-/// Whether T travels, with Views out of the process only. Seen holds the types this one is inside of: a type that
-/// contains itself travels if the rest of it does.
+/// Whether T travels, with Views out of the process only. Seen holds the types this one is inside of: a type
+/// that contains itself travels if the rest of it does.
 template <class T, bool Views, class... Seen>
 consteval bool travels() {
     if constexpr ((std::is_same_v<T, Seen> || ...)) return true;
@@ -153,7 +161,9 @@ consteval bool travels() {
     else if constexpr (shape<T> == Shape::text_view || shape<T> == Shape::bytes_view) return Views;
     else {
         if constexpr (shape<T> == Shape::custom && !Views) {
-            if constexpr (!requires(Repr<T> repr) { { Codec<T>::from_wire(std::move(repr)) } -> std::same_as<T>; })
+            if constexpr (!requires(Repr<T> repr) {
+                              { Codec<T>::from_wire(std::move(repr)) } -> std::same_as<T>;
+                          })
                 return false;
         }
         return []<class... Part>(Parts<Part...>) {
@@ -174,10 +184,11 @@ consteval std::size_t fixed_size() {
     else if constexpr (s == Shape::array) {
         constexpr std::size_t count = std::tuple_size_v<T>;
         return count == 0 ? 1 : count * fixed_size<typename T::value_type>();
-    } else if constexpr (s == Shape::tuple || s == Shape::aggregate || s == Shape::duration || s == Shape::time_point ||
-                         s == Shape::enumeration) {
+    } else if constexpr (s == Shape::tuple || s == Shape::aggregate || s == Shape::duration ||
+                         s == Shape::time_point || s == Shape::enumeration) {
         return []<class... Part>(Parts<Part...>) -> std::size_t {
-            if constexpr (sizeof...(Part) == 0) return 1;  // every value takes a byte: a count is bounded by the input
+            if constexpr (sizeof...(Part) == 0)
+                return 1;  // every value takes a byte: a count is bounded by the input
             else return ((fixed_size<Part>() != 0) && ...) ? (fixed_size<Part>() + ...) : 0;
         }(PartsOf<T>());
     } else return 0;
@@ -187,14 +198,15 @@ consteval std::size_t fixed_size() {
 template <class T>
 consteval std::size_t least_size() {
     if constexpr (fixed_size<T>() != 0) return fixed_size<T>();
-    else if constexpr (shape<T> == Shape::array) return std::tuple_size_v<T> * least_size<typename T::value_type>();
+    else if constexpr (shape<T> == Shape::array)
+        return std::tuple_size_v<T> * least_size<typename T::value_type>();
     else if constexpr (shape<T> == Shape::tuple || shape<T> == Shape::aggregate)
         return []<class... Part>(Parts<Part...>) { return (least_size<Part>() + ...); }(PartsOf<T>());
     else return 1;
 }
 
-/// Whether the binary form of a T is its memory, so that a vector of them is one memcpy. Not for bool and enumerations,
-/// whose memory must not hold every value.
+/// Whether the binary form of a T is its memory, so that a vector of them is one memcpy. Not for bool and
+/// enumerations, whose memory must not hold every value.
 template <class T>
 consteval bool is_bitwise() {
     if constexpr (std::endian::native != std::endian::little) return false;
