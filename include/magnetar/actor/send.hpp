@@ -156,10 +156,10 @@ private:
         }
     }
     // An answer from elsewhere.
-    void settle(Outcome<Result>&& outcome) noexcept {
+    void settle(Outcome<Result>&& came) noexcept {
         thread_call_ = nullptr;
         host_call_ = nullptr;
-        this->outcome = std::move(outcome);
+        this->outcome = std::move(came);
         wake();
     }
 

@@ -16,10 +16,10 @@ namespace magnetar {
 inline Task<ExitStatus> wait_for_exit(int pidfd) {
     check(co_await submit("child exit", [=](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, pidfd, POLLIN); }),
           "poll of a pidfd");
-    siginfo_t info{};
-    if (::waitid(static_cast<idtype_t>(3) /* P_PIDFD, which old headers lack */, static_cast<id_t>(pidfd), &info, WEXITED) != 0)
+    siginfo_t ended{};
+    if (::waitid(static_cast<idtype_t>(3) /* P_PIDFD, which old headers lack */, static_cast<id_t>(pidfd), &ended, WEXITED) != 0)
         throw_system_error(errno, "waitid");
-    co_return info.si_code == CLD_EXITED ? ExitStatus{info.si_status} : ExitStatus::killed(info.si_status);
+    co_return ended.si_code == CLD_EXITED ? ExitStatus{ended.si_status} : ExitStatus::killed(ended.si_status);
 }
 
 /// A process that this one may wait for and signal; by descriptor, so that it is never mistaken for another of the same pid.

@@ -36,8 +36,8 @@ public:
     /// at a time; the set must stay until it returns.
     Task<int> next() {
         // Read here and not by the ring, whose workers would look into their own thread's queue.
-        for (signalfd_siginfo info;;) {
-            if (::read(fd_.get(), &info, sizeof info) == sizeof info) co_return static_cast<int>(info.ssi_signo);
+        for (signalfd_siginfo arrived;;) {
+            if (::read(fd_.get(), &arrived, sizeof arrived) == sizeof arrived) co_return static_cast<int>(arrived.ssi_signo);
             if (errno != EAGAIN && errno != EINTR) throw_system_error(errno, "read of a signalfd");
             check(co_await submit("signal", [fd = fd_.get()](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, POLLIN); }),
                   "poll of a signalfd");
