@@ -13,8 +13,8 @@ using namespace magnetar::test;
 
 namespace {
 
-Task<int> wait_for(Operation& operation) { co_return co_await operation; }
-Task<> wait_twice(Operation& first, Operation& second) {
+Task<int> wait_for(ManualOperation& operation) { co_return co_await operation; }
+Task<> wait_twice(ManualOperation& first, ManualOperation& second) {
     co_await first;
     co_await second;
 }
@@ -41,7 +41,7 @@ Task<T> join(Job<T>& job) {
     co_return co_await job;
 }
 // Suspends while it is being cancelled, as a clean-up that writes a last message does.
-Task<int> cleans_up(Operation& operation, Operation& cleaning) {
+Task<int> cleans_up(ManualOperation& operation, ManualOperation& cleaning) {
     bool cancelled = false;
     try {
         co_await operation;
@@ -56,7 +56,7 @@ Task<int> cleans_up(Operation& operation, Operation& cleaning) {
 
 TEST_CASE("job: runs from the ready queue, gives its value to who joins, before and after its end") {
     ManualScheduler scheduler;
-    Operation operation;
+    ManualOperation operation;
     Job<int> job = scheduler.start(wait_for(operation));
     CHECK_FALSE(operation.waited_for());
     scheduler.run();
@@ -84,7 +84,7 @@ TEST_CASE("job: a failure goes to who joins, once, and is not reported besides")
 TEST_CASE("job: dropped while it runs it goes on, and its failure is reported") {
     ManualScheduler scheduler;
     scheduler.start(fails()).detach();
-    Operation operation;
+    ManualOperation operation;
     {
         Job<int> dropped = scheduler.start(wait_for(operation));
         scheduler.run();
@@ -106,7 +106,7 @@ TEST_CASE("job: dropped after it failed its failure is reported; the end of a ca
     }
     CHECK(scheduler.failures == std::vector<std::string>{"broken"});
 
-    Operation operation;
+    ManualOperation operation;
     Job<int> job = scheduler.start(wait_for(operation));
     scheduler.run();
     job.cancel();
@@ -131,7 +131,7 @@ TEST_CASE("job: the failure of a dropped job is reported with its owner") {
 
 TEST_CASE("job: cancelled before it starts, its first operation ends with Cancelled") {
     ManualScheduler scheduler;
-    Operation operation;
+    ManualOperation operation;
     Job<int> job = scheduler.start(wait_for(operation));
     job.cancel();
     CHECK(scheduler.run(fate(join(job))) == "cancelled");
@@ -146,7 +146,7 @@ TEST_CASE("job: cancelled before it starts, its first operation ends with Cancel
 TEST_CASE(
     "job: awaiting a Job<> that was cancelled returns; that its owner was ended by other means is told") {
     ManualScheduler scheduler;
-    Operation first, second;
+    ManualOperation first, second;
     Job<> job = scheduler.start(wait_twice(first, second));
     scheduler.run();
     job.cancel();
@@ -164,9 +164,9 @@ TEST_CASE(
 
 TEST_CASE("job: an operation that succeeds all the same keeps its result; the next one is cancelled") {
     ManualScheduler scheduler;
-    Operation first, second;
+    ManualOperation first, second;
     bool got_first = false;
-    auto task = [](Operation& a, Operation& b, bool& got) -> Task<int> {
+    auto task = [](ManualOperation& a, ManualOperation& b, bool& got) -> Task<int> {
         got = co_await a == 7;
         co_return co_await b;
     };
@@ -187,7 +187,7 @@ TEST_CASE("job: an operation that succeeds all the same keeps its result; the ne
 
 TEST_CASE("job: cancelled twice before it hears of it, it is cancelled once: its clean-up is left in peace") {
     ManualScheduler scheduler;
-    Operation operation, cleaning;
+    ManualOperation operation, cleaning;
     Job<int> job = scheduler.start(cleans_up(operation, cleaning));
     scheduler.run();
     SUBCASE("while it waits") {
@@ -208,7 +208,7 @@ TEST_CASE("job: cancelled twice before it hears of it, it is cancelled once: its
 
 TEST_CASE("job: cancelled again in its clean-up, that is cancelled too") {
     ManualScheduler scheduler;
-    Operation operation, cleaning;
+    ManualOperation operation, cleaning;
     Job<int> job = scheduler.start(cleans_up(operation, cleaning));
     scheduler.run();
     job.cancel();
@@ -230,7 +230,7 @@ TEST_CASE("job: cancelling one that has ended does nothing") {
 
 TEST_CASE("job: a cancelled joiner leaves the job running") {
     ManualScheduler scheduler;
-    Operation operation;
+    ManualOperation operation;
     Job<int> job = scheduler.start(wait_for(operation));
     Job<int> joiner = scheduler.start(join(job));
     scheduler.run();
@@ -243,9 +243,9 @@ TEST_CASE("job: a cancelled joiner leaves the job running") {
 
 TEST_CASE("job: a joiner that was cancelled when its job had ended takes the result all the same") {
     ManualScheduler scheduler;
-    Operation operation, next;
+    ManualOperation operation, next;
     bool got = false;
-    auto task = [](Job<int>& job, Operation& then, bool& done) -> Task<> {
+    auto task = [](Job<int>& job, ManualOperation& then, bool& done) -> Task<> {
         done = co_await job == 4;
         co_await then;
     };
@@ -264,8 +264,8 @@ TEST_CASE("job: a joiner that was cancelled when its job had ended takes the res
 
 TEST_CASE("job: dropped while somebody joins it, it lives until the joiner has its result") {
     ManualScheduler scheduler;
-    Operation operation;
-    auto owner = std::make_unique<Job<Counted>>(scheduler.start([](Operation& o) -> Task<Counted> {
+    ManualOperation operation;
+    auto owner = std::make_unique<Job<Counted>>(scheduler.start([](ManualOperation& o) -> Task<Counted> {
         co_await o;
         co_return Counted{9};
     }(operation)));
@@ -302,11 +302,11 @@ TEST_CASE("job: dropped while somebody joins it, it lives until the joiner has i
 TEST_CASE(
     "job: a failure that a joiner has seen is not reported, one that a cancelled joiner has not seen is") {
     ManualScheduler scheduler;
-    auto fails_after = [](Operation& o) -> Task<> {
+    auto fails_after = [](ManualOperation& o) -> Task<> {
         co_await o;
         throw std::runtime_error("broken");
     };
-    Operation operation;
+    ManualOperation operation;
     auto owner = std::make_unique<Job<>>(scheduler.start(fails_after(operation)));
     Job<std::string> joiner = scheduler.start(fate(join(*owner)));
     scheduler.run();
@@ -327,7 +327,7 @@ TEST_CASE(
 
 TEST_CASE("job: misuse is told, not waited for") {
     ManualScheduler scheduler;
-    Operation operation;
+    ManualOperation operation;
     Job<int> job = scheduler.start(wait_for(operation));
     Job<int> first = scheduler.start(join(job));
     scheduler.run();
@@ -345,8 +345,8 @@ TEST_CASE("job: misuse is told, not waited for") {
 
 TEST_CASE("job: one that cancels itself ends at its next operation") {
     ManualScheduler scheduler;
-    Operation operation;
-    auto task = [](Operation& o) -> Task<int> {
+    ManualOperation operation;
+    auto task = [](ManualOperation& o) -> Task<int> {
         current_job()->cancel();
         co_return co_await o;
     };
@@ -356,13 +356,13 @@ TEST_CASE("job: one that cancels itself ends at its next operation") {
 
 TEST_CASE("job: resumes another only through the ready queue") {
     ManualScheduler scheduler;
-    Operation operation;
+    ManualOperation operation;
     std::vector<int> order;
-    auto waits = [](Operation& o, std::vector<int>& log) -> Task<> {
+    auto waits = [](ManualOperation& o, std::vector<int>& log) -> Task<> {
         co_await o;
         log.push_back(2);
     };
-    auto completes = [](Operation& o, std::vector<int>& log) -> Task<> {
+    auto completes = [](ManualOperation& o, std::vector<int>& log) -> Task<> {
         o.complete();
         log.push_back(1);
         co_return;

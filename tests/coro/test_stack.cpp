@@ -74,7 +74,7 @@ Task<int> chain(StackUse* unwinding, int depth, bool suspend) {
     if (suspend) co_await Yield{};
     co_return 0;
 }
-Task<int> failing_chain(Operation& operation, int depth) {
+Task<int> failing_chain(ManualOperation& operation, int depth) {
     if (depth > 0) co_return co_await failing_chain(operation, depth - 1);
     co_return co_await operation;
 }
@@ -121,7 +121,7 @@ TEST_CASE("stack: a chain of ten thousand tasks; once it has suspended, it unwin
 
 TEST_CASE("stack: an exception climbs a suspended chain of a thousand tasks") {
     ManualScheduler scheduler;
-    Operation operation;
+    ManualOperation operation;
     Job<int> job = scheduler.start(failing_chain(operation, 1000));
     scheduler.run();
     job.cancel();

@@ -172,7 +172,7 @@ TEST_CASE("task: moving hands the coroutine over; an unstarted one frees its par
 
 TEST_CASE("task: as_task makes a task of any awaitable") {
     ManualScheduler scheduler;
-    Operation operation;
+    ManualOperation operation;
     auto task = as_task(operation.operator co_await());
     Job<int> job = scheduler.start(std::move(task));
     scheduler.run();
@@ -206,8 +206,8 @@ TEST_CASE("task: every coroutine of a job runs in its context, and the outer con
 
 TEST_CASE("task: a listing shows what a job waits for") {
     ManualScheduler scheduler;
-    Operation operation;
-    auto outer = [](Operation& o) -> Task<int> { co_return co_await o; };
+    ManualOperation operation;
+    auto outer = [](ManualOperation& o) -> Task<int> { co_return co_await o; };
     Job<int> job = scheduler.start(outer(operation));
     scheduler.run();
     CHECK(scheduler.jobs.front().waiting()->what() == "operation");

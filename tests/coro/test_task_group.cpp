@@ -13,8 +13,8 @@ using namespace magnetar::test;
 
 namespace {
 
-Task<int> wait_for(Operation& operation) { co_return co_await operation; }
-Task<> fails_after(Operation& operation) {
+Task<int> wait_for(ManualOperation& operation) { co_return co_await operation; }
+Task<> fails_after(ManualOperation& operation) {
     co_await operation;
     throw std::runtime_error("broken");
 }
@@ -38,7 +38,7 @@ Task<T> join(Job<T>& job) {
     co_return co_await job;
 }
 // A body that starts a child for each operation, and one that counts as soon as `more` is complete.
-Task<> serve(TaskGroup& group, std::vector<Operation*> operations, Operation& more, int& count) {
+Task<> serve(TaskGroup& group, std::vector<ManualOperation*> operations, ManualOperation& more, int& count) {
     for (auto* operation : operations) group.start(wait_for(*operation));
     for (;;) {
         co_await more;
@@ -50,8 +50,8 @@ Task<> serve(TaskGroup& group, std::vector<Operation*> operations, Operation& mo
 
 TEST_CASE("task group: ends when the body and all children have ended") {
     ManualScheduler scheduler;
-    Operation a, b;
-    auto body = [](TaskGroup& group, Operation& x, Operation& y) -> Task<> {
+    ManualOperation a, b;
+    auto body = [](TaskGroup& group, ManualOperation& x, ManualOperation& y) -> Task<> {
         group.start(wait_for(x));
         group.start(wait_for(y));
         co_return;
@@ -109,8 +109,8 @@ TEST_CASE("task group: arguments given as values live as long as the group") {
 
 TEST_CASE("task group: the first failure cancels the rest and is thrown when they have ended") {
     ManualScheduler scheduler;
-    Operation a, b, more;
-    auto body = [](TaskGroup& group, Operation& x, Operation& y, Operation& z) -> Task<> {
+    ManualOperation a, b, more;
+    auto body = [](TaskGroup& group, ManualOperation& x, ManualOperation& y, ManualOperation& z) -> Task<> {
         group.start(wait_for(x));
         group.start(fails_after(y));
         co_await z;
@@ -130,8 +130,8 @@ TEST_CASE("task group: the first failure cancels the rest and is thrown when the
 
 TEST_CASE("task group: the failure of the body cancels the children") {
     ManualScheduler scheduler;
-    Operation a;
-    auto body = [](TaskGroup& group, Operation& x) -> Task<> {
+    ManualOperation a;
+    auto body = [](TaskGroup& group, ManualOperation& x) -> Task<> {
         group.start(wait_for(x));
         throw std::runtime_error("body");
         co_return;
@@ -145,9 +145,9 @@ TEST_CASE("task group: the failure of the body cancels the children") {
 
 TEST_CASE("task group: once it is ending, by cancellation or by itself, nothing new is started in it") {
     ManualScheduler scheduler;
-    Operation a, more;
+    ManualOperation a, more;
     int count = 0;
-    auto job = scheduler.start(task_group(serve, std::vector<Operation*>{&a}, more, count));
+    auto job = scheduler.start(task_group(serve, std::vector<ManualOperation*>{&a}, more, count));
     scheduler.run();
     more.complete();
     scheduler.run();
@@ -163,8 +163,8 @@ TEST_CASE("task group: once it is ending, by cancellation or by itself, nothing 
 
 TEST_CASE("task group: cancelled from inside it ends as it should, not as a failure") {
     ManualScheduler scheduler;
-    Operation a, b, last;
-    auto body = [](TaskGroup& group, Operation& x, Operation& y, Operation& z) -> Task<> {
+    ManualOperation a, b, last;
+    auto body = [](TaskGroup& group, ManualOperation& x, ManualOperation& y, ManualOperation& z) -> Task<> {
         group.start(wait_for(x));
         group.start(fails_after(y));
         co_await z;
@@ -188,15 +188,15 @@ TEST_CASE("task group: cancelled from inside it ends as it should, not as a fail
 
 TEST_CASE("task group: cancelling it cancels all, and it is left when they have ended") {
     ManualScheduler scheduler;
-    Operation a, b, more;
+    ManualOperation a, b, more;
     int count = 0;
     bool left = false;
-    auto task = [](Operation& x, Operation& y, Operation& z, int& n, bool& flag) -> Task<> {
+    auto task = [](ManualOperation& x, ManualOperation& y, ManualOperation& z, int& n, bool& flag) -> Task<> {
         struct Leaves {
             bool& left;
             ~Leaves() { left = true; }
         } leaves{flag};
-        std::vector<Operation*> operations{&x, &y};
+        std::vector<ManualOperation*> operations{&x, &y};
         co_await task_group(serve, std::move(operations), z, n);
     };
     auto job = scheduler.start(task(a, b, more, count, left));

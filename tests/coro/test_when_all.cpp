@@ -15,10 +15,10 @@ using namespace magnetar::test;
 
 namespace {
 
-Task<int> wait_for(Operation& operation) { co_return co_await operation; }
-Task<> pass(Operation& operation) { co_await operation; }
+Task<int> wait_for(ManualOperation& operation) { co_return co_await operation; }
+Task<> pass(ManualOperation& operation) { co_await operation; }
 Task<std::string> text() { co_return "text"; }
-Task<int> fails_after(Operation& operation) {
+Task<int> fails_after(ManualOperation& operation) {
     co_await operation;
     throw std::runtime_error("broken");
 }
@@ -31,7 +31,7 @@ Task<int> sets(bool& flag) {
     co_return 0;
 }
 // Fails while it is being cancelled.
-Task<int> fails_in_cleanup(Operation& operation) {
+Task<int> fails_in_cleanup(ManualOperation& operation) {
     try {
         co_return co_await operation;
     } catch (const Cancelled&) {
@@ -58,7 +58,7 @@ Task<T> join(Job<T>& job) {
 
 TEST_CASE("when_all: results in order, whatever the order of the ends") {
     ManualScheduler scheduler;
-    Operation a, b, c;
+    ManualOperation a, b, c;
     auto job = scheduler.start(when_all(wait_for(a), text(), pass(b), c.operator co_await()));
     scheduler.run();
     CHECK(a.waited_for());
@@ -85,7 +85,7 @@ TEST_CASE("when_all: of nothing, and of tasks that end at once, does not suspend
 
 TEST_CASE("when_all: a vector of tasks, of values and of void") {
     ManualScheduler scheduler;
-    Operation a, b;
+    ManualOperation a, b;
     std::vector<Task<int>> tasks;
     tasks.push_back(wait_for(a));
     tasks.push_back(wait_for(b));
@@ -97,7 +97,7 @@ TEST_CASE("when_all: a vector of tasks, of values and of void") {
     CHECK(scheduler.run(join(job)) == std::vector{1, 2});
 
     std::vector<Task<>> voids;
-    Operation c;
+    ManualOperation c;
     voids.push_back(pass(c));
     auto other = scheduler.start(when_all(std::move(voids)));
     scheduler.run();
@@ -107,7 +107,7 @@ TEST_CASE("when_all: a vector of tasks, of values and of void") {
 
 TEST_CASE("when_all: the first failure cancels the others, and is thrown when they have ended") {
     ManualScheduler scheduler;
-    Operation a, b, c;
+    ManualOperation a, b, c;
     auto job = scheduler.start(when_all(wait_for(a), fails_after(b), wait_for(c)));
     scheduler.run();
     b.complete();
@@ -128,7 +128,7 @@ TEST_CASE("when_all: after a failure at once the others are not started") {
     CHECK(scheduler.run(fate(when_all(fails_now(), sets(started)))) == "at once");
     CHECK_FALSE(started);
 
-    Operation operation;
+    ManualOperation operation;
     auto job = scheduler.start(when_all(wait_for(operation), fails_now()));
     scheduler.run();
     CHECK(operation.cancels() == 1);
@@ -138,7 +138,7 @@ TEST_CASE("when_all: after a failure at once the others are not started") {
 
 TEST_CASE("when_all: cancelling it cancels all and waits for all") {
     ManualScheduler scheduler;
-    Operation a, b;
+    ManualOperation a, b;
     auto job = scheduler.start(when_all(wait_for(a), wait_for(b)));
     scheduler.run();
     job.cancel();
@@ -153,7 +153,7 @@ TEST_CASE("when_all: cancelling it cancels all and waits for all") {
 
 TEST_CASE("when_all: cancelled before it waits, it waits for its cancelled children all the same") {
     ManualScheduler scheduler;
-    Operation a, b;
+    ManualOperation a, b;
     auto job = scheduler.start(when_all(wait_for(a), wait_for(b)));
     job.cancel();
     scheduler.run();
@@ -166,9 +166,9 @@ TEST_CASE("when_all: cancelled before it waits, it waits for its cancelled child
 
 TEST_CASE("when_all: cancelled, but all succeed: the results are kept and the next operation is cancelled") {
     ManualScheduler scheduler;
-    Operation a, b, next;
+    ManualOperation a, b, next;
     bool both = false;
-    auto task = [](Operation& x, Operation& y, Operation& z, bool& kept) -> Task<int> {
+    auto task = [](ManualOperation& x, ManualOperation& y, ManualOperation& z, bool& kept) -> Task<int> {
         auto results = co_await when_all(wait_for(x), wait_for(y));
         kept = results == std::tuple{1, 2};
         co_return co_await z;
@@ -185,7 +185,7 @@ TEST_CASE("when_all: cancelled, but all succeed: the results are kept and the ne
 
 TEST_CASE("when_all: a failure while it is being cancelled is not swallowed") {
     ManualScheduler scheduler;
-    Operation a, b;
+    ManualOperation a, b;
     auto job = scheduler.start(when_all(wait_for(a), fails_in_cleanup(b)));
     scheduler.run();
     job.cancel();
@@ -204,7 +204,7 @@ TEST_CASE("when_all: a failure while it is being cancelled is not swallowed") {
 
 TEST_CASE("when_all: nested, cancellation reaches the innermost") {
     ManualScheduler scheduler;
-    Operation a, b, c;
+    ManualOperation a, b, c;
     auto job = scheduler.start(when_all(when_all(wait_for(a), wait_for(b)), wait_for(c)));
     scheduler.run();
     job.cancel();

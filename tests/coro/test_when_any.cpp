@@ -14,9 +14,9 @@ using namespace magnetar::test;
 
 namespace {
 
-Task<int> wait_for(Operation& operation) { co_return co_await operation; }
+Task<int> wait_for(ManualOperation& operation) { co_return co_await operation; }
 Task<std::string> text() { co_return "text"; }
-Task<int> fails_after(Operation& operation) {
+Task<int> fails_after(ManualOperation& operation) {
     co_await operation;
     throw std::runtime_error("broken");
 }
@@ -44,7 +44,7 @@ Task<T> join(Job<T>& job) {
 
 TEST_CASE("when_any: the first to end wins, the loser is cancelled and waited for") {
     ManualScheduler scheduler;
-    Operation a, b;
+    ManualOperation a, b;
     auto job = scheduler.start(when_any(wait_for(a), wait_for(b)));
     scheduler.run();
     b.complete(2);
@@ -68,7 +68,7 @@ TEST_CASE("when_any: once one has ended at once, the rest are not started") {
 
 TEST_CASE("when_any: the failure of the first is thrown, that of a loser is not") {
     ManualScheduler scheduler;
-    Operation a, b;
+    ManualOperation a, b;
     auto job = scheduler.start(when_any(fails_after(a), wait_for(b)));
     scheduler.run();
     SUBCASE("first") {
@@ -87,7 +87,7 @@ TEST_CASE("when_any: the failure of the first is thrown, that of a loser is not"
 
 TEST_CASE("when_any: cancelling it cancels all") {
     ManualScheduler scheduler;
-    Operation a, b;
+    ManualOperation a, b;
     auto job = scheduler.start(when_any(wait_for(a), wait_for(b)));
     scheduler.run();
     job.cancel();
@@ -100,9 +100,9 @@ TEST_CASE("when_any: cancelling it cancels all") {
 
 TEST_CASE("when_any: a result that arrives in spite of cancellation is kept, whichever child ends first") {
     ManualScheduler scheduler;
-    Operation a, b, next;
+    ManualOperation a, b, next;
     int kept = 0;
-    auto task = [](Operation& x, Operation& y, Operation& z, int& value) -> Task<int> {
+    auto task = [](ManualOperation& x, ManualOperation& y, ManualOperation& z, int& value) -> Task<int> {
         auto result = co_await when_any(wait_for(x), wait_for(y));
         value = std::get<1>(result);
         co_return co_await z;
@@ -139,7 +139,7 @@ TEST_CASE("when_any: a result that arrives in spite of cancellation is kept, whi
 
 TEST_CASE("when_any: a vector tells which, and an empty one is refused") {
     ManualScheduler scheduler;
-    Operation a, b;
+    ManualOperation a, b;
     std::vector<Task<int>> tasks;
     tasks.push_back(wait_for(a));
     tasks.push_back(wait_for(b));

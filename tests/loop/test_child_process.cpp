@@ -1,8 +1,8 @@
 #include <doctest/doctest.h>
+#include <signal.h>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/loop/child_process.hpp>
 #include <magnetar/loop/timer.hpp>
-#include <signal.h>
 
 #include <cerrno>
 #include <system_error>

@@ -1,9 +1,11 @@
 #include <doctest/doctest.h>
-#include <magnetar/loop/event_loop.hpp>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <magnetar/loop/event_loop.hpp>
 
 #include <atomic>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -158,6 +160,35 @@ TEST_CASE("door: after a fork it rings in the child alone") {
     CHECK(::read(door.fd(), &count, sizeof count) == -1);
 }
 
+TEST_CASE("door: without a descriptor to be had there is none, and later there is again") {
+    Door& taken = Door::open();  // so that the child must make a new one
+    pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        auto limit_files = [](rlim_t number) {
+            rlimit limit{};
+            ::getrlimit(RLIMIT_NOFILE, &limit);
+            limit.rlim_cur = number;
+            ::setrlimit(RLIMIT_NOFILE, &limit);
+        };
+        bool refused = false;
+        limit_files(0);
+        try {
+            Door::open();
+        } catch (const std::system_error&) {
+            refused = true;
+        }
+        limit_files(256);
+        Door& own = Door::open();
+        ::_exit(refused && own.fd() >= 0 ? 0 : 1);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    taken.close();
+    taken.release();
+}
+
 TEST_CASE("post: from four threads, each in its order, none lost; to a loop that works, spins and sleeps") {
     constexpr int threads = 4, each = 100'000;
     struct Numbered : Runnable {
@@ -205,10 +236,8 @@ TEST_CASE("post: wakes a loop that spins and one that sleeps, every time") {
         Ball() : Runnable([](Runnable& self) { static_cast<Ball&>(self).hit(); }) {}
         void hit() {
             bool at_home = count++ % 2 == 0;
-            if (count < 2 * rounds)
-                (at_home ? there : here)->post(*this);
-            else
-                over->fire();
+            if (count < 2 * rounds) (at_home ? there : here)->post(*this);
+            else over->fire();
         }
         Door *here = nullptr, *there = nullptr;
         OneShot* over = nullptr;

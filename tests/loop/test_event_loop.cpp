@@ -1,10 +1,10 @@
 #include <dirent.h>
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/loop/operation.hpp>
 #include <magnetar/loop/timer.hpp>
-#include <sys/socket.h>
 
 #include <cstdlib>
 #include <memory>
@@ -125,7 +125,8 @@ TEST_CASE("start: in the context of whoever starts, or of the actor given") {
     auto who = []() -> Task<JobOwner*> { co_return current_job()->actor(); };
     auto starts_another = [](EventLoop& l) -> Task<std::pair<JobOwner*, JobOwner*>> {
         Job<JobOwner*> inherited = l.start([]() -> Task<JobOwner*> { co_return current_job()->actor(); }());
-        Job<JobOwner*> none = l.start([]() -> Task<JobOwner*> { co_return current_job()->actor(); }(), nullptr);
+        Job<JobOwner*> none =
+            l.start([]() -> Task<JobOwner*> { co_return current_job()->actor(); }(), nullptr);
         co_return std::pair(co_await inherited, co_await none);
     };
     CHECK(loop.run(who()) == nullptr);
@@ -142,7 +143,9 @@ TEST_CASE("start: the failure of a detached job is reported, its cancellation is
     EventLoop loop;
     static std::string reported;
     reported.clear();
-    loop.unhandled = [](Scheduler&, JobOwner*, std::exception_ptr error) { reported += describe(error).what; };
+    loop.unhandled = [](Scheduler&, JobOwner*, std::exception_ptr error) {
+        reported += describe(error).what;
+    };
     loop.start(broken()).detach();
     Job<> cancelled = loop.start([]() -> Task<> { co_await sleep(1h); }());
     cancelled.cancel();
@@ -164,7 +167,8 @@ TEST_CASE("post: functions and works, from this thread and others, in order") {
     loop.run(until(over));
     CHECK(order == std::vector{1, 2, 3});
     struct Last : Runnable {
-        explicit Last(std::vector<int>& o) : Runnable([](Runnable& self) { static_cast<Last&>(self).list.push_back(4); }), list(o) {}
+        explicit Last(std::vector<int>& o)
+            : Runnable([](Runnable& self) { static_cast<Last&>(self).list.push_back(4); }), list(o) {}
         std::vector<int>& list;
     } last{order};
     loop.run([](EventLoop& l, Last& work) -> Task<> {
@@ -192,12 +196,13 @@ TEST_CASE("post: a function takes what it captures along, and lets go of it") {
 TEST_CASE("turn: neither timers nor operations starve while works never end") {
     EventLoop loop;
     struct Endless : Runnable {
-        Endless() : Runnable([](Runnable& self) {
-            if (!static_cast<Endless&>(self).stop) EventLoop::current()->schedule(self);
-        }) {}
+        Endless()
+            : Runnable([](Runnable& self) {
+                  if (!static_cast<Endless&>(self).stop) EventLoop::current()->schedule(self);
+              }) {}
         bool stop = false;
     } endless[3];
-    loop.run([](EventLoop& l, Endless (&works)[3]) -> Task<> {
+    loop.run([](EventLoop& l, Endless(&works)[3]) -> Task<> {
         for (auto& work : works) l.schedule(work);
         co_await sleep(1ms);
         int result = co_await submit("nop", [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); });
@@ -212,7 +217,8 @@ TEST_CASE("turn: neither timers nor operations starve while works never end") {
 TEST_CASE("turn: hooks run once at its end, after all its works, and before the loop waits") {
     EventLoop loop;
     struct Note : TurnHook {
-        Note(std::vector<std::string>& o) : TurnHook([](TurnHook& self) { static_cast<Note&>(self).list.push_back("hook"); }), list(o) {}
+        Note(std::vector<std::string>& o)
+            : TurnHook([](TurnHook& self) { static_cast<Note&>(self).list.push_back("hook"); }), list(o) {}
         std::vector<std::string>& list;
     };
     std::vector<std::string> order;
@@ -249,7 +255,8 @@ TEST_CASE("turn: a hook that an operation's completion asks for does not wait fo
     CHECK(engine->waits == 0);
 }
 
-TEST_CASE("turn: pollers are looked at in every turn, asked for a doorbell before a sleep, and told of its end") {
+TEST_CASE(
+    "turn: pollers are looked at in every turn, asked for a doorbell before a sleep, and told of its end") {
     struct Ring final : Poller {
         bool poll() noexcept override {
             ++polls;
@@ -344,20 +351,22 @@ TEST_CASE("destructor: cancels what is alive, and waits for its clean-up and for
         EventLoop loop;
         loop.start(careful(pipe.read.get(), ends)).detach();
         loop.start([](std::vector<std::string>& list) -> Task<> {
-            try {
-                co_await sleep(1h);
-            } catch (const Cancelled&) {
-                list.push_back("asleep");
-                throw;
-            }
-        }(ends)).detach();
+                try {
+                    co_await sleep(1h);
+                } catch (const Cancelled&) {
+                    list.push_back("asleep");
+                    throw;
+                }
+            }(ends))
+            .detach();
         loop.run(yield());
         // One that has not begun: its first operation is cancelled.
         loop.start([](std::vector<std::string>& list) -> Task<> {
-            list.push_back("begun");
-            co_await sleep(1h);
-            list.push_back("never");
-        }(ends)).detach();
+                list.push_back("begun");
+                co_await sleep(1h);
+                list.push_back("never");
+            }(ends))
+            .detach();
     }
     CHECK(ends == std::vector<std::string>{"begun", "asleep", "cleaned up"});
 }
@@ -371,18 +380,21 @@ TEST_CASE("destructor: ends jobs that others of them start, and groups with thei
     {
         EventLoop loop;
         loop.start([](EventLoop& l, int& count) -> Task<> {
-            Counter counter{count};
-            try {
-                co_await sleep(1h);
-            } catch (const Cancelled&) {
-                l.start([](int& c) -> Task<> {
-                    Counter inner{c};
+                Counter counter{count};
+                try {
                     co_await sleep(1h);
-                }(count)).detach();
-                throw;
-            }
-        }(loop, ended)).detach();
-        loop.start([]() -> Task<> { co_await when_all(sleep(1h), sleep(2h), with_timeout(3h, sleep(4h))); }()).detach();
+                } catch (const Cancelled&) {
+                    l.start([](int& c) -> Task<> {
+                         Counter inner{c};
+                         co_await sleep(1h);
+                     }(count))
+                        .detach();
+                    throw;
+                }
+            }(loop, ended))
+            .detach();
+        loop.start([]() -> Task<> { co_await when_all(sleep(1h), sleep(2h), with_timeout(3h, sleep(4h))); }())
+            .detach();
         loop.run(yield());
     }
     CHECK(ended == 2);
@@ -394,9 +406,7 @@ TEST_CASE("destructor: runs what was posted, refuses what comes later, and is cu
     {
         EventLoop loop;
         door = &loop.door();
-        std::thread([&] {
-            loop.post([&] { ran = EventLoop::current() == &loop; });
-        }).join();
+        std::thread([&] { loop.post([&] { ran = EventLoop::current() == &loop; }); }).join();
     }
     CHECK(ran);
     Runnable work{[](Runnable&) {}};
@@ -433,7 +443,8 @@ TEST_CASE("engine: an unknown name in MAGNETAR_ENGINE is refused by name") {
     const char* variable = std::getenv("MAGNETAR_ENGINE");
     std::string before = variable ? variable : "auto";
     ::setenv("MAGNETAR_ENGINE", "steam", 1);
-    CHECK_THROWS_WITH_AS(EventLoop{}, "MAGNETAR_ENGINE is steam: it must be auto or io_uring", std::invalid_argument);
+    CHECK_THROWS_WITH_AS(EventLoop{}, "MAGNETAR_ENGINE is steam: it must be auto or io_uring",
+                         std::invalid_argument);
     ::setenv("MAGNETAR_ENGINE", "io_uring", 1);
     CHECK(EventLoop{}.info().engine == "io_uring");
     ::setenv("MAGNETAR_ENGINE", before.c_str(), 1);

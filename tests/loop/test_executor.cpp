@@ -1,8 +1,8 @@
 #include <doctest/doctest.h>
+#include <signal.h>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/loop/executor.hpp>
 #include <magnetar/loop/timer.hpp>
-#include <signal.h>
 
 #include <atomic>
 #include <memory>
@@ -59,7 +59,8 @@ TEST_CASE("executor: runs on another thread, and the result comes back to the lo
     EventLoop loop;
     auto here = std::this_thread::get_id();
     auto [there, back] = loop.run([]() -> Task<std::pair<std::thread::id, std::thread::id>> {
-        auto worker = co_await EventLoop::current()->executor().run([] { return std::this_thread::get_id(); });
+        auto worker =
+            co_await EventLoop::current()->executor().run([] { return std::this_thread::get_id(); });
         co_return std::pair(worker, std::this_thread::get_id());
     }());
     CHECK(there != here);
@@ -204,7 +205,8 @@ TEST_CASE("executor: its end cancels at once what waits for its turn, and waits 
     Gate gate;
     auto executor = std::make_unique<Executor>(1);
     Job<> running = loop.start(blocked(*executor, gate));
-    Job<int> queued = loop.start([](Executor& pool) -> Task<int> { co_return co_await pool.run([] { return 1; }); }(*executor));
+    Job<int> queued = loop.start(
+        [](Executor& pool) -> Task<int> { co_return co_await pool.run([] { return 1; }); }(*executor));
     loop.run(yield());
     gate.wait_begun(1);
     std::thread ending([&] { executor.reset(); });
@@ -270,7 +272,9 @@ TEST_CASE("executor: many works of several loops, none lost") {
         loop.run([](Executor& pool, std::atomic<int>& s) -> Task<> {
             std::vector<Task<int>> tasks;
             for (int i = 0; i < each; ++i)
-                tasks.push_back([](Executor& p, int n) -> Task<int> { co_return co_await p.run([](int x) { return x; }, n); }(pool, i));
+                tasks.push_back([](Executor& p, int n) -> Task<int> {
+                    co_return co_await p.run([](int x) { return x; }, n);
+                }(pool, i));
             for (int n : co_await when_all(std::move(tasks))) s += n;
         }(executor, sum));
     };

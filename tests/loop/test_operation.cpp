@@ -1,11 +1,11 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/coro/when_any.hpp>
 #include <magnetar/loop/operation.hpp>
 #include <magnetar/loop/timer.hpp>
-#include <sys/socket.h>
 
 #include <string>
 #include <vector>
@@ -29,8 +29,10 @@ struct Pair {
 };
 Task<std::string> receive(int fd) {
     char data[64];
-    int n = check(co_await submit("recv", [=, p = &data[0]](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, p, sizeof data, 0); }),
-                  "recv");
+    int n = check(
+        co_await submit(
+            "recv", [=, p = &data[0]](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, p, sizeof data, 0); }),
+        "recv");
     co_return std::string(data, static_cast<std::size_t>(n));
 }
 Task<std::string> receive_twice(int fd) {
@@ -73,14 +75,15 @@ TEST_CASE("operation: gives the kernel's result, and a failure as a negative err
     pair.arrives("hello");
     CHECK(loop.run(receive(pair.here.get())) == "hello");
     CHECK(loop.run(nop()) == 0);
-    CHECK(loop.run(submit("read", [](io_uring_sqe* sqe) { io_uring_prep_read(sqe, -1, nullptr, 0, 0); })) == -EBADF);
+    CHECK(loop.run(submit("read", [](io_uring_sqe* sqe) { io_uring_prep_read(sqe, -1, nullptr, 0, 0); })) ==
+          -EBADF);
     CHECK(loop.info().operations == 0);
 }
 
 TEST_CASE("operation: check throws with the operation and its object in the text") {
     CHECK(check(3, "read") == 3);
-    CHECK_THROWS_WITH_AS(check(-ECONNREFUSED, "connect", "127.0.0.1:80"), "connect 127.0.0.1:80: Connection refused",
-                         std::system_error);
+    CHECK_THROWS_WITH_AS(check(-ECONNREFUSED, "connect", "127.0.0.1:80"),
+                         "connect 127.0.0.1:80: Connection refused", std::system_error);
     try {
         check(-EBADF, "read");
     } catch (const std::system_error& error) {
@@ -149,13 +152,14 @@ TEST_CASE("operation: cancelled in flight, once or twice, it ends when the kerne
     }
 }
 
-TEST_CASE("operation: it completes although it was to be cancelled: the result is kept, the next operation is cancelled") {
+TEST_CASE(
+    "operation: it completes although it was to be cancelled: the result is kept, the next operation is cancelled") {
     EventLoop loop;
     Pair pair;
     loop.run([](EventLoop& l, Pair& p) -> Task<> {
         Job<std::string> job = l.start(receive_twice(p.here.get()));
         p.arrives("in time");
-        co_await yield();  // now it is on its way, and about to succeed before the kernel sees the cancellation
+        co_await yield();  // now it is on its way, and will succeed before the kernel sees the cancellation
         CHECK(l.info().operations == 1);
         job.cancel();
         CHECK(co_await fate(job) == "in time, then cancelled");
@@ -172,12 +176,11 @@ TEST_CASE("operation: cancelled when it has completed but its job has not yet go
         p.arrives("one");
         // The engine delivers between the turns, so this work and the job are ready together, this one first.
         struct Work : Runnable {
-            explicit Work(Job<std::string>& j) : Runnable([](Runnable& self) { static_cast<Work&>(self).go(); }), job(&j) {}
+            explicit Work(Job<std::string>& j)
+                : Runnable([](Runnable& self) { static_cast<Work&>(self).go(); }), job(&j) {}
             void go() {
-                if (EventLoop::current()->info().operations > 0)
-                    EventLoop::current()->schedule(*this);
-                else
-                    job->cancel(), ran = true;
+                if (EventLoop::current()->info().operations > 0) EventLoop::current()->schedule(*this);
+                else job->cancel(), ran = true;
             }
             Job<std::string>* job;
             bool ran = false;
@@ -232,8 +235,7 @@ TEST_CASE("operation: work of the kernel's own threads is waited for, cancelled 
         int result = 0;
         try {
             result = co_await job;
-        } catch (const Cancelled&) {
-        }
+        } catch (const Cancelled&) {}
         CHECK(result == 0);
         CHECK(l.info().operations == 0);
     }(loop));

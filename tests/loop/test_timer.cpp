@@ -30,8 +30,7 @@ Task<int> value_after(LoopClock::duration delay, int value) {
 Task<int> stubborn(int value) {
     try {
         co_await sleep(1h);
-    } catch (const Cancelled&) {
-    }
+    } catch (const Cancelled&) {}
     co_return value;
 }
 Task<> fails_after(LoopClock::duration delay) {
@@ -168,7 +167,8 @@ TEST_CASE("with_timeout: in time, the value or the failure; too late, TimeoutErr
     CHECK(v.loop.run(with_timeout(2s, value_after(1s, 7))) == 7);
     CHECK_THROWS_WITH_AS(v.loop.run(with_timeout(2s, fails_after(1s))), "broken", std::runtime_error);
     auto began = v.engine->time;
-    CHECK_THROWS_WITH_AS(v.loop.run(with_timeout(1500ms, value_after(2s, 7))), "timed out after 1.5 s", TimeoutError);
+    CHECK_THROWS_WITH_AS(v.loop.run(with_timeout(1500ms, value_after(2s, 7))), "timed out after 1.5 s",
+                         TimeoutError);
     CHECK(v.engine->time - began == 1500ms);
     CHECK_THROWS_WITH_AS(v.loop.run(with_timeout(10ms, sleep(1s))), "timed out after 10 ms", TimeoutError);
     CHECK_THROWS_WITH_AS(v.loop.run(with_timeout(0us, sleep(1s))), "timed out after 0 ns", TimeoutError);
@@ -182,7 +182,11 @@ TEST_CASE("with_timeout: what completes at once needs no timer") {
     int before = v.engine->waits;
     CHECK(v.loop.run(with_timeout(1s, []() -> Task<int> { co_return 3; }())) == 3);
     CHECK(v.engine->waits == before);
-    CHECK_THROWS_AS(v.loop.run(with_timeout(1s, []() -> Task<> { throw std::runtime_error("at once"); co_return; }())),
+    CHECK_THROWS_AS(v.loop.run(with_timeout(1s,
+                                            []() -> Task<> {
+                                                throw std::runtime_error("at once");
+                                                co_return;
+                                            }())),
                     std::runtime_error);
 }
 
@@ -228,8 +232,10 @@ TEST_CASE("with_timeout: cancelled from outside it is Cancelled, not a timeout, 
 
 TEST_CASE("with_timeout: nests, and the shorter limit wins") {
     VirtualLoop v;
-    CHECK_THROWS_WITH_AS(v.loop.run(with_timeout(5s, with_timeout(1s, sleep(1h)))), "timed out after 1 s", TimeoutError);
-    CHECK_THROWS_WITH_AS(v.loop.run(with_timeout(1s, with_timeout(5s, sleep(1h)))), "timed out after 1 s", TimeoutError);
+    CHECK_THROWS_WITH_AS(v.loop.run(with_timeout(5s, with_timeout(1s, sleep(1h)))), "timed out after 1 s",
+                         TimeoutError);
+    CHECK_THROWS_WITH_AS(v.loop.run(with_timeout(1s, with_timeout(5s, sleep(1h)))), "timed out after 1 s",
+                         TimeoutError);
 }
 
 TEST_CASE("timers: the same on the kernel's clock") {

@@ -12,7 +12,8 @@ using namespace std::chrono_literals;
 namespace {
 
 struct Numbered : Timer {
-    Numbered(int n, std::vector<int>& f) : Timer([](Timer& self) { static_cast<Numbered&>(self).note(); }), number(n), fired(f) {}
+    Numbered(int n, std::vector<int>& f)
+        : Timer([](Timer& self) { static_cast<Numbered&>(self).note(); }), number(n), fired(f) {}
     void note() { fired.push_back(number); }
     int number;
     std::vector<int>& fired;
@@ -78,7 +79,8 @@ TEST_CASE("timer heap: a timer disarms itself when it is destroyed, and a heap l
     CHECK(fired.empty());
 }
 
-TEST_CASE("timer heap: a timer that always arms itself for the past ends no pass but its own, and starves no other") {
+TEST_CASE(
+    "timer heap: a timer that always arms itself for the past ends no pass but its own, and starves no other") {
     struct Restless : Timer {
         explicit Restless(detail::TimerHeap& h)
             : Timer([](Timer& self) {
@@ -127,7 +129,9 @@ TEST_CASE("timer heap: agrees with a sorted list over many random steps") {
     std::vector<std::unique_ptr<Numbered>> timers;
     for (int i = 0; i < 200; ++i) timers.push_back(std::make_unique<Numbered>(i, fired));
     std::vector<std::pair<LoopClock::time_point, int>> model;  // sorted by time, then by arming
-    auto forget = [&](int number) { std::erase_if(model, [&](auto& entry) { return entry.second == number; }); };
+    auto forget = [&](int number) {
+        std::erase_if(model, [&](auto& entry) { return entry.second == number; });
+    };
     auto now = start;
     for (int step = 0; step < 20'000; ++step) {
         int number = static_cast<int>(random() % timers.size());

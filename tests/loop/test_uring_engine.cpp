@@ -1,13 +1,13 @@
 #include <doctest/doctest.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <magnetar/base/unique_fd.hpp>
-#include <magnetar/loop/event_loop.hpp>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <magnetar/base/unique_fd.hpp>
+#include <magnetar/loop/event_loop.hpp>
 
 #include <cstddef>
 #include <string>
@@ -19,7 +19,8 @@ using namespace std::chrono_literals;
 namespace {
 
 struct Recorder : Completion {
-    Recorder() : Completion([](Completion& self, int r, unsigned f) { static_cast<Recorder&>(self).note(r, f); }) {}
+    Recorder()
+        : Completion([](Completion& self, int r, unsigned f) { static_cast<Recorder&>(self).note(r, f); }) {}
     void note(int r, unsigned f) {
         results.push_back(r);
         last_flags = f;
@@ -35,9 +36,9 @@ std::vector<unsigned> all_flag_levels() {
     return levels;
 }
 
-// What a process gets that tries to make a loop after `spoil()`; its text, or "made".
+// What a process gets that tries to make a loop between `spoil()` and `mend()`; its text, or "made".
 template <class Spoil>
-std::string text_of_attempt(Spoil spoil) {
+std::string text_of_attempt(Spoil spoil, void (*mend)() = [] {}) {
     int pipe[2];
     REQUIRE(::pipe(pipe) == 0);
     UniqueFd read{pipe[0]}, write{pipe[1]};
@@ -49,6 +50,7 @@ std::string text_of_attempt(Spoil spoil) {
         try {
             EventLoop loop;
         } catch (const EngineError& error) {
+            mend();
             text = std::to_string(error.code().value()) + " " + error.what();
         } catch (const std::exception& error) {
             text = std::string("not an EngineError: ") + error.what();
@@ -75,8 +77,15 @@ void forbid_io_uring(int error) {
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     sock_fprog filter{4, program};
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
         ::_exit(9);
+}
+void limit_files(rlim_t number) {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = number;
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) ::_exit(9);
 }
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
@@ -105,7 +114,8 @@ TEST_CASE("io_uring: flags are given up one by one, from the newest, and every l
 }
 
 TEST_CASE("io_uring: a kernel that knows only some flags gets those") {
-    UringEngine engine{8, UringEngine::best_flags | (1U << 31)};  // a flag that no kernel knows: dropped with all others
+    UringEngine engine{
+        8, UringEngine::best_flags | (1U << 31)};  // a flag that no kernel knows: dropped with all others
     Recorder recorder;
     engine.submit(recorder, nop);
     while (engine.in_flight() > 0) engine.wait(LoopClock::time_point::max());
@@ -154,7 +164,8 @@ TEST_CASE("io_uring: a multishot operation is in flight until its last completio
     UringEngine engine;
     UniqueFd event{::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
     Recorder recorder;
-    engine.submit(recorder, [fd = event.get()](io_uring_sqe* sqe) { io_uring_prep_poll_multishot(sqe, fd, POLLIN); });
+    engine.submit(recorder,
+                  [fd = event.get()](io_uring_sqe* sqe) { io_uring_prep_poll_multishot(sqe, fd, POLLIN); });
     for (std::size_t i = 1; i <= 3; ++i) {
         REQUIRE(::eventfd_write(event.get(), 1) == 0);
         while (recorder.results.size() < i) engine.wait(LoopClock::time_point::max());
@@ -183,7 +194,8 @@ TEST_CASE("io_uring: rings of any size take any number of operations") {
 TEST_CASE("io_uring: an owner that is told may start many operations at once, however small the ring") {
     struct Breeder : Completion {
         explicit Breeder(Engine& e)
-            : Completion([](Completion& self, int, unsigned) { static_cast<Breeder&>(self).told(); }), engine(e) {}
+            : Completion([](Completion& self, int, unsigned) { static_cast<Breeder&>(self).told(); }),
+              engine(e) {}
         void told() {
             if (++times > 3) return;
             for (auto& child : children) engine.submit(child, nop);
@@ -228,10 +240,7 @@ TEST_CASE("engine error: no io_uring in the kernel, no memory, no descriptors") 
     std::string memory = text_of_attempt([] { forbid_io_uring(ENOMEM); });
     CHECK(has(memory, "RLIMIT_MEMLOCK"));
     CHECK(has(memory, "ulimit -l"));
-    std::string files = text_of_attempt([] {
-        rlimit none{3, 3};
-        if (::setrlimit(RLIMIT_NOFILE, &none) != 0) ::_exit(9);
-    });
+    std::string files = text_of_attempt([] { limit_files(3); }, [] { limit_files(256); });
     CAPTURE(files);
     CHECK(has(files, "EMFILE"));
     CHECK(has(files, "ulimit -n"));

@@ -69,11 +69,11 @@ private:
 };
 
 /// An operation that the test ends by hand. It answers cancellation as the kernel does: later, or not at all.
-class Operation {
+class ManualOperation {
 public:
     class Awaiter final : public Waiter {
     public:
-        explicit Awaiter(Operation& operation) noexcept : operation_(operation) {}
+        explicit Awaiter(ManualOperation& operation) noexcept : operation_(operation) {}
         Awaiter(Awaiter&& other) noexcept = default;
         std::string_view what() const noexcept override { return "operation"; }
         bool await_ready() const noexcept { return false; }
@@ -89,10 +89,10 @@ public:
         }
 
     private:
-        friend class Operation;
+        friend class ManualOperation;
         void request_cancel() noexcept override { ++operation_.cancels_; }
         void end(bool by_cancel) noexcept { by_cancel ? wake_cancelled() : wake(); }
-        Operation& operation_;
+        ManualOperation& operation_;
     };
     Awaiter operator co_await() noexcept { return Awaiter{*this}; }
 

@@ -13,7 +13,7 @@ using namespace magnetar::test;
 
 namespace {
 
-Task<> visits(Gate& gate, Operation& operation) {
+Task<> visits(Gate& gate, ManualOperation& operation) {
     auto pass = gate.enter();
     co_await operation;
 }
@@ -26,7 +26,7 @@ static_assert(std::is_base_of_v<std::runtime_error, GateClosed>);
 TEST_CASE("gate: closing waits until all have left, and lets nobody in meanwhile") {
     ManualScheduler scheduler;
     Gate gate;
-    Operation a, b;
+    ManualOperation a, b;
     Job<> first = scheduler.start(visits(gate, a));
     Job<> second = scheduler.start(visits(gate, b));
     scheduler.run();

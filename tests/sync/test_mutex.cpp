@@ -14,7 +14,7 @@ using namespace magnetar::test;
 
 namespace {
 
-Task<> holds(Mutex& mutex, Operation& operation, std::vector<int>& log, int name) {
+Task<> holds(Mutex& mutex, ManualOperation& operation, std::vector<int>& log, int name) {
     auto lock = co_await mutex.lock();
     log.push_back(name);
     co_await operation;
@@ -40,7 +40,7 @@ TEST_CASE("mutex: free, it is locked without suspending") {
 TEST_CASE("mutex: one at a time, first come, first served") {
     ManualScheduler scheduler;
     Mutex mutex;
-    Operation operation;
+    ManualOperation operation;
     std::vector<int> log;
     std::vector<Job<>> jobs;
     jobs.push_back(scheduler.start(holds(mutex, operation, log, 1)));
@@ -113,7 +113,7 @@ TEST_CASE("mutex: a lock moves, and an assignment unlocks what was held") {
 TEST_CASE("mutex: cancelled in the line, it leaves; those behind come one place nearer") {
     ManualScheduler scheduler;
     Mutex mutex;
-    Operation operation;
+    ManualOperation operation;
     std::vector<int> log;
     Job<> holder = scheduler.start(holds(mutex, operation, log, 1));
     Job<> cancelled = scheduler.start(passes(mutex, log, 2));
@@ -131,7 +131,7 @@ TEST_CASE("mutex: cancelled in the line, it leaves; those behind come one place 
 TEST_CASE("mutex: cancelled when the lock was its own already, it has it, and gives it on") {
     ManualScheduler scheduler;
     Mutex mutex;
-    Operation never;
+    ManualOperation never;
     std::vector<int> log;
     auto held = mutex.try_lock();
     Job<> granted = scheduler.start(holds(mutex, never, log, 1));

@@ -115,10 +115,13 @@ struct Address {
     Where where;
 };
 
+[[gnu::noinline]] inline Cell* look_up_cell(std::uint32_t index) noexcept { return cell_table(this_door).at(index); }
+
 // The actor at an address on this thread's loop, or null when it lives no more. Only for addresses of this door.
 inline Actor<>* resident(const Address& address) noexcept {
     Cell* cell = address.where.cell();
-    if (!cell) cell = cell_table(this_door).at(address.where.index());
+    if (!cell) [[unlikely]]
+        cell = look_up_cell(address.where.index());
     return cell && cell->id.load(std::memory_order_relaxed) == address.id.value ? cell->actor : nullptr;
 }
 

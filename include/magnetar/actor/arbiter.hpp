@@ -35,11 +35,14 @@ namespace detail {
 
 // What the master process is made of, in the order in which it must come: the fork server before any loop, the loop before any
 // actor.
+inline void enlist_framework_commands();
+
 struct Master {
-    Master() : fork_server(run_worker), resident(loop), host(loop), supervisor(host) {
+    Master() : fork_server((enlist_framework_commands(), run_worker)), resident(loop), host(loop), supervisor(host) {
         if (the_host) throw std::logic_error("a process has one Arbiter at a time");
         the_host = &host;
         the_supervisor = &supervisor;
+        obituaries().clear();
         supervisor.fork_server = &fork_server;
         supervisor.directory = &directory;
     }
@@ -144,11 +147,11 @@ inline Task<ExitStatus> live_as_arbiter(Actor<>& self) {
     ActorAccess::running(self);
     Job<ExitStatus> end = self.loop().start(ActorAccess::closed(self), nullptr);
     co_await yield();
-    if (auto failure = co_await started(self)) {
+    ActorAccess::run_periodic_task(self);
+    if (auto failure = co_await started(self); failure && !failure->cut_off()) {
         self.log().error("start: {}: {}", failure->type, failure->what);
         ActorAccess::exit(self, 1);
     }
-    ActorAccess::run_periodic_task(self);
     ExitStatus status = co_await end;
     signals.cancel();
     co_await signals;
@@ -170,6 +173,7 @@ inline void directory_enter(Actor<>&, ActorProxy<> proxy, Concurrency kind, std:
     directory_here().enter(std::move(proxy), kind, {manager});
 }
 inline void directory_remove(Actor<>&, std::uint64_t id) { directory_here().remove({id}); }
+inline void directory_release(Actor<>&, std::string name, std::uint64_t id) { directory_here().release(name, {id}); }
 inline std::optional<ActorProxy<>> directory_find(Actor<>&, std::string target) {
     Directory& directory = directory_here();
     if (auto* found = directory.find(target)) return found->proxy;
@@ -217,31 +221,35 @@ inline Task<ActorProxy<>> spawn_command(Actor<>&, std::string name, std::string 
     auto spawning = magnetar::spawn(options);
     co_return co_await spawning;
 }
-inline Task<> kill_command(Actor<>&, std::string target) {
-    Address address = co_await resolve(std::move(target));
-    if (!the_supervisor->knows(address.id))
-        throw std::invalid_argument(fmt::format("{} is not managed by this actor", address.id.to_string()));
-    co_await the_supervisor->kill(address.id);
+inline Task<> kill_command(Actor<>& actor, std::string target) {
+    Address address = co_await resolve(target);
+    if (address.id == the_host->arbiter.id) throw std::invalid_argument("kill_actor: the arbiter can only be stopped");
+    Actor<>& root = *the_host->root;
+    bool at_home = address.where.host() == this_host && address.id != root.id();
+    if (&actor.loop() != &the_host->loop()) {
+        co_await SendAwaiter<kill_command>(ActorAccess::address(root), std::move(target));
+    } else if (the_supervisor->knows(address.id)) {
+        co_await the_supervisor->kill(address.id);
+    } else if (at_home) {  // a light actor
+        co_await SendAwaiter<end_command>(address);
+        co_await closed(address);
+    } else if (this_host != 0) {
+        co_await SendAwaiter<kill_command>(the_host->arbiter, std::move(target));
+    } else if (auto worker = the_supervisor->at(address.where.host())) {
+        co_await SendAwaiter<kill_command>(worker->address, std::move(target));
+    }
 }
 inline void ActorAccess::deregister(Actor<>& self) noexcept {
-    if (!the_host) return;
-    the_host->loop();
-    self.loop_->start([](Address arbiter, std::uint64_t id) -> Task<> {
-        try {
-            co_await TellAwaiter<directory_remove>(arbiter, id);
-        } catch (const std::exception&) {
-            // The arbiter has ended before.
-        }
-    }(the_host->arbiter, self.id().value), nullptr).detach();
+    if (the_host) post_tell<directory_remove>(the_host->arbiter, self.id().value);
 }
 
 // The arbiter gives two workers that have something to say to each other a link of their own.
-inline void introduce_hosts(Request& request, std::uint32_t peer) {
+inline void introduce_hosts(Request& request, std::uint32_t peer, bool again) {
     std::uint32_t first = request.caller().address().where.host();
     Link* a = the_host->link_to(first);
     Link* b = the_host->link_to(peer);
     if (!a || !b || first == peer) throw ActorNotFound(fmt::format("no living process {}", peer));
-    if (!the_host->introduced(first, peer)) return;  // the other has asked at the same time
+    if (!the_host->introduced(first, peer, again)) return;  // the other has asked at the same time
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_system_error(errno, "socketpair");
     a->introduce(peer, UniqueFd(ends[0]));
@@ -252,12 +260,32 @@ inline constexpr bool is_system<introduce_hosts> = true;
 
 inline Task<> Host::ask_for_link(Host& host, std::uint32_t peer) {
     try {
-        // Asked in the name of this process's first actor; the link itself comes before the answer.
-        SendAwaiter<introduce_hosts> asking(host.arbiter, peer);
-        co_await asking;
+        // Asked in the name of this process's first actor; the link itself comes before the answer. Two hosts that have had one
+        // already, and lost it, get another.
+        co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, false);
+        if (!host.link_to(peer)) co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, true);
     } catch (const std::exception&) {
-        host.give_up(peer);
+        // There is no such host any more.
     }
+    host.give_up(peer);
+}
+
+// Before the fork server is made: the table must be the same in every process.
+inline void enlist_framework_commands() {
+    enlist_as<ping_command>("ping");
+    enlist_as<echo_command<Json>>("echo");
+    enlist_as<info_command>("info");
+    enlist_as<notify_command>("notify");
+    enlist_as<stop_command>("stop");
+    enlist_as<config_command>("config");
+    enlist_as<spawn_command>("spawn");
+    enlist_as<kill_command>("kill_actor");
+    for (CommandEntry* entry : {&entry_of<by_name_command>, &entry_of<system_by_name_command>, &entry_of<end_command>,
+                                &entry_of<child_greeted>, &entry_of<child_started>, &entry_of<directory_reserve>,
+                                &entry_of<directory_enter>, &entry_of<directory_remove>, &entry_of<directory_release>,
+                                &entry_of<directory_find>, &entry_of<watch_command>, &entry_of<closed_command>,
+                                &entry_of<introduce_hosts>, &entry_of<spawn_process>, &entry_of<spawn_thread>})
+        enlist(*entry);
 }
 
 }  // namespace detail

@@ -120,20 +120,27 @@ struct Binding {
     static typename Signature_::Return call(Actor<>& actor, Request& request, Args& args);
 };
 
-// One row of the table of commands. Every process of an application is the same image, forked, so a row's number means
-// the same command in each of them.
+// One row of the table of commands. Every process of an application is the same image, forked when the table is complete, so a row's
+// number means the same command in each of them.
 struct CommandEntry {
+    static constexpr std::uint32_t unlisted = ~0u;
     std::string_view name;
     const void* state;  // the only actor type that has it; null for all
     void (*start)(Actor<>&, WireCall&) noexcept;
-    Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);
+    Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);  // null for what has no name of its own
     bool system;
-    std::uint32_t number = 0;
+    std::uint32_t number = unlisted;
 };
 
 inline std::vector<const CommandEntry*>& command_table() {
     static std::vector<const CommandEntry*> table;
     return table;
+}
+inline bool enlist(CommandEntry& entry) {
+    if (entry.number != CommandEntry::unlisted) return true;
+    entry.number = static_cast<std::uint32_t>(command_table().size());
+    command_table().push_back(&entry);
+    return true;
 }
 
 // The actor type's command of that name, or null. Commands of the actor's own type win over those that all types have.
@@ -147,7 +154,6 @@ inline const CommandEntry* find_command(std::string_view name, const void* state
 
 template <auto F>
 void start_from_wire(Actor<>& actor, WireCall& call) noexcept;
-
 template <auto F>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
 
@@ -159,28 +165,28 @@ inline constexpr bool is_system = false;
 template <auto F>
 inline constexpr bool is_observer = false;
 
-// Only what has a name of its own can be called by name: the way through JSON costs every command compile time.
-template <auto F, bool named>
-struct Enlisted : CommandEntry {
-    explicit Enlisted(std::string_view command)
-        : CommandEntry{command, state_tag<typename Binding<F>::State>(), &start_from_wire<F>, nullptr, is_system<F>} {
-        if constexpr (named) by_name = &call_by_name<F>;
-        number = static_cast<std::uint32_t>(command_table().size());
-        command_table().push_back(this);
-    }
-};
-
-// The entry of a command function, under its C++ name or the name given to it; made before main runs.
+// The entry of a command function: a constant, so that it costs nothing in the files that do not use it.
 template <auto F>
-inline const Enlisted<F, false> entry_of{function_name<F>()};
+inline constinit CommandEntry entry_of{function_name<F>(), state_tag<typename Binding<F>::State>(), &start_from_wire<F>, nullptr,
+                                       is_system<F>};
+
+// Using one of these enters the command in the table before main runs. A name makes it callable by name, which costs the way
+// through JSON.
+template <auto F>
+inline const bool enlisted = enlist(entry_of<F>);
+template <auto F>
+bool enlist_as(std::string_view name) {
+    entry_of<F>.name = name;
+    entry_of<F>.by_name = &call_by_name<F>;
+    return enlist(entry_of<F>);
+}
 template <fixed_string Name, auto F>
-inline const Enlisted<F, true> named_entry_of{Name.view()};
+inline const bool enlisted_as = enlist_as<F>(Name.view());
 
 template <auto F>
 struct RunCommand {
     static constexpr auto function = F;
 };
-
 }  // namespace detail
 
 /// A command: a function that other actors can ask for by this object, or by its name. The function's first parameter may be
@@ -196,11 +202,10 @@ struct Command {
     static_assert(detail::Binding<F>::travels,
                   "a named command's parameters and result must be types that the codec knows");
     static constexpr auto function = F;
-    constexpr Command() noexcept : entry_(&detail::named_entry_of<Name, F>) {}
-    const detail::CommandEntry& entry() const noexcept { return *entry_; }
+    constexpr Command() noexcept : enlisted_(&detail::enlisted_as<Name, F>) {}
 
 private:
-    const detail::CommandEntry* entry_;
+    const bool* enlisted_;
 };
 
 /// Runs a function in another actor: `co_await send(proxy, run<add>, 1, 3)`. The function's first parameter may be

@@ -3,6 +3,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <csignal>
+
 #include <optional>
 
 #include <magnetar/actor/detail/host.hpp>
@@ -26,6 +28,8 @@ T echo_command(Request&, T value) {
 }
 inline Json info_command(Request& request);
 inline void stop_command(Request& request) { request.actor().stop(); }
+// Ends the actor by force, as SIGKILL ends a process.
+inline void end_command(Request& request) { ActorAccess::exit(request.actor(), 128 + SIGKILL); }
 inline void notify_command(Request& request, Notice notice);
 inline Json config_command(Request& request, std::string setting, std::optional<Json> value) {
     Json& params = request.actor().params();
@@ -43,24 +47,26 @@ inline constexpr bool is_system<info_command> = true;
 template <>
 inline constexpr bool is_system<stop_command> = true;
 template <>
+inline constexpr bool is_system<end_command> = true;
+template <>
 inline constexpr bool is_system<notify_command> = true;
 
 }  // namespace detail
 
 /// Answers "pong". Overtakes other messages.
-inline constexpr Command<"ping", detail::ping_command> ping;
+inline constexpr detail::RunCommand<detail::ping_command> ping;
 /// Everything the actor tells of itself, as JSON; `proxy.info()` is the same. Overtakes other messages.
-inline constexpr Command<"info", detail::info_command> info;
+inline constexpr detail::RunCommand<detail::info_command> info;
 /// Has the actor stop: it finishes what it has accepted and ends. `proxy.stop()` is the same. Overtakes other messages.
-inline constexpr Command<"stop", detail::stop_command> stop;
+inline constexpr detail::RunCommand<detail::stop_command> stop;
 /// What an actor sends to its manager at every period; the manager puts down those that fall silent.
-inline constexpr Command<"notify", detail::notify_command> notify;
+inline constexpr detail::RunCommand<detail::notify_command> notify;
 /// Reads one of the actor's parameters, or sets it: `send(actor, config, "level", std::nullopt)`, `send(actor, config, "level", Json(3))`.
-inline constexpr Command<"config", detail::config_command> config;
+inline constexpr detail::RunCommand<detail::config_command> config;
 /// Has the target spawn an actor without a state, of that name and concurrency ("process", "thread" or "coroutine").
-inline constexpr Command<"spawn", detail::spawn_command> spawn_actor;
+inline constexpr detail::RunCommand<detail::spawn_command> spawn_actor;
 /// Has the target end the actor of that id or name by force, and wait until it is gone.
-inline constexpr Command<"kill_actor", detail::kill_command> kill_actor;
+inline constexpr detail::RunCommand<detail::kill_command> kill_actor;
 
 namespace detail {
 struct EchoCommand {
@@ -72,9 +78,6 @@ struct EchoCommand {
 inline constexpr detail::EchoCommand echo;
 
 namespace detail {
-
-// By name, echo takes and gives JSON.
-inline constexpr Command<"echo", echo_command<Json>> echo_by_name;
 
 // A request by name runs here, in the target.
 inline Task<Json> by_name_command(Request& request, std::string command, Json arguments) {

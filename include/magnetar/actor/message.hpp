@@ -18,7 +18,6 @@ class Message {
 public:
     Message* next = nullptr;
     Address sender;
-    std::string_view command;
     LoopClock::time_point arrived{};
     bool system = false;        // overtakes user messages, is taken by a stopping actor too
     bool waits_for_room = false;  // its sender is suspended until the mailbox has room

@@ -94,6 +94,7 @@ template <class Target, class C, class... A>
     requires(!detail::CommandName<C>)
 auto send(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
+    (void)&detail::enlisted<F>;
     if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>()) {
         if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
             return detail::SendAwaiter<F>(target.address(), std::forward<A>(arguments)...);
@@ -132,6 +133,7 @@ template <class Target, class C, class... A>
     requires(!detail::CommandName<C>)
 auto tell(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
+    (void)&detail::enlisted<F>;
     if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>()) {
         if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
             return detail::TellAwaiter<F>(target.address(), std::forward<A>(arguments)...);

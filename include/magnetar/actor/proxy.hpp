@@ -111,14 +111,14 @@ public:
     template <auto F, class... A>
     detail::SendAwaiter<F> send(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>())
-            return detail::SendAwaiter<F>(address(), std::forward<A>(arguments)...);
+            return (void)&detail::enlisted<F>, detail::SendAwaiter<F>(address(), std::forward<A>(arguments)...);
     }
     /// The same without an answer: returns when the message has found room in the actor's mailbox (within one process), or on
     /// the link to it. An exception in the command is logged by the callee. Throws ActorNotFound when the actor is known to have ended.
     template <auto F, class... A>
     detail::TellAwaiter<F> tell(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>())
-            return detail::TellAwaiter<F>(address(), std::forward<A>(arguments)...);
+            return (void)&detail::enlisted<F>, detail::TellAwaiter<F>(address(), std::forward<A>(arguments)...);
     }
 };
 

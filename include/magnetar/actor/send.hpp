@@ -4,7 +4,7 @@
 #include <tuple>
 
 #include <magnetar/actor/detail/invoke.hpp>
-#include <magnetar/actor/detail/outbox.hpp>
+#include <magnetar/actor/detail/outstanding.hpp>
 #include <magnetar/actor/detail/refusal.hpp>
 #include <magnetar/actor/detail/remote.hpp>
 
@@ -14,16 +14,15 @@ namespace detail {
 
 // Fills in what every message carries.
 template <auto F>
-void stamp(Message& message, std::string_view command) noexcept {
+void stamp(Message& message) noexcept {
     if (auto* actor = get_actor()) message.sender = ActorAccess::address(*actor);
-    message.command = command;
     message.system = is_system<F>;
 }
 
 // A message to an actor on another thread of this process. Owned by the runtime: it goes there, stands in the actor's mailbox
 // and, if it is answered, comes back, whether or not somebody still waits for it.
 template <auto F>
-class ThreadCall final : public Runnable, public CallMessage<typename Binding<F>::Result> {
+class ThreadCall final : public Runnable, public CallMessage<typename Binding<F>::Result>, public Outstanding {
     using Args = typename Binding<F>::Args;
 
 public:
@@ -31,13 +30,25 @@ public:
         Door& origin = EventLoop::current()->door();
         return ::new (message_allocate(sizeof(ThreadCall), origin)) ThreadCall(waiter, target, std::move(args), origin);
     }
-    void depart(Door& door) noexcept { crossing().outbox.post(door, *this, true); }
+    void depart(Door& door) noexcept {
+        wait_for_door(*this, door.index());
+        crossing().outbox.post(door, *this, true);
+    }
     // On the sender's thread: it has given up.
-    void forget_sender() noexcept { waiter_ = nullptr; }
+    void forget_sender() noexcept {
+        waiter_ = nullptr;
+        Outstanding::unlink();
+    }
 
 private:
     ThreadCall(SendAwaiter<F>& waiter, const Address& target, Args&& args, Door& origin)
-        : Runnable(&ThreadCall::arrive), target_(target), args_(std::move(args)), origin_(origin), waiter_(&waiter) {}
+        : Runnable(&ThreadCall::arrive),
+          Outstanding(&ThreadCall::lose),
+          target_(target),
+          args_(std::move(args)),
+          origin_(origin),
+          waiter_(&waiter) {}
+    static inline void lose(Outstanding& self);
 
     static void arrive(Runnable& self) {
         auto& call = static_cast<ThreadCall&>(self);
@@ -48,10 +59,10 @@ private:
             call.refuse(Refusal::not_found, call.target_.id);
     }
     void start(Actor<>& actor) noexcept override {
-        invoke<F>(actor, args_, this->sender, this->command, this->arrived, this);
+        if (invoke<F>(actor, args_, this->sender, this->arrived, this)) answered();
     }
     void refuse(Refusal reason, ActorId target) noexcept override {
-        this->outcome.fail(refusal_error(reason, target, this->command));
+        this->outcome.fail(refusal_error(reason, target, entry_of<F>.name));
         answered();
     }
     void answered() noexcept override {
@@ -99,13 +110,13 @@ public:
     bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> leaf) {
         if (!park(leaf)) return false;
-        stamp<F>(*this, entry_of<F>.name);
+        stamp<F>(*this);
         if (target_.where.door() == this_door && target_.where.host() == this_host) [[likely]] {
             if (Actor<>* actor = resident(target_)) [[likely]] {
                 ActorAccess::receive(*actor, *this);
                 return true;
             }
-            return end_at_once(refusal_error(Refusal::not_found, target_.id, this->command));
+            return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
         }
         return depart();
     }
@@ -125,14 +136,15 @@ private:
     }
     [[gnu::noinline]] bool depart() {
         if (!target_.where.known())
-            return end_at_once(refusal_error(Refusal::not_found, target_.id, this->command));
+            return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
+        if (!host_runs()) return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
         if (target_.where.host() == this_host) {
             Cell* cell = target_.where.cell();
             Door* door = door_at(target_.where.door());
             if (!door || (cell && cell->id.load(std::memory_order_acquire) != target_.id.value))
-                return end_at_once(refusal_error(Refusal::not_found, target_.id, this->command));
+                return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
             thread_call_ = ThreadCall<F>::make(*this, target_, std::move(args_));
-            stamp<F>(*thread_call_, this->command);
+            stamp<F>(*thread_call_);
             thread_call_->depart(*door);
             return true;
         }
@@ -140,7 +152,7 @@ private:
             auto* call = new HostCall<F>(*this);
             std::unique_ptr<RemoteCall> owned(call);
             try {
-                encode(call->body, args_);
+                encode_message(call->body, args_, entry_of<F>.name);
             } catch (const CodecError&) {
                 return end_at_once(std::current_exception());
             }
@@ -152,7 +164,7 @@ private:
             return true;
         } else {
             return end_at_once(std::make_exception_ptr(CodecError(
-                "", fmt::format("{}: a type in its parameters or result cannot leave its process", this->command))));
+                "", fmt::format("{}: a type in its parameters or result cannot leave its process", entry_of<F>.name))));
         }
     }
     // An answer from elsewhere.
@@ -164,10 +176,10 @@ private:
     }
 
     void start(Actor<>& actor) noexcept override {
-        invoke<F>(actor, args_, this->sender, this->command, this->arrived, this);
+        if (invoke<F>(actor, args_, this->sender, this->arrived, this)) wake();
     }
     void refuse(Refusal reason, ActorId target) noexcept override {
-        this->outcome.fail(refusal_error(reason, target, this->command));
+        this->outcome.fail(refusal_error(reason, target, entry_of<F>.name));
         answered();
     }
     void answered() noexcept override { wake(); }
@@ -191,6 +203,14 @@ private:
     ThreadCall<F>* thread_call_ = nullptr;
     HostCall<F>* host_call_ = nullptr;
 };
+
+template <auto F>
+void ThreadCall<F>::lose(Outstanding& self) {
+    auto& call = static_cast<ThreadCall&>(self);
+    Outcome<typename Binding<F>::Result> failure;
+    failure.fail(refusal_error(Refusal::lost, call.target_.id, entry_of<F>.name));
+    if (call.waiter_) std::exchange(call.waiter_, nullptr)->settle(std::move(failure));
+}
 
 template <auto F>
 void ThreadCall<F>::come_back() noexcept {
@@ -224,11 +244,14 @@ void HostCall<F>::deliver() noexcept {
 
 // Somebody waits for room in a mailbox on another thread, or on the link to another host.
 template <auto F>
-class Acknowledgement final : public Runnable, public Pooled {
+class Acknowledgement final : public Runnable, public Outstanding, public Pooled {
 public:
     Acknowledgement(TellAwaiter<F>& waiter, Door& origin) noexcept
-        : Runnable(&Acknowledgement::come_back), waiter_(&waiter), origin_(origin) {}
-    void forget_sender() noexcept { waiter_ = nullptr; }
+        : Runnable(&Acknowledgement::come_back), Outstanding(&Acknowledgement::lose), waiter_(&waiter), origin_(origin) {}
+    void forget_sender() noexcept {
+        waiter_ = nullptr;
+        Outstanding::unlink();
+    }
     // On the target's thread; the acknowledgement is no longer the caller's.
     void give(std::exception_ptr error) noexcept {
         error_ = std::move(error);
@@ -240,6 +263,7 @@ public:
 
 private:
     inline static void come_back(Runnable& self);
+    inline static void lose(Outstanding& self);
     TellAwaiter<F>* waiter_;
     Door& origin_;
     std::exception_ptr error_;
@@ -277,7 +301,7 @@ private:
         if (ActorAccess::receive(*actor, tell) == Receipt::accepted && tell.acknowledgement) tell.admitted();
     }
     void start(Actor<>& actor) noexcept override {
-        invoke<F>(actor, args_, this->sender, this->command, this->arrived, nullptr);
+        invoke<F>(actor, args_, this->sender, this->arrived, nullptr);
         dispose();
     }
     inline void refuse(Refusal reason, ActorId target) noexcept override;
@@ -292,7 +316,7 @@ private:
 template <auto F>
 class HostTell final : public RemoteCall {
 public:
-    explicit HostTell(TellAwaiter<F>& waiter) noexcept : waiter_(&waiter) { tell = true; }
+    explicit HostTell(TellAwaiter<F>* waiter) noexcept : waiter_(waiter) { tell = true; }
     void forget_sender() noexcept { waiter_ = nullptr; }
 
 private:
@@ -361,7 +385,7 @@ private:
 
     Tell<F>* make() {
         auto* tell = Tell<F>::make(target_, std::move(args_));
-        stamp<F>(*tell, entry_of<F>.name);
+        stamp<F>(*tell);
         return tell;
     }
     [[noreturn]] void fail_not_found() const {
@@ -375,20 +399,22 @@ private:
     [[gnu::noinline]] bool depart() {
         if (!target_.where.known())
             return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
+        if (!host_runs()) return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
         if (target_.where.host() == this_host) {
             Door* door = door_at(target_.where.door());
             if (!door) return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
             auto* tell = make();
             acknowledgement_ = new Acknowledgement<F>(*this, EventLoop::current()->door());
             tell->acknowledgement = acknowledgement_;
+            wait_for_door(*acknowledgement_, door->index());
             crossing().outbox.post(*door, *tell, true);
             return true;
         }
         if constexpr (Binding<F>::travels) {
-            auto* call = new HostTell<F>(*this);
+            auto* call = new HostTell<F>(this);
             std::unique_ptr<RemoteCall> owned(call);
             try {
-                encode(call->body, args_);
+                encode_message(call->body, args_, entry_of<F>.name);
             } catch (const CodecError&) {
                 return end_at_once(std::current_exception());
             }
@@ -433,10 +459,39 @@ private:
     std::exception_ptr error_;
 };
 
+// Sends a system message that nobody waits for. It needs no coroutine, so that it works at the very end of a loop, too.
+template <auto F, class... A>
+void post_tell(const Address& target, A... arguments) {
+    static_assert(is_system<F>);
+    typename Binding<F>::Args args(std::move(arguments)...);
+    if (target.where.host() != this_host) {
+        auto* call = new HostTell<F>(nullptr);
+        encode(call->body, args);
+        call->target = target;
+        if (auto* actor = get_actor()) call->sender = ActorAccess::address(*actor);
+        call->command = entry_of<F>.number;
+        send_to_host(*call);
+        return;
+    }
+    auto* tell = Tell<F>::make(target, std::move(args));
+    stamp<F>(*tell);
+    if (Door* door = door_at(target.where.door()); door && door->index() != this_door)
+        crossing().outbox.post(*door, *tell, true);
+    else if (Actor<>* actor = resident(target))
+        ActorAccess::receive(*actor, *tell);
+    else
+        tell->dispose();
+}
+
 template <auto F>
 void Acknowledgement<F>::come_back(Runnable& self) {
     std::unique_ptr<Acknowledgement> acknowledgement(&static_cast<Acknowledgement&>(self));
     if (acknowledgement->waiter_) acknowledgement->waiter_->settle(std::move(acknowledgement->error_));
+}
+template <auto F>
+void Acknowledgement<F>::lose(Outstanding& self) {
+    if (auto* waiter = std::exchange(static_cast<Acknowledgement&>(self).waiter_, nullptr))
+        waiter->settle(refusal_error(Refusal::lost, waiter->target_.id, entry_of<F>.name));
 }
 template <auto F>
 void HostTell<F>::deliver() noexcept {
@@ -446,7 +501,7 @@ void HostTell<F>::deliver() noexcept {
 template <auto F>
 void Tell<F>::refuse(Refusal reason, ActorId target) noexcept {
     if (crowds) crowds->crowd.fetch_sub(1, std::memory_order_relaxed);
-    auto error = reason == Refusal::dropped ? nullptr : refusal_error(reason, target, this->command);
+    auto error = reason == Refusal::dropped ? nullptr : refusal_error(reason, target, entry_of<F>.name);
     if (waiter)
         waiter->settle(std::move(error));
     else if (acknowledgement)

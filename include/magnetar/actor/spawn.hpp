@@ -27,6 +27,8 @@ concept StateFrom = makes_state<State, A...>();
 inline Task<ActorProxy<>> spawn_process(Actor<>&, SpawnPlan plan) { return the_supervisor->spawn_process(std::move(plan)); }
 template <>
 inline constexpr bool is_system<spawn_process> = true;
+template <>
+inline constexpr bool is_observer<spawn_process> = true;
 
 struct ThreadBirth {
     std::string name;
@@ -41,6 +43,8 @@ inline Task<ActorProxy<>> spawn_thread(Actor<>&, ThreadBirth birth) {
 }
 template <>
 inline constexpr bool is_system<spawn_thread> = true;
+template <>
+inline constexpr bool is_observer<spawn_thread> = true;
 
 // The actor that spawns; throws when none does.
 inline Actor<>& spawner() {
@@ -58,7 +62,7 @@ inline Json child_params(Actor<>& parent) {
     try {
         std::rethrow_exception(error);
     } catch (const RemoteError& remote) {
-        if (remote.type() == "magnetar::SpawnError") throw SpawnError(remote.what());
+        if (remote.type() == "magnetar::SpawnError" || remote.type() == "magnetar::RemoteError") throw SpawnError(remote.what());
         throw SpawnError(fmt::format("spawn: {}: {}", remote.type(), remote.what()));
     } catch (const ActorNotFound& gone) {
         throw SpawnError(fmt::format("spawn: the arbiter is gone: {}", gone.what()));
@@ -67,6 +71,31 @@ inline Json child_params(Actor<>& parent) {
     } catch (const ActorStopping&) {
         throw SpawnError("spawn: the arbiter is stopping");
     }
+}
+
+template <auto F, class Plan>
+Task<ActorProxy<>> ask_for(Address manager, Plan plan) {
+    co_return co_await SendAwaiter<F>(manager, std::move(plan));
+}
+inline Task<> undo_spawn(Job<ActorProxy<>> spawning) {
+    try {
+        ActorProxy<> nobodys = co_await spawning;
+        post_tell<end_command>(nobodys.address());
+    } catch (const std::exception&) {
+        // Then there is nothing to be undone.
+    }
+}
+// A manager makes an actor to the end, even if the one who asked for it has given up: then it is ended again.
+template <auto F, class Plan>
+Task<ActorProxy<>> spawn_by(Address manager, Plan plan) {
+    EventLoop& loop = *EventLoop::current();
+    Job<ActorProxy<>> spawning = loop.start(ask_for<F>(manager, std::move(plan)), nullptr);
+    try {
+        co_return co_await spawning;
+    } catch (const Cancelled&) {
+    }
+    loop.start(undo_spawn(std::move(spawning)), nullptr).detach();
+    throw Cancelled();
 }
 
 template <class State, class... A>
@@ -87,7 +116,7 @@ Task<ActorProxy<State>> spawn_elsewhere(Actor<>& parent, std::string name, Actor
                 Writer encoded;
                 encode(encoded, arguments);
                 plan.arguments.assign(encoded.bytes().begin(), encoded.bytes().end());
-                ActorProxy<> proxy = co_await SendAwaiter<spawn_process>(the_host->arbiter, std::move(plan));
+                ActorProxy<> proxy = co_await spawn_by<spawn_process>(the_host->arbiter, std::move(plan));
                 co_return proxy.template as<State>();
             } else {
                 throw SpawnError("the arguments of this actor's state cannot leave the process: make them types that the codec knows");
@@ -107,7 +136,7 @@ Task<ActorProxy<State>> spawn_elsewhere(Actor<>& parent, std::string name, Actor
         birth.params = child_params(parent);
         birth.maker = std::make_unique<TypedMaker>(std::move(arguments));
         Address root = ActorAccess::address(*the_host->root);
-        ActorProxy<> proxy = co_await SendAwaiter<spawn_thread>(root, std::move(birth));
+        ActorProxy<> proxy = co_await spawn_by<spawn_thread>(root, std::move(birth));
         co_return proxy.template as<State>();
     } catch (const std::exception&) {
         error = std::current_exception();
@@ -121,41 +150,65 @@ Task<ActorProxy<State>> spawn_light(Actor<>& parent, std::string name, ActorId i
                                     std::tuple<A...> arguments) {
     bool listed = !name.empty() || id;
     if (!id) id = fresh_id();
-    std::exception_ptr error;
+    Json params = child_params(parent);
     Address arbiter = the_host->arbiter;
+    std::exception_ptr error;
+    bool given_up = false;
     if (listed) {
         try {
             co_await SendAwaiter<directory_reserve>(arbiter, name, id.value);
+        } catch (const Cancelled&) {
+            given_up = true;
         } catch (const std::exception&) {
             error = std::current_exception();
         }
+        if (given_up) {
+            post_tell<directory_release>(arbiter, name, id.value);
+            throw Cancelled();
+        }
         if (error) rethrow_spawn_error(error);
     }
-    std::string reason;
     Actor<>* actor = nullptr;
+    std::string reason;
     try {
         actor = ActorAccess::make<State>(settings, parent.loop(), id, arguments);
-    } catch (const std::exception& e) {
-        reason = fmt::format("{}: {}", demangled(typeid(e).name()), e.what());
+    } catch (...) {
+        auto text = describe(std::current_exception());
+        reason = fmt::format("{}: {}", text.type, text.what);
     }
-    if (actor) {
-        set_up(*actor, settings, name, child_params(parent));
-        ActorAccess::adopt(parent, *actor);
-        if (auto failure = co_await started(*actor)) {
-            reason = fmt::format("its start failed: {}: {}", failure->type, failure->what);
-            ActorAccess::exit(*actor, 1);
-        }
-    }
-    if (!reason.empty()) {
-        if (listed) co_await SendAwaiter<directory_remove>(arbiter, id.value);
+    if (!actor) {
+        if (listed) post_tell<directory_remove>(arbiter, id.value);
         throw SpawnError(fmt::format("spawn of {}: {}", name.empty() ? id.to_string() : name, reason));
     }
-    ActorProxy<> proxy(ActorAccess::address(*actor), SharedName(name));
-    ActorAccess::run_periodic_task(*actor);
-    if (listed) {
-        ActorAccess::extras(*actor).registered = true;
-        co_await SendAwaiter<directory_enter>(arbiter, proxy, Concurrency::coroutine, parent.id().value);
+    set_up(*actor, settings, name, std::move(params));
+    ActorAccess::extras(*actor).registered = listed;
+    ActorAccess::adopt(parent, *actor);
+    // From here on it may end at any moment.
+    Address address = ActorAccess::address(*actor);
+    ActorProxy<> proxy(address, SharedName(name));
+    try {
+        if (auto failure = co_await started(*actor))
+            reason = fmt::format("its start failed: {}: {}", failure->type, failure->what);
+        else if (listed)
+            co_await SendAwaiter<directory_enter>(arbiter, proxy, Concurrency::coroutine, parent.id().value);
+    } catch (const Cancelled&) {
+        given_up = true;
+    } catch (const std::exception& e) {
+        reason = e.what();
     }
+    actor = resident(address);
+    if (given_up) {
+        if (actor) ActorAccess::exit(*actor, 1);
+        throw Cancelled();
+    }
+    if (!reason.empty()) {
+        if (actor) {
+            ActorAccess::exit(*actor, 1);
+            co_await ActorAccess::closed(*actor);
+        }
+        throw SpawnError(fmt::format("spawn of {}: {}", name.empty() ? id.to_string() : name, reason));
+    }
+    if (actor) ActorAccess::run_periodic_task(*actor);
     co_return proxy.template as<State>();
 }
 
@@ -189,16 +242,19 @@ public:
 
 private:
     ActorProxy<State> make_plain(Actor<>& parent) {
+        auto* extras = ActorAccess::extras_if(parent);
+        std::optional<Json> params;
+        if (extras && extras->settings.on_params) params = child_params(parent);
         Actor<>* actor;
         ActorId id = fresh_id();
         try {
             actor = ActorAccess::make<State>(settings_, parent.loop(), id, arguments_);
-        } catch (const std::exception& e) {
-            throw SpawnError(fmt::format("spawn of {}: {}: {}", id.to_string(), demangled(typeid(e).name()), e.what()));
+        } catch (...) {
+            auto text = describe(std::current_exception());
+            throw SpawnError(fmt::format("spawn of {}: {}: {}", id.to_string(), text.type, text.what));
         }
+        if (params) ActorAccess::extras(*actor).params = *std::move(params);
         ActorAccess::adopt(parent, *actor);
-        if (auto* extras = ActorAccess::extras_if(parent); extras && extras->settings.on_params)
-            ActorAccess::extras(*actor).params = child_params(parent);
         ActorAccess::running(*actor);
         return ActorProxy<State>(ActorAccess::address(*actor), {});
     }

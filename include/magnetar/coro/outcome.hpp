@@ -69,8 +69,10 @@ private:
         }
     }
     void reset() noexcept {
-        if (kind_ == Kind::value) std::destroy_at(std::addressof(value_));
-        else if (kind_ == Kind::error) std::destroy_at(&error_);
+        if (kind_ == Kind::error) [[unlikely]]
+            std::destroy_at(&error_);
+        else if constexpr (!std::is_trivially_destructible_v<Stored>)
+            if (kind_ == Kind::value) std::destroy_at(std::addressof(value_));
         kind_ = Kind::empty;
     }
     union {

@@ -11,19 +11,22 @@
 
 namespace magnetar {
 
-/// Waits until the child process behind `pidfd` has ended, collects it (it leaves no zombie) and tells how it ended. Throws
-/// std::system_error when it is not a child of this process or was collected already. See pidfd_open(2), waitid(2).
+/// Waits until the child process behind `pidfd` has ended, collects it (it leaves no zombie) and tells how it
+/// ended. Throws std::system_error when it is not a child of this process or was collected already. See
+/// pidfd_open(2), waitid(2).
 inline Task<ExitStatus> wait_for_exit(int pidfd) {
-    check(co_await submit("child exit", [=](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, pidfd, POLLIN); }),
-          "poll of a pidfd");
+    check(
+        co_await submit("child exit", [=](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, pidfd, POLLIN); }),
+        "poll of a pidfd");
     siginfo_t ended{};
-    if (::waitid(static_cast<idtype_t>(3) /* P_PIDFD, which old headers lack */, static_cast<id_t>(pidfd), &ended, WEXITED) != 0)
+    if (::waitid(static_cast<idtype_t>(3) /* P_PIDFD, which old headers lack */, static_cast<id_t>(pidfd),
+                 &ended, WEXITED) != 0)
         throw_system_error(errno, "waitid");
     co_return ended.si_code == CLD_EXITED ? ExitStatus{ended.si_status} : ExitStatus::killed(ended.si_status);
 }
 
-/// A process that this one may wait for and signal; by descriptor, so that it is never mistaken for another of the same pid.
-/// Dropping it neither ends nor collects the process.
+/// A process that this one may wait for and signal; by descriptor, so that it is never mistaken for another
+/// of the same pid. Dropping it neither ends nor collects the process.
 class ProcessHandle {
 public:
     /// For a child that has not been collected. Throws std::system_error when there is no such process.
@@ -38,7 +41,8 @@ public:
     int fd() const noexcept { return fd_.get(); }
     /// Waits for the end; the handle must stay until then. See wait_for_exit.
     Task<ExitStatus> exited() const { return wait_for_exit(fd()); }
-    /// Sends a signal; false when the process has been collected. Throws std::system_error when it may not be sent.
+    /// Sends a signal; false when the process has been collected. Throws std::system_error when it may not be
+    /// sent.
     bool kill(int signal) const {
         if (::syscall(SYS_pidfd_send_signal, fd(), signal, nullptr, 0) == 0) return true;
         if (errno == ESRCH) return false;

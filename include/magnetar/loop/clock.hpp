@@ -3,15 +3,16 @@
 
 namespace magnetar {
 
-/// The clock of every loop: monotonic. Nothing but an engine reads it; all others ask `loop.now()`, so that a simulation
-/// can put virtual time in its place.
+/// The clock of every loop: monotonic. Nothing but an engine reads it; all others ask `loop.now()`, so that a
+/// simulation can put virtual time in its place.
 using LoopClock = std::chrono::steady_clock;
 
 namespace detail {
 
 // now + delay, or the end of time where the sum would pass it.
 template <class Rep, class Period>
-LoopClock::time_point deadline_after(LoopClock::time_point now, std::chrono::duration<Rep, Period> delay) noexcept {
+LoopClock::time_point deadline_after(LoopClock::time_point now,
+                                     std::chrono::duration<Rep, Period> delay) noexcept {
     using Seconds = std::chrono::duration<double>;
     if (Seconds(delay) >= Seconds(LoopClock::time_point::max() - now)) return LoopClock::time_point::max();
     return now + std::chrono::duration_cast<LoopClock::duration>(delay);

@@ -14,16 +14,16 @@
 
 namespace magnetar {
 
-/// The only way into a loop from other threads. Doors live in a table of the process and are never freed: a Door& stays valid for
-/// ever, and when its loop has ended it refuses everything, until a later loop takes it over. Posting is lock-free and costs a
-/// system call only when the loop sleeps.
+/// The only way into a loop from other threads. Doors live in a table of the process and are never freed: a
+/// Door& stays valid for ever, and when its loop has ended it refuses everything, until a later loop takes it
+/// over. Posting is lock-free and costs a system call only when the loop sleeps.
 class alignas(64) Door {
 public:
     /// As many loops may live at once in a process.
     static constexpr unsigned limit = 4096;
 
-    /// Hands `work` to the loop, which runs it on its thread. False when the loop has ended: the work is still the caller's.
-    /// Works of one thread run in the order posted. From any thread.
+    /// Hands `work` to the loop, which runs it on its thread. False when the loop has ended: the work is
+    /// still the caller's. Works of one thread run in the order posted. From any thread.
     bool post(Runnable& work) noexcept { return post_chain(work, work); }
     /// Hands over many at once, linked by `next` from `newest` to `oldest`; they run oldest first.
     bool post_chain(Runnable& newest, Runnable& oldest) noexcept {
@@ -39,7 +39,8 @@ public:
 
     // The rest is for the loop that owns the door, on its thread.
 
-    /// Takes a free door. Throws std::length_error when there are `limit` loops, std::system_error without an eventfd.
+    /// Takes a free door. Throws std::length_error when there are `limit` loops, std::system_error without an
+    /// eventfd.
     static inline Door& open();
     /// Gives the door back. To be closed before.
     void release() noexcept { taken_.store(false, std::memory_order_release); }
@@ -47,9 +48,11 @@ public:
     Queue<Runnable> take() noexcept { return inbox_.take(); }
     /// Refuses everything from now on; what was posted until now.
     Queue<Runnable> close() noexcept { return inbox_.close(); }
-    /// Announces that the loop is about to sleep: from now on posting makes fd() readable. False when there is work.
+    /// Announces that the loop is about to sleep: from now on posting makes fd() readable. False when there
+    /// is work.
     bool fall_asleep() noexcept {
-        // Either the poster sees the flag or the loop sees the work: all four accesses are in the one total order.
+        // Either the poster sees the flag or the loop sees the work: all four accesses are in the one total
+        // order.
         sleeping_.store(true, std::memory_order_seq_cst);
         if (inbox_.empty()) return true;
         awake();
@@ -95,8 +98,7 @@ inline Door& Door::open() {
             auto* fresh = new Door(index);
             if (detail::doors[index].compare_exchange_strong(door, fresh, std::memory_order_acq_rel))
                 door = fresh;
-            else
-                delete fresh;
+            else delete fresh;
         }
         if (door->taken_.exchange(true, std::memory_order_acq_rel)) continue;
         // After a fork the descriptor is shared with the parent's loop.

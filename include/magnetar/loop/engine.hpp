@@ -9,16 +9,18 @@
 
 namespace magnetar {
 
-/// Who hears how an operation ended: its address travels as the entry's user_data. `on_cqe` is called on the loop's thread
-/// with the result (a negative errno on failure) and the IORING_CQE_F_ flags; it must not throw. With IORING_CQE_F_MORE set there
-/// will be further calls (multishot operations); the object must live until the call without it.
+/// Who hears how an operation ended: its address travels as the entry's user_data. `on_cqe` is called on the
+/// loop's thread with the result (a negative errno on failure) and the IORING_CQE_F_ flags; it must not
+/// throw. With IORING_CQE_F_MORE set there will be further calls (multishot operations); the object must live
+/// until the call without it.
 struct Completion {
     explicit Completion(void (*f)(Completion&, int result, unsigned flags)) noexcept : on_cqe(f) {}
     void (*on_cqe)(Completion&, int result, unsigned flags);
 };
 
-/// What a loop waits with. Operations are described as io_uring submission entries whatever the engine: io_uring executes them
-/// in the kernel, another engine interprets them by opcode. It belongs to the thread that made it.
+/// What a loop waits with. Operations are described as io_uring submission entries whatever the engine:
+/// io_uring executes them in the kernel, another engine interprets them by opcode. It belongs to the thread
+/// that made it.
 class Engine {
 public:
     Engine() noexcept = default;
@@ -30,16 +32,18 @@ public:
     virtual std::string_view name() const noexcept = 0;
     /// The time now, unbuffered. Loops cache it: ask them.
     virtual LoopClock::time_point now() noexcept { return LoopClock::now(); }
-    /// True when `poll` would do something: there are entries to submit or completions to deliver. Costs no system call.
+    /// True when `poll` would do something: there are entries to submit or completions to deliver. Costs no
+    /// system call.
     virtual bool pending() const noexcept = 0;
     /// Submits all entries and delivers what has completed, without waiting.
     virtual void poll() noexcept = 0;
-    /// Submits all entries, waits until something completes, but not past `until` (time_point::max(): for ever), and delivers. May
-    /// return early.
+    /// Submits all entries, waits until something completes, but not past `until` (time_point::max(): for
+    /// ever), and delivers. May return early.
     virtual void wait(LoopClock::time_point until) noexcept = 0;
 
-    /// Starts the operation that `prep(io_uring_sqe*)` describes; `completion` is told how it ends. Never fails: what the kernel
-    /// refuses comes back as a result. The entry is submitted when the loop next turns to its engine.
+    /// Starts the operation that `prep(io_uring_sqe*)` describes; `completion` is told how it ends. Never
+    /// fails: what the kernel refuses comes back as a result. The entry is submitted when the loop next turns
+    /// to its engine.
     template <class Prep>
     void submit(Completion& completion, const Prep& prep) noexcept {
         io_uring_sqe* sqe = entry();
@@ -47,11 +51,19 @@ public:
         sqe->user_data = reinterpret_cast<std::uintptr_t>(&completion);
         ++in_flight_;
     }
-    /// Asks the operation of `completion` to end soon. It ends by its own completion: with -ECANCELED, or as it would have.
+    /// Asks the operation of `completion` to end soon. It ends by its own completion: with -ECANCELED, or as
+    /// it would have.
     void cancel(Completion& completion) noexcept {
         io_uring_sqe* sqe = entry();
         io_uring_prep_cancel64(sqe, reinterpret_cast<std::uintptr_t>(&completion), 0);
         sqe->user_data = 0;
+    }
+    /// A ring of `entries` (a power of two) through which receives with IOSQE_BUFFER_SELECT are given the
+    /// buffers of `group`; it lives as long as the engine. Null where there is none: give buffers by
+    /// IORING_OP_PROVIDE_BUFFERS then. See io_uring_register_buf_ring(3).
+    virtual io_uring_buf_ring* buffer_ring(std::uint16_t group, unsigned entries) noexcept {
+        (void)group, (void)entries;
+        return nullptr;
     }
     /// Operations started and not ended.
     std::size_t in_flight() const noexcept { return in_flight_; }

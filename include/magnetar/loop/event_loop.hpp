@@ -10,6 +10,7 @@
 
 #include <magnetar/base/log.hpp>
 #include <magnetar/coro/job.hpp>
+#include <magnetar/loop/detail/loop_locals.hpp>
 #include <magnetar/loop/detail/make_engine.hpp>
 #include <magnetar/loop/detail/spin_policy.hpp>
 #include <magnetar/loop/detail/timer_heap.hpp>
@@ -21,21 +22,21 @@ namespace magnetar {
 
 class Executor;
 
-/// Called once at the end of the loop's turn for which it was registered: for output that is gathered over a turn. It leaves when it is
-/// destroyed. The function must not throw.
+/// Called once at the end of the loop's turn for which it was registered: for output that is gathered over a
+/// turn. It leaves when it is destroyed. The function must not throw.
 struct TurnHook : ListNode {
     explicit TurnHook(void (*f)(TurnHook&)) noexcept : run(f) {}
     void (*run)(TurnHook&);
 };
 
-/// A place in memory that somebody outside the process writes to, a ring in shared memory say. A loop that is awake looks
-/// at its pollers every turn and while it spins; before it sleeps it asks each for a doorbell.
+/// A place in memory that somebody outside the process writes to, a ring in shared memory say. A loop that is
+/// awake looks at its pollers every turn and while it spins; before it sleeps it asks each for a doorbell.
 class Poller : public ListNode {
 public:
     /// Handles what has come; true when there was something.
     virtual bool poll() noexcept = 0;
-    /// From now on whoever writes must also complete an operation of this loop (write to an eventfd that it reads, say).
-    /// False when something has come meanwhile.
+    /// From now on whoever writes must also complete an operation of this loop (write to an eventfd that it
+    /// reads, say). False when something has come meanwhile.
     virtual bool fall_asleep() noexcept = 0;
     /// The doorbell is needed no more. Also called when fall_asleep() gave false.
     virtual void awake() noexcept = 0;
@@ -54,8 +55,8 @@ struct LoopInfo {
     std::size_t timers;      ///< armed
 };
 
-/// Runs the jobs of one thread: those that are ready, those whose time has come, those whose operation has ended. It belongs to the
-/// thread that made it: only `post`, `door` and `turns` may be called from others.
+/// Runs the jobs of one thread: those that are ready, those whose time has come, those whose operation has
+/// ended. It belongs to the thread that made it: only `post`, `door` and `turns` may be called from others.
 ///
 ///     EventLoop loop;
 ///     int n = loop.run(answer());
@@ -71,9 +72,9 @@ public:
     }
     EventLoop(const EventLoop&) = delete;
     EventLoop& operator=(const EventLoop&) = delete;
-    /// Cancels every job that is still alive, once, and runs until all have ended and no operation is in flight; a job that
-    /// refuses to end keeps it here. What was posted before is run, what is posted later is refused. Jobs of actors are theirs
-    /// to end before. Only on the loop's thread.
+    /// Cancels every job that is still alive, once, and runs until all have ended and no operation is in
+    /// flight; a job that refuses to end keeps it here. What was posted before is run, what is posted later
+    /// is refused. Jobs of actors are theirs to end before. Only on the loop's thread.
     inline ~EventLoop();
 
     /// The loop that runs on this thread now, or null.
@@ -84,9 +85,9 @@ public:
         return *current_;
     }
 
-    /// Runs the loop until `awaitable` is complete: its value, or throws its exception. Other jobs of the loop run meanwhile, and
-    /// stand still when it has returned. Throws std::logic_error inside a running loop (co_await instead) and on another
-    /// thread than the loop's.
+    /// Runs the loop until `awaitable` is complete: its value, or throws its exception. Other jobs of the
+    /// loop run meanwhile, and stand still when it has returned. Throws std::logic_error inside a running
+    /// loop (co_await instead) and on another thread than the loop's.
     template <Awaitable A>
     await_result_t<A> run(A awaitable) {
         Running running{*this};
@@ -108,8 +109,8 @@ public:
         return Job<T>(std::make_unique<detail::JobState<T>>(*this, actor, std::move(task)));
     }
 
-    /// Runs `work` from the ready queue; from any thread. The works of one thread run in the order posted. False when the loop is being
-    /// destroyed and takes no more. A work must not throw.
+    /// Runs `work` from the ready queue; from any thread. The works of one thread run in the order posted.
+    /// False when the loop is being destroyed and takes no more. A work must not throw.
     bool post(Runnable& work) noexcept {
         if (current_ != this) return door_->post(work);
         schedule(work);
@@ -137,10 +138,8 @@ public:
 
     /// The time of this turn: read once a turn, at the first question.
     LoopClock::time_point now() noexcept {
-        if (!time_known_) {
-            refresh_time();
-            time_known_ = turning_;
-        }
+        if (!time_known_) [[unlikely]]
+            first_time_of_turn();
         return now_;
     }
     /// Has `timer` fire at `when`, instead of when it was to fire. A time in the past means the next turn.
@@ -156,15 +155,23 @@ public:
 
     /// What operations are submitted to.
     Engine& engine() noexcept { return *engine_; }
-    /// The loop's pool of threads for work that computes or blocks, made on first use. Include <magnetar/loop/executor.hpp>.
+    /// The loop's pool of threads for work that computes or blocks, made on first use. Include
+    /// <magnetar/loop/executor.hpp>.
     inline Executor& executor();
+    /// The T that all on this loop share, made as `T(loop)` on first use. It is destroyed with the loop, when
+    /// all jobs and operations have ended. Only on the loop's thread.
+    template <class T>
+    T& local() {
+        return locals_.get<T>(*this);
+    }
 
     /// Turns since the loop was made; a loop that stays in one is busy with one work. From any thread.
     std::uint64_t turns() const noexcept { return turns_.load(std::memory_order_relaxed); }
     LoopInfo info() const noexcept {
         std::size_t waiting = 0;
         for (const Runnable* work = ready.front(); work; work = work->next) ++waiting;
-        return {engine_->name(), turns(), waiting, jobs.size(), engine_->in_flight() - doorbell_.listening, timers_.size()};
+        return {engine_->name(), turns(), waiting, jobs.size(), engine_->in_flight() - doorbell_.listening,
+                timers_.size()};
     }
 
 private:
@@ -189,7 +196,8 @@ private:
     // Marks the loop as this thread's while it runs.
     struct Running {
         explicit Running(EventLoop& loop) {
-            if (current_) throw std::logic_error("EventLoop::run inside a running loop would block it: use co_await");
+            if (current_)
+                throw std::logic_error("EventLoop::run inside a running loop would block it: use co_await");
             if (!pthread_equal(loop.thread_, pthread_self()))
                 throw std::logic_error("an EventLoop runs on the thread that made it");
             current_ = &loop;
@@ -239,7 +247,7 @@ private:
     void idle() noexcept {
         if (engine_->pending()) {
             engine_->poll();
-            if (!ready.empty() || !hooks_.empty()) return;
+            if (!ready.empty() || !hooks_.empty() || engine_->pending()) return;
         }
         if (spin_.worthwhile() && spin()) return;
         if (door_->fall_asleep()) {
@@ -259,6 +267,10 @@ private:
         refresh_time();
         if (now_ < timers_.next()) spin_.woken_after(now_ - began);
         timers_.fire(now_);
+    }
+    [[gnu::noinline]] void first_time_of_turn() noexcept {
+        refresh_time();
+        time_known_ = turning_;
     }
     void refresh_time() noexcept {
         now_ = engine_->now();
@@ -318,6 +330,7 @@ private:
     Doorbell doorbell_{*this};
     pthread_t thread_ = pthread_self();
     std::unique_ptr<Executor, void (*)(Executor*)> executor_{nullptr, nullptr};
+    detail::LoopLocals locals_;
 };
 
 inline EventLoop::~EventLoop() {

@@ -18,7 +18,8 @@ namespace detail {
 
 class WorkWaiter;
 
-// A piece of work on its way to a thread and back. Belongs to its waiter, unless the waiter was cancelled while it ran: then to itself.
+// A piece of work on its way to a thread and back. Belongs to its waiter, unless the waiter was cancelled
+// while it ran: then to itself.
 struct Work : Runnable {
     Work() noexcept : Runnable(&Work::returned) {}
     virtual ~Work() = default;
@@ -36,19 +37,15 @@ protected:
 private:
     friend struct Work;
     void ended(bool executed) noexcept {
-        if (executed)
-            wake();
-        else
-            wake_cancelled();
+        if (executed) wake();
+        else wake_cancelled();
     }
 };
 
 inline void Work::returned(Runnable& self) {
     auto& work = static_cast<Work&>(self);
-    if (work.waiter)
-        work.waiter->ended(work.executed);
-    else
-        delete &work;
+    if (work.waiter) work.waiter->ended(work.executed);
+    else delete &work;
 }
 
 template <class T>
@@ -79,8 +76,9 @@ struct Call final : ResultOf<T> {
 
 }  // namespace detail
 
-/// A pool of threads for work that computes or blocks, so that a loop stays free. Threads are started when there is work for them, and
-/// kept. Any loop may use it; it must live until their work is done. Signals are not delivered to its threads.
+/// A pool of threads for work that computes or blocks, so that a loop stays free. Threads are started when
+/// there is work for them, and kept. Any loop may use it; it must live until their work is done. Signals are
+/// not delivered to its threads.
 ///
 ///     int n = co_await executor.run([](std::string text) { return count_words(text); }, std::move(text));
 class Executor {
@@ -104,20 +102,24 @@ public:
         for (auto& thread : threads_) thread.join();
     }
 
-    /// Runs `function(arguments...)` on one of the threads; awaiting it gives the value, or throws what the function threw. Function and
-    /// arguments are copied or moved along. The function must capture nothing that needs a destructor (g++ before 13
-    /// destroys captures twice in a co_await): give it such data as arguments.
+    /// Runs `function(arguments...)` on one of the threads; awaiting it gives the value, or throws what the
+    /// function threw. Function and arguments are copied or moved along. The function must capture nothing
+    /// that needs a destructor (g++ before 13 destroys captures twice in a co_await): give it such data as
+    /// arguments.
     ///
-    /// Cancelling: work that has not begun is dropped; of work that runs, the result is dropped when it comes.
+    /// Cancelling: work that has not begun is dropped; of work that runs, the result is dropped when it
+    /// comes.
     template <class F, class... A>
         requires std::invocable<std::decay_t<F>, std::decay_t<A>...>
     auto run(F&& function, A&&... arguments) {
-        static_assert(std::is_trivially_destructible_v<std::decay_t<F>>,
-                      "the function given to Executor::run must not capture what has a destructor: pass it as an "
-                      "argument, run([](std::string text) { ... }, std::move(text))");
+        static_assert(
+            std::is_trivially_destructible_v<std::decay_t<F>>,
+            "the function given to Executor::run must not capture what has a destructor: pass it as an "
+            "argument, run([](std::string text) { ... }, std::move(text))");
         using T = std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>;
         using Call = detail::Call<T, std::decay_t<F>, std::decay_t<A>...>;
-        return Run<T>(*this, std::make_unique<Call>(std::forward<F>(function), std::forward<A>(arguments)...));
+        return Run<T>(*this,
+                      std::make_unique<Call>(std::forward<F>(function), std::forward<A>(arguments)...));
     }
     /// Threads started until now.
     std::size_t threads() const {
@@ -224,8 +226,7 @@ private:
 };
 
 inline Executor& EventLoop::executor() {
-    if (!executor_)
-        executor_ = {new Executor, [](Executor* executor) { delete executor; }};
+    if (!executor_) executor_ = {new Executor, [](Executor* executor) { delete executor; }};
     return *executor_;
 }
 

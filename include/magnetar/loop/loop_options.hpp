@@ -7,8 +7,8 @@ namespace magnetar {
 struct LoopOptions {
     /// Submission entries of the ring: operations that one turn can start without an additional system call.
     unsigned entries = 256;
-    /// How long at most an idle loop spins before it sleeps, when it has lately been spoken to from outside: about what waking a
-    /// thread costs. At most 100 µs; zero never spins.
+    /// How long at most an idle loop spins before it sleeps, when it has lately been spoken to from outside:
+    /// about what waking a thread costs. At most 100 µs; zero never spins.
     std::chrono::microseconds spin{50};
 };
 

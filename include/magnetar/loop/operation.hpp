@@ -7,19 +7,23 @@
 
 namespace magnetar {
 
-/// The one awaiter of everything that the kernel does: gives its result, an int that is negative (-errno) on failure.
+/// The one awaiter of everything that the kernel does: gives its result, an int that is negative (-errno) on
+/// failure.
 ///
-/// Cancelling it asks the kernel to end the operation; the coroutine goes on only when it has, so that no buffer is written to
-/// after its time. It then throws Cancelled, or, if the operation succeeded all the same, gives the result, and the job's
-/// next operation is cancelled in its place.
+/// Cancelling it asks the kernel to end the operation; the coroutine goes on only when it has, so that no
+/// buffer is written to after its time. It then throws Cancelled, or, if the operation succeeded all the
+/// same, gives the result, and the job's next operation is cancelled in its place.
 template <class Prep>
-class [[nodiscard("an operation starts when it is awaited: co_await it")]] Operation final : public Waiter, Completion {
-    static_assert(std::is_trivially_destructible_v<Prep>,
-                  "the function that describes an operation must capture only numbers, pointers and references: g++ before 13 "
-                  "destroys captures twice in a co_await");
+class [[nodiscard("an operation starts when it is awaited: co_await it")]] Operation final : public Waiter,
+                                                                                             Completion {
+    static_assert(
+        std::is_trivially_destructible_v<Prep>,
+        "the function that describes an operation must capture only numbers, pointers and references: g++ "
+        "before 13 destroys captures twice in a co_await");
 
 public:
-    Operation(std::string_view name, Prep prep) noexcept : Completion(&Operation::ended), name_(name), prep_(prep) {}
+    Operation(std::string_view name, Prep prep) noexcept
+        : Completion(&Operation::ended), name_(name), prep_(prep) {}
     Operation(Operation&&) noexcept = default;
 
     std::string_view what() const noexcept override { return name_; }
@@ -48,8 +52,7 @@ private:
         // An operation on a worker thread of the kernel is cancelled by a signal.
         if (self.cancel_requested_ && (self.result_ == -ECANCELED || self.result_ == -EINTR))
             self.wake_cancelled();
-        else
-            self.wake();
+        else self.wake();
     }
     void request_cancel() noexcept override {
         if (!std::exchange(cancel_requested_, true)) loop().engine().cancel(*this);
@@ -61,18 +64,23 @@ private:
     bool cancel_requested_ = false;
 };
 
-/// An operation of the kernel, described by a liburing `prep` call; `name` (a literal) is what listings say the job waits for.
-/// What the lambda points to must stay until the operation has ended, as locals of the awaiting coroutine do.
+/// An operation of the kernel, described by a liburing `prep` call; `name` (a literal) is what listings say
+/// the job waits for. What the lambda points to must stay until the operation has ended, as locals of the
+/// awaiting coroutine do.
 ///
-///     int n = co_await submit("recv", [=](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, data, size, 0); });
+///     int n = co_await submit("recv", [=](io_uring_sqe* sqe) {
+///         io_uring_prep_recv(sqe, fd, data, size, 0);
+///     });
 template <class Prep>
     requires std::invocable<const Prep&, io_uring_sqe*>
 Operation<Prep> submit(std::string_view name, Prep prep) noexcept {
     return {name, prep};
 }
 
-/// Gives the result of an operation back, or throws std::system_error with the operation and its object in the text when
-/// it is a failure: `check(co_await submit(...), "recv", "127.0.0.1:80")`.
+static_assert(Awaitable<Operation<void (*)(io_uring_sqe*)>>);
+
+/// Gives the result of an operation back, or throws std::system_error with the operation and its object in
+/// the text when it is a failure: `check(co_await submit(...), "recv", "127.0.0.1:80")`.
 inline int check(int result, std::string_view operation, std::string_view object = {}) {
     if (result < 0) throw_system_error(-result, operation, object);
     return result;

@@ -80,13 +80,16 @@ detail::Sleep<std::chrono::duration<Rep, Period>> sleep(std::chrono::duration<Re
 }
 
 /// Waits until `when`, by the loop's clock.
-inline detail::Sleep<LoopClock::time_point> sleep_until(LoopClock::time_point when) noexcept { return detail::Sleep{when}; }
+inline detail::Sleep<LoopClock::time_point> sleep_until(LoopClock::time_point when) noexcept {
+    return detail::Sleep{when};
+}
 
 /// Lets everything run that is ready now, then goes on.
 inline detail::Yield yield() noexcept { return {}; }
 
-/// Awaits `awaitable` for `limit` at most, from its start here: then it is cancelled, waited for, and TimeoutError thrown. A value or
-/// a failure that arrives all the same is given as it is. Cancelling it cancels the awaitable.
+/// Awaits `awaitable` for `limit` at most, from its start here: then it is cancelled, waited for, and
+/// TimeoutError thrown. A value or a failure that arrives all the same is given as it is. Cancelling it
+/// cancels the awaitable.
 ///
 ///     auto text = co_await with_timeout(5s, stream.read_some());
 template <class Rep, class Period, Awaitable A>

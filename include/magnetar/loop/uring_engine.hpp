@@ -1,4 +1,6 @@
 #pragma once
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -12,17 +14,21 @@
 
 namespace magnetar {
 
-/// The engine that is the kernel: io_uring. Must be made, used and destroyed on one thread, and not be carried over a fork.
-/// Needs Linux 5.11 (waiting with a timeout); of the ring's flags it takes those that the running kernel knows.
+/// The engine that is the kernel: io_uring. Must be made, used and destroyed on one thread, and not be
+/// carried over a fork. Needs Linux 5.11 (waiting with a timeout); of the ring's flags it takes those that
+/// the running kernel knows.
 class UringEngine final : public Engine {
 public:
-    /// What is asked for first. Completions are worked off when the loop enters the kernel and at no other moment
-    /// (DEFER_TASKRUN), and a word in memory tells when there are some (TASKRUN_FLAG). See io_uring_setup(2).
+    /// What is asked for first. Completions are worked off when the loop enters the kernel and at no other
+    /// moment (DEFER_TASKRUN), and a word in memory tells when there are some (TASKRUN_FLAG). See
+    /// io_uring_setup(2).
     static constexpr unsigned best_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                                           IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+                                           IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
+                                           IORING_SETUP_CQSIZE;
 
-    /// A ring of `entries` submission entries (rounded up to a power of two) and four times as many completions; both may
-    /// be exceeded, at the price of a system call. Throws EngineError when there is none to be had.
+    /// A ring of `entries` submission entries (rounded up to a power of two) and four times as many
+    /// completions; both may be exceeded, at the price of a system call. Throws EngineError when there is
+    /// none to be had.
     explicit UringEngine(unsigned entries = 256, unsigned flags = best_flags) {
         for (;; flags = weaker(flags)) {
             io_uring_params params{};
@@ -41,7 +47,10 @@ public:
         }
         io_uring_register_ring_fd(&ring_);  // spares the kernel a look-up per call; it works without
     }
-    ~UringEngine() override { io_uring_queue_exit(&ring_); }
+    ~UringEngine() override {
+        io_uring_queue_exit(&ring_);
+        for (auto [ring, bytes] : buffer_rings_) ::munmap(ring, bytes);
+    }
 
     std::string_view name() const noexcept override { return "io_uring"; }
     /// The flags that the kernel accepted.
@@ -68,13 +77,30 @@ public:
         deliver_all();
     }
 
+    io_uring_buf_ring* buffer_ring(std::uint16_t group, unsigned entries) noexcept override {
+        std::size_t bytes = entries * sizeof(io_uring_buf);
+        void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) return nullptr;
+        io_uring_buf_reg registration{};
+        registration.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
+        registration.ring_entries = entries;
+        registration.bgid = group;
+        if (io_uring_register_buf_ring(&ring_, &registration, 0) != 0) {
+            ::munmap(memory, bytes);
+            return nullptr;
+        }
+        buffer_rings_.push_back({memory, bytes});
+        return static_cast<io_uring_buf_ring*>(memory);
+    }
+
     /// `flags` without the newest of them, for kernels that answered EINVAL.
     static constexpr unsigned weaker(unsigned flags) noexcept {
-        // COOP_TASKRUN (5.19) is what can be had of DEFER_TASKRUN (6.1) before it; TASKRUN_FLAG needs one of the two.
+        // COOP_TASKRUN (5.19) is what can be had of DEFER_TASKRUN (6.1) before it; TASKRUN_FLAG needs one of
+        // the two.
         if (flags & IORING_SETUP_DEFER_TASKRUN)
             return (flags & ~IORING_SETUP_DEFER_TASKRUN) | IORING_SETUP_COOP_TASKRUN;
-        for (unsigned flag : {IORING_SETUP_SINGLE_ISSUER, IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_COOP_TASKRUN,
-                              IORING_SETUP_SUBMIT_ALL, IORING_SETUP_CQSIZE})
+        for (unsigned flag : {IORING_SETUP_SINGLE_ISSUER, IORING_SETUP_TASKRUN_FLAG,
+                              IORING_SETUP_COOP_TASKRUN, IORING_SETUP_SUBMIT_ALL, IORING_SETUP_CQSIZE})
             if (flags & flag) return flags & ~flag;
         return 0;
     }
@@ -112,7 +138,8 @@ private:
             case ETIME:
                 return;
             default:
-                fmt::print(stderr, "magnetar: the io_uring is lost: {}\n", std::generic_category().message(-result));
+                fmt::print(stderr, "magnetar: the io_uring is lost: {}\n",
+                           std::generic_category().message(-result));
                 std::abort();
         }
     }
@@ -130,7 +157,8 @@ private:
         io_uring_get_events(&ring_);
         for (Reaped completion; take(completion);) reaped_.push_back(completion);
     }
-    // A completion is taken before its owner is told, since the owner may need entries and so bring about a reap.
+    // A completion is taken before its owner is told, since the owner may need entries and so bring about a
+    // reap.
     void deliver_all() noexcept {
         do {
             for (std::size_t i = 0; i < reaped_.size(); ++i) {
@@ -146,6 +174,7 @@ private:
     io_uring ring_{};
     unsigned flags_ = 0;
     std::vector<Reaped> reaped_;
+    std::vector<std::pair<void*, std::size_t>> buffer_rings_;
 };
 
 }  // namespace magnetar

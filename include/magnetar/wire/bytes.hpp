@@ -110,7 +110,7 @@ public:
 
     /// Where an error found while writing is.
     [[noreturn, gnu::cold]] void fail(const char* reason) const {
-        throw CodecError("byte " + std::to_string(size_), reason);
+        throw CodecError(std::string("byte ").append(std::to_string(size_)), reason);
     }
 
     void swap(Writer& other) noexcept {
@@ -192,7 +192,7 @@ public:
     }
 
     [[noreturn, gnu::cold]] void fail(const char* reason) const {
-        throw CodecError("byte " + std::to_string(position()), reason);
+        throw CodecError(std::string("byte ").append(std::to_string(position())), reason);
     }
 
     Reader(const Reader&) = delete;

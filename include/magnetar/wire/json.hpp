@@ -182,7 +182,11 @@ private:
     const Json& item(std::size_t index) const;
     bool equals(const Json& other) const;
     void become(Kind kind);
-    void expect(Kind kind) const;
+    void expect(Kind kind) const {
+        if (kind_ != kind) [[unlikely]]
+            refuse(kind);
+    }
+    [[noreturn, gnu::cold]] void refuse(Kind expected) const;
 
     Kind kind_ = Kind::null;
     union {

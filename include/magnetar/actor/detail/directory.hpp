@@ -13,6 +13,7 @@ namespace magnetar::detail {
 class Directory {
 public:
     struct Entry {
+        std::string name;
         ActorProxy<> proxy;
         Concurrency kind = Concurrency::process;
         ActorId manager;
@@ -24,16 +25,31 @@ public:
         if (!name.empty() && names_.contains(name))
             throw SpawnError(fmt::format("the name '{}' is taken by a living actor", name));
         if (entries_.contains(id.value)) throw SpawnError(fmt::format("the id {} is in use", id.to_string()));
-        entries_.emplace(id.value, Entry{});
+        Entry entry;
+        entry.name = name;
+        entries_.emplace(id.value, std::move(entry));
         if (!name.empty()) names_.emplace(name, id.value);
     }
+    // It runs now. One that has ended meanwhile, and was removed, is not entered.
     void enter(ActorProxy<> proxy, Concurrency kind, ActorId manager) {
-        auto& entry = entries_[proxy.id().value];
-        entry = Entry{std::move(proxy), kind, manager, true};
+        auto found = entries_.find(proxy.id().value);
+        if (found == entries_.end()) return;
+        Entry& entry = found->second;
+        entry.proxy = std::move(proxy);
+        entry.kind = kind;
+        entry.manager = manager;
+        entry.ready = true;
     }
     void remove(ActorId id) {
-        entries_.erase(id.value);
-        std::erase_if(names_, [id](const auto& name) { return name.second == id.value; });
+        auto found = entries_.find(id.value);
+        if (found == entries_.end()) return;
+        names_.erase(found->second.name);
+        entries_.erase(found);
+    }
+    // Takes a reservation back.
+    void release(const std::string& name, ActorId id) {
+        auto found = entries_.find(id.value);
+        if (found != entries_.end() && !found->second.ready && found->second.name == name) remove(id);
     }
     // All that lived in a process that has ended.
     void remove_host(std::uint32_t host) {

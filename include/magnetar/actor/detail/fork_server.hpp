@@ -9,8 +9,10 @@
 
 #include <csignal>
 #include <span>
+#include <utility>
 #include <vector>
 
+#include <magnetar/base/log.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/loop/operation.hpp>
 #include <magnetar/sync/mutex.hpp>
@@ -64,7 +66,7 @@ struct DescriptorMessage {
 };
 
 struct ForkRequest {
-    std::uint64_t size;  // of the plan that follows
+    std::uint64_t size;  // of the plan that follows; none: become another fork server, for the other end of the descriptor
 };
 
 // A child of the fork server's parent, not its own: who asked for it also waits for it. fork(2) has no way to say so; what it does
@@ -79,7 +81,7 @@ inline pid_t fork_sibling() noexcept {
 
 // Its main: serves until the other end is closed. `run_child` gets the plan's bytes and the link, and does not return.
 [[noreturn]] inline void serve_forks(UniqueFd control, void (*run_child)(std::span<const std::byte>, UniqueFd)) noexcept {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const pid_t master = ::getppid();
     ::prctl(PR_SET_NAME, "magnetar-forks");
     ::setpgid(0, 0);
     std::signal(SIGINT, SIG_IGN);
@@ -107,6 +109,12 @@ inline pid_t fork_sibling() noexcept {
         if (!receive_all(control.get(), plan.data(), plan.size())) ::_exit(0);
         std::int64_t answer = fork_sibling();
         if (answer == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (::getppid() != master) ::_exit(1);
+            if (plan.empty()) {
+                control = std::move(link);
+                continue;
+            }
             control.reset();
             run_child(plan, std::move(link));
             ::_exit(1);
@@ -118,58 +126,109 @@ inline pid_t fork_sibling() noexcept {
 }
 
 // The master's side of the fork server: a process of one thread, forked before the master has threads or rings, that makes
-// every worker process from a clean image.
+// every worker process from a clean image. Beside it a second one waits: should the first be killed, the second takes its place
+// and makes another to wait beside it.
 class ForkServer {
 public:
     // Forks it. To be called before anything else is made. Throws std::system_error.
     explicit ForkServer(void (*run_child)(std::span<const std::byte>, UniqueFd)) {
-        int ends[2];
-        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_system_error(errno, "socketpair for the fork server");
-        control_ = UniqueFd(ends[0]);
-        UniqueFd theirs(ends[1]);
         std::fflush(nullptr);  // or the child's end would write the buffers once more
-        pid_t master = ::getpid();
-        pid_ = ::fork();
-        if (pid_ < 0) throw_system_error(errno, "fork of the fork server");
-        if (pid_ == 0) {
-            control_.reset();
-            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-            if (::getppid() != master) ::_exit(0);
-            serve_forks(std::move(theirs), run_child);
-        }
+        serving_ = begin(run_child);
+        spare_ = begin(run_child);
     }
     ForkServer(const ForkServer&) = delete;
     // Ends it, and waits until it is gone.
     ~ForkServer() {
-        control_.reset();
-        int status = 0;
-        while (!collected_ && ::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {}
+        spare_.end();
+        serving_.end();
     }
-    pid_t pid() const noexcept { return pid_; }
+    pid_t pid() const noexcept { return serving_.pid; }
 
     // Makes a process that runs the plan with `link` as its end of the link. Throws std::system_error when it cannot, for the
     // lack of processes or because the fork server is gone.
     Task<pid_t> fork(std::span<const std::byte> plan, UniqueFd link) {
         auto lock = co_await turn_.lock();
-        if (broken_) throw_system_error(EPIPE, "fork server");
-        ForkRequest request{plan.size()};
+        if (broken_) co_await replace();
+        Sent sent = co_await send_request(plan.size(), link.get());
+        if (sent == Sent::nothing) {  // it was gone before it could begin
+            co_await replace();
+            sent = co_await send_request(plan.size(), link.get());
+        }
+        if (sent == Sent::nothing) throw_system_error(EPIPE, "fork server");
+        link.reset();
+        co_return co_await finish(plan);
+    }
+
+private:
+    struct Process {
+        UniqueFd control;
+        pid_t pid = -1;
+        void end() noexcept {
+            control.reset();
+            if (pid < 0) return;
+            ::kill(pid, SIGKILL);
+            while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {}
+            pid = -1;
+        }
+    };
+    enum class Sent { nothing, all };
+
+    static Process begin(void (*run_child)(std::span<const std::byte>, UniqueFd)) {
+        auto [ours, theirs] = make_ends();
+        pid_t master = ::getpid();
+        Process made;
+        made.pid = ::fork();
+        if (made.pid < 0) throw_system_error(errno, "fork of the fork server");
+        if (made.pid == 0) {
+            ours.reset();
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (::getppid() != master) ::_exit(0);
+            serve_forks(std::move(theirs), run_child);
+        }
+        made.control = std::move(ours);
+        return made;
+    }
+    static std::pair<UniqueFd, UniqueFd> make_ends() {
+        int ends[2];
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_system_error(errno, "socketpair for the fork server");
+        return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+    }
+    // The spare one takes over, and its first work is to make the next spare.
+    Task<> replace() {
+        Logger("arbiter").warning("the fork server (process {}) has ended: another takes its place", serving_.pid);
+        serving_.end();
+        serving_ = std::exchange(spare_, Process{});
+        broken_ = false;
+        auto ends = make_ends();
+        if (co_await send_request(0, ends.second.get()) == Sent::nothing) throw_system_error(EPIPE, "fork server");
+        ends.second.reset();
+        pid_t pid = co_await finish({});
+        spare_.control = std::move(ends.first);
+        spare_.pid = pid;
+    }
+    Task<Sent> send_request(std::size_t size, int descriptor) {
+        if (!serving_.control) co_return Sent::nothing;
+        ForkRequest request{size};
         DescriptorMessage message(&request, sizeof request);
-        message.attach(link.get());
-        int fd = control_.get();
+        message.attach(descriptor);
         broken_ = true;  // until the answer is here: a conversation cut short cannot be taken up again
-        int n = check(co_await submit("fork request", [fd, m = &message.message](io_uring_sqe* sqe) {
+        int n = co_await submit("fork request", [fd = serving_.control.get(), m = &message.message](io_uring_sqe* sqe) {
             io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);
-        }), "sendmsg", "fork server");
-        if (n != sizeof request) throw_system_error(EPIPE, "sendmsg", "fork server");
+        });
+        if (n == -EPIPE || n == -ECONNRESET) co_return Sent::nothing;
+        if (check(n, "sendmsg", "fork server") != sizeof request) throw_system_error(EPIPE, "sendmsg", "fork server");
+        co_return Sent::all;
+    }
+    Task<pid_t> finish(std::span<const std::byte> plan) {
+        int fd = serving_.control.get();
         while (!plan.empty()) {
-            n = check(co_await submit("fork request", [fd, data = plan.data(), size = plan.size()](io_uring_sqe* sqe) {
+            int n = check(co_await submit("fork request", [fd, data = plan.data(), size = plan.size()](io_uring_sqe* sqe) {
                 io_uring_prep_send(sqe, fd, data, size, MSG_NOSIGNAL);
             }), "send", "fork server");
             plan = plan.subspan(static_cast<std::size_t>(n));
         }
-        link.reset();
         std::int64_t answer = 0;
-        n = check(co_await submit("fork", [fd, a = &answer](io_uring_sqe* sqe) {
+        int n = check(co_await submit("fork", [fd, a = &answer](io_uring_sqe* sqe) {
             io_uring_prep_recv(sqe, fd, a, sizeof *a, MSG_WAITALL);
         }), "recv", "fork server");
         if (n != sizeof answer) throw_system_error(EPIPE, "recv", "fork server");
@@ -178,10 +237,8 @@ public:
         co_return static_cast<pid_t>(answer);
     }
 
-private:
-    UniqueFd control_;
-    pid_t pid_ = -1;
-    bool broken_ = false, collected_ = false;
+    Process serving_, spare_;
+    bool broken_ = false;
     Mutex turn_;
 };
 

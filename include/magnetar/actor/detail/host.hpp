@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <set>
@@ -44,8 +45,10 @@ public:
         auto found = link_to_.find(peer);
         return found == link_to_.end() ? nullptr : link(found->second);
     }
-    // Whether this is the first time that these two hosts are to get a link of their own.
-    bool introduced(std::uint32_t a, std::uint32_t b) { return introduced_.emplace(std::min(a, b), std::max(a, b)).second; }
+    // Whether these two hosts are to get a link of their own: the first time, and again when one of them says that it is gone.
+    bool introduced(std::uint32_t a, std::uint32_t b, bool again) {
+        return introduced_.emplace(std::min(a, b), std::max(a, b)).second || again;
+    }
     std::size_t links() const noexcept { return links_.size(); }
 
     // On the main loop: by the link to the target's host, which is made first if need be.
@@ -71,9 +74,16 @@ public:
         connecting_.erase(waiting);
         while (auto* call = static_cast<RemoteCall*>(calls.pop())) unreachable(*call);
     }
-    // Returns when all that was to be sent has been.
+    // Returns when all that was to be sent has been; but waits for nobody who does not read.
     Task<> flushed() {
-        for (auto& [number, link] : links_) co_await link->flushed();
+        auto idle = [this] { return std::all_of(links_.begin(), links_.end(), [](auto& link) { return link.second->idle(); }); };
+        auto deadline = loop_.now() + std::chrono::seconds(1);
+        for (int round = 0; !idle() && loop_.now() < deadline; ++round) {
+            if (round < 8)
+                co_await yield();
+            else
+                co_await sleep(std::chrono::milliseconds(1));
+        }
     }
     // Set by those who must hear of a link's end: the arbiter of the end of a worker, a worker of that of the master.
     void (*link_ended)(Host&, std::uint32_t peer) = nullptr;
@@ -105,6 +115,7 @@ private:
 // This process's host; set while its main loop runs actors.
 inline constinit Host* the_host = nullptr;
 
+inline bool host_runs() noexcept { return the_host != nullptr; }
 inline void send_to_host(RemoteCall& call) noexcept {
     EventLoop& here = *EventLoop::current();
     call.origin = &here.door();
@@ -119,20 +130,29 @@ inline void send_to_host(RemoteCall& call) noexcept {
 inline void WireCall::go_back() noexcept {
     run = [](Runnable& self) {
         std::unique_ptr<WireCall> call(&static_cast<WireCall&>(self));
-        Link* link = the_host ? the_host->link(call->link_) : nullptr;
-        if (!link) return;
-        if (call->tell_)
-            link->consumed(call->target_.id.value);
-        else if (call->error_)
-            link->answer_error(call->id_, call->error_);
-        else
-            link->answer(call->id_, call->body_.bytes());
+        if (!call->reported_) call->report(call->error_);
     };
+    if (!the_host) {
+        delete this;
+        return;
+    }
     Door& main = the_host->loop().door();
     if (main.index() == this_door)
         run(*this);
     else
         crossing().outbox.post(main, *this, true);
+}
+
+// On the main loop, where links live.
+inline void WireCall::report(const std::exception_ptr& error) noexcept {
+    Link* link = the_host ? the_host->link(link_) : nullptr;
+    if (!link) return;
+    if (tell_) {
+        if (!entry_.system) link->consumed(target_.id.value);
+    } else if (error)
+        link->answer_error(id_, error);
+    else
+        link->answer(id_, body_.bytes());
 }
 
 inline void Link::accept_call(Reader& reader, bool tell) {

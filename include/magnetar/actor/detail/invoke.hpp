@@ -84,9 +84,9 @@ class CommandJob final : public CommandJobBase {
 
 public:
     // Runs the command up to its first suspension, and to its end from the loop.
-    static void begin(Actor<>& actor, typename Binding<F>::Args&& args, const Address& sender, std::string_view command,
-                      LoopClock::time_point arrived, CallMessage<Result>* call) {
-        auto* job = new CommandJob(actor, std::move(args), sender, command, arrived, call);
+    static void begin(Actor<>& actor, typename Binding<F>::Args&& args, const Address& sender, LoopClock::time_point arrived,
+                      CallMessage<Result>* call) {
+        auto* job = new CommandJob(actor, std::move(args), sender, arrived, call);
         if constexpr (!is_observer<F>) ActorAccess::command_started(actor);
         if (call) call->running = job;
         job->JobBase::start(job->task_.handle(), [](JobBase& self) { static_cast<CommandJob&>(self).ended(); });
@@ -95,9 +95,9 @@ public:
     void forget_call() noexcept override { call_ = nullptr; }
 
 private:
-    CommandJob(Actor<>& actor, typename Binding<F>::Args&& args, const Address& sender, std::string_view command,
-               LoopClock::time_point arrived, CallMessage<Result>* call)
-        : CommandJobBase(actor, is_observer<F> ? nullptr : &actor, sender, command, arrived),
+    CommandJob(Actor<>& actor, typename Binding<F>::Args&& args, const Address& sender, LoopClock::time_point arrived,
+               CallMessage<Result>* call)
+        : CommandJobBase(actor, is_observer<F> ? nullptr : &actor, sender, entry_of<F>.name, arrived),
           args_(std::move(args)),
           task_(Binding<F>::call(actor, request_, args_)),
           call_(call) {}
@@ -129,31 +129,37 @@ private:
     CallMessage<Result>* call_;
 };
 
-// Carries out a command. `call` is null for a tell. It may be gone when this returns.
+template <class R>
+[[gnu::noinline]] void refuse_other_type(Actor<>& actor, CallMessage<R>* call, std::string_view command) noexcept {
+    auto error = std::make_exception_ptr(CommandNotFound(
+        fmt::format("{} has no command {}: it is an actor of another type", actor.to_string(), command)));
+    if (call) {
+        call->outcome.fail(error);
+        call->answered();
+    } else {
+        ActorAccess::unhandled(actor, error, command);
+    }
+}
+
+// Carries out a command. `call` is null for a tell. True when the call's outcome is set and it is still to be told so; otherwise it
+// is told by itself, and may be gone when this returns.
 template <auto F>
-inline void invoke(Actor<>& actor, typename Binding<F>::Args& args, const Address& sender, std::string_view command,
-                   LoopClock::time_point arrived, CallMessage<typename Binding<F>::Result>* call) noexcept {
+inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Address& sender, LoopClock::time_point arrived,
+                   CallMessage<typename Binding<F>::Result>* call) noexcept {
     using Bound = Binding<F>;
     if constexpr (!std::is_void_v<typename Bound::State>)
         if (ActorAccess::state_tag(actor) != state_tag<typename Bound::State>()) [[unlikely]] {
-            auto error = std::make_exception_ptr(CommandNotFound(
-                fmt::format("{} has no command {}: it is an actor of another type", actor.to_string(), command)));
-            if (call) {
-                call->outcome.fail(error);
-                call->answered();
-            } else {
-                ActorAccess::unhandled(actor, error, command);
-            }
-            return;
+            refuse_other_type(actor, call, entry_of<F>.name);
+            return false;
         }
     try {
         if constexpr (Bound::is_task) {
-            CommandJob<F>::begin(actor, std::move(args), sender, command, arrived, call);
+            CommandJob<F>::begin(actor, std::move(args), sender, arrived, call);
         } else {
             Request request(actor, sender);
             if (!call) {
                 Bound::call(actor, request, args);
-                return;
+                return false;
             }
             if constexpr (std::is_void_v<typename Bound::Result>) {
                 Bound::call(actor, request, args);
@@ -161,11 +167,12 @@ inline void invoke(Actor<>& actor, typename Binding<F>::Args& args, const Addres
             } else {
                 call->outcome.emplace(Bound::call(actor, request, args));
             }
-            call->answered();
+            return true;
         }
     } catch (...) {
-        fail_call(actor, call, std::current_exception(), command);
+        fail_call(actor, call, std::current_exception(), entry_of<F>.name);
     }
+    return false;
 }
 
 }  // namespace magnetar::detail

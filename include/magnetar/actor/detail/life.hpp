@@ -16,11 +16,21 @@ class Obituaries {
 public:
     void add(ActorId id, ExitStatus status) {
         std::lock_guard lock(mutex_);
-        if (!known_.emplace(id.value, status).second) return;
+        if (!known_.insert_or_assign(id.value, status).second) return;
         order_.push_back(id.value);
         if (order_.size() <= 65536) return;
         known_.erase(order_.front());
         order_.pop_front();
+    }
+    // An id may be used again: then it is the new actor's end that counts.
+    void forget(ActorId id) noexcept {
+        std::lock_guard lock(mutex_);
+        if (auto found = known_.find(id.value); found != known_.end()) found->second = ExitStatus{};
+    }
+    void clear() noexcept {
+        std::lock_guard lock(mutex_);
+        known_.clear();
+        order_.clear();
     }
     ExitStatus of(ActorId id) const {
         std::lock_guard lock(mutex_);
@@ -120,7 +130,7 @@ struct ActorAccess {
         else wake(self);
     }
     static void run_periodic_task(Actor<>& self) {
-        if (!self.extras_ || !self.extras_->settings.periodic_task) return;
+        if (!self.extras_ || !self.extras_->settings.periodic_task || self.life_ >= Life::stopping) return;
         self.loop_->start(periodic(self), &self).detach();
     }
 
@@ -179,6 +189,7 @@ struct ActorAccess {
 
     // Waits for the end of an actor on this loop.
     static Task<ExitStatus> closed(Actor<>& self) {
+        if (self.life_ >= Life::closed) co_return ExitStatus(self.exit_code_);
         ClosedWaiter waiter;
         self.extras().closed_waiters.push_back(waiter);
         co_await waiter.ended.wait();
@@ -287,8 +298,13 @@ private:
                 co_await hook.coroutine(self);
         } catch (const std::exception& e) {
             self.log().error("stopping: {}: {}", demangled(typeid(e).name()), e.what());
+        } catch (const Cancelled&) {
+            throw;
         } catch (const ActorExit& end) {
             self.exit_code_ = end.code;
+        } catch (...) {
+            self.log().error("stopping: ended by an exception of type {}", describe(std::current_exception()).type);
+            self.exit_code_ = 1;
         }
     }
     template <class Condition>
@@ -318,11 +334,11 @@ private:
         self.lost_ = true;
         if (extras.before_end) co_await extras.before_end(self);
         extras.children.for_each([](Actor<>& child) { stop(child, 0); });
-        if (!co_await until_quiet(self, deadline, [](Actor<>& a) { return a.extras_->children.empty(); }))
-            extras.children.for_each([](Actor<>& child) { exit(child, 1); });
+        co_await until_quiet(self, deadline, [](Actor<>& a) { return a.extras_->children.empty(); });
         while (Message* message = self.mailbox_.pop()) message->refuse(Refusal::lost, self.id());
         JobBase* me = current_job();
         for (int round = 0; self.scheduled_ || self.jobs.size() > 1 || !extras.children.empty(); ++round) {
+            extras.children.for_each([](Actor<>& child) { exit(child, 1); });
             self.jobs.for_each([me](JobBase& job) {
                 if (&job != me) job.cancel();
             });
@@ -340,8 +356,11 @@ private:
         self.life_ = status.clean() ? Life::closed : Life::terminated;
         while (Message* message = self.mailbox_.pop_system()) message->refuse(Refusal::not_found, id);
         while (Message* message = self.mailbox_.pop()) message->refuse(Refusal::lost, id);
-        if (!status.clean()) obituaries().add(id, status);
         bool registered = self.extras_ && self.extras_->registered;
+        if (!status.clean())
+            obituaries().add(id, status);
+        else if (registered)
+            obituaries().forget(id);
         if (registered) deregister(self);
         if (self.extras_)
             while (ClosedWaiter* waiter = self.extras_->closed_waiters.pop_front()) {

@@ -51,12 +51,16 @@ public:
             fail(call);
             return;
         }
-        auto& outbound = outbound_[call.target.id.value];
-        if (call.tell && outbound.in_flight >= window) {
-            outbound.waiting.push(call);
+        if (command_table()[call.command]->system) {
+            write(call);
             return;
         }
-        write(call, outbound.in_flight);
+        // What one sender sends stays in order: a request stands behind the tells that wait.
+        auto found = outbound_.find(call.target.id.value);
+        if (found != outbound_.end() && (!found->second.waiting.empty() || (call.tell && found->second.in_flight >= window)))
+            found->second.waiting.push(call);
+        else
+            write(call);
     }
     void answer(std::uint64_t id, std::span<const std::byte> body) {
         append(Packet::answer, [&] {
@@ -70,14 +74,14 @@ public:
             encode(out_, to_wire(error));
         });
     }
-    // A tell from there has been started, or dropped.
+    // A user's tell from there has been started, or dropped.
     void consumed(std::uint64_t target) {
         if (auto& count = consumed_[target]; ++count >= window / 2) {
-            append(Packet::credit, [&] {
-                out_.put(target);
-                out_.put(count);
-            });
+            give_credit(target, count);
             consumed_.erase(target);
+        } else if (consumed_.size() > 256) {  // nothing is kept of the many that get a message or two
+            for (auto& [actor, few] : consumed_) give_credit(actor, few);
+            consumed_.clear();
         }
     }
     // Gives the other end a link of its own to a third host.
@@ -85,13 +89,8 @@ public:
         append(Packet::peer, [&] { out_.put(third); });
         descriptors_.push_back({out_.size(), std::move(fd)});
     }
-    Task<> flushed() {
-        while (open_ && !(out_.empty() && written_.is_set())) {
-            written_.clear();
-            output_.set();
-            co_await written_.wait();
-        }
-    }
+    // All that was to be sent has been, or never will be.
+    bool idle() const noexcept { return !open_ || (out_.empty() && !writing_); }
     // Ends the connection from this side.
     void shut_down() noexcept { ::shutdown(fd_.get(), SHUT_RDWR); }
 
@@ -120,7 +119,7 @@ private:
         gathered();
     }
     void gathered() noexcept { loop_.at_turn_end(flush_); }
-    void write(RemoteCall& call, std::uint32_t& in_flight) {
+    void write(RemoteCall& call) {
         std::uint64_t id = ++last_id_;
         append(call.tell ? Packet::tell : Packet::request, [&] {
             out_.put(id);
@@ -132,11 +131,17 @@ private:
             out_.append(call.body.bytes());
         });
         if (call.tell) {
-            ++in_flight;
+            if (!command_table()[call.command]->system) ++outbound_[call.target.id.value].in_flight;
             call.finish();
         } else {
             pending_.emplace(id, &call);
         }
+    }
+    void give_credit(std::uint64_t target, std::uint32_t count) {
+        append(Packet::credit, [&] {
+            out_.put(target);
+            out_.put(count);
+        });
     }
     void fail(RemoteCall& call) {
         call.error = refusal_error(Refusal::lost, call.target.id, command_table()[call.command]->name);
@@ -160,12 +165,12 @@ private:
     std::deque<UniqueFd> received_;
     FrameDecoder decoder_{FrameRules{Masking::forbidden, std::size_t{64} << 20, std::size_t{64} << 20}};
     Flush flush_;
-    Event output_, written_;
+    Event output_;
     std::unordered_map<std::uint64_t, RemoteCall*> pending_;
     std::unordered_map<std::uint64_t, Outbound> outbound_;
     std::unordered_map<std::uint64_t, std::uint32_t> consumed_;
     std::uint64_t last_id_ = 0;
-    bool open_ = true, greeted_ = false;
+    bool open_ = true, greeted_ = false, writing_ = false;
 };
 
 inline void Link::accept_answer(Reader& reader, bool error) {
@@ -195,7 +200,7 @@ inline void Link::accept_credit(Reader& reader) {
     while (outbound.in_flight < window) {
         auto* call = static_cast<RemoteCall*>(outbound.waiting.pop());
         if (!call) break;
-        write(*call, outbound.in_flight);
+        write(*call);
     }
     if (outbound.in_flight == 0) outbound_.erase(found);
 }
@@ -203,11 +208,12 @@ inline void Link::accept_credit(Reader& reader) {
 inline Task<> Link::write_out() {
     for (;;) {
         if (out_.empty()) {
-            written_.set();
+            writing_ = false;
             output_.clear();
             co_await output_.wait();
             continue;
         }
+        writing_ = true;
         sending_.swap(out_);
         out_.clear();
         std::deque<Descriptor> descriptors;
@@ -246,7 +252,8 @@ inline Task<> Link::read() {
         });
         if (got == -ECONNRESET) got = 0;
         if (check(got, "recvmsg", "link") == 0) co_return;
-        if (UniqueFd fd = message.received()) received_.push_back(std::move(fd));
+        // Only the master has descriptors to give.
+        if (UniqueFd fd = message.received(); fd && peer_ == 0) received_.push_back(std::move(fd));
         decoder_.feed({buffer.data(), static_cast<std::size_t>(got)});
         while (auto frame = decoder_.next()) {
             if (frame->opcode == Opcode::close) co_return;
@@ -257,7 +264,6 @@ inline Task<> Link::read() {
 }
 inline void Link::close() noexcept {
     open_ = false;
-    written_.set();
     auto pending = std::exchange(pending_, {});
     for (auto& [id, call] : pending) fail(*call);
     for (auto& [target, outbound] : outbound_)

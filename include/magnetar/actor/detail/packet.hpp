@@ -32,6 +32,8 @@ enum class ErrorKind : std::uint8_t { remote, not_found, lost, stopping, full, n
 struct ErrorOnWire {
     ErrorKind kind = ErrorKind::remote;
     std::string type, what, actor;
+    // It did not fail by itself: the end of its actor came before its own.
+    bool cut_off() const { return type == "magnetar::Cancelled"; }
 };
 
 inline ErrorOnWire to_wire(const std::exception_ptr& error) {

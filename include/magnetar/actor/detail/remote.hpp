@@ -35,7 +35,22 @@ protected:
     virtual void deliver() noexcept = 0;
 };
 
+// What a link carries as one message, without the few bytes in front of it.
+inline constexpr std::size_t largest_message = (std::size_t{64} << 20) - 256;
+
+inline void check_size(std::size_t size, std::string_view command) {
+    if (size > largest_message)
+        throw CodecError(std::string(command), fmt::format("a message of {} bytes; at most {} can leave a process", size, largest_message));
+}
+template <class Args>
+void encode_message(Writer& body, const Args& args, std::string_view command) {
+    encode(body, args);
+    check_size(body.size(), command);
+}
+
 // Takes a call to its host; on any thread that runs a loop. Defined with the host.
 inline void send_to_host(RemoteCall& call) noexcept;
+// Whether actors run in this process at all.
+inline bool host_runs() noexcept;
 
 }  // namespace magnetar::detail

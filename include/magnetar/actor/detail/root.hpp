@@ -42,14 +42,14 @@ inline Task<> notify_manager(Actor<>& self, Address manager) {
 
 // The start hook as a job of the actor's, so that get_actor() is right in it. What went wrong, if something did.
 inline Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
+    if (self.life() >= Life::stopping) co_return std::nullopt;
     std::exception_ptr error;
+    Job<> starting = self.loop().start(ActorAccess::start(self), &self);
     try {
-        Job<> starting = self.loop().start(ActorAccess::start(self), &self);
         co_await starting;
-    } catch (const std::exception&) {
-        error = std::current_exception();
     } catch (const Cancelled&) {
-        throw;
+        if (!starting.done()) throw;  // it is not the hook that was cancelled
+        error = std::current_exception();
     } catch (...) {
         error = std::current_exception();
     }
@@ -57,7 +57,7 @@ inline Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
     auto text = describe(error);
     ErrorOnWire failure;
     failure.type = std::move(text.type);
-    failure.what = std::move(text.what);
+    failure.what = failure.cut_off() ? "it was stopped before its start hook had returned" : std::move(text.what);
     co_return failure;
 }
 
@@ -66,15 +66,14 @@ inline Task<ExitStatus> live(Actor<>& self, Address manager) {
     ActorAccess::extras(self).manager = ActorProxy<>(manager, {});
     std::uint64_t id = self.id().value;
     co_await SendAwaiter<child_greeted>(manager, id, self.proxy());
+    self.loop().start(notify_manager(self, manager), &self).detach();
     auto failure = co_await started(self);
     bool failed = failure.has_value();
     co_await SendAwaiter<child_started>(manager, id, std::move(failure));
-    if (failed) {
+    if (failed)
         ActorAccess::exit(self, 1);
-    } else {
-        self.loop().start(notify_manager(self, manager), &self).detach();
+    else
         ActorAccess::run_periodic_task(self);
-    }
     co_return co_await ActorAccess::closed(self);
 }
 
@@ -87,30 +86,39 @@ inline void set_up(Actor<>& self, const ActorSettings& settings, std::string_vie
 
 // ---- a thread
 
+// The news that a thread has ended, for its manager; which may have given it up, and even be gone.
+struct ThreadOver final : Runnable {
+    ThreadOver(Supervisor& s, std::shared_ptr<Managed> c) : Runnable(&ThreadOver::arrive), supervisor(s), child(std::move(c)) {}
+    inline static void arrive(Runnable& self);
+    Supervisor& supervisor;
+    std::shared_ptr<Managed> child;
+    ExitStatus status{1};
+    std::optional<ErrorOnWire> failure;
+};
+inline void ThreadOver::arrive(Runnable& self) {
+    std::unique_ptr<ThreadOver> news(&static_cast<ThreadOver&>(self));
+    if (!news->child->ended) news->supervisor.thread_over(*news->child, news->status, std::move(news->failure));
+}
+
 inline void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params, std::unique_ptr<Maker> maker) {
     Host& host = self.host_;
+    Door& door = host.loop().door();
     Address manager = ActorAccess::address(*host.root);
-    ExitStatus status(1);
-    std::optional<ErrorOnWire> failure;
+    auto news = std::make_unique<ThreadOver>(self, child);
     try {
         EventLoop loop;
         Resident resident(loop);
         std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(maker->make(child->settings, loop, child->id),
                                                           [](Actor<>* a) { ActorAccess::destroy(*a); });
         set_up(*actor, child->settings, child->name, std::move(params));
-        status = loop.run(live(*actor, manager));
+        news->status = loop.run(live(*actor, manager));
     } catch (...) {
         auto text = describe(std::current_exception());
-        failure.emplace();
-        failure->type = std::move(text.type);
-        failure->what = std::move(text.what);
+        news->failure.emplace();
+        news->failure->type = std::move(text.type);
+        news->failure->what = std::move(text.what);
     }
-    host.loop().post([&self, child, status, failure = std::move(failure)]() mutable {
-        if (child->ended) return;  // it had been given up
-        child->thread.join();
-        if (failure) child->failure = std::move(failure);
-        self.over(*child, status);
-    });
+    if (door.post(*news)) news.release();
 }
 
 // ---- a process
@@ -152,6 +160,7 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     std::signal(SIGTERM, SIG_DFL);
     std::signal(SIGHUP, SIG_DFL);
+    std::signal(SIGPIPE, SIG_IGN);
     ExitStatus status(1);
     try {
         auto plan = decode<SpawnPlan>(bytes);

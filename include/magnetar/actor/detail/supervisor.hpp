@@ -21,6 +21,7 @@ inline void child_started(Actor<>&, std::uint64_t id, std::optional<ErrorOnWire>
 inline void directory_reserve(Actor<>&, std::string name, std::uint64_t id);
 inline void directory_enter(Actor<>&, ActorProxy<> proxy, Concurrency kind, std::uint64_t manager);
 inline void directory_remove(Actor<>&, std::uint64_t id);
+inline void directory_release(Actor<>&, std::string name, std::uint64_t id);
 template <>
 inline constexpr bool is_system<child_greeted> = true;
 template <>
@@ -31,6 +32,8 @@ template <>
 inline constexpr bool is_system<directory_enter> = true;
 template <>
 inline constexpr bool is_system<directory_remove> = true;
+template <>
+inline constexpr bool is_system<directory_release> = true;
 
 // How an actor is made on a thread of its own: the arguments of its state are moved, never encoded.
 struct Maker {
@@ -48,6 +51,7 @@ struct Managed {
     LoopClock::time_point heard;  // from it, last
     Event changed;            // set whenever one of the following changes
     bool greeted = false, started = false, ended = false;
+    bool unwanted = false;    // asked to end before it could hear it
     std::optional<ErrorOnWire> failure;  // of its start
     ExitStatus exit;
     std::optional<ProcessHandle> process;
@@ -74,6 +78,8 @@ public:
     // Makes a process with one actor, and gives its address when the actor's start hook has returned. Throws SpawnError, and
     // then nothing of it is left.
     Task<ActorProxy<>> spawn_process(SpawnPlan plan) {
+        Spawning spawning(*this);
+        refuse_when_stopping();
         auto child = std::make_shared<Managed>();
         child->settings = plan.unpack();
         child->name = plan.name;
@@ -88,14 +94,17 @@ public:
             failure = std::make_exception_ptr(SpawnError(fmt::format("spawn of {}: {}", child->to_string(), e.what())));
         }
         if (failure) {
-            forget(*child);
+            over(*child, ExitStatus(1));
             std::rethrow_exception(failure);
         }
+        if (child->unwanted) child->process->kill(SIGKILL);
         host_.loop().start(collect(*this, child), host_.root).detach();
         co_return co_await accompany(child);
     }
     // The same on a thread of this process.
     Task<ActorProxy<>> spawn_thread(std::string name, ActorId id, ActorSettings settings, Json params, std::unique_ptr<Maker> maker) {
+        Spawning spawning(*this);
+        refuse_when_stopping();
         auto child = std::make_shared<Managed>();
         child->settings = settings;
         child->name = std::move(name);
@@ -104,12 +113,13 @@ public:
         children_.emplace(child->id.value, child);
         std::exception_ptr failure;
         try {
+            refuse_when_stopping();
             child->thread = std::thread(run_thread, std::ref(*this), child, std::move(params), std::move(maker));
-        } catch (const std::system_error& e) {
+        } catch (const std::exception& e) {
             failure = std::make_exception_ptr(SpawnError(fmt::format("spawn of {}: thread: {}", child->to_string(), e.what())));
         }
         if (failure) {
-            forget(*child);
+            over(*child, ExitStatus(1));
             std::rethrow_exception(failure);
         }
         co_return co_await accompany(child);
@@ -121,12 +131,18 @@ public:
         child.greeted = true;
         child.heard = host_.loop().now();
         child.changed.set();
+        if (child.unwanted) post_tell<stop_command>(child.address);
     }
     void started(ActorId id, std::optional<ErrorOnWire> failure) {
         Managed& child = expected(id);
         child.started = !failure;
         child.failure = std::move(failure);
         child.changed.set();
+    }
+    void thread_over(Managed& child, ExitStatus status, std::optional<ErrorOnWire> failure) {
+        child.thread.join();
+        if (failure) child.failure = std::move(failure);
+        over(child, status);
     }
     void heard(ActorId id) noexcept {
         if (auto found = children_.find(id.value); found != children_.end()) found->second->heard = host_.loop().now();
@@ -145,26 +161,25 @@ public:
         co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.ended; });
         co_return child->exit;
     }
-    // Ends a process by force, and a thread by asking; waits until it is gone.
+    // Ends one by force, and waits until it is gone.
     Task<> kill(ActorId id) {
         auto found = children_.find(id.value);
         if (found == children_.end()) co_return;
         auto child = found->second;
-        force(*child);
-        co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.ended; });
+        co_await end_by_force(*child);
     }
     // Ends them all: politely, and by force what is not gone in time.
     Task<> end_all() {
-        std::vector<std::shared_ptr<Managed>> all;
-        for (auto& [id, child] : children_) all.push_back(child);
-        for (auto& child : all) ask_to_stop(*child);
-        for (auto& child : all) {
-            auto limit = child->settings.exit_timeout + std::chrono::milliseconds(500);
+        auto asked = host_.loop().now();
+        for (auto& [id, child] : children_) ask_to_stop(*child);
+        while (!children_.empty()) {
+            auto child = children_.begin()->second;
+            auto limit = asked + child->settings.exit_timeout + std::chrono::milliseconds(500) - host_.loop().now();
             if (co_await until(*child, limit, [](Managed& c) { return c.ended; })) continue;
             Logger(child->to_string()).warning("it did not end in time: ended by force");
-            force(*child);
-            co_await until(*child, std::chrono::seconds(5), [](Managed& c) { return c.ended; });
+            co_await end_by_force(*child);
         }
+        while (spawning_ > 0) co_await yield();  // they are told that it has failed
     }
 
 private:
@@ -173,16 +188,26 @@ private:
         if (found == children_.end()) throw ActorNotFound(fmt::format("no actor {} is expected here", id.to_string()));
         return *found->second;
     }
+    // A spawn that is under way.
+    struct Spawning {
+        explicit Spawning(Supervisor& s) noexcept : self(s) { ++self.spawning_; }
+        Spawning(const Spawning&) = delete;
+        ~Spawning() { --self.spawning_; }
+        Supervisor& self;
+    };
+    void refuse_when_stopping() const {
+        if (host_.root->life() >= Life::stopping)
+            throw SpawnError(fmt::format("spawn: {} is stopping", host_.root->to_string()));
+    }
     void forget(Managed& child) {
         if (directory) {
             directory->remove(child.id);
             if (child.host) directory->remove_host(child.host);
         } else {
-            host_.loop().start(tell_removed(host_.arbiter, child.id), nullptr).detach();
+            post_tell<directory_remove>(host_.arbiter, child.id.value);
         }
         children_.erase(child.id.value);
     }
-    static Task<> tell_removed(Address arbiter, ActorId id) { co_await TellAwaiter<directory_remove>(arbiter, id.value); }
 
     template <class Condition>
     Task<bool> until(Managed& child, LoopClock::duration limit, Condition holds) {
@@ -213,7 +238,13 @@ private:
         Writer encoded;
         encode(encoded, plan);
         pid_t pid = co_await fork_server->fork(encoded.bytes(), std::move(theirs));
-        child.process.emplace(pid);
+        try {
+            child.process.emplace(pid);
+        } catch (...) {
+            ::kill(pid, SIGKILL);
+            ::waitpid(pid, nullptr, 0);
+            throw;
+        }
         links_.emplace(child.host, host_.connect(child.host, std::move(ours)));
     }
     // From its making to the end of its start hook; watched from then on.
@@ -232,7 +263,7 @@ private:
                 trouble = fmt::format("it {} before it had started", child->exit.to_string());
         }
         if (!trouble.empty()) {
-            if (!child->ended && !child->failure) force(*child);
+            if (!child->ended && !child->failure) co_await end_by_force(*child);
             co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.ended; });
             throw SpawnError(fmt::format("spawn of {}: {}", child->to_string(), trouble));
         }
@@ -242,29 +273,30 @@ private:
     }
 
     void ask_to_stop(Managed& child) {
+        child.unwanted = true;
         if (child.greeted)
-            host_.loop().start(tell_stop(child.address), nullptr).detach();
-        else
-            force(child);
-    }
-    static Task<> tell_stop(Address address) {
-        try {
-            co_await TellAwaiter<stop_command>(address);
-        } catch (const std::exception&) {
-            // It has gone by itself.
-        }
-    }
-    // A thread cannot be ended from outside: it is given up, and the process goes on without it.
-    void force(Managed& child) {
-        if (child.process) {
+            post_tell<stop_command>(child.address);
+        else if (child.process)
             child.process->kill(SIGKILL);
-            return;
-        }
-        if (child.ended) return;
-        if (Cell* cell = child.address.where.cell()) cell->id.store(0, std::memory_order_release);
+    }
+    Task<> end_by_force(Managed& child) {
+        child.unwanted = true;
+        if (child.process)
+            child.process->kill(SIGKILL);
+        else if (child.greeted)
+            post_tell<end_command>(child.address);
+        if (co_await until(child, std::chrono::seconds(1), [](Managed& c) { return c.ended; })) co_return;
+        if (child.thread.joinable()) give_up(child);
+    }
+    // A thread cannot be ended from outside: the process goes on without it, and what was asked of it fails.
+    void give_up(Managed& child) {
         Logger(child.to_string()).error("its thread hangs and cannot be ended: it is given up");
         child.thread.detach();
-        over(child, ExitStatus(1));
+        if (child.greeted) {
+            if (Cell* cell = child.address.where.cell()) cell->id.store(0, std::memory_order_release);
+            give_up_door(child.address.where.door());
+        }
+        over(child, ExitStatus(128 + SIGKILL));
     }
     void over(Managed& child, ExitStatus status) {
         if (child.ended) return;
@@ -299,7 +331,8 @@ private:
                 .warning("it has been silent for {} s, and is told to stop",
                          std::chrono::duration<double>(self.host_.loop().now() - child->heard).count());
             self.ask_to_stop(*child);
-            if (!co_await self.until(*child, std::chrono::seconds(5), [](Managed& c) { return c.ended; })) self.force(*child);
+            if (!co_await self.until(*child, std::chrono::seconds(5), [](Managed& c) { return c.ended; }))
+                co_await self.end_by_force(*child);
             co_return;
         }
     }
@@ -309,6 +342,7 @@ private:
     std::map<std::uint64_t, std::shared_ptr<Managed>> children_;
     std::unordered_map<std::uint32_t, Job<>> links_;
     std::uint32_t last_host_ = 0;
+    int spawning_ = 0;
 };
 
 }  // namespace magnetar::detail

@@ -6,13 +6,12 @@ namespace magnetar::detail {
 
 // A message from another host, at its target's loop: the arguments are decoded when the command starts. It ends by going back to
 // the main loop with the answer's bytes.
-class WireCall final : public Runnable, public Message, public Pooled {
+class WireCall final : public Runnable, public Message, public Outstanding, public Pooled {
 public:
     WireCall(std::uint64_t link, std::uint64_t id, bool tell, Address target, const CommandEntry& entry,
              std::span<const std::byte> arguments)
-        : Runnable(&WireCall::arrive), link_(link), id_(id), tell_(tell), target_(target), entry_(entry) {
+        : Runnable(&WireCall::arrive), Outstanding(&WireCall::lose), link_(link), id_(id), tell_(tell), target_(target), entry_(entry) {
         body_.append(arguments);
-        command = entry.name;
     }
 
     bool is_tell() const noexcept { return tell_; }
@@ -29,6 +28,7 @@ public:
         try {
             body_.clear();
             fill(body_);
+            check_size(body_.size(), entry_.name);
         } catch (...) {
             error_ = std::current_exception();
         }
@@ -41,10 +41,12 @@ public:
     // To the target's loop, on whose thread it is delivered.
     void deliver() noexcept {
         Door* door = door_at(target_.where.door());
-        if (door && door->index() != this_door)
+        if (door && door->index() != this_door) {
+            wait_for_door(*this, door->index());
             crossing().outbox.post(*door, *this, true);
-        else
+        } else {
             arrive(*this);
+        }
     }
 
 private:
@@ -62,11 +64,17 @@ private:
         else
             entry_.start(actor, *this);
     }
-    void refuse(Refusal reason, ActorId target) noexcept override { fail(refusal_error(reason, target, command)); }
+    void refuse(Refusal reason, ActorId target) noexcept override { fail(refusal_error(reason, target, entry_.name)); }
     inline void go_back() noexcept;
+    inline void report(const std::exception_ptr& error) noexcept;
+    static void lose(Outstanding& self) {
+        auto& call = static_cast<WireCall&>(self);
+        call.report(refusal_error(Refusal::lost, call.target_.id, call.entry_.name));
+        call.reported_ = true;
+    }
 
     std::uint64_t link_, id_;
-    bool tell_;
+    bool tell_, reported_ = false;
     Address target_;
     const CommandEntry& entry_;
     Writer body_;
@@ -100,16 +108,17 @@ void start_from_wire(Actor<>& actor, WireCall& call) noexcept {
             auto arguments = decode<typename Binding<F>::Args>(reader);
             reader.finish();
             if (call.is_tell()) {
-                invoke<F>(actor, arguments, call.sender, call.command, call.arrived, nullptr);
+                invoke<F>(actor, arguments, call.sender, call.arrived, nullptr);
                 call.answer_with([](Writer&) {});
             } else {
-                invoke<F>(actor, arguments, call.sender, call.command, call.arrived, new Answer(call));
+                auto* answer = new Answer(call);
+                if (invoke<F>(actor, arguments, call.sender, call.arrived, answer)) answer->answered();
             }
         } catch (...) {
             call.fail(std::current_exception());
         }
     } else {
-        call.fail(std::make_exception_ptr(CodecError("", fmt::format("{} takes or gives what cannot leave its process", call.command))));
+        call.fail(std::make_exception_ptr(CodecError("", fmt::format("{} takes or gives what cannot leave its process", entry_of<F>.name))));
     }
 }
 

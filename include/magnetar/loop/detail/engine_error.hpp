@@ -32,30 +32,38 @@ inline std::string engine_error_text(std::string_view operation, int error) {
         case EPERM:
             switch (io_uring_disabled()) {
                 case 2:
-                    return text("EPERM", "kernel.io_uring_disabled is 2: io_uring is switched off for everybody",
+                    return text("EPERM",
+                                "kernel.io_uring_disabled is 2: io_uring is switched off for everybody",
                                 "set it to 0 (sysctl -w kernel.io_uring_disabled=0)");
                 case 1:
-                    return text("EPERM", "kernel.io_uring_disabled is 1: io_uring is for privileged processes only",
+                    return text("EPERM",
+                                "kernel.io_uring_disabled is 1: io_uring is for privileged processes only",
                                 "set it to 0, or add this user to the group named by kernel.io_uring_group");
                 default:
-                    return text("EPERM", "a seccomp filter forbids it, as the default profile of containers does",
+                    return text("EPERM",
+                                "a seccomp filter forbids it, as the default profile of containers does",
                                 "allow io_uring_setup, io_uring_enter and io_uring_register in the profile");
             }
         case ENOMEM:
-            return text("ENOMEM", "the rings do not fit into the memory that this user may lock (RLIMIT_MEMLOCK)",
+            return text("ENOMEM",
+                        "the rings do not fit into the memory that this user may lock (RLIMIT_MEMLOCK)",
                         "raise it with ulimit -l, or ask for fewer entries in LoopOptions");
         case EMFILE:
-            return text("EMFILE", "this process has no file descriptor left (RLIMIT_NOFILE)", "raise it with ulimit -n");
+            return text("EMFILE", "this process has no file descriptor left (RLIMIT_NOFILE)",
+                        "raise it with ulimit -n");
         case ENFILE:
-            return text("ENFILE", "the system has no file descriptor left", "raise it with sysctl fs.file-max");
+            return text("ENFILE", "the system has no file descriptor left",
+                        "raise it with sysctl fs.file-max");
         default:
-            return text(fmt::format("errno {}", error), "the kernel refuses the ring", "see io_uring_setup(2)");
+            return text(fmt::format("errno {}", error), "the kernel refuses the ring",
+                        "see io_uring_setup(2)");
     }
 }
 
 }  // namespace detail
 
-/// No engine is to be had. The text names the error, what most likely causes it here, and what helps; `code()` is the errno.
+/// No engine is to be had. The text names the error, what most likely causes it here, and what helps;
+/// `code()` is the errno.
 class EngineError : public std::system_error {
 public:
     EngineError(std::string_view operation, int error)

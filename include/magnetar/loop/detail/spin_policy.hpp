@@ -25,14 +25,14 @@ inline void pause() noexcept {
 #endif
 }
 
-// Whether an idle loop spins before it sleeps. It may when a sleep was ended by somebody else after so short a time that
-// spinning could have spared the wake-up; each success renews the leave for a few more tries, and with each time that it was used up
-// in vain, twice as many such sleeps must come before the next.
+// Whether an idle loop spins before it sleeps. It may when a sleep was ended by somebody else after so short
+// a time that spinning could have spared the wake-up; each success renews the leave for a few more tries, and
+// with each time that it was used up in vain, twice as many such sleeps must come before the next.
 class SpinPolicy {
 public:
-    explicit SpinPolicy(LoopClock::duration longest) noexcept
-        : longest_(several_cpus() ? std::min<LoopClock::duration>(longest, std::chrono::microseconds(100))
-                                  : LoopClock::duration::zero()) {}
+    explicit SpinPolicy(LoopClock::duration longest, bool several = several_cpus()) noexcept
+        : longest_(several ? std::min<LoopClock::duration>(longest, std::chrono::microseconds(100))
+                           : LoopClock::duration::zero()) {}
 
     bool worthwhile() const noexcept { return tries_ > 0; }
     /// How long to spin.

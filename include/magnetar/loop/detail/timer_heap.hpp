@@ -11,9 +11,10 @@ namespace detail {
 class TimerHeap;
 }
 
-/// Calls a function once, at a time: `loop.arm(timer, when)`. Arming it again moves it. It allocates nothing and makes no system
-/// call; arming is O(1), disarming O(log n). The function runs on the loop's thread, must not throw, and may arm the
-/// timer anew. Derive from it to know whose timer it is. It is disarmed when it is destroyed. Not thread safe.
+/// Calls a function once, at a time: `loop.arm(timer, when)`. Arming it again moves it. It allocates nothing
+/// and makes no system call; arming is O(1), disarming O(log n). The function runs on the loop's thread, must
+/// not throw, and may arm the timer anew. Derive from it to know whose timer it is. It is disarmed when it is
+/// destroyed. Not thread safe.
 ///
 ///     Timer timer{[](Timer& self) { static_cast<Heart&>(self).beat(); }};
 class Timer {
@@ -40,8 +41,8 @@ private:
 
 namespace detail {
 
-// A pairing heap (Fredman, Sedgewick, Sleator and Tarjan 1986): most timers are timeouts that never fire, and a timer armed
-// late and disarmed early costs one comparison here. Equal times fire in the order armed.
+// A pairing heap (Fredman, Sedgewick, Sleator and Tarjan 1986): most timers are timeouts that never fire, and
+// a timer armed late and disarmed early costs one comparison here. Equal times fire in the order armed.
 class TimerHeap {
 public:
     TimerHeap() noexcept = default;
@@ -58,7 +59,8 @@ public:
 
     void arm(Timer& timer, LoopClock::time_point due) noexcept {
         disarm(timer);
-        // Whatever is armed in a pass waits for the next, or a timer that always arms itself for the past would never let it end.
+        // Whatever is armed in a pass waits for the next, or a timer that always arms itself for the past
+        // would never let it end.
         timer.due_ = due > passed_ ? due : passed_ + LoopClock::duration(1);
         timer.order_ = ++armed_;
         timer.heap_ = this;

@@ -20,11 +20,14 @@ struct Path {
 
     std::string text() const {
         if (outer == nullptr) return "$";
-        if (name.data() == nullptr) return outer->text() + "[" + std::to_string(index) + "]";
-        bool plain = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+        std::string text = outer->text();
+        bool plain = std::all_of(name.begin(), name.end(), [](char c) {
             return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
         });
-        return outer->text() + (plain ? "." + std::string(name) : "[\"" + std::string(name) + "\"]");
+        if (name.data() == nullptr) text.append("[").append(std::to_string(index)).append("]");
+        else if (plain && !name.empty()) text.append(".").append(name);
+        else text.append("[\"").append(name).append("\"]");
+        return text;
     }
 
     [[noreturn, gnu::cold]] void fail(std::string reason) const {

@@ -220,10 +220,9 @@ inline void Json::become(Kind kind) {
     expect(kind);
 }
 
-inline void Json::expect(Kind kind) const {
-    if (kind_ != kind)
-        throw JsonError(std::string("json: this is ") + detail::kind_name(kind_) + ", not " +
-                        detail::kind_name(kind));
+inline void Json::refuse(Kind expected) const {
+    throw JsonError(std::string("json: this is ") + detail::kind_name(kind_) + ", not " +
+                    detail::kind_name(expected));
 }
 
 inline const std::string& Json::string() const {

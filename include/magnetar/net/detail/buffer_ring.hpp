@@ -1,0 +1,155 @@
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include <magnetar/base/list.hpp>
+#include <magnetar/loop/event_loop.hpp>
+
+namespace magnetar::detail {
+
+// A piece of received data: in a buffer of the ring, or moved to memory of its own.
+struct Chunk {
+    Chunk* next = nullptr;
+    char* data = nullptr;
+    std::uint32_t size = 0;
+    std::uint16_t buffer = 0;
+    bool own = false;
+};
+
+struct Unread;
+struct Bufferless;
+
+// What receives through a BufferRing.
+class BufferUser : public TaggedNode<Bufferless>, public TaggedNode<Unread> {
+public:
+    // Receive again: there is a buffer now.
+    virtual void receive_again() noexcept = 0;
+    // Copy unread data elsewhere, and give its buffers back.
+    virtual void give_up_buffers() noexcept = 0;
+
+protected:
+    ~BufferUser() = default;
+};
+
+// The buffers into which all streams of a loop receive: the kernel takes one only when data has come, so that a quiet connection has
+// none. There are as many as were ever needed at once, up to `most`; then those who need one wait until one is given back.
+class BufferRing {
+public:
+    static constexpr std::uint16_t group = 0x6d67;
+    static constexpr unsigned buffer_size = 8192, slab = 64;
+
+    explicit BufferRing(EventLoop& loop) : BufferRing(loop, 4096, true) {}
+    // `most` is a power of two, at least `slab`.
+    BufferRing(EventLoop& loop, unsigned most, bool ring)
+        : engine_(loop.engine()), ring_(ring ? engine_.buffer_ring(group, most) : nullptr), most_(most) {}
+
+    // Fills in an entry that receives from `fd`; told by `flags` and `result` of its completion, `take` gives the data.
+    void prepare(io_uring_sqe* sqe, int fd, bool is_socket) noexcept {
+        if (slabs_.empty()) grow();
+        if (!is_socket)
+            io_uring_prep_read(sqe, fd, nullptr, buffer_size, static_cast<__u64>(-1));
+        else if (multishot)
+            io_uring_prep_recv_multishot(sqe, fd, nullptr, 0, 0);
+        else
+            io_uring_prep_recv(sqe, fd, nullptr, buffer_size, 0);
+        sqe->flags |= IOSQE_BUFFER_SELECT;
+        sqe->buf_group = group;
+    }
+    // The buffer of a completion with IORING_CQE_F_BUFFER; to be given back.
+    Chunk& take(int result, unsigned flags) noexcept {
+        --free_;
+        Chunk& chunk = at(static_cast<std::uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT));
+        chunk.next = nullptr;
+        chunk.size = static_cast<std::uint32_t>(std::max(result, 0));
+        return chunk;
+    }
+    void give_back(Chunk& chunk) noexcept {
+        if (chunk.own) return delete_own(chunk);
+        provide(chunk);
+        wake_one();
+    }
+    // A copy of the chunk that holds no buffer, or the chunk itself if there is no memory.
+    Chunk& moved_out(Chunk& chunk) noexcept {
+        if (chunk.own) return chunk;
+        auto* memory = static_cast<char*>(std::malloc(sizeof(Chunk) + chunk.size));
+        if (!memory) return chunk;
+        auto* copy = ::new (memory) Chunk{chunk.next, memory + sizeof(Chunk), chunk.size, 0, true};
+        std::memcpy(copy->data, chunk.data, chunk.size);
+        provide(chunk);
+        return *copy;
+    }
+    // For a user whose receive ended with -ENOBUFS: calls receive_again when there is one.
+    void wait_for_buffer(BufferUser& user) noexcept {
+        waiting_.push_back(user);
+        if (free_ == 0 && !grow()) unread_.for_each([](BufferUser& other) { other.give_up_buffers(); });
+        for (unsigned n = free_; n > 0 && !waiting_.empty(); --n) wake_one();
+    }
+    // For a user whose receive ended without taking a buffer: one that waits may have it.
+    void wake_one() noexcept {
+        if (BufferUser* user = waiting_.pop_front()) user->receive_again();
+    }
+    void has_unread(BufferUser& user) noexcept {
+        if (!user.TaggedNode<Unread>::linked()) unread_.push_back(user);
+    }
+
+    unsigned total() const noexcept { return static_cast<unsigned>(slabs_.size()) * slab; }
+    // Neither holding data nor, as far as is known, in the kernel's hands.
+    unsigned free() const noexcept { return free_; }
+
+    // Whether the engine knows multishot receives; cleared by the first that it refuses.
+    bool multishot = true;
+
+private:
+    // Buffers that begin at the same offset of a page would share few lines of the cache.
+    static constexpr std::size_t stride = buffer_size + 64;
+    struct Slab {
+        Slab() : memory(new char[slab * stride]) {}
+        std::unique_ptr<char[]> memory;
+        Chunk chunks[slab];
+    };
+
+    Chunk& at(std::uint16_t buffer) noexcept { return slabs_[buffer / slab]->chunks[buffer % slab]; }
+    static void delete_own(Chunk& chunk) noexcept { std::free(static_cast<void*>(&chunk)); }
+    bool grow() noexcept {
+        if (total() == most_) return false;
+        try {
+            slabs_.push_back(std::make_unique<Slab>());
+        } catch (const std::bad_alloc&) {
+            return false;
+        }
+        Slab& fresh = *slabs_.back();
+        for (unsigned i = 0; i < slab; ++i) {
+            fresh.chunks[i].data = fresh.memory.get() + i * stride;
+            fresh.chunks[i].buffer = static_cast<std::uint16_t>(total() - slab + i);
+            provide(fresh.chunks[i]);
+        }
+        return true;
+    }
+    void provide(Chunk& chunk) noexcept {
+        ++free_;
+        if (ring_) {
+            io_uring_buf_ring_add(ring_, chunk.data, buffer_size, chunk.buffer, io_uring_buf_ring_mask(most_), 0);
+            io_uring_buf_ring_advance(ring_, 1);
+        } else {
+            engine_.submit(provided_, [&](io_uring_sqe* sqe) {
+                io_uring_prep_provide_buffers(sqe, chunk.data, buffer_size, 1, group, chunk.buffer);
+            });
+        }
+    }
+
+    Engine& engine_;
+    io_uring_buf_ring* ring_;
+    unsigned most_, free_ = 0;
+    Completion provided_{[](Completion&, int, unsigned) {}};
+    std::vector<std::unique_ptr<Slab>> slabs_;
+    List<BufferUser, Bufferless> waiting_;
+    List<BufferUser, Unread> unread_;
+};
+
+}  // namespace magnetar::detail

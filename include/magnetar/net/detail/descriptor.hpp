@@ -1,0 +1,143 @@
+#pragma once
+#include <cerrno>
+#include <string_view>
+#include <utility>
+
+#include <magnetar/base/pool.hpp>
+#include <magnetar/base/unique_fd.hpp>
+#include <magnetar/loop/operation.hpp>
+
+namespace magnetar::detail {
+
+class Descriptor;
+
+// Closes by the engine, behind the entries that name the descriptor and are not yet submitted: its number must not become another
+// file's before.
+inline void close_by_loop(EventLoop& loop, int fd) noexcept {
+    struct Close : Completion, Pooled {
+        Close() noexcept : Completion([](Completion& self, int, unsigned) { delete static_cast<Close*>(&self); }) {}
+    };
+    loop.engine().submit(*new Close, [fd](io_uring_sqe* sqe) { io_uring_prep_close(sqe, fd); });
+}
+
+// An operation on a Descriptor. It is like any operation, and ends when the descriptor is closed under it, with -ECANCELED.
+class DescriptorOperation : public Waiter, protected Completion, public ListNode {
+public:
+    DescriptorOperation(std::string_view name, Descriptor& descriptor) noexcept
+        : Completion(&DescriptorOperation::on_completion), descriptor_(&descriptor), name_(name) {}
+    DescriptorOperation(DescriptorOperation&& other) noexcept
+        : Waiter(std::move(other)), Completion(other), descriptor_(other.descriptor_), name_(other.name_) {}
+
+    std::string_view what() const noexcept override { return name_; }
+    inline bool await_ready();
+    inline bool await_suspend(std::coroutine_handle<> leaf) noexcept;
+
+    // The descriptor is being closed; it may be gone when the operation has ended.
+    void close_under() noexcept {
+        unlink();
+        descriptor_ = nullptr;
+        end_early();
+    }
+
+protected:
+    ~DescriptorOperation() = default;
+    virtual void prepare(io_uring_sqe* sqe, int fd) noexcept = 0;
+    // True when it has more to do after this result, which is above 0.
+    virtual bool unfinished(int) noexcept { return false; }
+    // Called at its end, while the descriptor is open.
+    virtual void ended() noexcept {}
+
+    int finish() {
+        check_cancelled();
+        if (cancel_requested_) job()->cancel_next();
+        return result_;
+    }
+    Descriptor* descriptor() const noexcept { return descriptor_; }
+
+private:
+    EventLoop& loop() const noexcept { return static_cast<EventLoop&>(job()->scheduler()); }
+    inline void submit() noexcept;
+    static void on_completion(Completion& completion, int result, unsigned) {
+        auto& self = static_cast<DescriptorOperation&>(completion);
+        self.result_ = result;
+        if (result > 0 && self.unfinished(result)) {
+            if (!self.ending_) return self.submit();
+            self.result_ = -ECANCELED;
+        }
+        self.unlink();
+        if (self.descriptor_) self.ended();
+        if (self.cancel_requested_ && (self.result_ == -ECANCELED || self.result_ == -EINTR))
+            self.wake_cancelled();
+        else
+            self.wake();
+    }
+    void end_early() noexcept {
+        if (!std::exchange(ending_, true)) loop().engine().cancel(*this);
+    }
+    void request_cancel() noexcept override {
+        cancel_requested_ = true;
+        end_early();
+    }
+
+    Descriptor* descriptor_;
+    std::string_view name_;
+    int result_ = 0;
+    bool cancel_requested_ = false, ending_ = false;
+};
+
+// A file descriptor whose operations run on one loop. Stays where it is.
+class Descriptor {
+public:
+    Descriptor(EventLoop& loop, UniqueFd fd) noexcept : loop_(&loop), fd_(std::move(fd)) {}
+    ~Descriptor() { close(); }
+
+    EventLoop& loop() const noexcept { return *loop_; }
+    int get() const noexcept { return fd_.get(); }
+    explicit operator bool() const noexcept { return bool(fd_); }
+
+    // Ends the operations in flight, and closes.
+    void close() noexcept {
+        if (!fd_) return;
+        operations_.for_each([](DescriptorOperation& operation) { operation.close_under(); });
+        close_by_loop(*loop_, fd_.release());
+    }
+
+private:
+    friend class DescriptorOperation;
+    EventLoop* loop_;
+    UniqueFd fd_;
+    List<DescriptorOperation> operations_;
+};
+
+inline bool DescriptorOperation::await_ready() {
+    EventLoop::require("an operation");
+    if (*descriptor_) return false;
+    result_ = -EBADF;
+    return true;
+}
+inline bool DescriptorOperation::await_suspend(std::coroutine_handle<> leaf) noexcept {
+    if (!park(leaf)) return false;
+    descriptor_->operations_.push_back(*this);
+    submit();
+    return true;
+}
+inline void DescriptorOperation::submit() noexcept {
+    loop().engine().submit(*this, [&](io_uring_sqe* sqe) { prepare(sqe, descriptor_->get()); });
+}
+
+// What submit() is to plain operations: gives the result, negative (-errno) on failure.
+template <class Prep>
+class [[nodiscard("an operation starts when it is awaited: co_await it")]] On final : public DescriptorOperation {
+    static_assert(std::is_trivially_destructible_v<Prep>);
+
+public:
+    On(std::string_view name, Descriptor& descriptor, Prep prep) noexcept
+        : DescriptorOperation(name, descriptor), prep_(prep) {}
+    int await_resume() { return finish(); }
+
+private:
+    void prepare(io_uring_sqe* sqe, int fd) noexcept override { prep_(sqe, fd); }
+    Prep prep_;
+};
+
+}  // namespace magnetar::detail

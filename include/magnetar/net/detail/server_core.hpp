@@ -1,0 +1,230 @@
+#pragma once
+#include <chrono>
+#include <memory>
+#include <optional>
+
+#include <magnetar/coro/job.hpp>
+#include <magnetar/loop/timer.hpp>
+#include <magnetar/net/connection.hpp>
+#include <magnetar/net/listener.hpp>
+#include <magnetar/sync/event.hpp>
+
+namespace magnetar {
+
+/// How a TcpServer serves.
+struct TcpServerOptions {
+    int backlog = 4096;               ///< see ListenOptions
+    bool reuse_port = false;          ///< see ListenOptions
+    std::size_t max_connections = 0;  ///< so many at once; more wait in the backlog. 0: no limit
+    /// A connection that waits so long for its peer, to send or to take what is sent, is closed; zero: never.
+    std::chrono::milliseconds keep_alive{0};
+};
+
+/// What a server has done, for `info`.
+struct ServerInfo {
+    std::string address;
+    std::uint64_t connections = 0;  ///< now
+    std::uint64_t accepted = 0;     ///< since it began
+    std::uint64_t lost = 0;         ///< ended by the peer or the network in mid-conversation
+    std::uint64_t failed = 0;       ///< ended by an exception of the handler
+    std::uint64_t idle = 0;         ///< ended by keep_alive
+    std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_out = 0;
+};
+
+namespace detail {
+
+// What a TcpServer is, at an address that stays: kept by the TcpServer and by each connection's job.
+class ServerCore {
+public:
+    // Keeps a core alive.
+    class Ref {
+    public:
+        explicit Ref(ServerCore* core) noexcept : core_(core) {
+            if (core_) ++core_->users_;
+        }
+        Ref(Ref&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+        Ref(const Ref& other) noexcept : Ref(other.core_) {}
+        Ref& operator=(Ref other) noexcept {
+            std::swap(core_, other.core_);
+            return *this;
+        }
+        ~Ref() {
+            if (core_ && --core_->users_ == 0) delete core_;
+        }
+        ServerCore* operator->() const noexcept { return core_; }
+        ServerCore& operator*() const noexcept { return *core_; }
+        explicit operator bool() const noexcept { return core_ != nullptr; }
+
+    private:
+        ServerCore* core_;
+    };
+
+    explicit ServerCore(const TcpServerOptions& o) noexcept : options(o) {}
+    virtual ~ServerCore() = default;
+
+    void begin(Listener l) {
+        if (listener) throw std::logic_error("start_serving of a server that serves already");
+        listener.emplace(std::move(l));
+        accepting_.emplace(listener->loop().start(accept_all(Ref(this))));
+    }
+    EventLoop& loop() const {
+        if (!listener) throw std::logic_error("a server has a loop and an address once it serves: await start_serving first");
+        return listener->loop();
+    }
+    void stop_accepting() noexcept {
+        closing = true;
+        if (accepting_) accepting_->cancel();
+        if (listener) listener->close();
+    }
+    // Ends what still lives, and lets go of it.
+    void abandon() noexcept {
+        stop_accepting();
+        cancel_connections();
+        accepting_.reset();
+    }
+    static Task<> close(Ref core, LoopClock::duration drain) {
+        core->stop_accepting();
+        core->connections.for_each([](Connection& connection) { connection.core().drain(); });
+        while (core->unfinished()) {
+            core->changed.clear();
+            try {
+                co_await with_timeout(drain, ended(*core));
+            } catch (const TimeoutError&) {
+                // A handler may have more to wait for while it unwinds.
+                core->cancel_connections();
+                drain = std::chrono::milliseconds(100);
+            }
+        }
+    }
+    ServerInfo info() {
+        ServerInfo sum = totals;
+        if (listener) sum.address = listener->address().to_string();
+        connections.for_each([&](Connection& connection) {
+            ++sum.connections;
+            sum.bytes_in += connection.bytes_in();
+            sum.bytes_out += connection.bytes_out();
+        });
+        return sum;
+    }
+    void connection_ended(const Connection& connection) noexcept {
+        totals.bytes_in += connection.bytes_in();
+        totals.bytes_out += connection.bytes_out();
+        listener->try_again();
+        changed.set();
+    }
+
+    TcpServerOptions options;
+    std::optional<Listener> listener;
+    List<Connection> connections;
+    ServerInfo totals;
+    Event changed;  // a connection has ended
+    bool closing = false;
+
+protected:
+    virtual Task<> handle(Connection& connection) = 0;
+
+private:
+    // Those whose job has not run yet are in no list.
+    bool unfinished() const noexcept { return serving_ > 0; }
+    bool full() const noexcept { return options.max_connections > 0 && serving_ >= options.max_connections; }
+    void cancel_connections() noexcept {
+        connections.for_each([](Connection& connection) { connection.job_->cancel(); });
+    }
+    static Task<> ended(ServerCore& core) {
+        while (core.unfinished()) {
+            core.changed.clear();
+            co_await core.changed.wait();
+        }
+    }
+    static Task<> accept_all(Ref core) {
+        Logger log("server " + core->listener->address().to_string());
+        while (!core->closing) {
+            try {
+                Stream stream = co_await core->listener->accept();
+                ++core->totals.accepted;
+                core->loop().start(serve(Place(core), std::move(stream))).detach();
+            } catch (const std::exception& error) {
+                if (core->closing) co_return;
+                log.error("accepts no more: {}", error.what());
+                co_return;
+            }
+            while (core->full()) {
+                core->changed.clear();
+                co_await core->changed.wait();
+            }
+        }
+    }
+    // One of the server's connections, from its acceptance to the end of its job.
+    struct Place {
+        explicit Place(const Ref& c) noexcept : core(c) { ++core->serving_; }
+        Place(Place&& other) noexcept : core(std::move(other.core)) {}
+        ~Place() {
+            if (!core) return;
+            --core->serving_;
+            core->changed.set();
+        }
+        Ref core;
+    };
+    static Task<> serve(Place place, Stream stream) {
+        ServerCore& core = *place.core;
+        if (core.closing) co_return;
+        Connection connection(core, std::move(stream));
+        try {
+            co_await core.handle(connection);
+        } catch (const EndOfStream&) {
+            ++core.totals.lost;
+        } catch (const std::exception& error) {
+            if (is_lost(error)) {
+                ++core.totals.lost;
+            } else {
+                ++core.totals.failed;
+                Logger("server " + core.listener->address().to_string())
+                    .warning("connection {} from {}: {}: {}", connection.number(), connection.peer().to_string(),
+                             demangled(typeid(error).name()), error.what());
+            }
+        }
+    }
+    // The peer went away, which is no fault of the handler.
+    static bool is_lost(const std::exception& error) noexcept {
+        auto* system = dynamic_cast<const std::system_error*>(&error);
+        if (!system || system->code().category() != std::generic_category()) return false;
+        for (int known : {ECONNRESET, EPIPE, ETIMEDOUT, ECONNABORTED, EHOSTUNREACH, ENETUNREACH, ENETDOWN})
+            if (system->code().value() == known) return true;
+        return false;
+    }
+
+    std::optional<Job<>> accepting_;
+    std::size_t users_ = 0, serving_ = 0;
+};
+
+}  // namespace detail
+
+inline Connection::Connection(detail::ServerCore& server, Stream stream)
+    : Stream(std::move(stream)), server_(server), job_(current_job()), number_(server.totals.accepted) {
+    server_.connections.push_back(*this);
+    if (server_.options.keep_alive.count() > 0) {
+        core().watched = true;
+        core().note_activity();
+        loop().arm(idle_, core().active + server_.options.keep_alive);
+    }
+}
+inline Connection::~Connection() {
+    unlink();
+    server_.connection_ended(*this);
+}
+inline bool Connection::server_closes() const noexcept { return server_.closing; }
+
+inline Connection::IdleTimer::IdleTimer(Connection& c) noexcept
+    : Timer([](Timer& timer) { static_cast<IdleTimer&>(timer).connection.check_idle(); }), connection(c) {}
+// Moving the timer with every byte would cost more than looking, when it fires, how long it has been.
+inline void Connection::check_idle() noexcept {
+    auto now = loop().now();
+    auto limit = server_.options.keep_alive;
+    if (!core().waits()) core().active = now;  // busy with something else
+    if (core().active + limit > now) return loop().arm(idle_, core().active + limit);
+    ++server_.totals.idle;
+    job_->cancel();
+}
+
+}  // namespace magnetar

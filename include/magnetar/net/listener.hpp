@@ -1,0 +1,273 @@
+#pragma once
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <magnetar/base/log.hpp>
+#include <magnetar/net/stream.hpp>
+#include <magnetar/sync/detail/queued_waiter.hpp>
+
+namespace magnetar {
+
+namespace detail {
+
+class Accept;
+
+// Accepts, by one multishot operation while somebody wants connections. May outlive its Listener, as StreamCore its Stream.
+class ListenerCore final : Completion, Timer, public Pooled {
+public:
+    ListenerCore(EventLoop& loop, UniqueFd fd, const SocketAddress& a)
+        : Completion([](Completion& self, int result, unsigned flags) { static_cast<ListenerCore&>(self).ended(result, flags); }),
+          Timer([](Timer& self) { static_cast<ListenerCore&>(self).accept(); }),
+          descriptor(loop, std::move(fd)),
+          address(a) {}
+
+    inline void close() noexcept;
+    void release() noexcept {
+        close();
+        released_ = true;
+        if (!accepting_) delete this;
+    }
+    // There may be descriptors again.
+    void try_again() noexcept {
+        if (Timer::armed()) accept();
+    }
+
+    Descriptor descriptor;
+    SocketAddress address;
+    std::string unlink_path;
+
+private:
+    friend class Accept;
+    // So many connections are accepted before somebody wants them.
+    static constexpr std::size_t most_ahead = 16;
+    static constexpr auto pause = std::chrono::milliseconds(100);
+
+    void accept() noexcept {
+        descriptor.loop().disarm(*this);
+        if (accepting_ || !descriptor) return;
+        accepting_ = true;
+        stopping_ = false;
+        descriptor.loop().engine().submit(*this, [&](io_uring_sqe* sqe) {
+            if (multishot_)
+                io_uring_prep_multishot_accept(sqe, descriptor.get(), nullptr, nullptr, SOCK_CLOEXEC);
+            else
+                io_uring_prep_accept(sqe, descriptor.get(), nullptr, nullptr, SOCK_CLOEXEC);
+        });
+    }
+    void stop() noexcept {
+        if (accepting_ && !std::exchange(stopping_, true)) descriptor.loop().engine().cancel(*this);
+    }
+    inline void ended(int result, unsigned flags) noexcept;
+    inline void accepted(UniqueFd fd) noexcept;
+    inline void failed(int error) noexcept;
+
+    List<Accept> waiting_;
+    std::vector<UniqueFd> ahead_;  // the oldest last
+    int error_ = 0;
+    bool multishot_ = true, accepting_ = false, stopping_ = false, released_ = false, starved_ = false;
+};
+
+class [[nodiscard("it accepts when it is awaited: co_await it")]] Accept final : public QueuedWaiter {
+public:
+    explicit Accept(ListenerCore& core) noexcept : core_(&core) {}
+    Accept(Accept&& other) noexcept : QueuedWaiter(std::move(other)), core_(other.core_) {}
+
+    std::string_view what() const noexcept override { return "accept"; }
+    bool await_ready() {
+        EventLoop::require("accept");
+        if (!core_->ahead_.empty()) {
+            fd_ = std::move(core_->ahead_.back());
+            core_->ahead_.pop_back();
+            return true;
+        }
+        error_ = core_->descriptor ? std::exchange(core_->error_, 0) : EBADF;
+        return error_ != 0;
+    }
+    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+        if (!wait_in(core_->waiting_, *this, leaf)) return false;
+        if (!core_->Timer::armed()) core_->accept();
+        return true;
+    }
+    Stream await_resume() {
+        check_cancelled();
+        if (error_) throw_system_error(error_, "accept", core_ ? core_->address.to_string() : "a listener that was closed");
+        SocketAddress peer = SocketAddress::of_peer(fd_.get());
+        return Stream(std::move(fd_), peer);
+    }
+
+private:
+    friend class ListenerCore;
+    void take(UniqueFd fd) noexcept {
+        fd_ = std::move(fd);
+        grant();
+    }
+    void fail(int error, ListenerCore* core) noexcept {
+        error_ = error;
+        core_ = core;
+        grant();
+    }
+    ListenerCore* core_;
+    UniqueFd fd_;
+    int error_ = 0;
+};
+
+inline void ListenerCore::close() noexcept {
+    if (!descriptor) return;
+    stop();
+    descriptor.loop().disarm(*this);
+    if (!unlink_path.empty()) ::unlink(unlink_path.c_str());
+    descriptor.close();
+    ahead_.clear();
+    while (Accept* waiter = waiting_.pop_front()) waiter->fail(ECANCELED, nullptr);
+}
+inline void ListenerCore::ended(int result, unsigned flags) noexcept {
+    accepting_ = (flags & IORING_CQE_F_MORE) != 0;
+    UniqueFd fd(result);
+    if (descriptor) {
+        if (result >= 0) accepted(std::move(fd));
+        else failed(-result);
+    } else if (released_ && !accepting_) {
+        delete this;
+    }
+}
+inline void ListenerCore::accepted(UniqueFd fd) noexcept {
+    if (std::exchange(starved_, false)) Logger("accept " + address.to_string()).warning("accepts again");
+    if (Accept* waiter = waiting_.pop_front())
+        waiter->take(std::move(fd));
+    else
+        ahead_.insert(ahead_.begin(), std::move(fd));
+    if (!waiting_.empty()) accept();
+    else if (ahead_.size() >= most_ahead) stop();
+}
+inline void ListenerCore::failed(int error) noexcept {
+    switch (error) {
+        case ECANCELED:
+            break;
+        case EMFILE:
+        case ENFILE:
+        case ENOBUFS:
+        case ENOMEM:
+            if (!std::exchange(starved_, true))
+                Logger("accept " + address.to_string())
+                    .error("{}: waits until that is better", std::generic_category().message(error));
+            descriptor.loop().arm(*this, descriptor.loop().now() + pause);
+            return;
+        case EINVAL:
+            if (std::exchange(multishot_, false)) break;
+            [[fallthrough]];
+        case EBADF:
+        case ENOTSOCK:
+        case EOPNOTSUPP:
+        case EFAULT:
+            if (Accept* waiter = waiting_.pop_front()) waiter->fail(error, this);
+            else error_ = error;
+            break;
+        default:
+            break;  // of that connection alone, see accept(2)
+    }
+    if (!waiting_.empty()) accept();
+}
+
+}  // namespace detail
+
+/// How a Listener listens.
+struct ListenOptions {
+    /// Connections that the kernel keeps before they are accepted; the system's net.core.somaxconn is the most.
+    int backlog = 4096;
+    /// Other sockets, of other processes too, may listen on the same port: the kernel spreads the connections. See socket(7).
+    bool reuse_port = false;
+};
+
+/// Accepts connections. Belongs to the loop on which it was made, and must be destroyed before it. Out of descriptors it says so once, and
+/// waits until there are some.
+///
+///     Listener listener = Listener::bind(SocketAddress::parse("127.0.0.1:0"));
+///     Stream stream = co_await listener.accept();
+class Listener {
+public:
+    /// Listens on the address, on the loop that runs now. Port 0 is one that is free; see address(). The file of a unix socket on
+    /// which nobody listens any more is replaced, and removed in the end. Throws std::system_error.
+    static Listener bind(const SocketAddress& address, ListenOptions options = {}) {
+        EventLoop& loop = EventLoop::require("listen");
+        UniqueFd fd = open(address, options);
+        if (::bind(fd.get(), address.data(), address.size()) != 0 && !(errno == EADDRINUSE && replace_stale(fd.get(), address)))
+            throw_system_error(errno, "bind", address.to_string());
+        if (::listen(fd.get(), options.backlog) != 0) throw_system_error(errno, "listen", address.to_string());
+        Listener listener(loop, std::move(fd));
+        if (auto path = address.path(); !path.empty() && path[0] != '@') listener.core_->unlink_path = path;
+        return listener;
+    }
+    /// Takes over a socket that listens already: passed on by a parent process, say. On the loop that runs now.
+    explicit Listener(UniqueFd listening) : Listener(EventLoop::require("listen"), std::move(listening)) {}
+    Listener(Listener&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+    Listener& operator=(Listener&& other) noexcept {
+        if (this != &other) {
+            if (core_) core_->release();
+            core_ = std::exchange(other.core_, nullptr);
+        }
+        return *this;
+    }
+    ~Listener() {
+        if (core_) core_->release();
+    }
+
+    EventLoop& loop() const { return core().descriptor.loop(); }
+    /// Where it listens, with the port that it got.
+    const SocketAddress& address() const { return core().address; }
+    bool is_open() const noexcept { return core_ && core_->descriptor; }
+    int fd() const { return core().descriptor.get(); }
+
+    /// Waits for the next connection. More than one coroutine may wait. Throws std::system_error: ECANCELED when the listener is closed
+    /// meanwhile, EBADF after.
+    detail::Accept accept() { return detail::Accept(core()); }
+    /// Stops listening: connections not yet accepted are refused.
+    void close() noexcept {
+        if (core_) core_->close();
+    }
+    /// After running out of descriptors: some have become free.
+    void try_again() noexcept {
+        if (core_) core_->try_again();
+    }
+
+private:
+    Listener(EventLoop& loop, UniqueFd fd) {
+        detail::StreamCore::adopt(fd.get());
+        SocketAddress address = SocketAddress::of_socket(fd.get());
+        core_ = new detail::ListenerCore(loop, std::move(fd), address);
+    }
+    detail::ListenerCore& core() const {
+        if (!core_) throw std::logic_error("use of a listener that was moved from");
+        return *core_;
+    }
+    static UniqueFd open(const SocketAddress& address, const ListenOptions& options) {
+        UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+        if (!fd) throw_system_error(errno, "listen", address.to_string());
+        int on = 1;
+        if (address.is_ip()) {
+            ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+            ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // the accepted inherit it
+        }
+        if (options.reuse_port && ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
+            throw_system_error(errno, "SO_REUSEPORT", address.to_string());
+        return fd;
+    }
+    static bool replace_stale(int fd, const SocketAddress& address) {
+        std::string path = address.path();
+        if (path.empty() || path[0] == '@') return false;
+        UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        bool alive = ::connect(probe.get(), address.data(), address.size()) == 0 || errno != ECONNREFUSED;
+        if (!alive && ::unlink(path.c_str()) == 0 && ::bind(fd, address.data(), address.size()) == 0) return true;
+        errno = EADDRINUSE;
+        return false;
+    }
+    detail::ListenerCore* core_ = nullptr;
+};
+
+static_assert(AsyncObject<Listener>);
+
+}  // namespace magnetar

@@ -1,0 +1,33 @@
+#pragma once
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace magnetar {
+
+/// What a read gave: a view of the bytes, valid until the next read from the same stream, its close or its end. False at the end of the
+/// stream. Copy out what is to be kept: `text.append(data.begin(), data.end())`.
+class ReadData {
+public:
+    ReadData() noexcept = default;
+    ReadData(const char* data, std::size_t size) noexcept : data_(data), size_(size) {}
+
+    explicit operator bool() const noexcept { return size_ > 0; }
+    const char* data() const noexcept { return data_; }
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+    const char* begin() const noexcept { return data_; }
+    const char* end() const noexcept { return data_ + size_; }
+
+    std::string_view view() const noexcept { return {data_, size_}; }
+    operator std::string_view() const noexcept { return view(); }
+    std::span<const std::byte> bytes() const noexcept { return std::as_bytes(std::span(data_, size_)); }
+    std::string to_string() const { return std::string(view()); }
+
+private:
+    const char* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+}  // namespace magnetar

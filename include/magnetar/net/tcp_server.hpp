@@ -1,0 +1,92 @@
+#pragma once
+#include <concepts>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <magnetar/net/detail/server_core.hpp>
+#include <magnetar/net/resolver.hpp>
+
+namespace magnetar {
+
+/// Serves connections, over TCP or a unix socket: each by a job of its own that runs the handler. The connection closes when the handler
+/// returns; an exception that says that the peer has gone is counted, another std::exception is logged, and anything else is the
+/// actor's (or the loop's) to hear of. May be moved while it serves. Its jobs belong to the actor that started it and end with it.
+/// Destroying it cancels them.
+///
+///     Task<> echo_back(Connection& client) {
+///         while (auto data = co_await client.read_some()) co_await client.write(data);
+///     }
+///     TcpServer server{echo_back, {.max_connections = 10'000, .keep_alive = 60s}};
+///     co_await server.start_serving("127.0.0.1:8080");
+class TcpServer {
+public:
+    /// The handler is a function or any object that gives a Task<> when called with a Connection&. The server keeps it until the
+    /// last connection has ended, so that a lambda may be a coroutine and capture.
+    template <class Handler>
+        requires std::is_invocable_r_v<Task<>, std::decay_t<Handler>&, Connection&>
+    explicit TcpServer(Handler&& handler, TcpServerOptions options = {})
+        : core_(new Served<std::decay_t<Handler>>(std::forward<Handler>(handler), options)) {}
+    TcpServer(TcpServer&&) noexcept = default;
+    TcpServer& operator=(TcpServer&& other) noexcept {
+        if (this != &other) {
+            if (core_) core_->abandon();
+            core_ = std::move(other.core_);
+        }
+        return *this;
+    }
+    ~TcpServer() {
+        if (core_) core_->abandon();
+    }
+
+    /// Listens on `host:port` (port 0: one that is free; no host: every interface) or `unix:path`, and serves, on the loop that runs
+    /// now. Returns when it listens. Throws std::system_error, std::logic_error when it serves already.
+    Task<> start_serving(std::string address) {
+        detail::ServerCore::Ref core = core_;
+        auto candidates = co_await resolve(std::move(address));
+        ListenOptions options{core->options.backlog, core->options.reuse_port};
+        for (std::size_t i = 0;; ++i) {
+            try {
+                core->begin(Listener::bind(candidates[i], options));
+                co_return;
+            } catch (const std::system_error&) {
+                if (i + 1 == candidates.size()) throw;
+            }
+        }
+    }
+    /// Serves the connections of a listener made elsewhere.
+    Task<> start_serving(Listener listener) {
+        core_->begin(std::move(listener));
+        co_return;
+    }
+
+    /// Closes gracefully: accepts no more, lets the handlers finish what they are about (reads that would wait for a new message give
+    /// the end of the stream), and after `drain` cancels those that are left. Returns when the last has ended.
+    template <class Rep, class Period>
+    Task<> close(std::chrono::duration<Rep, Period> drain) {
+        return detail::ServerCore::close(core_, std::chrono::duration_cast<LoopClock::duration>(drain));
+    }
+    Task<> close() { return close(std::chrono::seconds(3)); }
+
+    bool is_serving() const noexcept { return core_ && core_->listener && !core_->closing; }
+    /// Throws std::logic_error before it serves.
+    EventLoop& loop() const { return core_->loop(); }
+    /// Where it listens, with the port that it got. Throws std::logic_error before it serves.
+    const SocketAddress& address() const { return core_->loop(), core_->listener->address(); }
+    /// Connections now, and what happened since it began.
+    ServerInfo info() const { return core_->info(); }
+
+private:
+    template <class Handler>
+    struct Served final : detail::ServerCore {
+        template <class H>
+        Served(H&& h, const TcpServerOptions& o) : ServerCore(o), handler(std::forward<H>(h)) {}
+        Task<> handle(Connection& connection) override { return handler(connection); }
+        Handler handler;
+    };
+    detail::ServerCore::Ref core_;
+};
+
+static_assert(AsyncObject<TcpServer>);
+
+}  // namespace magnetar

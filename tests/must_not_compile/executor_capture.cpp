@@ -1,0 +1,10 @@
+// expect: the function given to Executor::run must not capture what has a destructor
+#include <magnetar/loop/executor.hpp>
+
+#include <string>
+
+using namespace magnetar;
+
+Task<std::size_t> length(Executor& executor, std::string text) {
+    co_return co_await executor.run([text] { return text.size(); });
+}
