@@ -138,7 +138,7 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
     try {
         Reader arguments(plan.arguments);
         actor.reset(reinterpret_cast<const ActorType*>(plan.type)->make(settings, loop, {plan.id}, arguments));
-    } catch (const std::exception&) {
+    } catch (...) {
         failure = to_wire(std::current_exception());
     }
     if (failure) {
@@ -183,7 +183,12 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
         host.link_ended = [](Host&, std::uint32_t peer) {
             if (peer == 0) ::_exit(1);
         };
-        loop.run(live_in_worker(loop, host, plan, std::move(link), status));
+        try {
+            loop.run(live_in_worker(loop, host, plan, std::move(link), status));
+        } catch (...) {
+            auto text = describe(std::current_exception());
+            Logger("magnetar").error("a worker failed: {}: {}", text.type, text.what);
+        }
         std::fflush(nullptr);
         ::_exit(status.code());
     } catch (...) {

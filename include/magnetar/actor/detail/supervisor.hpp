@@ -254,8 +254,8 @@ private:
         std::string trouble;
         if (!co_await until(*child, limit, [](Managed& c) { return c.greeted || c.failure || c.ended; }))
             trouble = fmt::format("no handshake within {} s", std::chrono::duration<double>(limit).count());
-        host_.loop().start(guard(*this, child), host_.root).detach();
         if (trouble.empty()) {
+            host_.loop().start(guard(*this, child), host_.root).detach();
             co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.started || c.failure || c.ended; });
             if (child->failure)
                 trouble = fmt::format("its start failed: {}: {}", child->failure->type, child->failure->what);
@@ -300,7 +300,10 @@ private:
     }
     void over(Managed& child, ExitStatus status) {
         if (child.ended) return;
-        if (!status.clean()) obituaries().add(child.id, status);
+        if (status.clean())
+            obituaries().forget(child.id);
+        else
+            obituaries().add(child.id, status);
         child.exit = status;
         child.ended = true;
         forget(child);

@@ -22,10 +22,10 @@ class StreamCore final : Completion, public BufferUser, public Pooled {
 public:
     enum class Kind : unsigned char { socket, pipe };
 
-    StreamCore(EventLoop& loop, UniqueFd fd, Kind kind, const SocketAddress& peer)
+    StreamCore(EventLoop& loop, UniqueFd fd, Kind kind, const SocketAddress& p)
         : Completion(&StreamCore::on_received),
           descriptor(loop, std::move(fd)),
-          peer(peer),
+          peer(p),
           buffers_(loop.local<BufferRing>()),
           kind_(kind) {}
     // For a descriptor from anywhere: finds out what it is. A pipe has no MSG_NOSIGNAL, so that the signal has to go.

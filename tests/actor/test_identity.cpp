@@ -1,0 +1,38 @@
+#include <magnetar/actor/identity.hpp>
+
+#include "support.hpp"
+
+using namespace magnetar;
+
+TEST_CASE("identity: an id is 16 hex digits, the arbiter's a word, and both are read back") {
+    CHECK(ActorId{0x1234567890abcdef}.to_string() == "1234567890abcdef");
+    CHECK(ActorId{0xff}.to_string() == "00000000000000ff");
+    CHECK(ActorId::arbiter().to_string() == "arbiter");
+    for (std::uint64_t value : {std::uint64_t{1}, std::uint64_t{2}, ~std::uint64_t{0}})
+        CHECK(ActorId::parse(ActorId{value}.to_string()) == ActorId{value});
+    for (auto text : {"", "ff", "000000000000000g", "00000000000000FF", "00000000000000ff0", "Arbiter"}) CHECK(!ActorId::parse(text));
+}
+
+TEST_CASE("identity: words for kinds and states") {
+    CHECK(to_string(Concurrency::process) == "process");
+    CHECK(to_string(Concurrency::thread) == "thread");
+    CHECK(to_string(Concurrency::coroutine) == "coroutine");
+    CHECK(to_string(Life::initial) == "initial");
+    CHECK(to_string(Life::starting) == "starting");
+    CHECK(to_string(Life::running) == "running");
+    CHECK(to_string(Life::stopping) == "stopping");
+    CHECK(to_string(Life::closed) == "closed");
+    CHECK(to_string(Life::terminated) == "terminated");
+}
+
+TEST_CASE("identity: fresh ids differ, and so do those of other threads and processes") {
+    std::vector<ActorId> ids;
+    for (int i = 0; i < 100; ++i) ids.push_back(detail::fresh_id());
+    std::thread([&] {
+        for (int i = 0; i < 100; ++i) ids.push_back(detail::fresh_id());
+    }).join();
+    for (std::uint32_t host = 1; host < 100; ++host) ids.push_back(detail::root_id(host));
+    ids.push_back(ActorId::arbiter());
+    std::sort(ids.begin(), ids.end());
+    CHECK(std::adjacent_find(ids.begin(), ids.end()) == ids.end());
+}

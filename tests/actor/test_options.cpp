@@ -1,0 +1,89 @@
+#include <magnetar/actor/options.hpp>
+
+#include "support.hpp"
+
+using namespace magnetar;
+using namespace magnetar::test;
+
+namespace {
+
+// What spawn() says to options that `change` has spoilt; empty when it takes them.
+template <class Change>
+std::string refusal(Change change) {
+    SpawnOptions<> options;
+    change(options);
+    try {
+        auto refused = spawn(options);
+        (void)refused;
+    } catch (const std::invalid_argument& error) {
+        return error.what();
+    }
+    return "";
+}
+std::string refused_name(std::string_view name) {
+    return refusal([&](SpawnOptions<>& options) { options.name = name; });
+}
+std::chrono::nanoseconds period_for(std::chrono::nanoseconds timeout) {
+    SpawnOptions<> options;
+    options.timeout = timeout;
+    auto settings = detail::settings_of(options);
+    detail::check_settings("", settings);
+    return settings.period;
+}
+
+}  // namespace
+
+TEST_CASE("options: a name must be short, printable, and no reserved word") {
+    CHECK(refused_name("") == "");
+    CHECK(refused_name("pluto") == "");
+    CHECK(refused_name(std::string(255, 'n')) == "");
+    CHECK(has(refused_name("tab\there"), "0x09"));
+    CHECK(has(refused_name("tab\there"), "byte 3"));
+    CHECK(has(refused_name(std::string_view("a\0b", 3)), "0x00"));
+    CHECK(has(refused_name("\x7f"), "0x7f"));
+    CHECK(has(refused_name(std::string(256, 'n')), "256"));
+    CHECK(has(refused_name("arbiter"), "arbiter"));
+    CHECK(has(refused_name("monitor"), "monitor"));
+    CHECK(has(refused_name("0123456789abcdef"), "0123456789abcdef"));  // it would be read as an id
+}
+
+TEST_CASE("options: numbers that make no sense are named in the refusal") {
+    CHECK(has(refusal([](SpawnOptions<>& o) { o.mailbox = 0; }), "mailbox of 0"));
+    CHECK(has(refusal([](SpawnOptions<>& o) { o.timeout = 0s; }), "timeout of 0 s"));
+    CHECK(has(refusal([](SpawnOptions<>& o) { o.timeout = -2s; }), "timeout of -2 s"));
+    CHECK(has(refusal([](SpawnOptions<>& o) { o.exit_timeout = -1s; }), "exit_timeout of -1 s"));
+    CHECK(has(refusal([](SpawnOptions<>& o) { o.period = -1s; }), "period of -1 s"));
+    auto text = refusal([](SpawnOptions<>& o) { o.timeout = 2s, o.period = 2s; });
+    CHECK(has(text, "period of 2 s"));
+    CHECK(has(text, "timeout of 2 s"));
+    CHECK(refusal([](SpawnOptions<>& o) { o.timeout = 2s, o.period = 1999ms; }) == "");
+    CHECK(refusal([](SpawnOptions<>& o) { o.exit_timeout = 0s; }) == "");
+}
+
+TEST_CASE("options: the period is three tenths of the timeout, within 3 s and 60 s, and always below the timeout") {
+    CHECK(period_for(30s) == 9s);
+    CHECK(period_for(10s) == 3s);
+    CHECK(period_for(5s) == 3s);
+    CHECK(period_for(1h) == 60s);
+    CHECK(period_for(2s) == 600ms);
+}
+
+TEST_CASE("options: an arbiter refuses the same") {
+    auto refused = [](ArbiterOptions<> options) {
+        try {
+            Arbiter<> arbiter(options);
+        } catch (const std::invalid_argument& error) {
+            return std::string(error.what());
+        }
+        return std::string();
+    };
+    ArbiterOptions<> options;
+    options.mailbox = 0;
+    CHECK(has(refused(options), "mailbox of 0"));
+    options = {};
+    options.name = "a\nb";
+    CHECK(has(refused(options), "0x0a"));
+    options = {};
+    options.period = 10min;
+    CHECK(refused(options) == "");
+}
