@@ -113,6 +113,8 @@ private:
         if (!extras_) extras_ = std::make_unique<detail::Extras>(detail::ActorSettings{});
         return *extras_;
     }
+    // What it adds to `info`, before its hook does.
+    virtual void add_info(Json&) const {}
     // The address of state_tag_of<State>; null for an actor without a state.
     virtual const void* state_tag() const noexcept { return nullptr; }
 

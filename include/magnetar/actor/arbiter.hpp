@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include <magnetar/actor/messaging.hpp>
+#include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/loop/signals.hpp>
 
@@ -96,6 +97,25 @@ public:
         return status.code();
     }
 
+    /// Makes a monitor, whose workers have States made from copies of `arguments`, and returns it when all have started. Throws
+    /// SpawnError, with the reason, when one cannot, and std::invalid_argument for options that make no sense; nothing is left then.
+    /// The monitor lives until it is stopped, gives up, or the arbiter ends.
+    template <class Worker, class... A>
+    Task<Monitor<Worker>&> add_monitor(MonitorOptions<Worker> options, A&&... arguments) {
+        static_assert(detail::StateFrom<Worker, detail::Kept<A>...>,
+                      "the actor's state cannot be made from these arguments: give add_monitor what its constructor or its braces take");
+        return make_monitor<Worker, detail::Kept<A>...>(std::string(options.name), std::string(options.worker.name), options,
+                                                        std::tuple<detail::Kept<A>...>(std::forward<A>(arguments)...));
+    }
+    /// The monitors that live now, by name.
+    std::map<std::string, ActorProxy<>> monitors() {
+        std::map<std::string, ActorProxy<>> found;
+        detail::ActorAccess::extras(*this).children.for_each([&](Actor<>& child) {
+            if (dynamic_cast<detail::MonitorBase*>(&child)) found.emplace(child.name(), child.proxy());
+        });
+        return found;
+    }
+
     ActorProxy<State> proxy() const { return Actor<State>::proxy(); }
     EventLoop& loop() const noexcept { return Actor<>::loop(); }
 
@@ -109,6 +129,52 @@ private:
         detail::ActorAccess::extras(*this).before_end = [](Actor<>&) { return detail::the_supervisor->end_all(); };
         directory.reserve(std::string(name), ActorId::arbiter());
         directory.enter(Actor<>::proxy(), Concurrency::process, ActorId::arbiter());
+    }
+    template <class Worker, class... A>
+    Task<Monitor<Worker>&> make_monitor(std::string name, std::string worker_name, MonitorOptions<Worker> options,
+                                        std::tuple<A...> arguments) {
+        options.name = name;
+        options.worker.name = worker_name;
+        auto settings = detail::settings_of(options);
+        detail::check_settings(name, settings);
+        auto worker_settings = detail::settings_of(options.worker);
+        detail::check_settings(worker_name, worker_settings);
+        detail::RestartRules rules{options.strategy, options.restarts, options.window, options.backoff, options.max_backoff};
+        auto* monitor = new Monitor<Worker>(settings, loop(), rules, options.worker, worker_name, std::move(arguments));
+        ActorId id = monitor->id();
+        std::exception_ptr failure;
+        try {
+            directory.reserve(name, id);
+        } catch (const SpawnError&) {
+            failure = std::current_exception();
+        }
+        if (failure) {
+            detail::ActorAccess::destroy(*monitor);
+            std::rethrow_exception(failure);
+        }
+        detail::set_up(*monitor, settings, name, Json::object());
+        detail::ActorAccess::adopt(*this, *monitor);
+        auto& extras = detail::ActorAccess::extras(*monitor);
+        extras.registered = true;
+        extras.before_end = [](Actor<>& self) { return static_cast<detail::MonitorBase&>(self).end_workers(); };
+        std::string reason;
+        if (auto start = co_await detail::started(*monitor)) reason = fmt::format("its start failed: {}: {}", start->type, start->what);
+        if (reason.empty()) {
+            try {
+                co_await monitor->scale(options.workers);
+            } catch (const std::exception& e) {
+                reason = e.what();
+            }
+        }
+        if (!reason.empty()) {
+            ActorProxy<> gone = monitor->proxy();
+            monitor->stop(1);
+            co_await gone.closed();
+            throw SpawnError(fmt::format("monitor '{}': {}", name, reason));
+        }
+        detail::ActorAccess::run_periodic_task(*monitor);
+        directory.enter(monitor->proxy(), Concurrency::coroutine, ActorId::arbiter());
+        co_return *monitor;
     }
     static detail::ActorSettings settings(const ArbiterOptions<State>& options) {
         SpawnOptions<> common;

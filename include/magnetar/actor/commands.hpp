@@ -181,6 +181,7 @@ inline Json info_command(Request& request) {
 
     info["process"] = process_info();
     if (&actor == the_host->root) add_application_info(info);
+    ActorAccess::add_info(actor, info);
     auto* extras = ActorAccess::extras_if(actor);
     info["extra"] = extras ? extras->extra : Json::object();
     if (extras && extras->settings.on_info.plain) extras->settings.on_info.plain(actor, info);

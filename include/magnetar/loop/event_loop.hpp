@@ -245,10 +245,8 @@ private:
 
     // Nothing is ready: waits for the door, the engine or the first timer.
     void idle() noexcept {
-        if (engine_->pending()) {
-            engine_->poll();
-            if (!ready.empty() || !hooks_.empty() || engine_->pending()) return;
-        }
+        // What has ended may have been what the loop is run for, although it made nothing ready.
+        if (engine_->pending()) return engine_->poll();
         if (spin_.worthwhile() && spin()) return;
         if (door_->fall_asleep()) {
             if (pollers_fall_asleep()) sleep();

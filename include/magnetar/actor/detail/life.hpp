@@ -206,6 +206,7 @@ struct ActorAccess {
     static std::uint32_t commands(const Actor<>& self) noexcept { return self.commands_; }
     static LoopClock::time_point started(const Actor<>& self) noexcept { return self.started_; }
     static int exit_code(const Actor<>& self) noexcept { return self.exit_code_; }
+    static void add_info(const Actor<>& self, Json& info) { self.add_info(info); }
     static Cell& cell(Actor<>& self) noexcept { return *self.cell_; }
     static bool lost(const Actor<>& self) noexcept { return self.lost_; }
 
@@ -332,9 +333,9 @@ private:
         if (!co_await until_quiet(self, deadline, [](Actor<>& a) { return idle(a) || a.lost_; }))
             self.log().warning("{} commands and {} messages were cut off at its end", self.commands_, self.mailbox_.depth());
         self.lost_ = true;
-        if (extras.before_end) co_await extras.before_end(self);
         extras.children.for_each([](Actor<>& child) { stop(child, 0); });
         co_await until_quiet(self, deadline, [](Actor<>& a) { return a.extras_->children.empty(); });
+        if (extras.before_end) co_await extras.before_end(self);
         while (Message* message = self.mailbox_.pop()) message->refuse(Refusal::lost, self.id());
         JobBase* me = current_job();
         for (int round = 0; self.scheduled_ || self.jobs.size() > 1 || !extras.children.empty(); ++round) {

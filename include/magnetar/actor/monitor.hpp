@@ -1,0 +1,330 @@
+#pragma once
+#include <chrono>
+#include <deque>
+#include <list>
+#include <random>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include <magnetar/actor/messaging.hpp>
+#include <magnetar/actor/spawn.hpp>
+#include <magnetar/coro/when_all.hpp>
+
+namespace magnetar {
+
+template <class State>
+class Monitor;
+
+/// Which workers a monitor starts anew when one has died: that one; all; or that one and those that were started after it.
+enum class Strategy : std::uint8_t { one_for_one, one_for_all, rest_for_one };
+
+/// What a monitor is told. Trivially destructible, as SpawnOptions.
+template <class State = void>
+struct MonitorOptions {
+    using Subject = Monitor<State>;
+
+    std::string_view name{};
+    std::uint32_t workers = 1;
+    static constexpr Concurrency concurrency = Concurrency::coroutine;
+    bool serial = false;
+    std::uint32_t mailbox = 1024;
+    Overflow overflow = Overflow::wait;
+    /// How its workers are made. A name here gets a number behind it.
+    SpawnOptions<State> worker{};
+    Strategy strategy = Strategy::one_for_one;
+    /// So many restarts within the window; at the next it gives up, and ends with exit code 1.
+    std::uint32_t restarts = 10;
+    std::chrono::nanoseconds window = std::chrono::seconds(60);
+    /// The first restart is immediate; the following wait from `backoff` on, twice as long each time up to `max_backoff`, within half to
+    /// one and a half times that by chance. A quiet window begins anew.
+    std::chrono::nanoseconds backoff = std::chrono::milliseconds(50);
+    std::chrono::nanoseconds max_backoff = std::chrono::seconds(5);
+    /// How often its periodic_task runs.
+    std::chrono::nanoseconds period = std::chrono::seconds(3);
+    static constexpr std::chrono::nanoseconds timeout = std::chrono::hours(24);
+    std::chrono::nanoseconds exit_timeout = std::chrono::seconds(5);
+    ActorHook<"start", Subject, true> start{};
+    ActorHook<"stopping", Subject, true> stopping{};
+    ActorHook<"periodic_task", Subject, true> periodic_task{};
+    ActorHook<"on_info", Subject, false, Json&> on_info{};
+    ActorHook<"on_params", Subject, false, Json&> on_params{};
+};
+static_assert(std::is_trivially_destructible_v<MonitorOptions<>>);
+
+namespace detail {
+
+struct RestartRules {
+    Strategy strategy;
+    std::uint32_t restarts;
+    Nanoseconds window, backoff, max_backoff;
+};
+
+// A monitor whatever its workers are. It lives on the arbiter's loop; each worker has a coroutine that sees its end and makes the next.
+class MonitorBase : public Actor<> {
+public:
+    MonitorBase(const ActorSettings& settings, EventLoop& loop, const RestartRules& rules)
+        : Actor<>(settings, loop, fresh_id()), rules_(rules) {}
+
+    /// How many workers run now.
+    std::size_t size() const noexcept {
+        std::size_t count = 0;
+        for (auto& slot : slots_) count += bool(slot.proxy);
+        return count;
+    }
+    /// Has so many workers, and returns when it has: new ones have started, those too many have finished what they had accepted and
+    /// ended. Throws SpawnError when a new one cannot start.
+    Task<> scale(std::uint32_t workers) {
+        std::vector<Slot*> fresh;
+        while (kept() < workers) fresh.push_back(&slots_.emplace_back());
+        std::exception_ptr failure;
+        for (Slot* slot : fresh) {
+            try {
+                if (!failure) slot->proxy = co_await make();
+            } catch (const std::exception&) {
+                failure = std::current_exception();
+            }
+            if (slot->proxy)
+                loop().start(tend(*slot), this).detach();
+            else
+                slots_.remove_if([slot](const Slot& s) { return &s == slot; });
+        }
+        if (failure) std::rethrow_exception(failure);
+        std::vector<Task<>> endings;
+        for (auto slot = slots_.rbegin(); slot != slots_.rend() && kept() > workers; ++slot)
+            if (!slot->retired) {
+                slot->retired = true;
+                endings.push_back(retire(*slot));
+            }
+        co_await when_all(std::move(endings));
+    }
+    /// Replaces all workers, one at a time: the new one has started before the old one is told to stop, and takes its place;
+    /// nothing that was accepted is lost. Throws SpawnError when a new one cannot start; the old one stays then.
+    Task<> reload() {
+        std::vector<Slot*> olds;
+        for (auto& slot : slots_)
+            if (!slot.retired) olds.push_back(&slot);
+        for (Slot* old : olds) {
+            bool there = false;
+            for (auto& slot : slots_) there = there || (&slot == old && !slot.retired && slot.proxy);
+            if (!there) continue;
+            ActorProxy<> fresh = co_await make();
+            Slot& slot = slots_.emplace_back();
+            slot.proxy = fresh;
+            loop().start(tend(slot), this).detach();
+            old->retired = true;
+            co_await retire(*old);
+        }
+    }
+
+    void add_info(Json& info) const override {
+        Json& about = info["monitor"] = Json::object();
+        about["workers"] = static_cast<std::uint64_t>(size());
+        about["restarts"] = restarts_;
+        Json& exits = about["last_exits"] = Json::array();
+        for (auto& exit : last_exits_) exits.push_back(exit);
+    }
+
+    // Stops all workers, and waits; for the monitor's own end.
+    Task<> end_workers() {
+        std::vector<Task<>> endings;
+        for (auto& slot : slots_) {
+            slot.retired = true;
+            endings.push_back(retire(slot));
+        }
+        co_await when_all(std::move(endings));
+    }
+
+protected:
+    struct Slot {
+        ActorProxy<> proxy;      // empty while the worker is being made
+        bool retired = false;    // it is not to be made again
+        bool ended_by_us = false;  // for the sake of another's death: no restart of its own account
+        Event hurry;  // it waits no longer before the next restart
+        Event gone;
+    };
+    virtual Task<ActorProxy<>> make_worker(std::uint64_t number) = 0;
+
+    std::list<Slot> slots_;
+    std::size_t next_ = 0;
+
+private:
+    // In the monitor's name, whoever asks.
+    Task<ActorProxy<>> make() {
+        Job<ActorProxy<>> making = loop().start(make_worker(++made_), this);
+        co_return co_await making;
+    }
+    std::size_t kept() const noexcept {
+        std::size_t count = 0;
+        for (auto& slot : slots_) count += !slot.retired;
+        return count;
+    }
+    Task<> retire(Slot& slot) {
+        slot.hurry.set();
+        if (slot.proxy) post_tell<stop_command>(slot.proxy.address());
+        auto limit = worker_exit_timeout_ + std::chrono::milliseconds(500);
+        ActorId id = slot.proxy.id();
+        try {
+            co_await with_timeout(limit, slot.gone.wait());
+            co_return;
+        } catch (const TimeoutError&) {
+        }
+        log().warning("worker {} did not end in time: ended by force", id.to_string());
+        co_await the_supervisor->kill(id);
+        co_await slot.gone.wait();
+    }
+    // One worker's place: sees its worker's end, and makes the next one until it is retired.
+    Task<> tend(Slot& slot) {
+        while (slot.proxy) {
+            ActorProxy<> worker = slot.proxy;
+            ExitStatus status = co_await worker.closed();
+            slot.proxy = {};
+            if (slot.retired || life() >= Life::stopping) break;
+            if (!std::exchange(slot.ended_by_us, false)) {
+                last_exits_.push_back(fmt::format("{} {}", worker.to_string(), status.to_string()));
+                if (last_exits_.size() > 10) last_exits_.pop_front();
+                end_others(slot);
+                if (!co_await may_restart(slot)) break;
+            }
+            while (!slot.proxy && !slot.retired && life() < Life::stopping) {
+                std::string trouble;
+                try {
+                    slot.proxy = co_await make();
+                } catch (const std::exception& e) {
+                    trouble = e.what();
+                }
+                if (trouble.empty()) break;
+                log().error("restart of a worker: {}", trouble);
+                if (!co_await may_restart(slot)) break;
+            }
+            // It was retired while it was being made.
+            if (slot.proxy && (slot.retired || life() >= Life::stopping)) post_tell<stop_command>(slot.proxy.address());
+        }
+        slot.gone.set();
+        slots_.remove_if([&slot](const Slot& s) { return &s == &slot; });
+    }
+    // For the strategies that start others anew with one that has died.
+    void end_others(Slot& dead) {
+        bool after = false;
+        for (auto& slot : slots_) {
+            if (&slot == &dead) {
+                after = true;
+                continue;
+            }
+            bool also = rules_.strategy == Strategy::one_for_all || (rules_.strategy == Strategy::rest_for_one && after);
+            if (!also || slot.retired || !slot.proxy) continue;
+            slot.ended_by_us = true;
+            post_tell<stop_command>(slot.proxy.address());
+        }
+    }
+    // Counts a restart, waits as long as it takes; false when there have been too many.
+    Task<bool> may_restart(Slot& slot) {
+        auto now = loop().now();
+        while (!recent_.empty() && now - recent_.front() > rules_.window) recent_.pop_front();
+        if (recent_.size() >= rules_.restarts) {
+            auto reason = fmt::format("{} restarts within {} s: given up. The last: {}", recent_.size(),
+                                      std::chrono::duration<double>(rules_.window).count(),
+                                      last_exits_.empty() ? std::string("no worker could start") : last_exits_.back());
+            log().error("{}", reason);
+            gave_up_ = reason;
+            stop(1);
+            co_return false;
+        }
+        recent_.push_back(now);
+        ++restarts_;
+        if (recent_.size() == 1) co_return true;
+        auto delay = std::min(rules_.max_backoff, rules_.backoff * (std::int64_t{1} << std::min<std::size_t>(recent_.size() - 2, 20)));
+        auto wait = std::chrono::duration_cast<Nanoseconds>(delay * std::uniform_real_distribution<>(0.5, 1.5)(chance_));
+        try {
+            co_await with_timeout(wait, slot.hurry.wait());
+        } catch (const TimeoutError&) {
+            co_return true;
+        }
+        co_return false;
+    }
+
+    RestartRules rules_;
+    std::deque<LoopClock::time_point> recent_;
+    std::deque<std::string> last_exits_;
+    std::string gave_up_;
+    std::uint64_t restarts_ = 0, made_ = 0;
+    std::minstd_rand chance_{std::random_device{}()};
+
+protected:
+    Nanoseconds worker_exit_timeout_{};
+};
+
+}  // namespace detail
+
+/// An actor that keeps a pool of workers of one type alive. It lives on the arbiter's loop, and is made by
+/// `arbiter.add_monitor<State>({...})`. Dead workers are made again, with a growing delay, until there are too many deaths; silent ones
+/// are put down. Its members are for the arbiter's thread.
+///
+///     auto& pool = co_await self.add_monitor<Worker>({.name = "pool", .workers = 4});
+///     int answer = co_await pool.send<&Worker::handle>(21);    // any one of them, in turn
+template <class State>
+class Monitor final : public detail::MonitorBase {
+public:
+    ActorProxy<> proxy() const { return Actor<>::proxy(); }
+    /// The workers that run now.
+    std::vector<ActorProxy<State>> managed_actors() const {
+        std::vector<ActorProxy<State>> actors;
+        for (auto& slot : slots_)
+            if (slot.proxy) actors.push_back(slot.proxy.template as<State>());
+        return actors;
+    }
+    /// The next worker in turn; throws ActorNotFound when none runs.
+    ActorProxy<State> pick() {
+        auto actors = managed_actors();
+        if (actors.empty()) throw ActorNotFound(fmt::format("{} has no running worker", to_string()));
+        return actors[next_++ % actors.size()];
+    }
+    /// A request to the next worker in turn.
+    template <auto F, class... A>
+    auto send(A&&... arguments) {
+        return pick().template send<F>(std::forward<A>(arguments)...);
+    }
+    /// A request to every worker that runs; all answers, or the first exception.
+    template <auto F, class... A>
+    auto broadcast(const A&... arguments) {
+        using Result = typename detail::Binding<F>::Result;
+        std::vector<Task<Result>> requests;
+        for (auto& actor : managed_actors()) requests.push_back(as_task(actor.template send<F>(arguments...)));
+        return when_all(std::move(requests));
+    }
+
+private:
+    template <class>
+    friend class Arbiter;
+    template <class... A>
+    Monitor(const detail::ActorSettings& settings, EventLoop& loop, const detail::RestartRules& rules,
+            const SpawnOptions<State>& worker, std::string worker_name, std::tuple<A...> arguments)
+        : MonitorBase(settings, loop, rules), worker_(worker), worker_name_(std::move(worker_name)) {
+        worker_exit_timeout_ = worker.exit_timeout;
+        struct Typed final : Spawner {
+            explicit Typed(std::tuple<A...>&& a) : arguments(std::move(a)) {}
+            Task<ActorProxy<>> spawn(SpawnOptions<State> options) override {
+                auto copy = arguments;
+                detail::SpawnAwaiter<State, A...> spawning(options, std::move(copy));
+                co_return co_await spawning;
+            }
+            std::tuple<A...> arguments;
+        };
+        spawner_ = std::make_unique<Typed>(std::move(arguments));
+    }
+    struct Spawner {
+        virtual ~Spawner() = default;
+        virtual Task<ActorProxy<>> spawn(SpawnOptions<State> options) = 0;
+    };
+    Task<ActorProxy<>> make_worker(std::uint64_t number) override {
+        SpawnOptions<State> options = worker_;
+        std::string name = worker_name_.empty() ? std::string() : fmt::format("{}-{}", worker_name_, number);
+        options.name = name;
+        co_return co_await spawner_->spawn(options);
+    }
+    SpawnOptions<State> worker_;
+    std::string worker_name_;
+    std::unique_ptr<Spawner> spawner_;
+};
+
+}  // namespace magnetar
