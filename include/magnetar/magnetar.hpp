@@ -6,6 +6,16 @@
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/coro/when_any.hpp>
 #include <magnetar/loop/executor.hpp>
+#include <magnetar/net/address.hpp>
+#include <magnetar/net/connect.hpp>
+#include <magnetar/net/connection.hpp>
+#include <magnetar/net/datagram.hpp>
+#include <magnetar/net/file.hpp>
+#include <magnetar/net/listener.hpp>
+#include <magnetar/net/read_data.hpp>
+#include <magnetar/net/resolver.hpp>
+#include <magnetar/net/stream.hpp>
+#include <magnetar/net/tcp_server.hpp>
 #include <magnetar/sync/channel.hpp>
 #include <magnetar/sync/event.hpp>
 #include <magnetar/sync/gate.hpp>

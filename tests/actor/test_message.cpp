@@ -334,7 +334,9 @@ TEST_CASE("mailbox: senders that wait for room in an actor that dies are told") 
                 co_return co_await send(sender, run<tell_many>, to, 10, 3);
             }(other, actor));
             auto asking = self.loop().start(ask_one(actor, 2));
-            reached = co_await reaches_depth(actor, 4);
+            // From another thread one is on its way before the next has to wait.
+            bool same_loop = kind == Concurrency::coroutine;
+            reached = co_await reaches_depth(actor, same_loop ? 5 : 4);
             CHECK(reached);
             co_await send("arbiter", kill_actor, "gate");
             auto text = co_await near;
@@ -343,7 +345,7 @@ TEST_CASE("mailbox: senders that wait for room in an actor that dies are told") 
             CHECK(fate == "lost");
             try {
                 auto fates = co_await far;
-                CHECK(fates[0] == "lost");
+                CHECK(fates[same_loop ? 1 : 0] == "lost");
             } catch (const RemoteError& error) {
                 CHECK(error.type() == "magnetar::ActorNotFound");
             }

@@ -12,6 +12,7 @@
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/loop/event_loop.hpp>
+#include <magnetar/net/tcp_server.hpp>
 #include <magnetar/sync/event.hpp>
 
 namespace magnetar {
@@ -38,6 +39,7 @@ struct Extras {
     ActorSettings settings;
     SharedName name;
     Json params = Json::object(), extra = Json::object();
+    std::map<std::string, TcpServer> servers;
     ActorProxy<> manager;
     List<Actor<>, Siblings> children;
     List<ClosedWaiter> closed_waiters;
@@ -82,6 +84,8 @@ public:
     Json& params() { return extras().params; }
     /// What it wants `info` to show under "extra".
     Json& extra() { return extras().extra; }
+    /// Its servers, by name. They end with it, after their connections have.
+    std::map<std::string, TcpServer>& servers() { return extras().servers; }
     Logger log() const { return Logger(to_string()); }
 
     /// Begins to stop: accepts nothing new, runs the stopping hook, finishes what it has accepted within exit_timeout, ends with

@@ -183,6 +183,10 @@ inline Json info_command(Request& request) {
     if (&actor == the_host->root) add_application_info(info);
     ActorAccess::add_info(actor, info);
     auto* extras = ActorAccess::extras_if(actor);
+    if (extras && !extras->servers.empty()) {
+        Json& servers = info["servers"] = Json::object();
+        for (auto& [name, server] : extras->servers) servers[name] = Json(server.info());
+    }
     info["extra"] = extras ? extras->extra : Json::object();
     if (extras && extras->settings.on_info.plain) extras->settings.on_info.plain(actor, info);
     return info;

@@ -91,6 +91,8 @@ public:
         if (message) taken();
         return message;
     }
+    // Those that wait for room now will get none.
+    void admit_no_more() noexcept { first_waiting_ = nullptr; }
     // Takes out a message whose sender gave up; false when it is not here.
     bool remove(Message& message) noexcept {
         if (system_.remove(message)) return true;

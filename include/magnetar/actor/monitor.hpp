@@ -66,10 +66,10 @@ public:
     MonitorBase(const ActorSettings& settings, EventLoop& loop, const RestartRules& rules)
         : Actor<>(settings, loop, fresh_id()), rules_(rules) {}
 
-    /// How many workers run now.
+    /// How many workers run now and are to stay.
     std::size_t size() const noexcept {
         std::size_t count = 0;
-        for (auto& slot : slots_) count += bool(slot.proxy);
+        for (auto& slot : slots_) count += slot.proxy && !slot.retired;
         return count;
     }
     /// Has so many workers, and returns when it has: new ones have started, those too many have finished what they had accepted and
@@ -89,6 +89,7 @@ public:
             else
                 slots_.remove_if([slot](const Slot& s) { return &s == slot; });
         }
+        co_await yield();  // all are watched when this returns
         if (failure) std::rethrow_exception(failure);
         std::vector<Task<>> endings;
         for (auto slot = slots_.rbegin(); slot != slots_.rend() && kept() > workers; ++slot)
@@ -266,11 +267,11 @@ template <class State>
 class Monitor final : public detail::MonitorBase {
 public:
     ActorProxy<> proxy() const { return Actor<>::proxy(); }
-    /// The workers that run now.
+    /// The workers that run now and are to stay.
     std::vector<ActorProxy<State>> managed_actors() const {
         std::vector<ActorProxy<State>> actors;
         for (auto& slot : slots_)
-            if (slot.proxy) actors.push_back(slot.proxy.template as<State>());
+            if (slot.proxy && !slot.retired) actors.push_back(slot.proxy.template as<State>());
         return actors;
     }
     /// The next worker in turn; throws ActorNotFound when none runs.

@@ -510,10 +510,13 @@ void Tell<F>::refuse(Refusal reason, ActorId target) noexcept {
 }
 template <auto F>
 void Tell<F>::admitted() noexcept {
-    if (waiter)
+    if (waiter) {
         std::exchange(waiter, nullptr)->settle(nullptr);
-    else if (acknowledgement)
+    } else if (acknowledgement) {
+        // From now on it takes the room of one that comes without waiting.
+        if ((this->crowds = target_.where.cell())) this->crowds->crowd.fetch_add(1, std::memory_order_relaxed);
         std::exchange(acknowledgement, nullptr)->give(nullptr);
+    }
 }
 
 }  // namespace detail

@@ -158,11 +158,11 @@ public:
     /// The loop's pool of threads for work that computes or blocks, made on first use. Include
     /// <magnetar/loop/executor.hpp>.
     inline Executor& executor();
-    /// The T that all on this loop share, made as `T(loop)` on first use. It is destroyed with the loop, when
-    /// all jobs and operations have ended. Only on the loop's thread.
-    template <class T>
-    T& local() {
-        return locals_.get<T>(*this);
+    /// The T that all on this loop share, made as `T(loop, arguments...)` by the first call. It is destroyed with the loop, when all jobs and
+    /// operations have ended. Only on the loop's thread.
+    template <class T, class... A>
+    T& local(A... arguments) {
+        return locals_.get<T>(*this, arguments...);
     }
 
     /// Turns since the loop was made; a loop that stays in one is busy with one work. From any thread.

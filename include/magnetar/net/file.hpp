@@ -150,13 +150,22 @@ inline Task<std::string> read_file(std::string path) {
 /// Puts `data` in place of what the file held, in one step: who reads it meanwhile, or after a crash, sees the old or the new. The
 /// bytes must stay until then. Throws std::system_error.
 inline Task<> write_file(std::string path, std::string_view data) {
-    std::string fresh = fmt::format("{}.{}.new", path, ::getpid());
-    File file = co_await File::open(fresh, OpenMode::write);
+    struct Fresh {
+        explicit Fresh(const std::string& path) : name(fmt::format("{}.{}.new", path, ::getpid())) {}
+        ~Fresh() {
+            if (!name.empty()) ::unlink(name.c_str());
+        }
+        std::string name;
+    } fresh(path);
+    File file = co_await File::open(fresh.name, OpenMode::write);
     co_await file.write(data, 0);
     co_await file.sync();
-    check(co_await submit("rename", [from = fresh.c_str(), to = path.c_str()](io_uring_sqe* sqe) {
-        io_uring_prep_renameat(sqe, AT_FDCWD, from, AT_FDCWD, to, 0);
-    }), "rename", path);
+    check(co_await submit("rename",
+                          [from = fresh.name.c_str(), to = path.c_str()](io_uring_sqe* sqe) {
+                              io_uring_prep_renameat(sqe, AT_FDCWD, from, AT_FDCWD, to, 0);
+                          }),
+          "rename", path);
+    fresh.name.clear();
 }
 
 }  // namespace magnetar

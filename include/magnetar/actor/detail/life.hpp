@@ -280,7 +280,7 @@ private:
             return;
         }
         bool plain = !self.extras_ || (!self.extras_->settings.stopping && self.extras_->children.empty() &&
-                                       self.concurrency_ == Concurrency::coroutine);
+                                       self.extras_->servers.empty() && self.concurrency_ == Concurrency::coroutine);
         if (plain && idle(self) && self.jobs.empty()) {
             if (!self.scheduled_) finish(self);
             return;
@@ -325,6 +325,9 @@ private:
     static Task<> closing(Actor<>& self) {
         Extras& extras = *self.extras_;
         auto deadline = self.loop_->now() + extras.settings.exit_timeout;
+        std::vector<Job<>> servers;  // they accept nothing from now on, and drain meanwhile
+        for (auto& [name, server] : extras.servers)
+            if (server.is_serving()) servers.push_back(self.loop_->start(server.close(extras.settings.exit_timeout), &self));
         try {
             co_await with_timeout(extras.settings.exit_timeout, stopping_hook(self));
         } catch (const TimeoutError&) {
@@ -332,11 +335,12 @@ private:
         }
         if (!co_await until_quiet(self, deadline, [](Actor<>& a) { return idle(a) || a.lost_; }))
             self.log().warning("{} commands and {} messages were cut off at its end", self.commands_, self.mailbox_.depth());
+        for (auto& server : servers) co_await server;
         self.lost_ = true;
         extras.children.for_each([](Actor<>& child) { stop(child, 0); });
         co_await until_quiet(self, deadline, [](Actor<>& a) { return a.extras_->children.empty(); });
         if (extras.before_end) co_await extras.before_end(self);
-        while (Message* message = self.mailbox_.pop()) message->refuse(Refusal::lost, self.id());
+        lose_messages(self);
         JobBase* me = current_job();
         for (int round = 0; self.scheduled_ || self.jobs.size() > 1 || !extras.children.empty(); ++round) {
             extras.children.for_each([](Actor<>& child) { exit(child, 1); });
@@ -350,13 +354,17 @@ private:
         }
         finish(self);
     }
+    static void lose_messages(Actor<>& self) noexcept {
+        self.mailbox_.admit_no_more();
+        while (Message* message = self.mailbox_.pop()) message->refuse(Refusal::lost, self.id());
+    }
     // The last of an actor: afterwards only its status is left. A light actor deletes itself; others belong to their thread's main.
     static void finish(Actor<>& self) noexcept {
         ActorId id = self.id();
         ExitStatus status(self.exit_code_);
         self.life_ = status.clean() ? Life::closed : Life::terminated;
         while (Message* message = self.mailbox_.pop_system()) message->refuse(Refusal::not_found, id);
-        while (Message* message = self.mailbox_.pop()) message->refuse(Refusal::lost, id);
+        lose_messages(self);
         bool registered = self.extras_ && self.extras_->registered;
         if (!status.clean())
             obituaries().add(id, status);

@@ -195,6 +195,7 @@ inline void StreamCore::close() noexcept {
     TaggedNode<Bufferless>::unlink();
     descriptor.close();
     ended_ = true;
+    writing = false;
     error_ = EBADF;
     TaggedNode<Unread>::unlink();
     while (first_) buffers_.give_back(*std::exchange(first_, first_->next));

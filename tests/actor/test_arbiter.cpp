@@ -1,0 +1,320 @@
+#include <magnetar/actor/arbiter.hpp>
+
+#include "support.hpp"
+
+using namespace magnetar;
+using namespace magnetar::test;
+
+namespace {
+
+Task<> stay(Actor<>&) { co_await sleep(1h); }
+
+// A program with a worker process, a thread, a light actor, and a worker that does not answer any more. Tells their processes.
+int family(Program& self) {
+    this_program = &self;
+    return Arbiter<>({
+        .exit_timeout = 200ms,
+        .start = [](Arbiter<>&) -> Task<> {
+            auto worker = co_await spawn({.exit_timeout = 200ms});
+            co_await send(worker, run<spawn_child>, "its thread", Concurrency::thread);
+            co_await spawn({.concurrency = Concurrency::thread, .exit_timeout = 200ms});
+            co_await spawn({.concurrency = Concurrency::coroutine});
+            auto hung = co_await spawn({.exit_timeout = 200ms});
+            co_await tell(hung, run<hang>);
+            this_program->say(fmt::format("{}", co_await send(worker, run<process_of>)));
+            this_program->say("ready");
+        },
+    }).run();
+}
+std::vector<int> all_ready(Program& program) {
+    int worker = program.hear_number();
+    CHECK(program.hear() == "ready");
+    auto children = children_of(program.pid());
+    CHECK(children.size() == 4);  // two fork servers, two workers
+    CHECK(std::find(children.begin(), children.end(), worker) != children.end());
+    return children;
+}
+
+}  // namespace
+
+TEST_CASE("arbiter: its exit code is what run() returns") {
+    CHECK(Arbiter<>({.start = [](Arbiter<>& self) { self.stop(); }}).run() == 0);
+    CHECK(Arbiter<>({.start = [](Arbiter<>& self) { self.stop(7); }}).run() == 7);
+    CHECK(Arbiter<>({.start = [](Arbiter<>&) { throw ActorExit{8}; }}).run() != 0);
+    CHECK(Arbiter<>({.start = [](Arbiter<>&) { throw std::runtime_error("start"); }}).run() == 1);
+    CHECK(Arbiter<>({.start = [](Arbiter<>& self) -> Task<> {
+              self.loop().start([]() -> Task<> {
+                  co_await yield();
+                  throw ActorExit{9};
+              }()).detach();
+              co_return;
+          }}).run() == 9);
+    // Stopped before it runs.
+    Arbiter<> early;
+    early.stop(4);
+    CHECK(early.run() == 4);
+}
+
+TEST_CASE("arbiter: one at a time") {
+    Arbiter<> first;
+    CHECK_THROWS_AS(Arbiter<>(), std::logic_error);
+    CHECK(arbiter() == nullptr);
+    first.stop();
+    CHECK(first.run() == 0);
+}
+
+TEST_CASE("arbiter: made and never run, it leaves nothing") {
+    auto fds = open_fds();
+    {
+        Arbiter<> idle;
+        CHECK(children_of(::getpid()).size() == 2);
+    }
+    CHECK(children_of(::getpid()).empty());
+    {
+        Arbiter<> idle;
+    }
+    CHECK(open_fds() <= fds + 1);  // a door keeps its eventfd
+}
+
+TEST_CASE("arbiter: get_actor() and arbiter(), on every kind of actor") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        CHECK(arbiter() == &self);
+        CHECK(get_actor() == &self);
+        for (auto kind : every_kind) {
+            auto actor = co_await spawn({.name = "who", .concurrency = kind});
+            auto right = co_await send(actor, run<[](Actor<>& me) -> Task<bool> {
+                bool before = get_actor() == &me;
+                co_await sleep(1ms);
+                bool in_arbiters_domain = me.concurrency() == Concurrency::coroutine;
+                co_return before && get_actor() == &me && (arbiter() != nullptr) == in_arbiters_domain;
+            }>);
+            CHECK(right);
+            co_await actor.stop();
+            co_await actor.closed();
+        }
+    });
+}
+
+TEST_CASE("arbiter: SIGTERM and SIGINT stop it well: exit code 0, and no process is left") {
+    for (int signal : {SIGTERM, SIGINT}) {
+        Program program(family);
+        auto children = all_ready(program);
+        std::vector<Watched> watched(children.begin(), children.end());
+        program.signal(signal);
+        auto status = program.wait();
+        CHECK(status == ExitStatus(0));
+        for (auto& child : watched) CHECK(child.gone());  // before run() returned
+    }
+}
+
+TEST_CASE("arbiter: a second SIGINT ends it at once") {
+    Program program([](Program& self) {
+        this_program = &self;
+        return Arbiter<>({
+            .exit_timeout = 1h,
+            .start = [](Arbiter<>&) -> Task<> {
+                co_await spawn({});
+                this_program->say("ready");
+            },
+            .stopping = [](Arbiter<>&) -> Task<> {
+                this_program->say("stopping");
+                co_await sleep(1h);
+            },
+        }).run();
+    });
+    CHECK(program.hear() == "ready");
+    auto children = children_of(program.pid());
+    std::vector<Watched> watched(children.begin(), children.end());
+    program.signal(SIGINT);
+    CHECK(program.hear() == "stopping");
+    program.signal(SIGINT);
+    CHECK(program.wait() == ExitStatus(128 + SIGINT));
+    for (auto& child : watched) CHECK(child.gone(1s));
+}
+
+TEST_CASE("arbiter: killed with SIGKILL, every child is gone within a second, a hanging one, too") {
+    Program program(family);
+    auto children = all_ready(program);
+    std::vector<Watched> watched(children.begin(), children.end());
+    program.signal(SIGKILL);
+    CHECK(program.wait() == ExitStatus::killed(SIGKILL));
+    for (auto& child : watched) CHECK(child.gone(1s));
+}
+
+TEST_CASE("arbiter: stopped while its start hook waits, and while a spawn is under way") {
+    Program program([](Program& self) {
+        this_program = &self;
+        return Arbiter<>({
+            .exit_timeout = 100ms,
+            .start = [](Arbiter<>&) -> Task<> {
+                this_program->say("starting");
+                co_await spawn({.start = [](Actor<>&) -> Task<> {
+                    this_program->say(fmt::format("{}", ::getpid()));
+                    co_await sleep(1h);
+                }});
+                this_program->say("not reached");
+            },
+        }).run();
+    });
+    CHECK(program.hear() == "starting");
+    CHECK(program.hear_number() > 0);
+    auto children = children_of(program.pid());
+    std::vector<Watched> watched(children.begin(), children.end());
+    program.signal(SIGTERM);
+    CHECK(program.wait(15s) == ExitStatus(0));
+    CHECK(program.hear() == "");
+    for (auto& child : watched) CHECK(child.gone());
+}
+
+TEST_CASE("arbiter: stopped in the midst of many spawns of every kind, nothing is left") {
+    for (int round = 0; round < 5; ++round) {
+        Program program([](Program& self) {
+            this_program = &self;
+            int code = Arbiter<>({
+                .start = [](Arbiter<>& arbiter) -> Task<> {
+                    std::vector<Job<>> jobs;
+                    for (int i = 0; i < 12; ++i)
+                        jobs.push_back(arbiter.loop().start([](Concurrency kind) -> Task<> {
+                            SpawnOptions<> options;
+                            options.concurrency = kind;
+                            try {
+                                co_await spawn(options);
+                                this_program->say("made");
+                            } catch (const SpawnError&) {
+                            }
+                        }(every_kind[static_cast<std::size_t>(i % 3)])));
+                    for (auto& job : jobs) co_await job;
+                },
+            }).run();
+            self.say(fmt::format("left {}", children_of(::getpid()).size()));
+            return code;
+        });
+        for (int i = 0; i < 4 + round; ++i) CHECK(program.hear() == "made");
+        program.signal(SIGTERM);
+        CHECK(program.wait() == ExitStatus(0));
+        std::string line;
+        do line = program.hear();
+        while (line == "made");
+        CHECK(line == "left 0");
+    }
+}
+
+TEST_CASE("arbiter: SIGTERM to a worker stops it well") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        auto worker = co_await spawn({.stopping = [](Actor<>& self) { self.stop(); }});
+        auto pid = co_await send(worker, run<process_of>);
+        ::kill(pid, SIGTERM);
+        auto status = co_await worker.closed();
+        CHECK(status == ExitStatus(0));
+    });
+}
+
+TEST_CASE("arbiter: stop with commands running past exit_timeout: they are cut off") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        for (auto kind : every_kind) {
+            auto actor = co_await spawn({.concurrency = kind, .exit_timeout = 30ms});
+            auto asking = self.loop().start([](ActorProxy<> to) -> Task<std::string> {
+                co_return co_await error_of<ActorLost>(send(to, run<stay>));
+            }(actor));
+            bool running = false;
+            for (int i = 0; i < 5000 && !running; ++i) {
+                Json info = co_await actor.info();
+                running = info["mailbox"]["running"].size() == 1;
+            }
+            CHECK(running);
+            co_await actor.stop();
+            // While it drains it takes nothing new, but still tells of itself.
+            try {
+                Json info = co_await actor.info();
+                CHECK(info["actor"]["state"].get<std::string>() == "stopping");
+                auto text = co_await error_of<ActorStopping>(send(actor, echo, "more"));
+                CHECK(has(text, "stopping"));
+            } catch (const ActorNotFound&) {
+                FAIL_CHECK("it drains for 30 ms at least");
+            }
+            auto text = co_await asking;
+            CHECK(text != "");
+            auto status = co_await actor.closed();
+            CHECK(status.clean());
+        }
+    });
+}
+
+TEST_CASE("arbiter: an actor that stops finishes what it has accepted") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        for (auto kind : every_kind) {
+            auto actor = co_await spawn({.concurrency = kind, .serial = true});
+            std::vector<Job<>> jobs;
+            for (int i = 0; i < 5; ++i)
+                jobs.push_back(self.loop().start([](ActorProxy<> to) -> Task<> { co_await send(to, run<sleep_for>, 2); }(actor)));
+            bool queued = false;
+            for (int i = 0; i < 5000 && !queued; ++i) {
+                Json info = co_await actor.info();
+                queued = info["mailbox"]["depth"].get<int>() + static_cast<int>(info["mailbox"]["running"].size()) == 5;
+                if (info["mailbox"]["depth"].get<int>() == 0 && i > 100) break;  // it was quicker than the questions
+            }
+            co_await actor.stop();
+            for (auto& job : jobs) co_await job;
+            auto status = co_await actor.closed();
+            CHECK(status.clean());
+        }
+    });
+}
+
+TEST_CASE("arbiter: a detached job that fails is logged with its actor's name, and whatever is no std::exception ends the actor") {
+    Program program([](Program&) {
+        return Arbiter<>({
+            .start = [](Arbiter<>& self) -> Task<> {
+                for (auto kind : every_kind) {
+                    SpawnOptions<> options;
+                    std::string name = fmt::format("careless {}", to_string(kind));
+                    options.name = name;
+                    options.concurrency = kind;
+                    options.start = [](Actor<>& actor) {
+                        actor.loop().start([]() -> Task<> {
+                            co_await yield();
+                            throw std::runtime_error("spilt milk");
+                        }()).detach();
+                    };
+                    auto first = co_await spawn(options);
+                    co_await send(first, run<sleep_for>, 1);
+                    co_await first.stop();
+                    auto status = co_await first.closed();
+                    if (!status.clean()) self.stop(2);
+                    options.start = [](Actor<>& actor) {
+                        actor.loop().start([]() -> Task<> {
+                            co_await sleep(5ms);
+                            throw ActorExit{11};
+                        }()).detach();
+                    };
+                    auto second = co_await spawn(options);
+                    status = co_await second.closed();
+                    if (status.code() != 11) self.stop(3);
+                }
+                self.stop();
+            },
+        }).run();
+    });
+    CHECK(program.wait() == ExitStatus(0));
+    auto log = program.log();
+    for (auto kind : every_kind) {
+        auto line = fmt::format("careless {}: a detached job: std::runtime_error: spilt milk", to_string(kind));
+        CHECK_MESSAGE(has(log, line), log);
+    }
+}
+
+TEST_CASE("arbiter: with a state of its own") {
+    struct Ledger {
+        int total = 0;
+        int add(int n) { return total += n; }
+    };
+    Arbiter<Ledger> ledger({.start = [](Arbiter<Ledger>& self) -> Task<> {
+                               auto total = co_await self.proxy().send<&Ledger::add>(2);
+                               CHECK(total == 42);
+                               CHECK(self.state().total == 42);
+                               CHECK(arbiter<Ledger>() == &self);
+                               self.stop();
+                           }},
+                           40);
+    CHECK(ledger.run() == 0);
+}

@@ -1,0 +1,66 @@
+#pragma once
+#include <doctest/doctest.h>
+#include <magnetar/loop/timer.hpp>
+#include <magnetar/net/connect.hpp>
+#include <magnetar/net/listener.hpp>
+
+#include <string>
+#include <utility>
+
+namespace magnetar::test {
+
+/// Lets the loop go round until whatever was begun is with the kernel.
+inline Task<> a_few_turns() {
+    for (int i = 0; i < 4; ++i) co_await sleep(std::chrono::milliseconds(0));
+}
+
+/// Runs `done()` after each turn until it holds.
+template <class F>
+Task<> until(F done) {
+    while (!done()) co_await sleep(std::chrono::microseconds(100));
+}
+
+/// How awaiting it ends, as a text: the value, `done`, `cancelled` or what the exception says.
+template <class A>
+Task<std::string> fate(A awaitable) {
+    try {
+        using T = await_result_t<A>;
+        if constexpr (std::is_void_v<T>) {
+            co_await std::move(awaitable);
+            co_return "done";
+        } else if constexpr (std::is_convertible_v<T, std::string_view>) {
+            co_return std::string(std::string_view(co_await std::move(awaitable)));
+        } else {
+            (void)co_await std::move(awaitable);
+            co_return "done";
+        }
+    } catch (const Cancelled&) {
+        co_return "cancelled";
+    } catch (const std::exception& error) {
+        co_return error.what();
+    }
+}
+inline bool ends_with(const std::string& text, std::string_view end) { return text.ends_with(end); }
+
+/// Two ends of one TCP connection.
+inline Task<std::pair<Stream, Stream>> tcp_pair(std::string address = "127.0.0.1:0") {
+    Listener listener = Listener::bind(SocketAddress::parse(address));
+    Stream client = co_await connect(listener.address());
+    Stream server = co_await listener.accept();
+    co_return std::pair<Stream, Stream>{std::move(client), std::move(server)};
+}
+
+inline Task<std::string> read_to_end(Stream& stream) {
+    std::string text;
+    while (auto data = co_await stream.read_some()) text.append(data.begin(), data.end());
+    co_return text;
+}
+
+/// A text in which every place can be told from the others.
+inline std::string pattern(std::size_t size) {
+    std::string text(size, '\0');
+    for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 2654435761U >> 13);
+    return text;
+}
+
+}  // namespace magnetar::test

@@ -1,0 +1,221 @@
+#include <doctest/doctest.h>
+#include <magnetar/coro/when_all.hpp>
+#include <magnetar/net/stream.hpp>
+
+#include "net_support.hpp"
+
+using namespace magnetar;
+using namespace magnetar::test;
+using detail::BufferRing;
+
+namespace {
+
+struct Pairs {
+    explicit Pairs(std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i) all.push_back(make_stream_pair());
+    }
+    std::vector<std::pair<Stream, Stream>> all;
+};
+void arrives(Stream& at, std::string_view text) {
+    REQUIRE(::send(at.fd(), text.data(), text.size(), MSG_DONTWAIT) == static_cast<ssize_t>(text.size()));
+}
+Task<std::string> read_once(Stream& stream) {
+    auto data = co_await stream.read_some();
+    co_return data.to_string();
+}
+
+}  // namespace
+
+TEST_CASE("buffer ring: quiet streams have no buffer, and what is read goes back") {
+    EventLoop loop;
+    auto& ring = loop.local<BufferRing>();
+    CHECK(ring.total() == 0);
+    loop.run([](EventLoop& l, BufferRing& r) -> Task<> {
+        Pairs pairs(200);
+        std::vector<Job<std::string>> readers;
+        for (auto& [one, other] : pairs.all) readers.push_back(l.start(read_once(one)));
+        co_await a_few_turns();
+        CHECK(r.total() == BufferRing::slab);
+        CHECK(r.free() == r.total());
+        for (auto& [one, other] : pairs.all) arrives(other, "x");
+        for (auto& reader : readers) CHECK(co_await reader == "x");
+        // Every stream has its view now: as many buffers as were needed at once.
+        CHECK(r.total() >= 200);
+        CHECK(r.free() == r.total() - 200);
+        std::vector<Job<std::string>> again;
+        for (auto& [one, other] : pairs.all) again.push_back(l.start(read_once(one)));
+        co_await a_few_turns();
+        CHECK(r.free() == r.total());
+        for (auto& job : again) job.cancel();
+        for (auto& job : again) CHECK(co_await fate(std::move(job)) == "cancelled");
+    }(loop, ring));
+    CHECK(ring.free() == ring.total());
+    loop.run(a_few_turns());
+    CHECK(loop.info().operations == 0);
+}
+
+TEST_CASE("buffer ring: a stream that ends gives back what was not read, and a receive that is cancelled") {
+    EventLoop loop;
+    auto& ring = loop.local<BufferRing>();
+    for (int turns = 0; turns < 5; ++turns) {
+        loop.run([](EventLoop& l, int n) -> Task<> {
+            Pairs pairs(50);
+            std::vector<Job<std::string>> readers;
+            for (auto& [one, other] : pairs.all) readers.push_back(l.start(fate(one.read_some())));
+            co_await a_few_turns();
+            for (auto& [one, other] : pairs.all) arrives(other, "first"), arrives(other, "second");
+            for (int i = 0; i < n; ++i) co_await yield();
+            for (auto& [one, other] : pairs.all) one.close();
+            for (auto& job : readers) co_await job;
+        }(loop, turns));
+        loop.run(a_few_turns());
+        CHECK(ring.free() == ring.total());
+        CHECK(loop.info().operations == 0);
+    }
+}
+
+TEST_CASE("buffer ring: out of buffers, streams wait until one is given back, and all are served") {
+    for (bool registered : {true, false}) {
+        CAPTURE(registered);
+        EventLoop loop;
+        auto& ring = loop.local<BufferRing>(BufferRing::slab, registered);
+        loop.run([](EventLoop& l, BufferRing& r) -> Task<> {
+            Pairs pairs(3 * BufferRing::slab);
+            std::vector<Job<std::string>> readers;
+            for (auto& [one, other] : pairs.all) readers.push_back(l.start(read_once(one)));
+            co_await a_few_turns();
+            for (std::size_t i = 0; i < pairs.all.size(); ++i) arrives(pairs.all[i].second, std::to_string(i));
+            co_await a_few_turns();
+            CHECK(r.total() == BufferRing::slab);
+            CHECK(r.free() == 0);
+            std::size_t served = 0;
+            for (auto& job : readers) served += job.done();
+            CHECK(served == BufferRing::slab);
+            // Reading again, closing or ending lets go of a view: in turn, so that every way is taken.
+            for (std::size_t i = 0; i < readers.size(); ++i) {
+                CHECK(co_await readers[i] == std::to_string(i));
+                auto& [one, other] = pairs.all[i];
+                if (i % 3 == 0) {
+                    Stream dying = std::move(one);
+                } else if (i % 3 == 1) {
+                    other.close();
+                    CHECK(co_await read_once(one) == "");
+                } else {
+                    auto job = l.start(fate(one.read_some()));
+                    co_await yield();
+                    job.cancel();
+                    CHECK(co_await job == "cancelled");
+                }
+            }
+        }(loop, ring));
+        loop.run(a_few_turns());
+        CHECK(ring.free() == ring.total());
+        CHECK(loop.info().operations == 0);
+    }
+}
+
+TEST_CASE("buffer ring: ends, errors and closing of streams that wait for a buffer let the others go on") {
+    EventLoop loop;
+    auto& ring = loop.local<BufferRing>(BufferRing::slab, true);
+    loop.run([](EventLoop& l, BufferRing& r) -> Task<> {
+        Pairs holders(BufferRing::slab), waiters(30);
+        std::vector<Job<std::string>> reading;
+        for (auto& [one, other] : holders.all) {
+            arrives(other, "held");
+            CHECK(co_await read_once(one) == "held");
+        }
+        CHECK(r.free() == 0);
+        for (std::size_t i = 0; i < waiters.all.size(); ++i) {
+            auto& [one, other] = waiters.all[i];
+            arrives(other, "late");
+            reading.push_back(l.start(fate(one.read_some())));
+        }
+        co_await a_few_turns();
+        for (auto& job : reading) CHECK_FALSE(job.done());
+        for (std::size_t i = 0; i < waiters.all.size(); i += 3) waiters.all[i].first.close();
+        for (std::size_t i = 1; i < waiters.all.size(); i += 3) reading[i].cancel();
+        // One buffer, given back once, goes round among all who are left.
+        holders.all.pop_back();
+        for (std::size_t i = 0; i < waiters.all.size(); ++i) {
+            auto end = co_await reading[i];
+            if (i % 3 == 0) CHECK(ends_with(end, "Operation canceled"));
+            if (i % 3 == 1) CHECK(end == "cancelled");
+            if (i % 3 == 2) CHECK(end == "late");
+            if (i % 3 == 2) waiters.all[i].first.close(), Stream(std::move(waiters.all[i].first));
+            if (i % 3 == 1) CHECK(co_await read_once(waiters.all[i].first) == "late");
+            if (i % 3 == 1) Stream(std::move(waiters.all[i].first));
+        }
+    }(loop, ring));
+    loop.run(a_few_turns());
+    CHECK(ring.free() == ring.total());
+}
+
+TEST_CASE("buffer ring: unread data of streams that nobody reads makes room for others when buffers are short") {
+    EventLoop loop;
+    auto& ring = loop.local<BufferRing>(BufferRing::slab, true);
+    loop.run([](BufferRing& r) -> Task<> {
+        Pairs hoarders(40);
+        auto [one, other] = make_stream_pair();
+        std::string text = pattern(60'000);
+        for (auto& [reading, writing] : hoarders.all) {
+            arrives(writing, "begin");
+            CHECK(co_await read_once(reading) == "begin");
+            arrives(writing, text);
+            co_await a_few_turns();
+        }
+        CHECK(r.total() == BufferRing::slab);
+        arrives(other, "in time");
+        CHECK(co_await read_once(one) == "in time");
+        for (auto& [reading, writing] : hoarders.all) CHECK(co_await reading.read_exactly(text.size()) == text);
+    }(ring));
+    loop.run(a_few_turns());
+    CHECK(ring.free() == ring.total());
+}
+
+TEST_CASE("buffer ring: a kernel without multishot receives, and one without registered rings") {
+    for (bool registered : {true, false}) {
+        EventLoop loop;
+        auto& ring = loop.local<BufferRing>(1024U, registered);
+        ring.multishot = false;
+        loop.run([](EventLoop& l) -> Task<> {
+            auto [one, other] = make_stream_pair();
+            std::string text = pattern(1 << 20);
+            auto send = [](Stream& stream, const std::string& t) -> Task<> {
+                co_await stream.write(t);
+                co_await stream.shutdown();
+            };
+            auto both = co_await when_all(read_to_end(one), send(other, text));
+            CHECK(std::get<0>(both) == text);
+            auto idle = l.start(fate(other.read_some()));
+            co_await a_few_turns();
+            idle.cancel();
+            CHECK(co_await idle == "cancelled");
+            co_await one.write("x");
+            CHECK(co_await read_once(other) == "x");
+        }(loop));
+        loop.run(a_few_turns());
+        CHECK(ring.free() == ring.total());
+        CHECK(loop.info().operations == 0);
+    }
+}
+
+TEST_CASE("buffer ring: who reads slowly leaves the rest in the kernel") {
+    EventLoop loop;
+    auto& ring = loop.local<BufferRing>();
+    loop.run([](EventLoop& l, BufferRing& r) -> Task<> {
+        auto [one, other] = co_await tcp_pair();
+        std::string text = pattern(64 << 20);
+        auto writer = l.start(as_task(other.write(text)));
+        std::string got;
+        for (int i = 0; i < 20; ++i) {
+            got.append(co_await one.read_some());
+            co_await a_few_turns();
+            // The kernel gives at most so many at a time before it hears that it is enough.
+            CHECK(r.total() - r.free() <= 64);
+        }
+        CHECK_FALSE(writer.done());
+        while (got.size() < text.size()) got.append(co_await one.read_some());
+        CHECK(got == text);
+        co_await writer;
+    }(loop, ring));
+}
