@@ -27,6 +27,7 @@ Task<int> answer_after(Actor<>&, int milliseconds, int value) {
     co_return value;
 }
 Task<> stay(Actor<>&) { co_await sleep(1h); }
+Task<> stay_at(Actor<>&, ActorProxy<> other) { co_await send(other, run<stay>); }
 std::string grow(Actor<>&, std::string text, std::size_t size) {
     text.resize(size, 'x');
     return text;
@@ -162,7 +163,7 @@ TEST_CASE("send: requests in flight to an actor that dies end with ActorLost, at
                 }(actor)));
             // A sender in another process, too: its error is an ActorLost there, and a RemoteError of that type here.
             auto far = self.loop().start([](ActorProxy<> sender, ActorProxy<> to) -> Task<std::string> {
-                co_return co_await error_of<RemoteError>(send(sender, run<[](Actor<>&, ActorProxy<> t) -> Task<> { co_await send(t, run<stay>); }>, to));
+                co_return co_await error_of<RemoteError>(send(sender, run<stay_at>, to));
             }(other, actor));
             bool all = false;
             for (int i = 0; i < 5000 && !all; ++i) {

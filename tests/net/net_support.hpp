@@ -20,6 +20,11 @@ Task<> until(F done) {
     while (!done()) co_await sleep(std::chrono::microseconds(100));
 }
 
+/// Runs the loop until the engine has nothing of it.
+inline void settle(EventLoop& loop) {
+    loop.run(until([&] { return loop.info().operations == 0; }));
+}
+
 /// How awaiting it ends, as a text: the value, `done`, `cancelled` or what the exception says.
 template <class A>
 Task<std::string> fate(A awaitable) {

@@ -40,7 +40,6 @@ inline void enlist_framework_commands();
 
 struct Master {
     Master() : fork_server((enlist_framework_commands(), run_worker)), resident(loop), host(loop), supervisor(host) {
-        if (the_host) throw std::logic_error("a process has one Arbiter at a time");
         the_host = &host;
         the_supervisor = &supervisor;
         obituaries().clear();
@@ -52,6 +51,12 @@ struct Master {
         the_host = nullptr;
         the_supervisor = nullptr;
     }
+    struct OnlyOne {
+        OnlyOne() {
+            if (the_host) throw std::logic_error("a process has one Arbiter at a time");
+        }
+    };
+    [[no_unique_address]] OnlyOne only_one;
     ForkServer fork_server;
     EventLoop loop;
     Resident resident;

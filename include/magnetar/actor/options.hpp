@@ -15,6 +15,7 @@ namespace magnetar {
 namespace detail {
 
 using Nanoseconds = std::chrono::nanoseconds;
+inline constexpr Nanoseconds usual_exit_timeout = std::chrono::seconds(3);
 
 // What an actor is told at its birth, with its type erased. Trivially copyable.
 struct ActorSettings {
@@ -22,12 +23,13 @@ struct ActorSettings {
     bool serial = false;
     Overflow overflow = Overflow::wait;
     std::uint32_t mailbox = 1024;
-    Nanoseconds timeout{}, period{}, exit_timeout{};
+    Nanoseconds timeout{}, period{}, exit_timeout = usual_exit_timeout;
     ErasedHook<> start, stopping, periodic_task;
     ErasedHook<Json&> on_info, on_params;
 
+    // Nothing that an actor would have to keep.
     bool plain() const noexcept {
-        return !start && !stopping && !periodic_task && !on_info && !on_params;
+        return exit_timeout == usual_exit_timeout && !start && !stopping && !periodic_task && !on_info && !on_params;
     }
 };
 static_assert(std::is_trivially_copyable_v<ActorSettings>);
@@ -56,7 +58,7 @@ struct SpawnOptions {
     /// How often the actor notifies its manager, and runs its periodic_task. 0: 0.3 x timeout, within 3 s and 60 s.
     std::chrono::nanoseconds period{};
     /// How long a stopping actor may take to finish what it has accepted.
-    std::chrono::nanoseconds exit_timeout = std::chrono::seconds(3);
+    std::chrono::nanoseconds exit_timeout = detail::usual_exit_timeout;
     /// In the actor, before spawn() returns. May be a coroutine. An exception fails the spawn.
     ActorHook<"start", Subject, true> start{};
     /// In the actor, once, when it begins to stop. May be a coroutine.

@@ -84,13 +84,13 @@ public:
         provide(chunk);
         return *copy;
     }
-    // For a user whose receive ended with -ENOBUFS: calls receive_again when there is one.
+    // For a user that has data to receive, and found no buffer: calls receive_again when there is one.
     void wait_for_buffer(BufferUser& user) noexcept {
         waiting_.push_back(user);
         if (free_ == 0 && !grow()) unread_.for_each([](BufferUser& other) { other.give_up_buffers(); });
         for (unsigned n = free_; n > 0 && !waiting_.empty(); --n) wake_one();
     }
-    // For a user whose receive ended without taking a buffer: one that waits may have it.
+    // One user that waits may have a buffer: one was given back, or a user that was woken for one took none.
     void wake_one() noexcept {
         if (BufferUser* user = waiting_.pop_front()) user->receive_again();
     }

@@ -1,5 +1,6 @@
 #pragma once
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -106,6 +107,13 @@ private:
             *this, [&](io_uring_sqe* sqe) { buffers_.prepare(sqe, descriptor.get(), is_socket()); });
     }
     void receive_again() noexcept override { receive(); }
+    // Waits for data without a buffer.
+    void poll() noexcept {
+        receiving_ = polling_ = true;
+        stopping_ = false;
+        descriptor.loop().engine().submit(
+            *this, [&](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, descriptor.get(), POLLIN); });
+    }
     void stop_receiving() noexcept {
         if (receiving_ && !std::exchange(stopping_, true)) descriptor.loop().engine().cancel(*this);
     }
@@ -137,7 +145,7 @@ private:
     std::uint32_t unread_ = 0;
     int error_ = 0;
     Kind kind_;
-    bool receiving_ = false, multishot_ = false, stopping_ = false, ended_ = false, released_ = false;
+    bool receiving_ = false, multishot_ = false, polling_ = false, stopping_ = false, ended_ = false, released_ = false;
     bool draining_ = false, mid_message_ = false;
 };
 
@@ -213,23 +221,28 @@ inline void StreamCore::received(int result, unsigned flags) noexcept {
         Chunk& chunk = buffers_.take(result, flags);
         if (result > 0 && descriptor) keep(chunk);
         else buffers_.give_back(chunk);
-    } else if (!receiving_) {
+    } else if (!receiving_ && !polling_ && result != -ENOBUFS) {
         buffers_.wake_one();
     }
     if (!descriptor) {
         if (released_ && !receiving_) delete this;
         return;
     }
-    if (result == 0) ended_ = true;
-    else if (result < 0) receive_failed(-result);
+    if (std::exchange(polling_, false)) {
+        if (result != -ECANCELED) return buffers_.wait_for_buffer(*this);
+    } else if (result == 0) {
+        ended_ = true;
+    }
+    if (result < 0) receive_failed(-result);
     if (!reader_) return;
     if (first_ || ended_) reader_->go_on();
     else receive();
 }
 inline void StreamCore::receive_failed(int error) noexcept {
     switch (error) {
-        case ENOBUFS:
-            return buffers_.wait_for_buffer(*this);
+        case ENOBUFS:  // which says nothing of data
+        case EAGAIN:
+            return poll();
         case ECANCELED:  // asked for when there was too much unread
         case EINTR:
             return;
