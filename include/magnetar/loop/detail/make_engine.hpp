@@ -1,22 +1,41 @@
 #pragma once
+#include <atomic>
 #include <cstdlib>
 #include <memory>
 #include <stdexcept>
 #include <string_view>
 
+#include <magnetar/base/log.hpp>
+#include <magnetar/loop/epoll_engine.hpp>
 #include <magnetar/loop/loop_options.hpp>
 #include <magnetar/loop/uring_engine.hpp>
 
 namespace magnetar::detail {
 
+// io_uring, or epoll in a process that cannot have it: the first loop finds out, and says so.
+inline std::unique_ptr<Engine> best_engine(const LoopOptions& options) {
+    static std::atomic<bool> forbidden{false};
+    if (forbidden.load(std::memory_order_relaxed)) return std::make_unique<EpollEngine>();
+    try {
+        return std::make_unique<UringEngine>(options.entries);
+    } catch (const EngineError& error) {
+        // What is lacking here, epoll lacks as well.
+        if (error.code().value() == EMFILE || error.code().value() == ENFILE) throw;
+        if (!forbidden.exchange(true, std::memory_order_relaxed))
+            Logger("loop").warning("runs on epoll: {}", error.what());
+        return std::make_unique<EpollEngine>();
+    }
+}
+
 // The engine that MAGNETAR_ENGINE names.
 inline std::unique_ptr<Engine> make_engine(const LoopOptions& options) {
     const char* variable = std::getenv("MAGNETAR_ENGINE");
     std::string_view wanted = variable ? variable : "auto";
-    if (wanted != "auto" && wanted != "io_uring")
-        throw std::invalid_argument(
-            fmt::format("MAGNETAR_ENGINE is {}: it must be auto or io_uring", wanted));
-    return std::make_unique<UringEngine>(options.entries);
+    if (wanted == "auto") return best_engine(options);
+    if (wanted == "io_uring") return std::make_unique<UringEngine>(options.entries);
+    if (wanted == "epoll") return std::make_unique<EpollEngine>();
+    throw std::invalid_argument(
+        fmt::format("MAGNETAR_ENGINE is {}: it must be auto, io_uring or epoll", wanted));
 }
 
 }  // namespace magnetar::detail

@@ -1,0 +1,208 @@
+#pragma once
+#include <sys/epoll.h>
+
+#include <unordered_map>
+#include <vector>
+
+#include <magnetar/base/list.hpp>
+#include <magnetar/base/unique_fd.hpp>
+#include <magnetar/loop/detail/attempt.hpp>
+#include <magnetar/loop/detail/engine_error.hpp>
+#include <magnetar/loop/engine.hpp>
+
+namespace magnetar {
+
+/// The engine for where io_uring is forbidden: it tries operations itself, without blocking, and waits with
+/// epoll(7) to try those again that have to wait. It knows NOP, POLL_ADD, RECV, SEND, RECVMSG, SENDMSG, READ,
+/// WRITE, READV, WRITEV, ACCEPT, CONNECT, SHUTDOWN, CLOSE, OPENAT, FSYNC, STATX, PROVIDE_BUFFERS and
+/// ASYNC_CANCEL (by user_data); all else ends with -EINVAL.
+///
+/// It differs from io_uring in what the disk does, which the loop's thread waits for; in that closing a
+/// descriptor ends the operations that wait on it, with -ECANCELED; in that a listening socket stays in
+/// non-blocking mode; and in that connecting to a unix socket whose backlog is full ends with -EAGAIN. Must be
+/// used on one thread, and not be carried over a fork.
+class EpollEngine final : public Engine {
+public:
+    /// Throws EngineError.
+    EpollEngine() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+        if (!epoll_) throw EngineError("epoll_create1", errno);
+    }
+
+    std::string_view name() const noexcept override { return "epoll"; }
+    /// Whether anything was submitted; what has come only `poll` can tell.
+    bool pending() const noexcept override { return !submitted_.empty(); }
+    void poll() noexcept override {
+        begin_submitted();
+        look(0);
+        deliver_all();
+    }
+    void wait(LoopClock::time_point until) noexcept override {
+        begin_submitted();
+        look(completed_.empty() ? sleep(until) : 0);
+        deliver_all();
+    }
+
+protected:
+    io_uring_sqe* entry() noexcept override { return &submitted_.emplace_back(); }
+
+private:
+    // An operation that waits. It is owned by `waiting_` and stands in its descriptor's list.
+    struct Waiting : ListNode {
+        Waiting(const io_uring_sqe& s, unsigned d) noexcept : sqe(s), done(d) {}
+        io_uring_sqe sqe;
+        unsigned done;
+    };
+    struct Completed {
+        std::uint64_t user_data;
+        int result;
+        unsigned flags;
+    };
+    enum class Progress { none, some, ended };
+
+    // Waits until epoll has something to tell, but not past `until`; gives the time that is left to wait in
+    // epoll_wait, whose milliseconds are too coarse for the timers.
+    int sleep(LoopClock::time_point until) noexcept {
+        if (until == LoopClock::time_point::max()) return -1;
+        auto left = std::max(until - now(), LoopClock::duration::zero());
+        auto seconds = std::chrono::floor<std::chrono::seconds>(left);
+        timespec limit{seconds.count(), std::chrono::nanoseconds(left - seconds).count()};
+        pollfd told{epoll_.get(), POLLIN, 0};
+        ::ppoll(&told, 1, &limit, nullptr);
+        return 0;
+    }
+    void look(int milliseconds) noexcept {
+        epoll_event events[128];
+        int n = ::epoll_wait(epoll_.get(), events, std::size(events), milliseconds);
+        for (int i = 0; i < n; ++i) ready(events[i].data.fd, events[i].events);
+    }
+    // Owners may submit when they are told: nobody is while entries and events are gone through.
+    void deliver_all() noexcept {
+        for (const Completed& completed : completed_)
+            deliver(completed.user_data, completed.result, completed.flags);
+        completed_.clear();
+    }
+    void complete(const io_uring_sqe& sqe, int result, unsigned flags = 0) {
+        completed_.push_back({sqe.user_data, result, flags});
+    }
+
+    void begin_submitted() {
+        for (const io_uring_sqe& sqe : submitted_) begin(sqe);
+        submitted_.clear();
+    }
+    void begin(const io_uring_sqe& sqe) {
+        if (!detail::is_known(sqe)) return complete(sqe, -EINVAL);
+        switch (sqe.opcode) {
+            case IORING_OP_ASYNC_CANCEL:
+                return complete(sqe, cancel_waiting(sqe));
+            case IORING_OP_PROVIDE_BUFFERS:
+                return complete(sqe, provide(sqe));
+            case IORING_OP_CLOSE:
+                for (auto& waiting = watched_[sqe.fd]; !waiting.empty();) end(waiting.front(), -ECANCELED);
+                break;
+            default:
+                break;
+        }
+        unsigned done = 0;
+        // epoll itself tells a multishot poll what is so from the beginning.
+        bool told = sqe.opcode == IORING_OP_POLL_ADD && detail::is_multishot(sqe);
+        if (!told && advance(sqe, done) == Progress::ended) return;
+        auto& waiting = waiting_.emplace(sqe.user_data, Waiting(sqe, done))->second;
+        watched_[sqe.fd].push_back(waiting);
+        watch(sqe.fd, &waiting);
+    }
+    Progress advance(const io_uring_sqe& sqe, unsigned& done) {
+        unsigned flags = 0;
+        int result = sqe.flags & IOSQE_BUFFER_SELECT ? receive(sqe, flags) : detail::attempt(sqe, done);
+        if (result == detail::must_wait) return Progress::none;
+        bool more = detail::is_multishot(sqe) && (sqe.opcode == IORING_OP_RECV ? result > 0 : result >= 0);
+        complete(sqe, result, more ? flags | IORING_CQE_F_MORE : flags);
+        return more ? Progress::some : Progress::ended;
+    }
+    // `fd` has become ready for `events`.
+    void ready(int fd, unsigned events) {
+        auto& waiting = watched_[fd];
+        // Nobody waits any more. The descriptor may be another file's by now, and then there is nothing to end.
+        if (waiting.empty()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+        bool again = false;
+        waiting.for_each([&](Waiting& operation) {
+            const io_uring_sqe& sqe = operation.sqe;
+            if (!(events & (detail::awaited_events(sqe) | POLLERR | POLLHUP))) return;
+            Progress progress = advance(sqe, operation.done);
+            if (progress == Progress::ended) forget(operation);
+            again |= progress == Progress::some && sqe.opcode != IORING_OP_POLL_ADD;
+        });
+        if (again) watch(fd, nullptr);
+    }
+    // Has epoll tell when `fd` becomes ready for what its operations wait for, and also if it is already. It is told of
+    // a descriptor once for each operation, not for each result: events come by edges, as multishot polls need them.
+    void watch(int fd, const Waiting* newest) {
+        auto& waiting = watched_[fd];
+        epoll_event event{};
+        event.events = EPOLLET;
+        event.data.fd = fd;
+        waiting.for_each([&](Waiting& operation) { event.events |= detail::awaited_events(operation.sqe); });
+        if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0) return;
+        int error = errno;
+        if (error == ENOENT) {
+            // This file is new here: operations that waited before did so on one that was closed under them.
+            waiting.for_each([&](Waiting& operation) {
+                if (&operation != newest) end(operation, -ECANCELED);
+            });
+            if (!newest) return;
+            event.events = EPOLLET | detail::awaited_events(newest->sqe);
+            if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0) return;
+            error = errno;
+        }
+        while (!waiting.empty()) end(waiting.front(), -error);
+    }
+
+    int cancel_waiting(const io_uring_sqe& sqe) {
+        if (sqe.cancel_flags != 0) return -EINVAL;
+        auto found = waiting_.find(sqe.addr);
+        if (found == waiting_.end()) return -ENOENT;
+        Waiting& operation = found->second;
+        end(operation, operation.done > 0 ? static_cast<int>(operation.done) : -ECANCELED);
+        return 0;
+    }
+    void end(Waiting& operation, int result) {
+        complete(operation.sqe, result);
+        forget(operation);
+    }
+    void forget(Waiting& operation) {
+        auto found = waiting_.find(operation.sqe.user_data);
+        while (&found->second != &operation) ++found;
+        waiting_.erase(found);
+    }
+
+    // See io_uring_prep_provide_buffers(3).
+    int provide(const io_uring_sqe& sqe) {
+        auto& buffers = buffers_[sqe.buf_group];
+        for (int i = 0; i < sqe.fd; ++i)
+            buffers.push_back({sqe.addr + static_cast<std::uint64_t>(i) * sqe.len, sqe.len,
+                               static_cast<std::uint16_t>(sqe.off + static_cast<unsigned>(i)), 0});
+        return 0;
+    }
+    // Receives into a buffer that was provided, and takes it only if something has come.
+    int receive(io_uring_sqe sqe, unsigned& flags) {
+        auto& buffers = buffers_[sqe.buf_group];
+        if (buffers.empty()) return -ENOBUFS;
+        io_uring_buf buffer = buffers.back();
+        sqe.addr = buffer.addr;
+        sqe.len = sqe.len == 0 ? buffer.len : std::min(sqe.len, buffer.len);
+        unsigned done = 0;
+        int result = detail::attempt(sqe, done);
+        if (result <= 0) return result;
+        buffers.pop_back();
+        flags = IORING_CQE_F_BUFFER | static_cast<unsigned>(buffer.bid) << IORING_CQE_BUFFER_SHIFT;
+        return result;
+    }
+
+    UniqueFd epoll_;
+    std::vector<io_uring_sqe> submitted_;
+    std::vector<Completed> completed_;
+    std::unordered_multimap<std::uint64_t, Waiting> waiting_;  // by user_data
+    std::unordered_map<int, List<Waiting>> watched_;           // by descriptor
+    std::unordered_map<std::uint16_t, std::vector<io_uring_buf>> buffers_;
+};
+
+}  // namespace magnetar
