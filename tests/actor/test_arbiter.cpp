@@ -16,7 +16,7 @@ Task<bool> knows_itself(Actor<>& self) {
 }
 
 // Holds what comes until it is opened; by a system command, which reaches it also when it stops.
-struct Gate {
+struct Turnstile {
     Event open;
     int passed = 0;
     Task<int> pass() {
@@ -24,12 +24,12 @@ struct Gate {
         co_return ++passed;
     }
 };
-void open_gate(Request& request) { static_cast<Actor<Gate>&>(request.actor()).state().open.set(); }
+void open_turnstile(Request& request) { static_cast<Actor<Turnstile>&>(request.actor()).state().open.set(); }
 
 }  // namespace
 
 template <>
-inline constexpr bool magnetar::detail::is_system<open_gate> = true;
+inline constexpr bool magnetar::detail::is_system<open_turnstile> = true;
 
 namespace {
 
@@ -250,10 +250,10 @@ TEST_CASE("arbiter: stop with commands running past exit_timeout: they are cut o
 TEST_CASE("arbiter: an actor that stops takes nothing new, tells of itself, and finishes what it has accepted") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         for (auto kind : every_kind) {
-            auto actor = co_await spawn<Gate>({.concurrency = kind, .serial = true, .exit_timeout = 20s});
+            auto actor = co_await spawn<Turnstile>({.concurrency = kind, .serial = true, .exit_timeout = 20s});
             std::vector<Job<int>> jobs;
             for (int i = 0; i < 5; ++i)
-                jobs.push_back(self.loop().start([](ActorProxy<Gate> to) -> Task<int> { co_return co_await to.send<&Gate::pass>(); }(actor)));
+                jobs.push_back(self.loop().start([](ActorProxy<Turnstile> to) -> Task<int> { co_return co_await to.send<&Turnstile::pass>(); }(actor)));
             bool queued = false;
             for (int i = 0; i < 5000 && !queued; ++i) {
                 Json info = co_await actor.info();
@@ -266,7 +266,7 @@ TEST_CASE("arbiter: an actor that stops takes nothing new, tells of itself, and 
             auto text = co_await error_of<ActorStopping>(send(actor, echo, "more"));
             CHECK(has(text, "is stopping"));
             co_await actor.stop();  // again: nothing new
-            co_await send(actor, run<open_gate>);
+            co_await send(actor, run<open_turnstile>);
             int passed = 0;
             for (auto& job : jobs) passed += co_await job;
             CHECK(passed == 1 + 2 + 3 + 4 + 5);

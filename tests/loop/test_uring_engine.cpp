@@ -45,6 +45,7 @@ std::string text_of_attempt(Spoil spoil, void (*mend)() = [] {}) {
     pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {
+        ::setenv("MAGNETAR_ENGINE", "io_uring", 1);
         spoil();
         std::string text = "made";
         try {

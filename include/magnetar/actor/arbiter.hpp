@@ -20,6 +20,8 @@ struct ArbiterOptions {
     /// Finish one command before the next is started.
     bool serial = false;
     std::uint32_t mailbox = 1024;
+    /// How many threads its executor may have.
+    std::uint32_t threads = 5;
     Overflow overflow = Overflow::wait;
     /// How often its periodic_task runs. 0: every 3 s.
     std::chrono::nanoseconds period{};
@@ -39,7 +41,8 @@ namespace detail {
 inline void enlist_framework_commands();
 
 struct Master {
-    Master() : fork_server((enlist_framework_commands(), run_worker)), resident(loop), host(loop), supervisor(host) {
+    explicit Master(const LoopOptions& options)
+        : fork_server((enlist_framework_commands(), run_worker)), loop(options), resident(loop), host(loop), supervisor(host) {
         the_host = &host;
         the_supervisor = &supervisor;
         obituaries().clear();
@@ -127,7 +130,7 @@ public:
 private:
     template <class... A>
     Arbiter(const detail::ActorSettings& settings, std::string_view name, std::tuple<A...> arguments)
-        : Actor<State>(base_settings(settings), detail::Master::loop, ActorId::arbiter(), arguments) {
+        : detail::Master({.threads = settings.threads}), Actor<State>(settings, detail::Master::loop, ActorId::arbiter(), arguments) {
         detail::Master::host.root = this;
         detail::Master::host.arbiter = detail::ActorAccess::address(*this);
         detail::set_up(*this, settings, name, Json::object());
@@ -185,6 +188,7 @@ private:
         SpawnOptions<> common;
         common.serial = options.serial;
         common.mailbox = options.mailbox;
+        common.threads = options.threads;
         common.overflow = options.overflow;
         common.period = options.period;
         common.exit_timeout = options.exit_timeout;
@@ -198,8 +202,6 @@ private:
         settings.on_params = options.on_params.erased();
         return settings;
     }
-    // The state is made in the master's own loop, on the main thread.
-    static const detail::ActorSettings& base_settings(const detail::ActorSettings& settings) noexcept { return settings; }
 };
 
 namespace detail {

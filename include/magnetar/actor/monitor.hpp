@@ -29,6 +29,7 @@ struct MonitorOptions {
     static constexpr Concurrency concurrency = Concurrency::coroutine;
     bool serial = false;
     std::uint32_t mailbox = 1024;
+    static constexpr std::uint32_t threads = 5;
     Overflow overflow = Overflow::wait;
     /// How its workers are made. A name here gets a number behind it.
     SpawnOptions<State> worker{};

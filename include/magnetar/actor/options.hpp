@@ -23,6 +23,7 @@ struct ActorSettings {
     bool serial = false;
     Overflow overflow = Overflow::wait;
     std::uint32_t mailbox = 1024;
+    std::uint32_t threads = 5;
     Nanoseconds timeout{}, period{}, exit_timeout = usual_exit_timeout;
     ErasedHook<> start, stopping, periodic_task;
     ErasedHook<Json&> on_info, on_params;
@@ -53,6 +54,8 @@ struct SpawnOptions {
     std::uint32_t mailbox = 1024;
     /// What happens to a message that finds the mailbox full.
     Overflow overflow = Overflow::wait;
+    /// How many threads its executor may have, for a process or thread; a light actor shares its loop's.
+    std::uint32_t threads = 5;
     /// Silent for longer than this, the actor is put down by its manager. Also how long its start may take to begin.
     std::chrono::nanoseconds timeout = std::chrono::seconds(30);
     /// How often the actor notifies its manager, and runs its periodic_task. 0: 0.3 x timeout, within 3 s and 60 s.
@@ -81,6 +84,7 @@ ActorSettings settings_of(const Options& options) noexcept {
     settings.serial = options.serial;
     settings.overflow = options.overflow;
     settings.mailbox = options.mailbox;
+    settings.threads = options.threads;
     settings.timeout = options.timeout;
     settings.period = options.period;
     settings.exit_timeout = options.exit_timeout;
@@ -101,6 +105,7 @@ inline void check_settings(std::string_view name, ActorSettings& settings) {
         throw std::invalid_argument(fmt::format("actor name of {} bytes: at most 255", name.size()));
     if (name == "arbiter" || name == "monitor" || ActorId::parse(name))
         throw std::invalid_argument(fmt::format("actor name '{}' is reserved", name));
+    if (settings.threads == 0) throw std::invalid_argument("an executor of 0 threads: at least 1");
     if (settings.mailbox == 0) throw std::invalid_argument("mailbox of 0: at least 1");
     auto seconds = [](Nanoseconds d) { return std::chrono::duration<double>(d).count(); };
     if (settings.timeout <= Nanoseconds::zero())

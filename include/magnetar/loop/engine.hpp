@@ -32,8 +32,8 @@ public:
     virtual std::string_view name() const noexcept = 0;
     /// The time now, unbuffered. Loops cache it: ask them.
     virtual LoopClock::time_point now() noexcept { return LoopClock::now(); }
-    /// True when `poll` would do something: there are entries to submit or completions to deliver. Costs no
-    /// system call.
+    /// True when `poll` would do something: there are entries to submit or, as far as that is known without a
+    /// system call, completions to deliver.
     virtual bool pending() const noexcept = 0;
     /// Submits all entries and delivers what has completed, without waiting.
     virtual void poll() noexcept = 0;

@@ -1,10 +1,13 @@
 #pragma once
 #include <sys/epoll.h>
 
+#include <iterator>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include <magnetar/base/list.hpp>
+#include <magnetar/base/pool.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/loop/detail/attempt.hpp>
 #include <magnetar/loop/detail/engine_error.hpp>
@@ -47,9 +50,8 @@ protected:
 
 private:
     // An operation that waits. It is owned by `waiting_` and stands in its descriptor's list.
-    struct Waiting : ListNode {
-        Waiting(const io_uring_sqe& s, unsigned d) noexcept : sqe(s), done(d) {}
-        io_uring_sqe sqe;
+    struct Waiting : ListNode, Pooled, io_uring_sqe {
+        Waiting(const io_uring_sqe& sqe, unsigned d) noexcept : io_uring_sqe(sqe), done(d) {}
         unsigned done;
     };
     struct Completed {
@@ -106,7 +108,7 @@ private:
         // epoll itself tells a multishot poll what is so from the beginning.
         bool told = sqe.opcode == IORING_OP_POLL_ADD && detail::is_multishot(sqe);
         if (!told && advance(sqe, done) == Progress::ended) return;
-        auto& waiting = waiting_.emplace(sqe.user_data, Waiting(sqe, done))->second;
+        Waiting& waiting = *waiting_.emplace(sqe.user_data, std::make_unique<Waiting>(sqe, done))->second;
         watched_[sqe.fd].push_back(waiting);
         watch(sqe.fd, &waiting);
     }
@@ -125,11 +127,10 @@ private:
         if (waiting.empty()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
         bool again = false;
         waiting.for_each([&](Waiting& operation) {
-            const io_uring_sqe& sqe = operation.sqe;
-            if (!(events & (detail::awaited_events(sqe) | POLLERR | POLLHUP))) return;
-            Progress progress = advance(sqe, operation.done);
+            if (!(events & (detail::awaited_events(operation) | POLLERR | POLLHUP))) return;
+            Progress progress = advance(operation, operation.done);
             if (progress == Progress::ended) forget(operation);
-            again |= progress == Progress::some && sqe.opcode != IORING_OP_POLL_ADD;
+            again |= progress == Progress::some && operation.opcode != IORING_OP_POLL_ADD;
         });
         if (again) watch(fd, nullptr);
     }
@@ -140,7 +141,7 @@ private:
         epoll_event event{};
         event.events = EPOLLET;
         event.data.fd = fd;
-        waiting.for_each([&](Waiting& operation) { event.events |= detail::awaited_events(operation.sqe); });
+        waiting.for_each([&](Waiting& operation) { event.events |= detail::awaited_events(operation); });
         if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0) return;
         int error = errno;
         if (error == ENOENT) {
@@ -149,7 +150,7 @@ private:
                 if (&operation != newest) end(operation, -ECANCELED);
             });
             if (!newest) return;
-            event.events = EPOLLET | detail::awaited_events(newest->sqe);
+            event.events = EPOLLET | detail::awaited_events(*newest);
             if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0) return;
             error = errno;
         }
@@ -160,17 +161,17 @@ private:
         if (sqe.cancel_flags != 0) return -EINVAL;
         auto found = waiting_.find(sqe.addr);
         if (found == waiting_.end()) return -ENOENT;
-        Waiting& operation = found->second;
+        Waiting& operation = *found->second;
         end(operation, operation.done > 0 ? static_cast<int>(operation.done) : -ECANCELED);
         return 0;
     }
     void end(Waiting& operation, int result) {
-        complete(operation.sqe, result);
+        complete(operation, result);
         forget(operation);
     }
     void forget(Waiting& operation) {
-        auto found = waiting_.find(operation.sqe.user_data);
-        while (&found->second != &operation) ++found;
+        auto found = waiting_.find(operation.user_data);
+        while (found->second.get() != &operation) ++found;
         waiting_.erase(found);
     }
 
@@ -200,8 +201,8 @@ private:
     UniqueFd epoll_;
     std::vector<io_uring_sqe> submitted_;
     std::vector<Completed> completed_;
-    std::unordered_multimap<std::uint64_t, Waiting> waiting_;  // by user_data
-    std::unordered_map<int, List<Waiting>> watched_;           // by descriptor
+    std::unordered_multimap<std::uint64_t, std::unique_ptr<Waiting>> waiting_;  // by user_data
+    std::unordered_map<int, List<Waiting>> watched_;                            // by descriptor
     std::unordered_map<std::uint16_t, std::vector<io_uring_buf>> buffers_;
 };
 

@@ -66,7 +66,7 @@ public:
     explicit EventLoop(LoopOptions options = {}) : EventLoop(detail::make_engine(options), options) {}
     /// A loop on an engine of one's own, such as a simulation.
     explicit EventLoop(std::unique_ptr<Engine> engine, LoopOptions options = {})
-        : engine_(std::move(engine)), door_(&Door::open()), spin_(options.spin) {
+        : engine_(std::move(engine)), door_(&Door::open()), spin_(options.spin), threads_(options.threads) {
         unhandled = &report;
         doorbell_.listen();
     }
@@ -209,6 +209,9 @@ private:
     static constexpr unsigned batch = 256;
     // A turn of few works reads the clock for its timers only every so many times.
     static constexpr unsigned clock_every = 16;
+    // And after so many turns without a pause the engine looks whether anything has come, as not every engine can know
+    // it without.
+    static constexpr unsigned look_every = 16;
 
     template <class Done>
     void run_until(Done done) noexcept {
@@ -216,7 +219,7 @@ private:
             turning_ = true;
             turn();
             if (done() || !ready.empty()) {
-                if (engine_->pending()) engine_->poll();
+                if (engine_->pending() || turns() % look_every == 0) engine_->poll();
             } else {
                 idle();
             }
@@ -286,6 +289,11 @@ private:
                 }
                 detail::pause();
             }
+            engine_->poll();
+            if (!ready.empty() || !hooks_.empty()) {
+                spin_.succeeded();
+                return true;
+            }
             refresh_time();
         } while (now_ < end);
         if (timers_.next() <= now_) {
@@ -319,6 +327,7 @@ private:
     std::unique_ptr<Engine> engine_;
     Door* door_;
     detail::SpinPolicy spin_;
+    unsigned threads_;
     detail::TimerHeap timers_;
     List<TurnHook> hooks_;
     List<Poller> pollers_;

@@ -226,7 +226,7 @@ private:
 };
 
 inline Executor& EventLoop::executor() {
-    if (!executor_) executor_ = {new Executor, [](Executor* executor) { delete executor; }};
+    if (!executor_) executor_ = {new Executor(threads_), [](Executor* executor) { delete executor; }};
     return *executor_;
 }
 

@@ -10,6 +10,8 @@ struct LoopOptions {
     /// How long at most an idle loop spins before it sleeps, when it has lately been spoken to from outside:
     /// about what waking a thread costs. At most 100 µs; zero never spins.
     std::chrono::microseconds spin{50};
+    /// How many threads its executor may have, for work that computes or blocks: at least 1.
+    unsigned threads = 5;
 };
 
 }  // namespace magnetar

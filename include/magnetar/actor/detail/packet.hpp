@@ -1,5 +1,7 @@
 #pragma once
 #include <exception>
+#include <map>
+#include <string>
 
 #include <magnetar/actor/detail/refusal.hpp>
 #include <magnetar/wire/codec.hpp>

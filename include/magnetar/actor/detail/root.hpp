@@ -106,7 +106,7 @@ inline void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> ch
     Address manager = ActorAccess::address(*host.root);
     auto news = std::make_unique<ThreadOver>(self, child);
     try {
-        EventLoop loop;
+        EventLoop loop({.threads = child->settings.threads});
         Resident resident(loop);
         std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(maker->make(child->settings, loop, child->id),
                                                           [](Actor<>* a) { ActorAccess::destroy(*a); });
@@ -172,7 +172,7 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
         ::prctl(PR_SET_NAME, plan.name.empty() ? "magnetar" : plan.name.c_str());
         this_host = plan.host;
 
-        EventLoop loop;
+        EventLoop loop({.threads = plan.unpack().threads});
         Resident resident(loop);
         Host host(loop);
         Supervisor supervisor(host);

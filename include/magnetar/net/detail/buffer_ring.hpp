@@ -81,7 +81,7 @@ public:
         if (!memory) return chunk;
         auto* copy = ::new (memory) Chunk{chunk.next, memory + sizeof(Chunk), chunk.size, 0, true};
         std::memcpy(copy->data, chunk.data, chunk.size);
-        provide(chunk);
+        give_back(chunk);
         return *copy;
     }
     // For a user that has data to receive, and found no buffer: calls receive_again when there is one.
@@ -94,8 +94,10 @@ public:
     void wake_one() noexcept {
         if (BufferUser* user = waiting_.pop_front()) user->receive_again();
     }
+    // A user holds data that nobody waits for.
     void has_unread(BufferUser& user) noexcept {
         if (!user.TaggedNode<Unread>::linked()) unread_.push_back(user);
+        if (!waiting_.empty()) user.give_up_buffers();
     }
 
     unsigned total() const noexcept { return static_cast<unsigned>(slabs_.size()) * slab; }

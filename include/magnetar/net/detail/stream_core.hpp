@@ -190,6 +190,7 @@ private:
     }
     void request_cancel() noexcept override {
         leave();
+        core_->TaggedNode<Bufferless>::unlink();  // it gets none for nobody
         woken_ = true;
         wake_cancelled();
     }
@@ -229,7 +230,7 @@ inline void StreamCore::received(int result, unsigned flags) noexcept {
         return;
     }
     if (std::exchange(polling_, false)) {
-        if (result != -ECANCELED) return buffers_.wait_for_buffer(*this);
+        if (reader_ && result != -ECANCELED) return buffers_.wait_for_buffer(*this);
     } else if (result == 0) {
         ended_ = true;
     }

@@ -1,0 +1,66 @@
+#include <magnetar/actor/detail/directory.hpp>
+
+#include "../support.hpp"
+
+using namespace magnetar;
+using detail::Directory;
+
+namespace {
+
+ActorProxy<> proxy_of(std::uint64_t id, std::string_view name, std::uint32_t host = 0) {
+    return ActorProxy<>({{id}, detail::Where(host, 0, 0)}, detail::SharedName(name));
+}
+
+}  // namespace
+
+TEST_CASE("directory: a reserved name is taken, but nobody is found under it before it is entered") {
+    Directory directory;
+    directory.reserve("pluto", {7});
+    CHECK_THROWS_AS(directory.reserve("pluto", {8}), SpawnError);
+    CHECK_THROWS_AS(directory.reserve("goofy", {7}), SpawnError);
+    CHECK(directory.find("pluto") == nullptr);
+    CHECK(directory.find(ActorId{7}) == nullptr);
+    directory.enter(proxy_of(7, "pluto"), Concurrency::thread, ActorId::arbiter());
+    REQUIRE(directory.find("pluto") != nullptr);
+    CHECK(directory.find("pluto")->kind == Concurrency::thread);
+    CHECK(directory.find(ActorId{7}) == directory.find("pluto"));
+    directory.remove({7});
+    CHECK(directory.find("pluto") == nullptr);
+    directory.reserve("pluto", {7});
+}
+
+TEST_CASE("directory: who was removed before it was entered stays away") {
+    Directory directory;
+    directory.reserve("pluto", {7});
+    directory.remove({7});
+    directory.enter(proxy_of(7, "pluto"), Concurrency::process, ActorId::arbiter());
+    CHECK(directory.find("pluto") == nullptr);
+    CHECK(directory.entries().empty());
+    directory.remove({7});
+}
+
+TEST_CASE("directory: a reservation is taken back, an entry is not") {
+    Directory directory;
+    directory.reserve("pluto", {7});
+    directory.release("goofy", {7});
+    CHECK_THROWS_AS(directory.reserve("pluto", {8}), SpawnError);
+    directory.release("pluto", {7});
+    directory.reserve("pluto", {8});
+    directory.enter(proxy_of(8, "pluto"), Concurrency::process, ActorId::arbiter());
+    directory.release("pluto", {8});
+    CHECK(directory.find("pluto") != nullptr);
+}
+
+TEST_CASE("directory: with a process go all who lived there") {
+    Directory directory;
+    for (std::uint64_t id : {1, 2, 3, 4}) {
+        auto name = fmt::format("actor {}", id);
+        directory.reserve(name, {id});
+        directory.enter(proxy_of(id, name, id % 2 ? 5 : 6), Concurrency::coroutine, ActorId::arbiter());
+    }
+    directory.remove_host(5);
+    CHECK(directory.find("actor 1") == nullptr);
+    CHECK(directory.find("actor 3") == nullptr);
+    CHECK(directory.find("actor 2") != nullptr);
+    CHECK(directory.entries().size() == 2);
+}

@@ -1,0 +1,207 @@
+#include <magnetar/actor/detail/link.hpp>
+
+#include "../support.hpp"
+
+using namespace magnetar;
+using namespace magnetar::test;
+
+namespace {
+
+Task<int> links_of(Actor<>&) { co_return static_cast<int>(detail::the_host->links()); }
+Task<int> exchange_with(Actor<>&, ActorProxy<> other, int count) {
+    int answered = 0;
+    for (int i = 0; i < count; ++i) {
+        auto same = co_await send(other, echo, i);
+        answered += same == i;
+    }
+    co_return answered;
+}
+Task<std::string> relay_ping(Actor<>&, ActorProxy<> other) { co_return co_await send(other, ping); }
+Task<> stay(Actor<>&) { co_await sleep(1h); }
+Task<> stay_at(Actor<>&, ActorProxy<> other) { co_await send(other, run<stay>); }
+
+// The unix sockets of this process, oldest first: the link to the master, then those to other workers.
+std::vector<int> sockets() {
+    std::vector<int> found;
+    for (int fd = 3; fd < 64; ++fd) {
+        int domain = 0;
+        socklen_t size = sizeof domain;
+        if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX) found.push_back(fd);
+    }
+    return found;
+}
+// Writes bytes of its own to one of its links.
+void write_garbage(Actor<>&, int socket, std::vector<std::byte> bytes) {
+    int fd = sockets().at(static_cast<std::size_t>(socket));
+    [[maybe_unused]] auto n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+}
+std::vector<std::byte> bytes_of(std::string_view text) {
+    std::vector<std::byte> bytes(text.size());
+    std::memcpy(bytes.data(), text.data(), text.size());
+    return bytes;
+}
+// A whole binary frame around a packet.
+template <class Fill>
+std::vector<std::byte> frame_of(detail::Packet packet, Fill fill) {
+    Writer out;
+    append_frame(out, Opcode::binary, [&] {
+        out.put(static_cast<std::uint8_t>(packet));
+        fill(out);
+    });
+    return {out.bytes().begin(), out.bytes().end()};
+}
+std::vector<std::vector<std::byte>> nonsense() {
+    using detail::Packet;
+    auto nothing = [](Writer&) {};
+    std::vector<std::vector<std::byte>> all;
+    all.push_back(bytes_of("GET / HTTP/1.1\r\n\r\n"));
+    all.push_back(std::vector<std::byte>(4096, std::byte{0xff}));
+    all.push_back(frame_of(static_cast<Packet>(99), nothing));
+    all.push_back(frame_of(Packet::request, nothing));
+    all.push_back(frame_of(Packet::answer, [](Writer& out) { out.put(std::uint64_t{1} << 60); }));
+    all.push_back(frame_of(Packet::credit, [](Writer& out) {
+        out.put(std::uint64_t{1});
+        out.put(std::uint32_t{1000});
+    }));
+    all.push_back(frame_of(Packet::peer, [](Writer& out) { out.put(std::uint32_t{7}); }));
+    all.push_back(frame_of(Packet::hello, [](Writer& out) {
+        detail::Hello hello;
+        hello.magic = 1;
+        encode(out, hello);
+    }));
+    auto call = [](std::uint32_t command, std::uint64_t where) {
+        return [=](Writer& out) {
+            out.put(std::uint64_t{1});
+            out.put(command);
+            out.put(std::uint64_t{1});
+            out.put(where);
+            out.put(std::uint64_t{0});
+            out.put(std::uint64_t{0});
+        };
+    };
+    all.push_back(frame_of(Packet::request, call(~0u, 1)));                            // no such command
+    all.push_back(frame_of(Packet::request, call(0, std::uint64_t{0xfff} << 40 | 1)));  // another host
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("link: workers speak to each other on a link of their own, made on first use, both at once") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto a = co_await spawn({});
+        auto b = co_await spawn({});
+        auto before = co_await send(a, run<links_of>);
+        CHECK(before == 1);
+        auto first = self.loop().start([](ActorProxy<> from, ActorProxy<> to) -> Task<int> {
+            co_return co_await send(from, run<exchange_with>, to, 300);
+        }(a, b));
+        auto second = self.loop().start([](ActorProxy<> from, ActorProxy<> to) -> Task<int> {
+            co_return co_await send(from, run<exchange_with>, to, 300);
+        }(b, a));
+        auto there = co_await first;
+        auto back = co_await second;
+        CHECK(there == 300);
+        CHECK(back == 300);
+        for (auto& worker : {a, b}) {
+            auto links = co_await send(worker, run<links_of>);
+            CHECK(links == 2);
+        }
+        // From and to threads and light actors of other processes, too.
+        auto thread = co_await send(a, run<spawn_child>, "", Concurrency::thread);
+        auto light = co_await send(b, run<spawn_child>, "", Concurrency::coroutine);
+        there = co_await send(thread, run<exchange_with>, light, 50);
+        CHECK(there == 50);
+        back = co_await send(light, run<exchange_with>, thread, 50);
+        CHECK(back == 50);
+    });
+}
+
+TEST_CASE("link: broken by the death of one worker: the other's requests fail, and it goes on") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto a = co_await spawn({});
+        auto b = co_await spawn({});
+        auto asking = self.loop().start([](ActorProxy<> from, ActorProxy<> to) -> Task<std::string> {
+            try {
+                co_await send(from, run<stay_at>, to);
+            } catch (const RemoteError& error) {
+                co_return error.type();
+            }
+            co_return "";
+        }(a, b));
+        bool running = false;
+        for (int i = 0; i < 5000 && !running; ++i) {
+            Json info = co_await b.info();
+            running = info["mailbox"]["running"].size() == 1;
+        }
+        CHECK(running);
+        auto pid = co_await send(b, run<process_of>);
+        ::kill(pid, SIGKILL);
+        auto type = co_await asking;
+        CHECK(type == "magnetar::ActorLost");
+        co_await b.closed();
+        try {
+            co_await send(a, run<relay_ping>, b);
+            FAIL_CHECK("it is dead");
+        } catch (const RemoteError& error) {
+            CHECK(error.type() == "magnetar::ActorNotFound");
+        }
+        auto c = co_await spawn({});
+        auto answer = co_await send(a, run<relay_ping>, c);
+        CHECK(answer == "pong");
+    });
+}
+
+TEST_CASE("link: a worker that writes nonsense to the master loses its link and its life; nothing else is harmed") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto bystander = co_await spawn({});
+        for (auto& bytes : nonsense()) {
+            auto liar = co_await spawn({});
+            auto asking = self.loop().start([](ActorProxy<> to) -> Task<std::string> {
+                co_return co_await error_of<ActorLost>(send(to, run<stay>));
+            }(liar));
+            co_await tell(liar, run<write_garbage>, 0, bytes);
+            auto text = co_await asking;
+            CHECK(text != "");
+            auto status = co_await with_timeout(10s, liar.closed());
+            CHECK(!status.clean());
+            auto answer = co_await send(bystander, ping);
+            CHECK(answer == "pong");
+        }
+    });
+}
+
+TEST_CASE("link: nonsense between two workers ends their link alone, and they get another") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        auto a = co_await spawn({});
+        auto b = co_await spawn({});
+        for (auto& bytes : nonsense()) {
+            auto answer = co_await send(a, run<relay_ping>, b);
+            CHECK(answer == "pong");
+            co_await send(a, run<write_garbage>, 1, bytes);
+            bool gone = false;
+            for (int i = 0; i < 5000 && !gone; ++i) {
+                int links = co_await send(a, run<links_of>);
+                gone = links == 1;
+                links = co_await send(b, run<links_of>);
+                gone = gone && links == 1;
+            }
+            CHECK(gone);
+            answer = co_await send(b, run<relay_ping>, a);
+            CHECK(answer == "pong");
+        }
+    });
+}
+
+TEST_CASE("link: what is on its way to an actor that is gone is answered, and its place is not taken") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        auto worker = co_await spawn({});
+        for (int i = 0; i < 600; ++i) {
+            auto light = co_await send(worker, run<spawn_child>, "", Concurrency::coroutine);
+            co_await tell(light, run<throw_text>, "");
+            co_await light.stop();
+            co_await tell(light, run<throw_text>, "");
+            auto text = co_await error_of<ActorNotFound>(send(light, echo, i));
+            CHECK(text != "");
+        }
+    });
+}
