@@ -1,34 +1,20 @@
 #include <doctest/doctest.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/loop/event_loop.hpp>
 
-#include <cstddef>
 #include <string>
 #include <vector>
 
+#include "engine_support.hpp"
+
 using namespace magnetar;
+using namespace magnetar::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-struct Recorder : Completion {
-    Recorder()
-        : Completion([](Completion& self, int r, unsigned f) { static_cast<Recorder&>(self).note(r, f); }) {}
-    void note(int r, unsigned f) {
-        results.push_back(r);
-        last_flags = f;
-    }
-    std::vector<int> results;
-    unsigned last_flags = 0;
-};
-constexpr auto nop = [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); };
 
 std::vector<unsigned> all_flag_levels() {
     std::vector<unsigned> levels{UringEngine::best_flags};
@@ -68,19 +54,6 @@ std::string text_of_attempt(Spoil spoil, void (*mend)() = [] {}) {
     REQUIRE(::waitpid(child, &status, 0) == child);
     CHECK(status == 0);
     return text;
-}
-// From now on the kernel answers io_uring_setup with `error`, as a container's seccomp profile does.
-void forbid_io_uring(int error) {
-    sock_filter program[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    sock_fprog filter{4, program};
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
-        ::_exit(9);
 }
 void limit_files(rlim_t number) {
     rlimit limit{};
@@ -193,19 +166,6 @@ TEST_CASE("io_uring: rings of any size take any number of operations") {
 }
 
 TEST_CASE("io_uring: an owner that is told may start many operations at once, however small the ring") {
-    struct Breeder : Completion {
-        explicit Breeder(Engine& e)
-            : Completion([](Completion& self, int, unsigned) { static_cast<Breeder&>(self).told(); }),
-              engine(e) {}
-        void told() {
-            if (++times > 3) return;
-            for (auto& child : children) engine.submit(child, nop);
-            engine.submit(*this, nop);
-        }
-        Engine& engine;
-        std::vector<Recorder> children{40};
-        int times = 0;
-    };
     UringEngine engine{2};
     std::vector<Recorder> others(20);
     Breeder breeder{engine};

@@ -33,7 +33,7 @@ struct ClosedWaiter : ListNode {
     Event ended;
 };
 
-// What only some actors need. A light actor without a name, hooks or children has none.
+// What only some actors need. A light actor without a name or hooks has none.
 struct Extras {
     explicit Extras(const ActorSettings& s) : settings(s) {}
     ActorSettings settings;
@@ -41,7 +41,6 @@ struct Extras {
     Json params = Json::object(), extra = Json::object();
     std::map<std::string, TcpServer> servers;
     ActorProxy<> manager;
-    List<Actor<>, Siblings> children;
     List<ClosedWaiter> closed_waiters;
     Task<> (*before_end)(Actor<>&) = nullptr;  // ends what it manages in other threads and processes
     Event quiet;       // set whenever the last command, child or job may have ended
@@ -56,7 +55,7 @@ struct Extras {
 /// are for that thread. Hooks and commands get it by reference and must not keep it longer than the actor lives (a
 /// coroutine started by the actor is ended before the actor is).
 template <>
-class Actor<void> : public Runnable, public JobOwner, public TaggedNode<detail::Siblings> {
+class Actor<void> : public Runnable, public JobOwner, public TaggedNode<detail::Siblings>, public Pooled {
 public:
     Actor(const Actor&) = delete;
 
@@ -126,13 +125,14 @@ private:
     EventLoop* loop_;
     detail::Mailbox mailbox_;
     Actor<>* parent_ = nullptr;  // a light actor's spawner
+    List<Actor<>, detail::Siblings> children_;
     std::unique_ptr<detail::Extras> extras_;
     LoopClock::time_point started_;
     std::uint32_t commands_ = 0;  // commands that wait for something
     int exit_code_ = 0;
     Concurrency concurrency_;
     Life life_ = Life::initial;
-    bool scheduled_ = false, serial_, stop_asked_ = false, ending_ = false, lost_ = false;
+    bool newborn_ = true, scheduled_ = false, serial_, stop_asked_ = false, ending_ = false, lost_ = false;
 };
 
 /// An actor with a state: any class, made inside the actor from the arguments given to spawn(). Its member functions are the

@@ -109,6 +109,9 @@ public:
         return Job<T>(std::make_unique<detail::JobState<T>>(*this, actor, std::move(task)));
     }
 
+    /// Runs a work for the first time. The newest comes first, in turns with what is ready: so a tree of actors grows in
+    /// depth, and is never alive as a whole.
+    void schedule_newborn(Runnable& work) noexcept { newborn_.push_front(work); }
     /// Runs `work` from the ready queue; from any thread. The works of one thread run in the order posted.
     /// False when the loop is being destroyed and takes no more. A work must not throw.
     bool post(Runnable& work) noexcept {
@@ -218,7 +221,7 @@ private:
         while (!done()) {
             turning_ = true;
             turn();
-            if (done() || !ready.empty()) {
+            if (done() || has_work()) {
                 if (engine_->pending() || turns() % look_every == 0) engine_->poll();
             } else {
                 idle();
@@ -226,16 +229,18 @@ private:
             turning_ = time_known_ = false;
         }
     }
+    bool has_work() const noexcept { return !ready.empty() || !newborn_.empty(); }
     void turn() noexcept {
         turns_.store(turns() + 1, std::memory_order_relaxed);
         if (!door_->empty()) ready.append(door_->take());
         if (!pollers_.empty()) poll_pollers();
         unsigned left = batch;
-        while (left > 0) {
+        for (; left > 0; --left) {
             Runnable* work = ready.pop();
-            if (!work) break;
-            work->run(*work);
-            --left;
+            if (work) work->run(*work);
+            Runnable* newborn = newborn_.pop();
+            if (newborn) newborn->run(*newborn);
+            if (!work && !newborn) break;
         }
         if (!timers_.empty() && (time_known_ || left == 0 || turns() % clock_every == 0)) timers_.fire(now());
         while (TurnHook* hook = hooks_.pop_front()) hook->run(*hook);
@@ -311,7 +316,7 @@ private:
                 ending.push_back(*job);
                 job->cancel();
             }
-            return ending.empty() && ready.empty() && door_->empty() && hooks_.empty() &&
+            return ending.empty() && !has_work() && door_->empty() && hooks_.empty() &&
                    engine_->in_flight() == doorbell_.listening;
         };
         run_until(settled);
@@ -329,6 +334,7 @@ private:
     detail::SpinPolicy spin_;
     unsigned threads_;
     detail::TimerHeap timers_;
+    Queue<Runnable> newborn_;
     List<TurnHook> hooks_;
     List<Poller> pollers_;
     std::atomic<std::uint64_t> turns_{0};

@@ -56,7 +56,7 @@ public:
     EventLoop& loop() const { return core().descriptor.loop(); }
     bool is_open() const noexcept { return core_ && core_->descriptor; }
     /// The address at the other end; none for a pipe.
-    const SocketAddress& peer() const { return core().peer; }
+    SocketAddress peer() const { return core().peer.get(); }
     /// The address of this end.
     SocketAddress address() const { return SocketAddress::of_socket(fd()); }
     /// For setsockopt and the like; -1 when it is closed. It stays the stream's.

@@ -197,9 +197,9 @@ TEST_CASE("link: what is on its way to an actor that is gone is answered, and it
         auto worker = co_await spawn({});
         for (int i = 0; i < 600; ++i) {
             auto light = co_await send(worker, run<spawn_child>, "", Concurrency::coroutine);
-            co_await tell(light, run<throw_text>, "");
+            co_await tell(light, run<sleep_for>, 0);
             co_await light.stop();
-            co_await tell(light, run<throw_text>, "");
+            co_await tell(light, run<sleep_for>, 0);
             auto text = co_await error_of<ActorNotFound>(send(light, echo, i));
             CHECK(text != "");
         }

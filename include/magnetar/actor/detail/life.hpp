@@ -87,23 +87,24 @@ struct ActorAccess {
     }
     static void wake(Actor<>& self) noexcept {
         if (std::exchange(self.scheduled_, true)) return;
-        self.loop_->schedule(self);
+        if (self.newborn_)
+            self.loop_->schedule_newborn(self);
+        else
+            self.loop_->schedule(self);
     }
     static bool withdraw(Actor<>& self, Message& message) noexcept { return self.mailbox_.remove(message); }
 
     static void run(Runnable& runnable) {
         auto& self = static_cast<Actor<>&>(runnable);
         Context outer = std::exchange(context, {nullptr, &self});
-        self.scheduled_ = false;
-        int crowd = 0;
-        for (int budget = 64; Message* message = next(self);) {
+        self.newborn_ = false;
+        int crowd = 0, budget = 64;
+        for (Message* message; budget > 0 && (message = next(self)); --budget) {
             crowd += message->crowds != nullptr;
             message->start(self);
-            if (--budget == 0) {
-                wake(self);
-                break;
-            }
         }
+        self.scheduled_ = false;
+        if (budget == 0) wake(self);
         if (crowd) self.cell_->crowd.fetch_sub(crowd, std::memory_order_relaxed);
         context = outer;
         if (self.life_ == Life::stopping) [[unlikely]]
@@ -127,7 +128,7 @@ struct ActorAccess {
     static void running(Actor<>& self) noexcept {
         self.life_ = Life::running;
         if (self.stop_asked_) stop(self, self.exit_code_);
-        else wake(self);
+        else if (!self.mailbox_.empty()) wake(self);
     }
     static void run_periodic_task(Actor<>& self) {
         if (!self.extras_ || !self.extras_->settings.periodic_task || self.life_ >= Life::stopping) return;
@@ -199,6 +200,7 @@ struct ActorAccess {
     // ---- what others may see
 
     static Extras& extras(Actor<>& self) { return self.extras(); }
+    static List<Actor<>, Siblings>& children(Actor<>& self) noexcept { return self.children_; }
     static const Extras* extras_if(const Actor<>& self) noexcept { return self.extras_.get(); }
     static Mailbox& mailbox(Actor<>& self) noexcept { return self.mailbox_; }
     static Address address(const Actor<>& self) noexcept { return self.address(); }
@@ -220,7 +222,7 @@ struct ActorAccess {
     // A light actor belongs to its spawner and ends with it.
     static void adopt(Actor<>& parent, Actor<>& child) {
         child.parent_ = &parent;
-        parent.extras().children.push_back(child);
+        parent.children_.push_back(child);
     }
     static void destroy(Actor<>& self) noexcept { delete &self; }
     static void give_back_cell(Actor<>& self) noexcept { cell_table(this_door).give_back(*self.cell_); }
@@ -279,8 +281,8 @@ private:
             quiet(self);
             return;
         }
-        bool plain = !self.extras_ || (!self.extras_->settings.stopping && self.extras_->children.empty() &&
-                                       self.extras_->servers.empty() && self.concurrency_ == Concurrency::coroutine);
+        bool plain = self.concurrency_ == Concurrency::coroutine && self.children_.empty() &&
+                     (!self.extras_ || (!self.extras_->settings.stopping && self.extras_->servers.empty()));
         if (plain && idle(self) && self.jobs.empty()) {
             if (!self.scheduled_) finish(self);
             return;
@@ -337,13 +339,13 @@ private:
             self.log().warning("{} commands and {} messages were cut off at its end", self.commands_, self.mailbox_.depth());
         for (auto& server : servers) co_await server;
         self.lost_ = true;
-        extras.children.for_each([](Actor<>& child) { stop(child, 0); });
-        co_await until_quiet(self, deadline, [](Actor<>& a) { return a.extras_->children.empty(); });
+        self.children_.for_each([](Actor<>& child) { stop(child, 0); });
+        co_await until_quiet(self, deadline, [](Actor<>& a) { return a.children_.empty(); });
         if (extras.before_end) co_await extras.before_end(self);
         lose_messages(self);
         JobBase* me = current_job();
-        for (int round = 0; self.scheduled_ || self.jobs.size() > 1 || !extras.children.empty(); ++round) {
-            extras.children.for_each([](Actor<>& child) { exit(child, 1); });
+        for (int round = 0; self.scheduled_ || self.jobs.size() > 1 || !self.children_.empty(); ++round) {
+            self.children_.for_each([](Actor<>& child) { exit(child, 1); });
             self.jobs.for_each([me](JobBase& job) {
                 if (&job != me) job.cancel();
             });

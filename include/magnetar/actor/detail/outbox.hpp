@@ -86,11 +86,13 @@ inline Crossing& crossing() {
 }
 
 // Memory for a message that may be let go on another thread.
+[[gnu::noinline]] inline void take_returned(Door& mine) noexcept {
+    auto blocks = mine.returned.take();
+    while (Runnable* block = blocks.pop()) pool_free(block, static_cast<Returned*>(block)->size);
+}
 inline void* message_allocate(std::size_t size, Door& mine) {
-    if (!mine.returned.empty()) [[unlikely]] {
-        auto blocks = mine.returned.take();
-        while (Runnable* block = blocks.pop()) pool_free(block, static_cast<Returned*>(block)->size);
-    }
+    if (!mine.returned.empty()) [[unlikely]]
+        take_returned(mine);
     return pool_allocate(size);
 }
 inline void message_free(void* block, std::size_t size, Door& maker) noexcept {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include <magnetar/actor/actor.hpp>
+#include <magnetar/actor/detail/life.hpp>
 #include <magnetar/wire/codec.hpp>
 
 namespace magnetar::detail {

@@ -2,7 +2,7 @@
 #include <magnetar/actor/address.hpp>
 #include <magnetar/base/pool.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
-#include <magnetar/loop/door.hpp>
+#include <magnetar/loop/event_loop.hpp>
 #include <magnetar/wire/codec.hpp>
 
 namespace magnetar::detail {

@@ -28,6 +28,10 @@ inline Task<> notify_manager(Actor<>& self, Address manager) {
     auto period = ActorAccess::extras(self).settings.period;
     for (;;) {
         co_await sleep(period);
+        if (!self.id()) {  // it hung for so long that it was given up
+            ActorAccess::exit(self, 1);
+            co_return;
+        }
         Notice notice;
         notice.turns = loop.turns();
         notice.mailbox = ActorAccess::mailbox(self).depth();

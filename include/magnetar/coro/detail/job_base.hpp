@@ -66,10 +66,13 @@ public:
     /// already ended; when it ends later, `on_done` is called from the scheduler.
     void start(std::coroutine_handle<> root, void (*on_done)(JobBase&)) noexcept {
         root_ = root;
-        owner().jobs.push_back(*this);
         resume(root);
-        if (root_.done()) finished();
-        else on_done_ = on_done;
+        if (root_.done()) {
+            completed_ = true;
+        } else {
+            on_done_ = on_done;
+            owner().jobs.push_back(*this);
+        }
     }
     /// Runs `root` from the ready queue. (Out of line, or g++ 12 warns of a dangling pointer for each job on
     /// the stack.)

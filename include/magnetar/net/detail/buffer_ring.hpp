@@ -70,7 +70,7 @@ public:
         return chunk;
     }
     void give_back(Chunk& chunk) noexcept {
-        if (chunk.own) return delete_own(chunk);
+        if (chunk.own) return std::free(chunk.data - sizeof(Chunk));
         provide(chunk);
         wake_one();
     }
@@ -117,7 +117,6 @@ private:
     };
 
     Chunk& at(std::uint16_t buffer) noexcept { return slabs_[buffer / slab]->chunks[buffer % slab]; }
-    static void delete_own(Chunk& chunk) noexcept { std::free(static_cast<void*>(&chunk)); }
     bool grow() noexcept {
         if (total() == most_) return false;
         try {

@@ -64,7 +64,7 @@ public:
     virtual ~ServerCore() = default;
 
     void begin(Listener l) {
-        if (listener) throw std::logic_error("start_serving of a server that serves already");
+        if (listener || closing) throw std::logic_error("start_serving of a server that serves already, or did");
         listener.emplace(std::move(l));
         accepting_.emplace(listener->loop().start(accept_all(Ref(this))));
     }
@@ -172,21 +172,23 @@ private:
         Connection connection(core, std::move(stream));
         try {
             co_await core.handle(connection);
-        } catch (const EndOfStream&) {
-            ++core.totals.lost;
         } catch (const std::exception& error) {
-            if (is_lost(error)) {
-                ++core.totals.lost;
-            } else {
-                ++core.totals.failed;
-                Logger("server " + core.listener->address().to_string())
-                    .warning("connection {} from {}: {}: {}", connection.number(), connection.peer().to_string(),
-                             demangled(typeid(error).name()), error.what());
-            }
+            core.handler_failed(connection, error);
         }
+    }
+    void handler_failed(const Connection& connection, const std::exception& error) {
+        if (is_lost(error)) {
+            ++totals.lost;
+            return;
+        }
+        ++totals.failed;
+        Logger("server " + listener->address().to_string())
+            .warning("connection {} from {}: {}: {}", connection.number(), connection.peer().to_string(),
+                     demangled(typeid(error).name()), error.what());
     }
     // The peer went away, which is no fault of the handler.
     static bool is_lost(const std::exception& error) noexcept {
+        if (dynamic_cast<const EndOfStream*>(&error)) return true;
         auto* system = dynamic_cast<const std::system_error*>(&error);
         if (!system || system->code().category() != std::generic_category()) return false;
         for (int known : {ECONNRESET, EPIPE, ETIMEDOUT, ECONNABORTED, EHOSTUNREACH, ENETUNREACH, ENETDOWN})

@@ -17,6 +17,24 @@ namespace magnetar::detail {
 
 class Read;
 
+// An address in less room: long are only those of unix sockets.
+class CompactAddress {
+public:
+    explicit CompactAddress(const SocketAddress& address)
+        : size_(static_cast<unsigned char>(std::min<std::size_t>(address.size(), sizeof bytes_))) {
+        if (address.size() > sizeof bytes_) long_ = std::make_unique<SocketAddress>(address);
+        else std::memcpy(bytes_, address.data(), size_);
+    }
+    SocketAddress get() const noexcept {
+        return long_ ? *long_ : SocketAddress(reinterpret_cast<const sockaddr*>(bytes_), size_);
+    }
+
+private:
+    std::unique_ptr<SocketAddress> long_;
+    alignas(sockaddr) char bytes_[sizeof(sockaddr_in6)];
+    unsigned char size_;
+};
+
 // A stream's descriptor, its receive operation and the data that has come and is not yet read. It may outlive its Stream, until the
 // engine lets go of it.
 class StreamCore final : Completion, public BufferUser, public Pooled {
@@ -49,7 +67,10 @@ public:
     inline void close() noexcept;
 
     bool is_socket() const noexcept { return kind_ == Kind::socket; }
-    std::string name() const { return peer ? peer.to_string() : fmt::format("fd {}", descriptor.get()); }
+    std::string name() const {
+        SocketAddress address = peer.get();
+        return address ? address.to_string() : fmt::format("fd {}", descriptor.get());
+    }
     [[noreturn]] void fail(int error, const char* operation) const { throw_system_error(error, operation, name()); }
 
     // ---- reading
@@ -82,7 +103,7 @@ public:
     void set_mid_message(bool in) noexcept { mid_message_ = in; }
 
     Descriptor descriptor;
-    SocketAddress peer;
+    CompactAddress peer;
     std::uint64_t bytes_in = 0, bytes_out = 0;
     LoopClock::time_point active{};  // when bytes last moved, if it is watched
     bool watched = false;
@@ -153,7 +174,9 @@ class [[nodiscard("a read starts when it is awaited: co_await it")]] Read final 
 public:
     explicit Read(StreamCore& core) noexcept : core_(&core) {}
     Read(Read&& other) noexcept : Waiter(std::move(other)), core_(other.core_) {}
-    ~Read() { leave(); }
+    ~Read() {
+        if (reading_) leave();
+    }
 
     std::string_view what() const noexcept override { return "read"; }
     bool await_ready() {
@@ -163,6 +186,7 @@ public:
     }
     bool await_suspend(std::coroutine_handle<> leaf) noexcept {
         if (!park(leaf)) return false;
+        reading_ = true;
         core_->reader_ = this;
         core_->receive();
         return true;
@@ -170,7 +194,7 @@ public:
     ReadData await_resume() {
         check_cancelled();
         if (!core_) throw_system_error(ECANCELED, "read", "a stream that was closed");
-        leave();
+        if (reading_) leave();
         return core_->take();
     }
 
@@ -181,12 +205,14 @@ private:
     }
     // The stream may be gone when the reader goes on.
     void closed() noexcept {
+        reading_ = false;
         core_ = nullptr;
         go_on();
     }
     // It stays the reader until it has the data.
     void leave() noexcept {
-        if (core_ && core_->reader_ == this) core_->reader_ = nullptr;
+        reading_ = false;
+        core_->reader_ = nullptr;
     }
     void request_cancel() noexcept override {
         leave();
@@ -195,7 +221,7 @@ private:
         wake_cancelled();
     }
     StreamCore* core_;
-    bool woken_ = false;
+    bool reading_ = false, woken_ = false;
 };
 
 inline void StreamCore::close() noexcept {

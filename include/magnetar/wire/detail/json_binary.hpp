@@ -1,3 +1,4 @@
+// Part of <magnetar/wire/codec.hpp>.
 #pragma once
 
 #include <magnetar/wire/detail/binary_codec.hpp>

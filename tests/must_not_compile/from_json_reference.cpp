@@ -1,0 +1,9 @@
+// expect: this type cannot be received
+#include <magnetar/wire/codec.hpp>
+
+using namespace magnetar;
+
+struct Borrowed {
+    int& number;
+};
+int wrong(const Json& json) { return from_json<Borrowed>(json).number; }

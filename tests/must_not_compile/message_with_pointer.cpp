@@ -1,0 +1,9 @@
+// expect: this message cannot leave its process
+// expect: in_process
+#include <magnetar/magnetar.hpp>
+
+using namespace magnetar;
+
+int* address(Actor<>&) { return nullptr; }
+
+Task<> wrong(ActorProxy<> actor) { co_await send(actor, run<address>); }

@@ -1,0 +1,13 @@
+// expect: this type cannot travel: make it a struct of types that can
+#include <magnetar/wire/codec.hpp>
+
+using namespace magnetar;
+
+class Account {
+public:
+    explicit Account(long balance) : balance_(balance) {}
+
+private:
+    long balance_;
+};
+Json wrong(const Account& account) { return to_json(account); }

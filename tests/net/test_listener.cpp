@@ -1,0 +1,262 @@
+#include <doctest/doctest.h>
+#include <magnetar/net/listener.hpp>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <cstdio>
+#include <optional>
+#include <vector>
+
+#include "net_support.hpp"
+
+using namespace magnetar;
+using namespace magnetar::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+const SocketAddress here = SocketAddress::parse("127.0.0.1:0");
+
+// A blocking client, so that what comes when is in the test's hands.
+UniqueFd client_of(const SocketAddress& address) {
+    UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(fd.get() >= 0);
+    REQUIRE(::connect(fd.get(), address.data(), address.size()) == 0);
+    return fd;
+}
+
+// No descriptor above those that are open now can be made while it lives.
+struct NoMoreDescriptors {
+    NoMoreDescriptors() {
+        REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+        int next = ::dup(0);
+        ::close(next);
+        rlimit now{static_cast<rlim_t>(next), before.rlim_max};
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &now) == 0);
+    }
+    ~NoMoreDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before); }
+    rlimit before;
+};
+
+// What is written to standard error while it lives.
+struct Captured {
+    Captured() : file(std::tmpfile()), before(::dup(2)) {
+        std::fflush(stderr);
+        ::dup2(::fileno(file), 2);
+    }
+    ~Captured() {
+        restore();
+        std::fclose(file);
+    }
+    void restore() {
+        if (before < 0) return;
+        std::fflush(stderr);
+        ::dup2(before, 2);
+        ::close(std::exchange(before, -1));
+    }
+    std::string text() {
+        restore();
+        std::string all(1 << 16, '\0');
+        std::rewind(file);
+        all.resize(std::fread(all.data(), 1, all.size(), file));
+        return all;
+    }
+    std::FILE* file;
+    int before;
+};
+std::size_t count(const std::string& text, std::string_view part) {
+    std::size_t n = 0;
+    for (std::size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++n;
+    return n;
+}
+
+}  // namespace
+
+TEST_CASE("listener: accepts what came before and what comes later, in order") {
+    EventLoop loop;
+    loop.run([](EventLoop& l) -> Task<> {
+        Listener listener = Listener::bind(here);
+        CHECK(listener.address().port() != 0);
+        CHECK(&listener.loop() == &l);
+        std::vector<UniqueFd> clients;
+        for (int i = 0; i < 100; ++i) clients.push_back(client_of(listener.address()));
+        for (auto& client : clients)
+            CHECK((co_await listener.accept()).peer() == SocketAddress::of_socket(client.get()));
+        auto later = l.start(as_task(listener.accept()));
+        co_await a_few_turns();
+        clients.push_back(client_of(listener.address()));
+        CHECK((co_await later).peer() == SocketAddress::of_socket(clients.back().get()));
+    }(loop));
+}
+
+TEST_CASE("listener: several wait for connections") {
+    EventLoop loop;
+    loop.run([](EventLoop& l) -> Task<> {
+        Listener listener = Listener::bind(here);
+        std::vector<Job<Stream>> waiting;
+        for (int i = 0; i < 5; ++i) waiting.push_back(l.start(as_task(listener.accept())));
+        co_await a_few_turns();
+        waiting[1].cancel();
+        std::vector<UniqueFd> clients;
+        for (int i = 0; i < 4; ++i) clients.push_back(client_of(listener.address()));
+        for (std::size_t i = 0; i < waiting.size(); ++i)
+            if (i != 1) CHECK((co_await waiting[i]).is_open());
+        CHECK(co_await fate(std::move(waiting[1])) == "cancelled");
+    }(loop));
+}
+
+TEST_CASE("listener: a cancelled accept loses no connection") {
+    for (int when = 0; when < 6; ++when) {
+        EventLoop loop;
+        loop.run([](EventLoop& l, int w) -> Task<> {
+            Listener listener = Listener::bind(here);
+            auto job = l.start(fate(listener.accept()));
+            UniqueFd client = client_of(listener.address());
+            for (int i = 0; i < w; ++i) co_await yield();
+            job.cancel();
+            job.cancel();
+            auto end = co_await job;
+            CHECK((end == "cancelled" || end == "done"));
+            if (end == "cancelled")
+                CHECK((co_await listener.accept()).peer() == SocketAddress::of_socket(client.get()));
+            CHECK_THROWS_AS(co_await with_timeout(1ms, listener.accept()), TimeoutError);
+        }(loop, when));
+        settle(loop);
+    }
+}
+
+TEST_CASE("listener: who is not wanted waits in the backlog") {
+    EventLoop loop;
+    loop.run([]() -> Task<> {
+        Listener listener = Listener::bind(here);
+        std::vector<UniqueFd> clients;
+        for (int i = 0; i < 200; ++i) clients.push_back(client_of(listener.address()));
+        { Stream first = co_await listener.accept(); }
+        for (int i = 1; i < 200; ++i) CHECK((co_await listener.accept()).is_open());
+        CHECK_THROWS_AS(co_await with_timeout(1ms, listener.accept()), TimeoutError);
+    }());
+}
+
+TEST_CASE("listener: closed under those who wait, and after; destroyed under them") {
+    EventLoop loop;
+    loop.run([](EventLoop& l) -> Task<> {
+        std::optional<Listener> listener(Listener::bind(here));
+        auto address = listener->address();
+        auto one = l.start(fate(listener->accept())), two = l.start(fate(listener->accept()));
+        co_await a_few_turns();
+        listener->close();
+        CHECK(co_await one == "accept a listener that was closed: Operation canceled");
+        CHECK(co_await two == "accept a listener that was closed: Operation canceled");
+        CHECK(ends_with(co_await fate(listener->accept()), "Bad file descriptor"));
+        CHECK_FALSE(listener->is_open());
+        co_await a_few_turns();
+        CHECK(ends_with(co_await fate(connect(address)), "Connection refused"));
+        listener.emplace(Listener::bind(here));
+        auto three = l.start(fate(listener->accept()));
+        co_await a_few_turns();
+        listener.reset();
+        CHECK(co_await three == "accept a listener that was closed: Operation canceled");
+    }(loop));
+    settle(loop);
+}
+
+TEST_CASE("listener: what cannot be bound is named") {
+    EventLoop loop;
+    loop.run([]() -> Task<> {
+        Listener listener = Listener::bind(here);
+        auto name = listener.address().to_string();
+        CHECK_THROWS_WITH_AS(Listener::bind(listener.address()), ("bind " + name + ": Address already in use").c_str(),
+                             std::system_error);
+        CHECK_THROWS_AS(Listener::bind(SocketAddress::parse("192.0.2.1:0")), std::system_error);
+        CHECK_THROWS_AS(Listener::bind(SocketAddress::parse("unix:/nowhere/at/all")), std::system_error);
+        co_return;
+    }());
+    CHECK_THROWS_WITH_AS(Listener::bind(here), "listen needs a running EventLoop", std::logic_error);
+}
+
+TEST_CASE("listener: two share a port if both say so") {
+    EventLoop loop;
+    loop.run([]() -> Task<> {
+        Listener one = Listener::bind(here, {.reuse_port = true});
+        Listener other = Listener::bind(one.address(), {.reuse_port = true});
+        CHECK(one.address() == other.address());
+        CHECK_THROWS_AS(Listener::bind(one.address()), std::system_error);
+        co_return;
+    }());
+}
+
+TEST_CASE("listener: one that was made elsewhere, and does not block") {
+    EventLoop loop;
+    loop.run([]() -> Task<> {
+        UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        REQUIRE(::bind(fd.get(), here.data(), here.size()) == 0);
+        REQUIRE(::listen(fd.get(), 10) == 0);
+        Listener listener(std::move(fd));
+        auto client = client_of(listener.address());
+        CHECK((co_await listener.accept()).is_open());
+        UniqueFd deaf(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        REQUIRE(::bind(deaf.get(), here.data(), here.size()) == 0);
+        Listener wrong(std::move(deaf));
+        CHECK(co_await fate(wrong.accept()) == "accept " + wrong.address().to_string() + ": Invalid argument");
+    }());
+}
+
+TEST_CASE("listener: a unix socket's file is replaced when nobody listens, kept when somebody does, and removed in the end") {
+    EventLoop loop;
+    loop.run([]() -> Task<> {
+        auto address = SocketAddress::unix_socket("/tmp/magnetar-test-listener");
+        ::unlink(address.path().c_str());
+        UniqueFd crashed(::socket(AF_UNIX, SOCK_STREAM, 0));
+        REQUIRE(::bind(crashed.get(), address.data(), address.size()) == 0);
+        crashed.reset();
+        struct stat status;
+        {
+            Listener listener = Listener::bind(address);
+            Stream client = co_await connect(address);
+            CHECK((co_await listener.accept()).is_open());
+            CHECK_THROWS_AS(Listener::bind(address), std::system_error);
+            CHECK(::stat(address.path().c_str(), &status) == 0);
+        }
+        CHECK(::stat(address.path().c_str(), &status) != 0);
+    }());
+}
+
+TEST_CASE("listener: out of descriptors it says so once, waits without spinning, and goes on") {
+    EventLoop loop;
+    loop.run([](EventLoop& l) -> Task<> {
+        Listener listener = Listener::bind(here);
+        auto client = client_of(listener.address());
+        auto accepted = l.start(as_task(listener.accept()));
+        Captured errors;
+        {
+            NoMoreDescriptors none;
+            auto turns = l.turns();
+            co_await sleep(250ms);
+            CHECK_FALSE(accepted.done());
+            CHECK(l.turns() - turns < 100);
+        }
+        listener.try_again();
+        Stream stream = co_await accepted;
+        CHECK(stream.peer() == SocketAddress::of_socket(client.get()));
+        auto text = errors.text();
+        CHECK(count(text, "Too many open files") == 1);
+        CHECK(count(text, "accepts again") == 1);
+        CHECK(text.find(listener.address().to_string()) != text.npos);
+    }(loop));
+}
+
+TEST_CASE("listener: out of descriptors, closed meanwhile") {
+    EventLoop loop;
+    loop.run([](EventLoop& l) -> Task<> {
+        Listener listener = Listener::bind(here);
+        auto client = client_of(listener.address());
+        auto accepted = l.start(fate(listener.accept()));
+        Captured errors;
+        NoMoreDescriptors none;
+        co_await sleep(5ms);
+        listener.close();
+        CHECK(ends_with(co_await accepted, "Operation canceled"));
+    }(loop));
+    settle(loop);
+    CHECK(loop.info().timers == 0);
+}

@@ -1,0 +1,369 @@
+#include <doctest/doctest.h>
+#include <magnetar/coro/when_all.hpp>
+#include <magnetar/net/tcp_server.hpp>
+
+#include <optional>
+#include <vector>
+
+#include "net_support.hpp"
+
+using namespace magnetar;
+using namespace magnetar::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+Task<> echo_back(Connection& client) {
+    while (auto data = co_await client.read_some()) co_await client.write(data);
+}
+Task<std::string> ask(Stream& stream, std::string_view question) {
+    co_await stream.write(question);
+    co_return co_await stream.read_exactly(question.size());
+}
+Task<std::string> ask_line(Stream& stream, std::string_view question) {
+    co_await stream.write(question);
+    co_return co_await stream.read_until("\n");
+}
+Task<Stream> client_of(TcpServer& server) { return connect(server.address()); }
+Task<> until_connections(TcpServer& server, std::uint64_t n) {
+    return until([&server, n] { return server.info().connections == n; });
+}
+
+}  // namespace
+
+TEST_CASE("tcp server: echoes to many at a time, and counts") {
+    EventLoop loop;
+    TcpServer server{echo_back};
+    CHECK_FALSE(server.is_serving());
+    CHECK_THROWS_AS(server.loop(), std::logic_error);
+    CHECK_THROWS_AS(server.address(), std::logic_error);
+    loop.run(server.start_serving("127.0.0.1:0"));
+    CHECK(server.is_serving());
+    CHECK(&server.loop() == &loop);
+    loop.run([](TcpServer& s) -> Task<> {
+        std::vector<Stream> clients;
+        for (int i = 0; i < 100; ++i) clients.push_back(co_await client_of(s));
+        for (auto& client : clients) CHECK(co_await ask(client, "hello") == "hello");
+        CHECK(s.info().connections == 100);
+        clients.erase(clients.begin() + 40, clients.end());
+        co_await until_connections(s, 40);
+        ServerInfo info = s.info();
+        CHECK(info.address == s.address().to_string());
+        CHECK(info.accepted == 100);
+        CHECK(info.bytes_in == 500);
+        CHECK(info.bytes_out == 500);
+        CHECK((info.lost == 0 && info.failed == 0 && info.idle == 0));
+    }(server));
+    CHECK(ends_with(loop.run(fate(server.start_serving("127.0.0.1:0"))), "serves already, or did"));
+}
+
+TEST_CASE("tcp server: over v6, unix sockets, by name, and a listener made elsewhere") {
+    for (std::string address : {"[::1]:0", "unix:@magnetar-test-server", "unix:/tmp/magnetar-test-server", "localhost:0", ":0"}) {
+        CAPTURE(address);
+        EventLoop loop;
+        TcpServer server{echo_back};
+        loop.run(server.start_serving(address));
+        loop.run([](TcpServer& s) -> Task<> {
+            Stream client = co_await connect(s.address());
+            CHECK(co_await ask(client, "x") == "x");
+        }(server));
+    }
+    EventLoop loop;
+    TcpServer server{echo_back};
+    loop.run([](TcpServer& s) -> Task<> {
+        Listener listener = Listener::bind(SocketAddress::parse("127.0.0.1:0"));
+        auto address = listener.address();
+        co_await s.start_serving(std::move(listener));
+        CHECK(s.address() == address);
+        Stream client = co_await client_of(s);
+        CHECK(co_await ask(client, "x") == "x");
+    }(server));
+    TcpServer other{echo_back};
+    CHECK(loop.run(fate(other.start_serving(server.address().to_string()))) ==
+          "bind " + server.address().to_string() + ": Address already in use");
+}
+
+TEST_CASE("tcp server: moved while it serves") {
+    EventLoop loop;
+    std::optional<TcpServer> first(std::in_place, echo_back);
+    loop.run(first->start_serving("127.0.0.1:0"));
+    Stream early = loop.run(client_of(*first));
+    CHECK(loop.run(ask(early, "x")) == "x");
+    TcpServer second = std::move(*first);
+    first.reset();
+    CHECK(loop.run(ask(early, "y")) == "y");
+    Stream late = loop.run(client_of(second));
+    CHECK(loop.run(ask(late, "z")) == "z");
+    TcpServer third{echo_back};
+    loop.run(third.start_serving("127.0.0.1:0"));
+    third = std::move(second);
+    CHECK(loop.run(ask(late, "z")) == "z");
+}
+
+TEST_CASE("tcp server: a handler that captures, kept until the last connection has ended") {
+    EventLoop loop;
+    Stream client = loop.run([]() -> Task<Stream> {
+        auto greeting = std::make_unique<std::string>("welcome");
+        TcpServer server{[greeting = std::move(greeting)](Connection& c) -> Task<> {
+            try {
+                co_await c.write(*greeting);
+                while (co_await c.read_some()) {}
+            } catch (const Cancelled&) {
+            }
+            co_await c.write(*greeting + " and bye");
+        }};
+        co_await server.start_serving("127.0.0.1:0");
+        Stream stream = co_await client_of(server);
+        CHECK(co_await stream.read_exactly(7) == "welcome");
+        co_return stream;
+    }());
+    CHECK(loop.run(read_to_end(client)) == "welcome and bye");
+}
+
+TEST_CASE("tcp server: destroyed, it cancels its connections, in every stage of their life") {
+    for (int turns = 0; turns < 12; ++turns) {
+        EventLoop loop;
+        loop.run([](int n) -> Task<> {
+            std::optional<TcpServer> server(std::in_place, echo_back);
+            co_await server->start_serving("127.0.0.1:0");
+            auto address = server->address();
+            Stream client = co_await connect(address);
+            for (int i = 0; i < n; ++i) co_await yield();
+            server.reset();
+            bool ended = true;
+            try {
+                ended = !co_await client.read_some();
+            } catch (const std::system_error& error) {
+                CHECK(error.code() == std::errc::connection_reset);
+            }
+            CHECK(ended);
+            CHECK(ends_with(co_await fate(connect(address)), "Connection refused"));
+        }(turns));
+        settle(loop);
+    }
+}
+
+TEST_CASE("tcp server: the loop ends before its connections do") {
+    EventLoop loop;
+    TcpServer server{echo_back};
+    loop.run(server.start_serving("127.0.0.1:0"));
+    Stream client = loop.run(client_of(server));
+    CHECK(loop.run(ask(client, "x")) == "x");
+}
+
+TEST_CASE("tcp server: a limit lets the rest wait, and serves them when there is room") {
+    EventLoop loop;
+    TcpServer server{echo_back, {.max_connections = 2}};
+    loop.run(server.start_serving("127.0.0.1:0"));
+    loop.run([](EventLoop& l, TcpServer& s) -> Task<> {
+        std::vector<Stream> clients;
+        for (int i = 0; i < 5; ++i) clients.push_back(co_await client_of(s));
+        std::vector<Job<std::string>> answers;
+        for (auto& client : clients) answers.push_back(l.start(ask(client, "x")));
+        CHECK(co_await answers[0] == "x");
+        CHECK(co_await answers[1] == "x");
+        co_await sleep(5ms);
+        CHECK_FALSE(answers[2].done());
+        CHECK(s.info().connections == 2);
+        CHECK(s.info().accepted == 2);
+        for (std::size_t i = 2; i < 5; ++i) {
+            clients[i - 2].close();
+            CHECK(co_await answers[i] == "x");
+            CHECK(s.info().connections <= 2);
+        }
+        CHECK(s.info().accepted == 5);
+    }(loop, server));
+}
+
+TEST_CASE("tcp server: what a handler throws is told apart, and hurts nobody else") {
+    EventLoop loop;
+    struct Fatal {};
+    log_level() = LogLevel::off;
+    TcpServer server{[](Connection& c) -> Task<> {
+        auto line = co_await c.read_until("\n");
+        if (line == "bad\n") throw std::runtime_error("bad");
+        if (line == "fatal\n") throw Fatal();
+        co_await c.write(line);
+        co_await c.read_exactly(1);
+    }};
+    static int fatal;
+    fatal = 0;
+    loop.unhandled = [](Scheduler&, JobOwner*, std::exception_ptr error) {
+        try {
+            std::rethrow_exception(error);
+        } catch (const Fatal&) {
+            ++fatal;
+        }
+    };
+    loop.run(server.start_serving("127.0.0.1:0"));
+    loop.run([](TcpServer& s) -> Task<> {
+        Stream witness = co_await client_of(s);
+        CHECK(co_await ask(witness, "good\n") == "good\n");
+        Stream bad = co_await client_of(s);
+        co_await bad.write("bad\n");
+        CHECK(co_await read_to_end(bad) == "");
+        CHECK(s.info().failed == 1);
+        Stream fatal_one = co_await client_of(s);
+        co_await fatal_one.write("fatal\n");
+        CHECK(co_await read_to_end(fatal_one) == "");
+        CHECK(fatal == 1);
+        Stream half = co_await client_of(s);
+        co_await half.write("no end");
+        co_await half.shutdown();
+        CHECK(co_await read_to_end(half) == "");
+        CHECK(s.info().lost == 1);
+        Stream reset = co_await client_of(s);
+        CHECK(co_await ask(reset, "good\n") == "good\n");
+        linger hard{1, 0};
+        ::setsockopt(reset.fd(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+        reset.close();
+        co_await until([&s] { return s.info().lost == 2; });
+        CHECK(s.info().connections == 1);
+        CHECK(s.info().failed == 1);
+        co_await witness.write("x");
+        CHECK(co_await read_to_end(witness) == "");
+    }(server));
+    log_level() = LogLevel::warning;
+}
+
+TEST_CASE("tcp server: keep_alive ends those who wait too long for their peer, and only them") {
+    EventLoop loop;
+    TcpServer server{[](Connection& c) -> Task<> {
+                         auto word = co_await c.read_some();
+                         if (word.view() == "busy") {
+                             co_await sleep(150ms);
+                             co_await c.write("done");
+                         } else if (word.view() == "flood") {
+                             std::string large(64 << 20, 'x');
+                             co_await c.write(large);
+                         }
+                         co_await c.read_some();
+                     },
+                     {.keep_alive = 50ms}};
+    loop.run(server.start_serving("127.0.0.1:0"));
+    loop.run([](TcpServer& s) -> Task<> {
+        Stream silent = co_await client_of(s), busy = co_await client_of(s), deaf = co_await client_of(s);
+        co_await busy.write("busy");
+        co_await deaf.write("flood");
+        CHECK(co_await read_to_end(silent) == "");
+        CHECK(co_await busy.read_exactly(4) == "done");
+        CHECK(co_await read_to_end(busy) == "");
+        co_await until_connections(s, 0);
+        CHECK(s.info().idle == 3);
+        CHECK(s.info().lost + s.info().failed == 0);
+    }(server));
+}
+
+TEST_CASE("tcp server: who speaks now and then outlives keep_alive") {
+    EventLoop loop;
+    TcpServer server{echo_back, {.keep_alive = 200ms}};
+    loop.run(server.start_serving("127.0.0.1:0"));
+    loop.run([](EventLoop& l, TcpServer& s) -> Task<> {
+        Stream client = co_await client_of(s);
+        for (auto end = l.now() + 500ms; l.now() < end;) {
+            CHECK(co_await ask(client, "x") == "x");
+            co_await sleep(5ms);
+        }
+        CHECK(s.info().idle == 0);
+    }(loop, server));
+}
+
+TEST_CASE("tcp server: close drains: an answer in the making is given, a message begun is read, the idle are let go") {
+    EventLoop loop;
+    static Event go;
+    go.clear();
+    TcpServer server{[](Connection& c) -> Task<> {
+        for (;;) {
+            auto line = co_await c.read_until("\n");
+            if (line.empty()) co_return;
+            if (line == "slow\n") co_await go.wait();
+            co_await c.write(c.server_closes() ? "last\n" : "more\n");
+        }
+    }};
+    loop.run(server.start_serving("127.0.0.1:0"));
+    loop.run([](EventLoop& l, TcpServer& s) -> Task<> {
+        Stream idle = co_await client_of(s), slow = co_await client_of(s), half = co_await client_of(s);
+        CHECK(co_await ask_line(idle, "hello\n") == "more\n");
+        CHECK(co_await ask_line(half, "hello\n") == "more\n");
+        auto answer = l.start(ask_line(slow, "slow\n"));
+        co_await half.write("beg");
+        co_await until([&s] { return s.info().bytes_in == 6 + 6 + 5 + 3; });
+        auto closing = l.start(s.close(10h));
+        CHECK(co_await read_to_end(idle) == "");
+        CHECK_FALSE(closing.done());
+        CHECK_FALSE(s.is_serving());
+        CHECK(ends_with(co_await fate(connect(s.address())), "Connection refused"));
+        CHECK(co_await ask_line(half, "un\n") == "last\n");
+        CHECK(co_await read_to_end(half) == "");
+        CHECK_FALSE(closing.done());
+        go.set();
+        CHECK(co_await answer == "last\n");
+        CHECK(co_await read_to_end(slow) == "");
+        co_await closing;
+        CHECK(s.info().connections == 0);
+        CHECK(s.info().accepted == 3);
+    }(loop, server));
+}
+
+TEST_CASE("tcp server: close when it never served, twice, and with nobody there") {
+    EventLoop loop;
+    TcpServer unborn{echo_back};
+    loop.run(unborn.close());
+    TcpServer server{echo_back};
+    loop.run(server.start_serving("127.0.0.1:0"));
+    loop.run(server.close());
+    loop.run(server.close());
+    CHECK_FALSE(server.is_serving());
+    settle(loop);
+}
+
+TEST_CASE("tcp server: close cancels those who do not end in time, however they resist") {
+    EventLoop loop;
+    TcpServer server{[](Connection& c) -> Task<> {
+        co_await c.write("x");
+        for (int i = 0; i < 3; ++i) {
+            try {
+                co_await sleep(10h);
+            } catch (const Cancelled&) {
+            }
+        }
+    }};
+    loop.run(server.start_serving("127.0.0.1:0"));
+    loop.run([](TcpServer& s) -> Task<> {
+        Stream client = co_await client_of(s);
+        CHECK(co_await client.read_exactly(1) == "x");
+        co_await s.close(1ms);
+        CHECK(s.info().connections == 0);
+        CHECK(co_await read_to_end(client) == "");
+    }(server));
+}
+
+TEST_CASE("tcp server: closing is cancelled and done again") {
+    EventLoop loop;
+    TcpServer server{echo_back};
+    loop.run(server.start_serving("127.0.0.1:0"));
+    loop.run([](EventLoop& l, TcpServer& s) -> Task<> {
+        Stream client = co_await client_of(s);
+        CHECK(co_await ask(client, "x") == "x");
+        auto closing = l.start(fate(s.close(10h)));
+        closing.cancel();
+        co_await closing;
+        co_await s.close(10h);
+        CHECK(s.info().connections == 0);
+    }(loop, server));
+}
+
+TEST_CASE("tcp server: starting is cancelled before and on the way") {
+    for (int turns = 0; turns < 3; ++turns) {
+        EventLoop loop;
+        TcpServer server{echo_back};
+        loop.run([](EventLoop& l, TcpServer& s, int n) -> Task<> {
+            auto job = l.start(fate(s.start_serving("localhost:0")));
+            for (int i = 0; i < n; ++i) co_await yield();
+            job.cancel();
+            CHECK(co_await job == "cancelled");
+            CHECK_FALSE(s.is_serving());
+            co_await s.start_serving("127.0.0.1:0");
+        }(loop, server, turns));
+    }
+}
