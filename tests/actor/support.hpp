@@ -19,6 +19,15 @@ namespace magnetar::test {
 
 using namespace std::chrono_literals;
 
+// A sanitizer opens files of its own, and cannot do without.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool sanitized = true;
+#elif defined(__has_feature)
+inline constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+inline constexpr bool sanitized = false;
+#endif
+
 inline constexpr std::array every_kind{Concurrency::process, Concurrency::thread, Concurrency::coroutine};
 
 template <class F>

@@ -234,8 +234,8 @@ TEST_CASE("arbiter: stop with commands running past exit_timeout: they are cut o
             }(actor));
             bool running = false;
             for (int i = 0; i < 5000 && !running; ++i) {
-                Json info = co_await actor.info();
-                running = info["mailbox"]["running"].size() == 1;
+                Json told = co_await actor.info();
+                running = told["mailbox"]["running"].size() == 1;
             }
             CHECK(running);
             co_await actor.stop();
@@ -256,13 +256,13 @@ TEST_CASE("arbiter: an actor that stops takes nothing new, tells of itself, and 
                 jobs.push_back(self.loop().start([](ActorProxy<Turnstile> to) -> Task<int> { co_return co_await to.send<&Turnstile::pass>(); }(actor)));
             bool queued = false;
             for (int i = 0; i < 5000 && !queued; ++i) {
-                Json info = co_await actor.info();
-                queued = info["mailbox"]["depth"].get<int>() == 4 && info["mailbox"]["running"].size() == 1;
+                Json told = co_await actor.info();
+                queued = told["mailbox"]["depth"].get<int>() == 4 && told["mailbox"]["running"].size() == 1;
             }
             CHECK(queued);
             co_await actor.stop();
-            Json info = co_await actor.info();
-            CHECK(info["actor"]["state"].get<std::string>() == "stopping");
+            Json told = co_await actor.info();
+            CHECK(told["actor"]["state"].get<std::string>() == "stopping");
             auto text = co_await error_of<ActorStopping>(send(actor, echo, "more"));
             CHECK(has(text, "is stopping"));
             co_await actor.stop();  // again: nothing new

@@ -85,11 +85,11 @@ TEST_CASE("commands: info tells all there is to know") {
                 .start = [](Actor<>& self) { self.extra()["colour"] = "green"; },
             });
             auto job = get_actor()->loop().start([](ActorProxy<> to) -> Task<> { co_await send(to, run<stay>); }(actor));
-            Json info = co_await actor.info();
+            Json told = co_await actor.info();
             auto process = co_await send(actor, run<process_of>);
             auto thread = co_await send(actor, run<thread_of>);
 
-            Json& about = info["actor"];
+            Json& about = told["actor"];
             CHECK(about["name"].get<std::string>() == "known");
             CHECK(about["id"].get<std::string>() == actor.id().to_string());
             CHECK(about["state"].get<std::string>() == "running");
@@ -101,15 +101,15 @@ TEST_CASE("commands: info tells all there is to know") {
             CHECK(about["thread_id"].get<int>() == thread);
             CHECK(about["manager"].get<std::string>() == "arbiter");
 
-            Json& loop = info["loop"];
+            Json& loop = told["loop"];
             CHECK((loop["engine"].get<std::string>() == "io_uring" || loop["engine"].get<std::string>() == "epoll"));
             CHECK(loop["turns"].get<std::uint64_t>() > 0);
             CHECK(loop.find("ready") != nullptr);
             CHECK(loop.find("operations") != nullptr);
 
             // The command was sent before the question, which overtakes only what has not begun.
-            for (int i = 0; i < 1000 && info["mailbox"]["running"].size() == 0; ++i) info = co_await actor.info();
-            Json& mailbox = info["mailbox"];
+            for (int i = 0; i < 1000 && told["mailbox"]["running"].size() == 0; ++i) told = co_await actor.info();
+            Json& mailbox = told["mailbox"];
             CHECK(mailbox["depth"].get<int>() == 0);
             CHECK(mailbox["capacity"].get<int>() == 77);
             CHECK(mailbox["oldest_seconds"].is_null());
@@ -117,10 +117,10 @@ TEST_CASE("commands: info tells all there is to know") {
             CHECK(has(mailbox["running"][0]["command"].get<std::string>(), "stay"));
             CHECK(mailbox["running"][0]["seconds"].get<double>() >= 0);
 
-            CHECK(info["extra"]["colour"].get<std::string>() == "green");
-            CHECK(info["process"]["memory_bytes"].get<std::int64_t>() > 100'000);
-            CHECK(info["process"]["user_seconds"].get<double>() >= 0);
-            CHECK(info["process"]["system_seconds"].get<double>() >= 0);
+            CHECK(told["extra"]["colour"].get<std::string>() == "green");
+            CHECK(told["process"]["memory_bytes"].get<std::int64_t>() > 100'000);
+            CHECK(told["process"]["user_seconds"].get<double>() >= 0);
+            CHECK(told["process"]["system_seconds"].get<double>() >= 0);
             Json by_name = co_await send("known", "info");
             CHECK(by_name["actor"]["id"].get<std::string>() == actor.id().to_string());
 
@@ -138,15 +138,15 @@ TEST_CASE("commands: info of a serial actor shows what waits, and for how long")
             auto send_stay = [](ActorProxy<> to) -> Task<> { co_await send(to, run<stay>); };
             std::vector<Job<>> jobs;
             for (int i = 0; i < 3; ++i) jobs.push_back(self.loop().start(send_stay(actor)));
-            Json info;
+            Json told;
             int depth = -1;
             for (int i = 0; i < 2000 && depth != 2; ++i) {
-                info = co_await actor.info();
-                depth = info["mailbox"]["depth"].get<int>();
+                told = co_await actor.info();
+                depth = told["mailbox"]["depth"].get<int>();
             }
             CHECK(depth == 2);
-            CHECK(info["mailbox"]["running"].size() == 1);
-            CHECK(info["mailbox"]["oldest_seconds"].get<double>() >= 0);
+            CHECK(told["mailbox"]["running"].size() == 1);
+            CHECK(told["mailbox"]["oldest_seconds"].get<double>() >= 0);
             co_await actor.stop();
             for (auto& job : jobs) {
                 auto text = co_await error_of<ActorLost>([](Job<>& j) -> Task<> { co_await j; }(job));
@@ -262,8 +262,8 @@ TEST_CASE("commands: spawn by name, from every kind of actor, of every kind") {
             for (auto child_kind : every_kind) {
                 auto child = co_await send(parent, spawn_actor, "made", to_string(child_kind));
                 CHECK(child.name() == "made");
-                Json info = co_await child.info();
-                CHECK(info["actor"]["concurrency"].get<std::string>() == to_string(child_kind));
+                Json told = co_await child.info();
+                CHECK(told["actor"]["concurrency"].get<std::string>() == to_string(child_kind));
                 co_await send("arbiter", kill_actor, "made");
                 Json proxy = co_await send(parent, "spawn", "made", std::string(to_string(child_kind)));
                 CHECK(proxy["name"].get<std::string>() == "made");
@@ -312,12 +312,12 @@ TEST_CASE("commands: notify is heard by the manager") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         auto actor = co_await spawn({.timeout = 10s, .period = 5ms});
         // Its notices come by themselves: however long one waits, its silence is short.
-        auto silence = [](Json info) { return info["children"][0]["silent_seconds"].get<double>(); };
+        auto silence = [](Json told) { return told["children"][0]["silent_seconds"].get<double>(); };
         co_await sleep(100ms);
         double least = 1;
         for (int i = 0; i < 400 && least > 0.05; ++i) {
-            Json info = co_await self.proxy().info();
-            least = std::min(least, silence(info));
+            Json told = co_await self.proxy().info();
+            least = std::min(least, silence(told));
             co_await sleep(1ms);
         }
         CHECK(least <= 0.05);

@@ -147,8 +147,8 @@ Task<ActorProxy<Gated>> gated_actor(Concurrency kind, Overflow overflow, std::ui
     co_return actor;
 }
 Task<int> depth_of(ActorProxy<> actor) {
-    Json info = co_await actor.info();
-    co_return info["mailbox"]["depth"].get<int>();
+    Json told = co_await actor.info();
+    co_return told["mailbox"]["depth"].get<int>();
 }
 Task<bool> reaches_depth(ActorProxy<> actor, int depth) {
     for (int i = 0; i < 5000; ++i) {

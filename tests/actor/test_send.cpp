@@ -36,9 +36,9 @@ std::size_t weigh(Actor<>&, std::string text) { return text.size(); }
 
 Task<bool> runs(ActorProxy<> actor, std::string_view command) {
     for (int i = 0; i < 5000; ++i) {
-        Json info = co_await actor.info();
-        for (std::size_t j = 0; j < info["mailbox"]["running"].size(); ++j)
-            if (has(info["mailbox"]["running"][j]["command"].get<std::string>(), command)) co_return true;
+        Json told = co_await actor.info();
+        for (std::size_t j = 0; j < told["mailbox"]["running"].size(); ++j)
+            if (has(told["mailbox"]["running"][j]["command"].get<std::string>(), command)) co_return true;
     }
     co_return false;
 }
@@ -167,8 +167,8 @@ TEST_CASE("send: requests in flight to an actor that dies end with ActorLost, at
             }(other, actor));
             bool all = false;
             for (int i = 0; i < 5000 && !all; ++i) {
-                Json info = co_await actor.info();
-                all = info["mailbox"]["running"].size() == 21;
+                Json told = co_await actor.info();
+                all = told["mailbox"]["running"].size() == 21;
             }
             CHECK(all);
             co_await tell(actor, run<quit_with>, 3);

@@ -260,7 +260,7 @@ TEST_CASE("spawn: without an actor it says so") {
     CHECK_THROWS_AS(loop.run(spawn({})), std::logic_error);
 }
 
-TEST_CASE("spawn: out of descriptors it fails clearly, and nothing is left") {
+TEST_CASE("spawn: out of descriptors it fails clearly, and nothing is left" * doctest::skip(sanitized)) {
     in_arbiter([](Arbiter<>&) -> Task<> {
         co_await spawn({.concurrency = Concurrency::thread});
         auto first = co_await spawn({});

@@ -47,7 +47,8 @@ inline void finish(Engine& engine) {
     while (engine.in_flight() > 0) engine.wait(LoopClock::time_point::max());
 }
 
-/// From now on the kernel answers this process's io_uring_setup with `error`, as a container's seccomp profile does.
+/// From now on the kernel answers this process's io_uring_setup with `error`, as the seccomp profile of a
+/// container does.
 inline void forbid_io_uring(int error) {
     sock_filter program[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),

@@ -35,7 +35,8 @@ Ended process(const char* engine, F body) {
     write.reset();
     Ended ended;
     char data[1000];
-    for (ssize_t n; (n = ::read(read.get(), data, sizeof data)) > 0;) ended.said.append(data, static_cast<std::size_t>(n));
+    for (ssize_t n; (n = ::read(read.get(), data, sizeof data)) > 0;)
+        ended.said.append(data, static_cast<std::size_t>(n));
     REQUIRE(::waitpid(child, &ended.status, 0) == child);
     return ended;
 }
@@ -47,7 +48,8 @@ TEST_CASE("engine: a program that may not use io_uring works on epoll, and says 
     // This program itself, with tests that need everything of a loop.
     auto ended = process("auto", [] {
         forbid_io_uring(EPERM);
-        ::execl("/proc/self/exe", "tests", "-tc=operation:*,signals:*,process:*,executor:*,turn:*", "-m", nullptr);
+        ::execl("/proc/self/exe", "tests", "-tc=operation:*,signals:*,process:*,executor:*,turn:*", "-m",
+                nullptr);
         return 99;
     });
     CAPTURE(ended.said);

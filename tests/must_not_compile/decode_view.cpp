@@ -1,5 +1,5 @@
 // expect: this type cannot be received
-// expect: use std::string for std::string_view
+// expect: references and views (use std::string
 #include <magnetar/wire/codec.hpp>
 
 using namespace magnetar;

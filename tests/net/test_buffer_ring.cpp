@@ -90,8 +90,11 @@ TEST_CASE("buffer ring: out of buffers, streams wait until one is given back, an
             std::vector<Job<std::string>> readers;
             for (auto& [one, other] : pairs.all) readers.push_back(l.start(read_once(one)));
             co_await a_few_turns();
-            for (std::size_t i = 0; i < pairs.all.size(); ++i) arrives(pairs.all[i].second, std::to_string(i));
-            auto served = [&] { return std::count_if(readers.begin(), readers.end(), [](auto& job) { return job.done(); }); };
+            for (std::size_t i = 0; i < pairs.all.size(); ++i)
+                arrives(pairs.all[i].second, std::to_string(i));
+            auto served = [&] {
+                return std::count_if(readers.begin(), readers.end(), [](auto& job) { return job.done(); });
+            };
             co_await until([&] { return served() >= BufferRing::slab; });
             co_await a_few_turns();
             CHECK(served() == BufferRing::slab);
@@ -155,7 +158,8 @@ TEST_CASE("buffer ring: ends, errors and closing of streams that wait for a buff
     CHECK(ring.free() == ring.total());
 }
 
-TEST_CASE("buffer ring: unread data of streams that nobody reads makes room for others when buffers are short") {
+TEST_CASE(
+    "buffer ring: unread data of streams that nobody reads makes room for others when buffers are short") {
     EventLoop loop;
     auto& ring = loop.local<BufferRing>(BufferRing::slab, true);
     loop.run([](BufferRing& r) -> Task<> {
@@ -171,7 +175,8 @@ TEST_CASE("buffer ring: unread data of streams that nobody reads makes room for 
         CHECK(r.total() == BufferRing::slab);
         arrives(other, "in time");
         CHECK(co_await read_once(one) == "in time");
-        for (auto& [reading, writing] : hoarders.all) CHECK(co_await reading.read_exactly(text.size()) == text);
+        for (auto& [reading, writing] : hoarders.all)
+            CHECK(co_await reading.read_exactly(text.size()) == text);
     }(ring));
     settle(loop);
     CHECK(ring.free() == ring.total());

@@ -12,7 +12,8 @@ using namespace std::chrono_literals;
 
 TEST_CASE("connect: over v4, v6, a unix path and an abstract name") {
     EventLoop loop;
-    for (std::string address : {"127.0.0.1:0", "[::1]:0", "unix:/tmp/magnetar-test-connect", "unix:@magnetar-test-connect"}) {
+    for (std::string address :
+         {"127.0.0.1:0", "[::1]:0", "unix:/tmp/magnetar-test-connect", "unix:@magnetar-test-connect"}) {
         loop.run([](std::string text) -> Task<> {
             Listener listener = Listener::bind(SocketAddress::parse(text));
             Stream client = co_await connect(listener.address().to_string());
@@ -47,7 +48,8 @@ TEST_CASE("connect: refused, with the address in the text") {
     }());
     loop.run(a_few_turns());
     CHECK(loop.run(fate(connect(address))) == "connect " + address + ": Connection refused");
-    CHECK(loop.run(fate(connect("unix:/nowhere/at/all"))) == "connect unix:/nowhere/at/all: No such file or directory");
+    CHECK(loop.run(fate(connect("unix:/nowhere/at/all"))) ==
+          "connect unix:/nowhere/at/all: No such file or directory");
     CHECK_THROWS_AS(loop.run(connect("nonsense")), std::invalid_argument);
 }
 

@@ -102,7 +102,8 @@ TEST_CASE("datagram: closed, or destroyed, under who receives") {
         std::optional<DatagramSocket> socket(DatagramSocket::bind(here));
         auto first = l.start(fate(receive(*socket)));
         co_await a_few_turns();
-        CHECK(co_await fate(receive(*socket)) == "receive_from a socket from which another coroutine is receiving");
+        CHECK(co_await fate(receive(*socket)) ==
+              "receive_from a socket from which another coroutine is receiving");
         socket->close();
         CHECK(co_await first == "receive from a closed socket: Operation canceled");
         CHECK_FALSE(socket->is_open());
@@ -126,7 +127,8 @@ TEST_CASE("datagram: moved, it goes on; what cannot be bound is named") {
         CHECK_FALSE(one.is_open());
         CHECK_THROWS_AS(one.loop(), std::logic_error);
         CHECK(other.address() == name);
-        CHECK_THROWS_WITH_AS(DatagramSocket::bind(name), ("bind " + name.to_string() + ": Address already in use").c_str(),
+        CHECK_THROWS_WITH_AS(DatagramSocket::bind(name),
+                             ("bind " + name.to_string() + ": Address already in use").c_str(),
                              std::system_error);
         one = std::move(other);
         CHECK(one.address() == name);

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
+#include <stdlib.h>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/net/file.hpp>
-#include <stdlib.h>
 
 #include "net_support.hpp"
 
@@ -55,7 +55,8 @@ TEST_CASE("file: append goes to the end, also of what another appended") {
     EventLoop loop;
     Folder folder;
     loop.run([](std::string path) -> Task<> {
-        File one = co_await File::open(path, OpenMode::append), other = co_await File::open(path, OpenMode::append);
+        File one = co_await File::open(path, OpenMode::append),
+             other = co_await File::open(path, OpenMode::append);
         co_await one.append("1\n");
         co_await other.append("2\n");
         co_await one.append("3\n");

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
-#include <magnetar/net/listener.hpp>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <magnetar/net/listener.hpp>
 
 #include <cstdio>
 #include <optional>
@@ -165,8 +165,8 @@ TEST_CASE("listener: what cannot be bound is named") {
     loop.run([]() -> Task<> {
         Listener listener = Listener::bind(here);
         auto name = listener.address().to_string();
-        CHECK_THROWS_WITH_AS(Listener::bind(listener.address()), ("bind " + name + ": Address already in use").c_str(),
-                             std::system_error);
+        CHECK_THROWS_WITH_AS(Listener::bind(listener.address()),
+                             ("bind " + name + ": Address already in use").c_str(), std::system_error);
         CHECK_THROWS_AS(Listener::bind(SocketAddress::parse("192.0.2.1:0")), std::system_error);
         CHECK_THROWS_AS(Listener::bind(SocketAddress::parse("unix:/nowhere/at/all")), std::system_error);
         co_return;
@@ -197,11 +197,13 @@ TEST_CASE("listener: one that was made elsewhere, and does not block") {
         UniqueFd deaf(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
         REQUIRE(::bind(deaf.get(), here.data(), here.size()) == 0);
         Listener wrong(std::move(deaf));
-        CHECK(co_await fate(wrong.accept()) == "accept " + wrong.address().to_string() + ": Invalid argument");
+        CHECK(co_await fate(wrong.accept()) ==
+              "accept " + wrong.address().to_string() + ": Invalid argument");
     }());
 }
 
-TEST_CASE("listener: a unix socket's file is replaced when nobody listens, kept when somebody does, and removed in the end") {
+TEST_CASE(
+    "listener: a unix socket's file is replaced when nobody listens, kept when somebody does, and removed in the end") {
     EventLoop loop;
     loop.run([]() -> Task<> {
         auto address = SocketAddress::unix_socket("/tmp/magnetar-test-listener");

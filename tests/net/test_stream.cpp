@@ -21,10 +21,14 @@ constexpr std::array kinds{Kind::tcp4, Kind::tcp6, Kind::unix_pair, Kind::pipe};
 
 Task<Pair> make(Kind kind) {
     switch (kind) {
-        case Kind::tcp4: co_return co_await tcp_pair("127.0.0.1:0");
-        case Kind::tcp6: co_return co_await tcp_pair("[::1]:0");
-        case Kind::unix_pair: co_return make_stream_pair();
-        case Kind::pipe: break;
+        case Kind::tcp4:
+            co_return co_await tcp_pair("127.0.0.1:0");
+        case Kind::tcp6:
+            co_return co_await tcp_pair("[::1]:0");
+        case Kind::unix_pair:
+            co_return make_stream_pair();
+        case Kind::pipe:
+            break;
     }
     auto [in, out] = make_pipe();
     co_return Pair{std::move(out), std::move(in)};
@@ -111,7 +115,8 @@ TEST_CASE("stream: the end inside a message, and one without an end") {
             co_await in.read_exactly(400);
         } catch (const EndOfStream& error) {
             ended = true;
-            CHECK(std::string(error.what()) == "read " + in.peer().to_string() + ": the stream ended after 2 bytes of a message");
+            CHECK(std::string(error.what()) ==
+                  "read " + in.peer().to_string() + ": the stream ended after 2 bytes of a message");
         }
         CHECK(ended);
     });
@@ -180,7 +185,8 @@ TEST_CASE("stream: one reader and one writer at a time") {
         co_await yield();
         CHECK(co_await fate(one.write("y")) == "write to a stream that another coroutine is writing to");
         std::string_view part = "y";
-        CHECK(co_await fate(one.writev(std::span(&part, 1))) == "write to a stream that another coroutine is writing to");
+        CHECK(co_await fate(one.writev(std::span(&part, 1))) ==
+              "write to a stream that another coroutine is writing to");
         CHECK(co_await read_to_end(other) == large);
         co_await writer;
     });
@@ -284,11 +290,12 @@ TEST_CASE("stream: the job of a stream is destroyed with its loop, in every stat
     for (int turns = 0; turns < 4; ++turns) {
         EventLoop loop;
         loop.start([](int n) -> Task<> {
-            auto [one, other] = make_stream_pair();
-            std::string large = pattern(1 << 20);
-            if (n % 2) co_await other.write("x");
-            co_await when_all(read_to_end(one), one.write(large));
-        }(turns)).detach();
+                auto [one, other] = make_stream_pair();
+                std::string large = pattern(1 << 20);
+                if (n % 2) co_await other.write("x");
+                co_await when_all(read_to_end(one), one.write(large));
+            }(turns))
+            .detach();
         for (int i = 0; i < turns; ++i) loop.run(yield());
     }
 }

@@ -58,7 +58,8 @@ TEST_CASE("tcp server: echoes to many at a time, and counts") {
 }
 
 TEST_CASE("tcp server: over v6, unix sockets, by name, and a listener made elsewhere") {
-    for (std::string address : {"[::1]:0", "unix:@magnetar-test-server", "unix:/tmp/magnetar-test-server", "localhost:0", ":0"}) {
+    for (std::string address :
+         {"[::1]:0", "unix:@magnetar-test-server", "unix:/tmp/magnetar-test-server", "localhost:0", ":0"}) {
         CAPTURE(address);
         EventLoop loop;
         TcpServer server{echo_back};
@@ -108,8 +109,7 @@ TEST_CASE("tcp server: a handler that captures, kept until the last connection h
             try {
                 co_await c.write(*greeting);
                 while (co_await c.read_some()) {}
-            } catch (const Cancelled&) {
-            }
+            } catch (const Cancelled&) {}
             co_await c.write(*greeting + " and bye");
         }};
         co_await server.start_serving("127.0.0.1:0");
@@ -268,7 +268,8 @@ TEST_CASE("tcp server: who speaks now and then outlives keep_alive") {
     }(loop, server));
 }
 
-TEST_CASE("tcp server: close drains: an answer in the making is given, a message begun is read, the idle are let go") {
+TEST_CASE(
+    "tcp server: close drains: an answer in the making is given, a message begun is read, the idle are let go") {
     EventLoop loop;
     static Event go;
     go.clear();
@@ -324,8 +325,7 @@ TEST_CASE("tcp server: close cancels those who do not end in time, however they 
         for (int i = 0; i < 3; ++i) {
             try {
                 co_await sleep(10h);
-            } catch (const Cancelled&) {
-            }
+            } catch (const Cancelled&) {}
         }
     }};
     loop.run(server.start_serving("127.0.0.1:0"));

@@ -102,8 +102,8 @@ TEST_CASE("supervisor: two hundred processes, spawned and stopped: descriptors, 
             CHECK(children_of(::getpid()).size() == 2);
             CHECK(detail::the_supervisor->size() == 0);
             CHECK(detail::the_host->links() == 0);
-            Json info = co_await self.proxy().info();
-            CHECK(info["actors"].size() == 1);
+            Json told = co_await self.proxy().info();
+            CHECK(told["actors"].size() == 1);
             // The first round fills caches; after that nothing may grow with every round.
             if (round > 0) {
                 CHECK(open_fds() == fds);

@@ -1,6 +1,7 @@
 #pragma once
 #include <sys/epoll.h>
 
+#include <deque>
 #include <iterator>
 #include <memory>
 #include <unordered_map>
@@ -22,8 +23,8 @@ namespace magnetar {
 ///
 /// It differs from io_uring in what the disk does, which the loop's thread waits for; in that closing a
 /// descriptor ends the operations that wait on it, with -ECANCELED; in that a listening socket stays in
-/// non-blocking mode; and in that connecting to a unix socket whose backlog is full ends with -EAGAIN. Must be
-/// used on one thread, and not be carried over a fork.
+/// non-blocking mode; and in that connecting to a unix socket whose backlog is full ends with -EAGAIN. Must
+/// be used on one thread, and not be carried over a fork.
 class EpollEngine final : public Engine {
 public:
     /// Throws EngineError.
@@ -123,7 +124,7 @@ private:
     // `fd` has become ready for `events`.
     void ready(int fd, unsigned events) {
         auto& waiting = watched_[fd];
-        // Nobody waits any more. The descriptor may be another file's by now, and then there is nothing to end.
+        // Nobody waits any more; the number may be another file's by now, and then this does nothing.
         if (waiting.empty()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
         bool again = false;
         waiting.for_each([&](Waiting& operation) {
@@ -134,8 +135,8 @@ private:
         });
         if (again) watch(fd, nullptr);
     }
-    // Has epoll tell when `fd` becomes ready for what its operations wait for, and also if it is already. It is told of
-    // a descriptor once for each operation, not for each result: events come by edges, as multishot polls need them.
+    // Has epoll tell when `fd` becomes ready for what its operations wait for, and also if it is already.
+    // Events come by edges, as multishot polls need them: whoever has to wait again need not ask again.
     void watch(int fd, const Waiting* newest) {
         auto& waiting = watched_[fd];
         epoll_event event{};
@@ -199,7 +200,7 @@ private:
     }
 
     UniqueFd epoll_;
-    std::vector<io_uring_sqe> submitted_;
+    std::deque<io_uring_sqe> submitted_;  // one may be filled in while the next is asked for
     std::vector<Completed> completed_;
     std::unordered_multimap<std::uint64_t, std::unique_ptr<Waiting>> waiting_;  // by user_data
     std::unordered_map<int, List<Waiting>> watched_;                            // by descriptor

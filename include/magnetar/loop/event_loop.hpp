@@ -212,8 +212,8 @@ private:
     static constexpr unsigned batch = 256;
     // A turn of few works reads the clock for its timers only every so many times.
     static constexpr unsigned clock_every = 16;
-    // And after so many turns without a pause the engine looks whether anything has come, as not every engine can know
-    // it without.
+    // And after so many turns without a pause the engine looks whether anything has come, as not every
+    // engine can know it without.
     static constexpr unsigned look_every = 16;
 
     template <class Done>

@@ -36,8 +36,7 @@ inline HostPort split_host_port(std::string_view text) {
     auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), result.port);
     if (digits.empty() || error != std::errc() || end != digits.data() + digits.size())
         throw bad("the port must be a number from 0 to 65535");
-    if (host.starts_with('[') && host.ends_with(']'))
-        host = host.substr(1, host.size() - 2);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     else if (host.find_first_of(":[]") != host.npos)
         throw bad("an IPv6 address stands in brackets, as in [::1]:80");
     result.host = host;
@@ -60,7 +59,8 @@ public:
     /// else, names of hosts among them: those are for `resolve`.
     static SocketAddress parse(std::string_view text) {
         if (auto address = parse_numeric(text)) return *address;
-        throw std::invalid_argument(fmt::format("'{}' is no address: the host must be a number; resolve() looks names up", text));
+        throw std::invalid_argument(
+            fmt::format("'{}' is no address: the host must be a number; resolve() looks names up", text));
     }
     /// The same, but empty when the host is not a number.
     static std::optional<SocketAddress> parse_numeric(std::string_view text) {
@@ -93,13 +93,14 @@ public:
         SocketAddress address;
         auto& un = address.storage_.un;
         if (path.empty() || path == "@" || path.size() >= sizeof un.sun_path)
-            throw std::invalid_argument(
-                fmt::format("'unix:{}' is no address: the path must have 1 to {} bytes", path, sizeof un.sun_path - 1));
+            throw std::invalid_argument(fmt::format(
+                "'unix:{}' is no address: the path must have 1 to {} bytes", path, sizeof un.sun_path - 1));
         un.sun_family = AF_UNIX;
         std::memcpy(un.sun_path, path.data(), path.size());
         if (path[0] == '@') un.sun_path[0] = 0;
         // The length ends an abstract name, a zero byte a path.
-        address.size_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (path[0] != '@'));
+        address.size_ =
+            static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (path[0] != '@'));
         return address;
     }
     /// This socket's own address; none when the descriptor has none. See getsockname(2).
@@ -136,11 +137,14 @@ public:
     std::string to_string() const {
         char text[INET6_ADDRSTRLEN] = {};
         if (is_unix()) return "unix:" + path();
-        if (is_v4()) return fmt::format("{}:{}", ::inet_ntop(AF_INET, &storage_.v4.sin_addr, text, sizeof text), port());
+        if (is_v4())
+            return fmt::format("{}:{}", ::inet_ntop(AF_INET, &storage_.v4.sin_addr, text, sizeof text),
+                               port());
         if (!is_v6()) return "none";
         ::inet_ntop(AF_INET6, &storage_.v6.sin6_addr, text, sizeof text);
         char zone[IF_NAMESIZE + 1] = {};
-        if (auto scope = storage_.v6.sin6_scope_id; scope != 0 && ::if_indextoname(scope, zone + 1)) zone[0] = '%';
+        if (auto scope = storage_.v6.sin6_scope_id; scope != 0 && ::if_indextoname(scope, zone + 1))
+            zone[0] = '%';
         return fmt::format("[{}{}]:{}", text, zone, port());
     }
 

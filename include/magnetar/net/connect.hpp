@@ -7,8 +7,11 @@
 
 namespace magnetar {
 
+// The coroutines are templates because g++ compiles others wherever it sees them, used or not.
+
 /// Connects to a TCP or unix socket. Throws std::system_error with the address in the text.
-inline Task<Stream> connect(SocketAddress address) {
+template <class = void>
+Task<Stream> connect(SocketAddress address) {
     EventLoop::require("connect");
     UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!fd) throw_system_error(errno, "connect", address.to_string());
@@ -25,7 +28,8 @@ inline Task<Stream> connect(SocketAddress address) {
 /// Throws what `resolve` throws, or std::system_error for the last address tried.
 ///
 ///     TcpStream stream = co_await connect("localhost:8080");
-inline Task<Stream> connect(std::string address) {
+template <class = void>
+Task<Stream> connect(std::string address) {
     auto candidates = co_await resolve(std::move(address));
     for (std::size_t i = 0;; ++i) {
         try {

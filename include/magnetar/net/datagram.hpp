@@ -57,7 +57,8 @@ public:
         EventLoop& loop = EventLoop::require("a datagram socket");
         UniqueFd fd(::socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
         if (!fd) throw_system_error(errno, "socket", address.to_string());
-        if (::bind(fd.get(), address.data(), address.size()) != 0) throw_system_error(errno, "bind", address.to_string());
+        if (::bind(fd.get(), address.data(), address.size()) != 0)
+            throw_system_error(errno, "bind", address.to_string());
         return DatagramSocket(loop, std::move(fd));
     }
     DatagramSocket(DatagramSocket&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
@@ -78,7 +79,10 @@ public:
     /// For setsockopt and the like; it stays the socket's.
     int fd() const { return core().descriptor.get(); }
 
+    // The coroutines are templates because g++ compiles others wherever it sees them, used or not.
+
     /// Sends one datagram. The bytes must stay until then.
+    template <class = void>
     Task<> send_to(std::string_view data, SocketAddress to) {
         detail::DatagramCore::Hold hold(core());
         iovec part{const_cast<char*>(data.data()), data.size()};
@@ -87,15 +91,18 @@ public:
         message.msg_namelen = to.size();
         message.msg_iov = &part;
         message.msg_iovlen = 1;
-        check(co_await detail::On("send_to", hold.core.descriptor,
-                                  [&](io_uring_sqe* sqe, int fd) { io_uring_prep_sendmsg(sqe, fd, &message, MSG_NOSIGNAL); }),
+        check(co_await detail::On(
+                  "send_to", hold.core.descriptor,
+                  [&](io_uring_sqe* sqe, int fd) { io_uring_prep_sendmsg(sqe, fd, &message, MSG_NOSIGNAL); }),
               "send to", to.to_string());
     }
     /// Waits for the next datagram. Throws std::logic_error when another coroutine is receiving.
+    template <class = void>
     Task<Datagram> receive_from() {
         detail::DatagramCore::Hold hold(core());
         auto& core = hold.core;
-        if (core.receiving) throw std::logic_error("receive_from a socket from which another coroutine is receiving");
+        if (core.receiving)
+            throw std::logic_error("receive_from a socket from which another coroutine is receiving");
         if (!core.memory) core.memory.reset(new char[core.largest]);
         Receiving receiving(core.receiving);
         sockaddr_storage from;
@@ -105,9 +112,12 @@ public:
         message.msg_namelen = sizeof from;
         message.msg_iov = &part;
         message.msg_iovlen = 1;
-        int n = co_await detail::On("receive_from", core.descriptor,
-                                    [&](io_uring_sqe* sqe, int fd) { io_uring_prep_recvmsg(sqe, fd, &message, 0); });
-        if (n < 0) throw_system_error(-n, "receive", core.descriptor ? address().to_string() : "from a closed socket");
+        int n = co_await detail::On("receive_from", core.descriptor, [&](io_uring_sqe* sqe, int fd) {
+            io_uring_prep_recvmsg(sqe, fd, &message, 0);
+        });
+        if (n < 0)
+            throw_system_error(-n, "receive",
+                               core.descriptor ? address().to_string() : "from a closed socket");
         co_return Datagram{ReadData(core.memory.get(), static_cast<std::size_t>(n)),
                            SocketAddress(reinterpret_cast<sockaddr*>(&from), message.msg_namelen),
                            (message.msg_flags & MSG_TRUNC) != 0};

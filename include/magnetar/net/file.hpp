@@ -36,17 +36,23 @@ struct FileStatus {
 
 namespace detail {
 
-inline Task<FileStatus> statx_of(int fd, std::string path) {
-    struct statx status {};
+// The coroutines are templates because g++ compiles others wherever it sees them, used or not.
+
+template <class = void>
+Task<FileStatus> statx_of(int fd, std::string path) {
+    struct statx status{};
     const char* name = path.c_str();
     check(co_await submit("stat",
                           [&, fd, name](io_uring_sqe* sqe) {
-                              io_uring_prep_statx(sqe, fd, name, *name ? 0 : AT_EMPTY_PATH, STATX_BASIC_STATS, &status);
+                              io_uring_prep_statx(sqe, fd, name, *name ? 0 : AT_EMPTY_PATH, STATX_BASIC_STATS,
+                                                  &status);
                           }),
           "stat", path);
-    auto since = std::chrono::seconds(status.stx_mtime.tv_sec) + std::chrono::nanoseconds(status.stx_mtime.tv_nsec);
+    auto since =
+        std::chrono::seconds(status.stx_mtime.tv_sec) + std::chrono::nanoseconds(status.stx_mtime.tv_nsec);
     using Clock = std::chrono::system_clock;
-    co_return FileStatus{status.stx_size, Clock::time_point(std::chrono::duration_cast<Clock::duration>(since)),
+    co_return FileStatus{status.stx_size,
+                         Clock::time_point(std::chrono::duration_cast<Clock::duration>(since)),
                          status.stx_mode};
 }
 
@@ -60,15 +66,18 @@ inline Task<FileStatus> statx_of(int fd, std::string path) {
 ///     co_await log.append("started\n");
 class File {
 public:
+    template <class = void>
     static Task<File> open(std::string path, OpenMode mode = OpenMode::read) {
         EventLoop& loop = EventLoop::require("open");
-        static constexpr int flags[] = {O_RDONLY, O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_APPEND, O_RDWR | O_CREAT};
+        static constexpr int flags[] = {O_RDONLY, O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_APPEND,
+                                        O_RDWR | O_CREAT};
         // The kernel takes the name when it takes the entry, but a cancelled open may have made a file already.
-        int fd = check(co_await submit("open",
-                                       [name = path.c_str(), how = flags[static_cast<int>(mode)]](io_uring_sqe* sqe) {
-                                           io_uring_prep_openat(sqe, AT_FDCWD, name, how | O_CLOEXEC, 0644);
-                                       }),
-                       "open", path);
+        int fd = check(
+            co_await submit("open",
+                            [name = path.c_str(), how = flags[static_cast<int>(mode)]](io_uring_sqe* sqe) {
+                                io_uring_prep_openat(sqe, AT_FDCWD, name, how | O_CLOEXEC, 0644);
+                            }),
+            "open", path);
         co_return File(loop, UniqueFd(fd), std::move(path));
     }
 
@@ -77,6 +86,7 @@ public:
     int fd() const noexcept { return descriptor_->get(); }
 
     /// Reads into `memory` from `offset` on, until it is full or the file ends; gives the number of bytes.
+    template <class = void>
     Task<std::size_t> read(std::span<char> memory, std::uint64_t offset) {
         std::size_t done = 0;
         while (done < memory.size()) {
@@ -92,6 +102,7 @@ public:
         co_return done;
     }
     /// All of it, from the beginning.
+    template <class = void>
     Task<std::string> read_all() {
         FileStatus status = co_await stat();
         std::string text(status.size, '\0');
@@ -105,6 +116,7 @@ public:
         co_return text;
     }
     /// Writes all of it at `offset`.
+    template <class = void>
     Task<> write(std::string_view data, std::uint64_t offset) {
         while (!data.empty()) {
             int n = check(co_await detail::On("write", *descriptor_,
@@ -118,21 +130,30 @@ public:
     }
     /// Writes all of it at the end of a file opened with OpenMode::append. Appends that are under way at the same time may
     /// come in any order.
-    Task<> append(std::string_view data) { return write(data, 0); }
+    template <class = void>
+    Task<> append(std::string_view data) {
+        return write(data, 0);
+    }
     /// Waits until what was written is on the disk. See fsync(2).
+    template <class = void>
     Task<> sync() {
         check(co_await detail::On("fsync", *descriptor_,
                                   [](io_uring_sqe* sqe, int fd) { io_uring_prep_fsync(sqe, fd, 0); }),
               "fsync", path_);
     }
-    Task<FileStatus> stat() { return detail::statx_of(fd(), {}); }
+    template <class = void>
+    Task<FileStatus> stat() {
+        return detail::statx_of(fd(), {});
+    }
     /// Closes at once; operations that wait end with ECANCELED, later ones with EBADF.
     void close() noexcept { descriptor_->close(); }
 
 private:
     File(EventLoop& loop, UniqueFd fd, std::string path)
         : descriptor_(std::make_unique<detail::Descriptor>(loop, std::move(fd))), path_(std::move(path)) {}
-    static unsigned part(std::size_t size) noexcept { return static_cast<unsigned>(std::min<std::size_t>(size, 1U << 30)); }
+    static unsigned part(std::size_t size) noexcept {
+        return static_cast<unsigned>(std::min<std::size_t>(size, 1U << 30));
+    }
 
     std::unique_ptr<detail::Descriptor> descriptor_;
     std::string path_;
@@ -141,15 +162,20 @@ private:
 static_assert(AsyncObject<File>);
 
 /// Size, time and kind of what is at `path`. Throws std::system_error.
-inline Task<FileStatus> stat_file(std::string path) { return detail::statx_of(AT_FDCWD, std::move(path)); }
+template <class = void>
+Task<FileStatus> stat_file(std::string path) {
+    return detail::statx_of(AT_FDCWD, std::move(path));
+}
 /// All that the file holds. Throws std::system_error.
-inline Task<std::string> read_file(std::string path) {
+template <class = void>
+Task<std::string> read_file(std::string path) {
     File file = co_await File::open(std::move(path));
     co_return co_await file.read_all();
 }
 /// Puts `data` in place of what the file held, in one step: who reads it meanwhile, or after a crash, sees the old or the new. The
 /// bytes must stay until then. Throws std::system_error.
-inline Task<> write_file(std::string path, std::string_view data) {
+template <class = void>
+Task<> write_file(std::string path, std::string_view data) {
     struct Fresh {
         explicit Fresh(const std::string& path) : name(fmt::format("{}.{}.new", path, ::getpid())) {}
         ~Fresh() {

@@ -21,7 +21,9 @@ class Accept;
 class ListenerCore final : Completion, Timer, public Pooled {
 public:
     ListenerCore(EventLoop& loop, UniqueFd fd, const SocketAddress& a)
-        : Completion([](Completion& self, int result, unsigned flags) { static_cast<ListenerCore&>(self).ended(result, flags); }),
+        : Completion([](Completion& self, int result, unsigned flags) {
+              static_cast<ListenerCore&>(self).ended(result, flags);
+          }),
           Timer([](Timer& self) { static_cast<ListenerCore&>(self).accept(); }),
           descriptor(loop, std::move(fd)),
           address(a) {}
@@ -55,8 +57,7 @@ private:
         descriptor.loop().engine().submit(*this, [&](io_uring_sqe* sqe) {
             if (multishot_)
                 io_uring_prep_multishot_accept(sqe, descriptor.get(), nullptr, nullptr, SOCK_CLOEXEC);
-            else
-                io_uring_prep_accept(sqe, descriptor.get(), nullptr, nullptr, SOCK_CLOEXEC);
+            else io_uring_prep_accept(sqe, descriptor.get(), nullptr, nullptr, SOCK_CLOEXEC);
         });
     }
     void stop() noexcept {
@@ -95,7 +96,9 @@ public:
     }
     Stream await_resume() {
         check_cancelled();
-        if (error_) throw_system_error(error_, "accept", core_ ? core_->address.to_string() : "a listener that was closed");
+        if (error_)
+            throw_system_error(error_, "accept",
+                               core_ ? core_->address.to_string() : "a listener that was closed");
         SocketAddress peer = SocketAddress::of_peer(fd_.get());
         return Stream(std::move(fd_), peer);
     }
@@ -137,10 +140,8 @@ inline void ListenerCore::ended(int result, unsigned flags) noexcept {
 }
 inline void ListenerCore::accepted(UniqueFd fd) noexcept {
     if (std::exchange(starved_, false)) Logger("accept " + address.to_string()).warning("accepts again");
-    if (Accept* waiter = waiting_.pop_front())
-        waiter->take(std::move(fd));
-    else
-        ahead_.insert(ahead_.begin(), std::move(fd));
+    if (Accept* waiter = waiting_.pop_front()) waiter->take(std::move(fd));
+    else ahead_.insert(ahead_.begin(), std::move(fd));
     if (!waiting_.empty()) accept();
     else if (ahead_.size() >= most_ahead) stop();
 }
@@ -195,9 +196,11 @@ public:
     static Listener bind(const SocketAddress& address, ListenOptions options = {}) {
         EventLoop& loop = EventLoop::require("listen");
         UniqueFd fd = open(address, options);
-        if (::bind(fd.get(), address.data(), address.size()) != 0 && !(errno == EADDRINUSE && replace_stale(fd.get(), address)))
+        if (::bind(fd.get(), address.data(), address.size()) != 0 &&
+            !(errno == EADDRINUSE && replace_stale(fd.get(), address)))
             throw_system_error(errno, "bind", address.to_string());
-        if (::listen(fd.get(), options.backlog) != 0) throw_system_error(errno, "listen", address.to_string());
+        if (::listen(fd.get(), options.backlog) != 0)
+            throw_system_error(errno, "listen", address.to_string());
         Listener listener(loop, std::move(fd));
         if (auto path = address.path(); !path.empty() && path[0] != '@') listener.core_->unlink_path = path;
         return listener;
@@ -261,7 +264,8 @@ private:
         if (path.empty() || path[0] == '@') return false;
         UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
         bool alive = ::connect(probe.get(), address.data(), address.size()) == 0 || errno != ECONNREFUSED;
-        if (!alive && ::unlink(path.c_str()) == 0 && ::bind(fd, address.data(), address.size()) == 0) return true;
+        if (!alive && ::unlink(path.c_str()) == 0 && ::bind(fd, address.data(), address.size()) == 0)
+            return true;
         errno = EADDRINUSE;
         return false;
     }

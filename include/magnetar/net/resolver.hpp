@@ -36,24 +36,28 @@ inline std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t
     std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, ::freeaddrinfo);
     std::vector<SocketAddress> addresses;
     for (auto* at = found; at; at = at->ai_next)
-        if (SocketAddress address(at->ai_addr, at->ai_addrlen); address.is_ip()) addresses.push_back(address.with_port(port));
+        if (SocketAddress address(at->ai_addr, at->ai_addrlen); address.is_ip())
+            addresses.push_back(address.with_port(port));
     if (addresses.empty()) throw std::system_error(EAI_NONAME, resolver_category(), named());
     return addresses;
 }
 
 }  // namespace detail
 
+// The coroutines are templates because g++ compiles others wherever it sees them, used or not.
+
 /// The addresses of `host:port`, the best first (RFC 6724); for an address that is a number, or a unix socket's, itself. Names are
 /// looked up on a thread of the loop's executor. Throws std::invalid_argument for what is no address, std::system_error
 /// (resolver_category) when nothing is known of the name.
-inline Task<std::vector<SocketAddress>> resolve(std::string address) {
+template <class = void>
+Task<std::vector<SocketAddress>> resolve(std::string address) {
     if (auto number = SocketAddress::parse_numeric(address)) co_return std::vector<SocketAddress>{*number};
     auto [host, port] = split_host_port(address);
     std::string name(host);
     std::uint16_t number = port;
     Executor& executor = EventLoop::require("resolve").executor();
-    co_return co_await executor.run([](const std::string& h, std::uint16_t p) { return detail::look_up(h, p); }, std::move(name),
-                                    number);
+    co_return co_await executor.run(
+        [](const std::string& h, std::uint16_t p) { return detail::look_up(h, p); }, std::move(name), number);
 }
 
 }  // namespace magnetar

@@ -39,8 +39,8 @@ public:
     }
     /// A connected, blocking socket, on the loop that runs now; `peer` is what errors name.
     Stream(UniqueFd socket, const SocketAddress& peer)
-        : core_(new detail::StreamCore(EventLoop::require("a stream"), std::move(socket), detail::StreamCore::Kind::socket,
-                                       peer)) {}
+        : core_(new detail::StreamCore(EventLoop::require("a stream"), std::move(socket),
+                                       detail::StreamCore::Kind::socket, peer)) {}
     Stream(Stream&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
     Stream& operator=(Stream&& other) noexcept {
         if (this != &other) {
@@ -70,8 +70,11 @@ public:
     ///     while (auto data = co_await stream.read_some()) co_await stream.write(data);
     detail::Read read_some() { return detail::Read(core()); }
 
+    // The coroutines are templates because g++ compiles others wherever it sees them, used or not.
+
     /// Reads exactly `size` bytes. Throws EndOfStream when the stream ends before; what has come is lost then, as when it is
     /// cancelled.
+    template <class = void>
     Task<std::string> read_exactly(std::size_t size) {
         std::string text;
         if (size <= 1 << 20) text.reserve(size);
@@ -89,6 +92,7 @@ public:
 
     /// Reads up to and with the next `delimiter`; an empty text at the end of the stream. Throws EndOfStream when it ends inside,
     /// std::length_error when there is no delimiter within `limit` bytes. What has come is lost then, as when it is cancelled.
+    template <class = void>
     Task<std::string> read_until(std::string delimiter, std::size_t limit = 64 << 10) {
         std::string text;
         if (delimiter.empty()) throw std::invalid_argument("read_until needs a delimiter");
@@ -100,7 +104,8 @@ public:
             auto found = text.find(delimiter, from);
             auto end = found == text.npos ? text.size() : found + delimiter.size();
             if (end > limit)
-                throw std::length_error(fmt::format("read {}: no end of the line within {} bytes", core_->name(), limit));
+                throw std::length_error(
+                    fmt::format("read {}: no end of the line within {} bytes", core_->name(), limit));
             if (found == text.npos) continue;
             core_->put_back(text.size() - end);
             text.resize(end);
@@ -116,6 +121,7 @@ public:
         return {core(), reinterpret_cast<const char*>(data.data()), data.size()};
     }
     /// Writes all the parts, in one system call where that goes. Both the parts and the bytes must stay until then.
+    template <class = void>
     Task<> writev(std::span<const std::string_view> parts) {
         std::vector<iovec> left;
         left.reserve(parts.size());
@@ -127,13 +133,16 @@ public:
         for (auto first = left.begin(); first != left.end();) {
             msghdr message{};
             message.msg_iov = &*first;
-            message.msg_iovlen = static_cast<std::size_t>(std::min<std::ptrdiff_t>(left.end() - first, IOV_MAX));
-            int n = co_await detail::On("write", core.descriptor, [&, socket = core.is_socket()](io_uring_sqe* sqe, int fd) {
-                if (socket) io_uring_prep_sendmsg(sqe, fd, &message, MSG_NOSIGNAL | MSG_WAITALL);
-                else
-                    io_uring_prep_writev(sqe, fd, message.msg_iov, static_cast<unsigned>(message.msg_iovlen),
-                                         static_cast<__u64>(-1));
-            });
+            message.msg_iovlen =
+                static_cast<std::size_t>(std::min<std::ptrdiff_t>(left.end() - first, IOV_MAX));
+            int n = co_await detail::On(
+                "write", core.descriptor, [&, socket = core.is_socket()](io_uring_sqe* sqe, int fd) {
+                    if (socket) io_uring_prep_sendmsg(sqe, fd, &message, MSG_NOSIGNAL | MSG_WAITALL);
+                    else
+                        io_uring_prep_writev(sqe, fd, message.msg_iov,
+                                             static_cast<unsigned>(message.msg_iovlen),
+                                             static_cast<__u64>(-1));
+                });
             if (n == -ECANCELED) throw_system_error(ECANCELED, "write", "a stream that was closed");
             if (n < 0) core.fail(-n, "write");
             core.bytes_out += static_cast<std::uint64_t>(n);
@@ -145,10 +154,12 @@ public:
     }
 
     /// Ends the writing: the peer reads the end of the stream when it has read all. A pipe is closed.
+    template <class = void>
     Task<> shutdown() {
         if (!core().is_socket()) co_return close();
-        int result = co_await detail::On("shutdown", core_->descriptor,
-                                         [](io_uring_sqe* sqe, int fd) { io_uring_prep_shutdown(sqe, fd, SHUT_WR); });
+        int result = co_await detail::On("shutdown", core_->descriptor, [](io_uring_sqe* sqe, int fd) {
+            io_uring_prep_shutdown(sqe, fd, SHUT_WR);
+        });
         if (result < 0 && result != -ENOTCONN) core_->fail(-result, "shutdown");
     }
     /// Closes at once; operations that wait end with ECANCELED. Does nothing the second time.
@@ -180,7 +191,8 @@ private:
         detail::StreamCore& core;
     };
     [[noreturn]] void ended_inside(std::size_t bytes) const {
-        throw EndOfStream(fmt::format("read {}: the stream ended after {} bytes of a message", core_->name(), bytes));
+        throw EndOfStream(
+            fmt::format("read {}: the stream ended after {} bytes of a message", core_->name(), bytes));
     }
     detail::StreamCore* core_ = nullptr;
 };
@@ -201,7 +213,8 @@ inline std::pair<Stream, Stream> make_pipe() {
 /// Two connected unix sockets, on the loop that runs now.
 inline std::pair<Stream, Stream> make_stream_pair() {
     int fds[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) throw_system_error(errno, "socketpair");
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
+        throw_system_error(errno, "socketpair");
     UniqueFd one(fds[0]), other(fds[1]);
     return {Stream(std::move(one)), Stream(std::move(other))};
 }

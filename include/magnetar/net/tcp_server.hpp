@@ -39,8 +39,11 @@ public:
         if (core_) core_->abandon();
     }
 
+    // The coroutines are templates because g++ compiles others wherever it sees them, used or not.
+
     /// Listens on `host:port` (port 0: one that is free; no host: every interface) or `unix:path`, and serves, on the loop that runs
     /// now. Returns when it listens. Throws std::system_error, std::logic_error when it serves already.
+    template <class = void>
     Task<> start_serving(std::string address) {
         detail::ServerCore::Ref core = core_;
         auto candidates = co_await resolve(std::move(address));
@@ -55,6 +58,7 @@ public:
         }
     }
     /// Serves the connections of a listener made elsewhere.
+    template <class = void>
     Task<> start_serving(Listener listener) {
         core_->begin(std::move(listener));
         co_return;
@@ -62,11 +66,10 @@ public:
 
     /// Closes gracefully: accepts no more, lets the handlers finish what they are about (reads that would wait for a new message give
     /// the end of the stream), and after `drain` cancels those that are left. Returns when the last has ended.
-    template <class Rep, class Period>
-    Task<> close(std::chrono::duration<Rep, Period> drain) {
+    template <class Rep = std::int64_t, class Period = std::ratio<1>>
+    Task<> close(std::chrono::duration<Rep, Period> drain = std::chrono::seconds(3)) {
         return detail::ServerCore::close(core_, std::chrono::duration_cast<LoopClock::duration>(drain));
     }
-    Task<> close() { return close(std::chrono::seconds(3)); }
 
     bool is_serving() const noexcept { return core_ && core_->listener && !core_->closing; }
     /// Throws std::logic_error before it serves.

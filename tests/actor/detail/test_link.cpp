@@ -130,8 +130,8 @@ TEST_CASE("link: broken by the death of one worker: the other's requests fail, a
         }(a, b));
         bool running = false;
         for (int i = 0; i < 5000 && !running; ++i) {
-            Json info = co_await b.info();
-            running = info["mailbox"]["running"].size() == 1;
+            Json told = co_await b.info();
+            running = told["mailbox"]["running"].size() == 1;
         }
         CHECK(running);
         auto pid = co_await send(b, run<process_of>);

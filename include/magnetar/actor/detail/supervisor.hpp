@@ -232,6 +232,8 @@ private:
         plan.id = child.id.value;
         plan.arbiter = host_.arbiter.where.to_wire();
         plan.arbiter_id = host_.arbiter.id.value;
+        // Not to be found out, and said, by every worker; of a variable that is there twice, the first counts.
+        if (host_.loop().engine().name() == "epoll") plan.environment.push_back("MAGNETAR_ENGINE=epoll");
         for (char** variable = environ; *variable; ++variable) plan.environment.push_back(*variable);
         std::string directory_now(4096, '\0');
         plan.directory = ::getcwd(directory_now.data(), directory_now.size()) ? directory_now.c_str() : "/";

@@ -122,7 +122,7 @@ inline int attempt_transfer(const io_uring_sqe& sqe) {
         return result_of(writes ? ::pwritev2(sqe.fd, parts, count, offset, flags)
                                 : ::preadv2(sqe.fd, parts, count, offset, flags));
     };
-    struct stat file {};
+    struct stat file{};
     if (::fstat(sqe.fd, &file) != 0) return -errno;
     if (S_ISREG(file.st_mode) || S_ISBLK(file.st_mode) || S_ISDIR(file.st_mode))
         return transfer(static_cast<off_t>(sqe.off), static_cast<int>(sqe.rw_flags));
@@ -155,8 +155,8 @@ inline int attempt_connect(const io_uring_sqe& sqe) noexcept {
     return errno == EINPROGRESS || errno == EALREADY ? must_wait : -errno;
 }
 
-// Does what an entry describes, if that goes without waiting for a peer: gives its result, or must_wait. What is not
-// known here is refused as an older kernel refuses it.
+// Does what an entry describes, if that goes without waiting for a peer: gives its result, or must_wait.
+// What is not known here is refused as an older kernel refuses it.
 inline int attempt(const io_uring_sqe& sqe, unsigned& done) {
     switch (sqe.opcode) {
         case IORING_OP_NOP:
@@ -224,8 +224,8 @@ inline bool is_multishot(const io_uring_sqe& sqe) noexcept {
     }
 }
 
-// Whether an entry asks only for what there is: no fixed files or chains, and buffers given by the engine to plain
-// receives alone.
+// Whether an entry asks only for what there is: no fixed files or chains, and buffers given by the engine
+// for plain receives alone.
 inline bool is_known(const io_uring_sqe& sqe) noexcept {
     bool receives = sqe.opcode == IORING_OP_RECV;
     bool buffers = sqe.flags & IOSQE_BUFFER_SELECT;

@@ -52,12 +52,9 @@ public:
     // Fills in an entry that receives from `fd`; told by `flags` and `result` of its completion, `take` gives the data.
     void prepare(io_uring_sqe* sqe, int fd, bool is_socket) noexcept {
         if (slabs_.empty()) grow();
-        if (!is_socket)
-            io_uring_prep_read(sqe, fd, nullptr, buffer_size, static_cast<__u64>(-1));
-        else if (multishot)
-            io_uring_prep_recv_multishot(sqe, fd, nullptr, 0, 0);
-        else
-            io_uring_prep_recv(sqe, fd, nullptr, buffer_size, 0);
+        if (!is_socket) io_uring_prep_read(sqe, fd, nullptr, buffer_size, static_cast<__u64>(-1));
+        else if (multishot) io_uring_prep_recv_multishot(sqe, fd, nullptr, 0, 0);
+        else io_uring_prep_recv(sqe, fd, nullptr, buffer_size, 0);
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = group;
     }
@@ -135,7 +132,8 @@ private:
     void provide(Chunk& chunk) noexcept {
         ++free_;
         if (ring_) {
-            io_uring_buf_ring_add(ring_, chunk.data, buffer_size, chunk.buffer, io_uring_buf_ring_mask(most_), 0);
+            io_uring_buf_ring_add(ring_, chunk.data, buffer_size, chunk.buffer, io_uring_buf_ring_mask(most_),
+                                  0);
             io_uring_buf_ring_advance(ring_, 1);
         } else {
             engine_.submit(provided_, [&](io_uring_sqe* sqe) {

@@ -15,7 +15,8 @@ class Descriptor;
 // file's before.
 inline void close_by_loop(EventLoop& loop, int fd) noexcept {
     struct Close : Completion, Pooled {
-        Close() noexcept : Completion([](Completion& self, int, unsigned) { delete static_cast<Close*>(&self); }) {}
+        Close() noexcept
+            : Completion([](Completion& self, int, unsigned) { delete static_cast<Close*>(&self); }) {}
     };
     loop.engine().submit(*new Close, [fd](io_uring_sqe* sqe) { io_uring_prep_close(sqe, fd); });
 }
@@ -68,8 +69,7 @@ private:
         if (self.descriptor_) self.ended();
         if (self.cancel_requested_ && (self.result_ == -ECANCELED || self.result_ == -EINTR))
             self.wake_cancelled();
-        else
-            self.wake();
+        else self.wake();
     }
     void end_early() noexcept {
         if (!std::exchange(ending_, true)) loop().engine().cancel(*this);
@@ -127,7 +127,8 @@ inline void DescriptorOperation::submit() noexcept {
 
 // What submit() is to plain operations: gives the result, negative (-errno) on failure.
 template <class Prep>
-class [[nodiscard("an operation starts when it is awaited: co_await it")]] On final : public DescriptorOperation {
+class [[nodiscard("an operation starts when it is awaited: co_await it")]] On final
+    : public DescriptorOperation {
     static_assert(std::is_trivially_destructible_v<Prep>);
 
 public:

@@ -63,13 +63,19 @@ public:
     explicit ServerCore(const TcpServerOptions& o) noexcept : options(o) {}
     virtual ~ServerCore() = default;
 
+    // The coroutines are templates because g++ compiles others wherever it sees them, used or not.
+
+    template <class = void>
     void begin(Listener l) {
-        if (listener || closing) throw std::logic_error("start_serving of a server that serves already, or did");
+        if (listener || closing)
+            throw std::logic_error("start_serving of a server that serves already, or did");
         listener.emplace(std::move(l));
         accepting_.emplace(listener->loop().start(accept_all(Ref(this))));
     }
     EventLoop& loop() const {
-        if (!listener) throw std::logic_error("a server has a loop and an address once it serves: await start_serving first");
+        if (!listener)
+            throw std::logic_error(
+                "a server has a loop and an address once it serves: await start_serving first");
         return listener->loop();
     }
     void stop_accepting() noexcept {
@@ -83,6 +89,7 @@ public:
         cancel_connections();
         accepting_.reset();
     }
+    template <class = void>
     static Task<> close(Ref core, LoopClock::duration drain) {
         core->stop_accepting();
         core->connections.for_each([](Connection& connection) { connection.core().drain(); });
@@ -131,12 +138,14 @@ private:
     void cancel_connections() noexcept {
         connections.for_each([](Connection& connection) { connection.job_->cancel(); });
     }
+    template <class = void>
     static Task<> ended(ServerCore& core) {
         while (core.unfinished()) {
             core.changed.clear();
             co_await core.changed.wait();
         }
     }
+    template <class = void>
     static Task<> accept_all(Ref core) {
         Logger log("server " + core->listener->address().to_string());
         while (!core->closing) {
@@ -166,6 +175,7 @@ private:
         }
         Ref core;
     };
+    template <class = void>
     static Task<> serve(Place place, Stream stream) {
         ServerCore& core = *place.core;
         if (core.closing) co_return;

@@ -49,11 +49,13 @@ public:
           kind_(kind) {}
     // For a descriptor from anywhere: finds out what it is. A pipe has no MSG_NOSIGNAL, so that the signal has to go.
     static Kind adopt(int fd) noexcept {
-        if (int flags = ::fcntl(fd, F_GETFL); flags >= 0 && (flags & O_NONBLOCK)) ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
-        struct stat status {};
+        if (int flags = ::fcntl(fd, F_GETFL); flags >= 0 && (flags & O_NONBLOCK))
+            ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+        struct stat status{};
         if (::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode)) return Kind::socket;
-        struct sigaction action {};
-        if (::sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
+        struct sigaction action{};
+        if (::sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_DFL)
+            ::signal(SIGPIPE, SIG_IGN);
         return Kind::pipe;
     }
 
@@ -71,7 +73,9 @@ public:
         SocketAddress address = peer.get();
         return address ? address.to_string() : fmt::format("fd {}", descriptor.get());
     }
-    [[noreturn]] void fail(int error, const char* operation) const { throw_system_error(error, operation, name()); }
+    [[noreturn]] void fail(int error, const char* operation) const {
+        throw_system_error(error, operation, name());
+    }
 
     // ---- reading
 
@@ -154,7 +158,8 @@ private:
         if (unread_ >= most_unread) stop_receiving();
     }
     void give_up_buffers() noexcept override {
-        for (Chunk** link = &first_; *link; link = &(*link)->next) *link = last_ = &buffers_.moved_out(**link);
+        for (Chunk** link = &first_; *link; link = &(*link)->next)
+            *link = last_ = &buffers_.moved_out(**link);
     }
 
     BufferRing& buffers_;
@@ -166,7 +171,8 @@ private:
     std::uint32_t unread_ = 0;
     int error_ = 0;
     Kind kind_;
-    bool receiving_ = false, multishot_ = false, polling_ = false, stopping_ = false, ended_ = false, released_ = false;
+    bool receiving_ = false, multishot_ = false, polling_ = false, stopping_ = false, ended_ = false,
+         released_ = false;
     bool draining_ = false, mid_message_ = false;
 };
 

@@ -6,7 +6,8 @@
 namespace magnetar::detail {
 
 // Writes all of a piece of memory.
-class [[nodiscard("a write starts when it is awaited: co_await it")]] Write final : public DescriptorOperation {
+class [[nodiscard("a write starts when it is awaited: co_await it")]] Write final
+    : public DescriptorOperation {
 public:
     Write(StreamCore& core, const char* data, std::size_t size) noexcept
         : DescriptorOperation("write", core.descriptor), core_(&core), data_(data), left_(size) {}

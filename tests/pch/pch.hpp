@@ -1,4 +1,0 @@
-// What every test file includes, parsed once.
-#include <doctest/doctest.h>
-
-#include <magnetar/magnetar.hpp>
