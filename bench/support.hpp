@@ -60,12 +60,12 @@ void keep(const T& value) {
     asm volatile("" : : "r,m"(value) : "memory");
 }
 
-// The calling thread stays on this core. Threads made by it inherit that.
-inline void pin(int cpu) {
+// The thread stays on this core, and those that it makes.
+inline void pin(int cpu, pthread_t thread = pthread_self()) {
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(cpu, &set);
-    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+    pthread_setaffinity_np(thread, sizeof set, &set);
 }
 
 inline std::string number(double value) {

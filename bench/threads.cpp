@@ -18,12 +18,12 @@ double raw_request_reply(int count) {
     alignas(64) std::atomic<int> request{0};
     alignas(64) std::atomic<int> reply{0};
     std::thread server([&] {
-        bench::pin(1);
         for (int i = 1; i <= count; ++i) {
             while (request.load(std::memory_order_acquire) != i) __builtin_ia32_pause();
             reply.store(i, std::memory_order_release);
         }
     });
+    bench::pin(1, server.native_handle());
     bench::Stopwatch watch;
     for (int i = 1; i <= count; ++i) {
         request.store(i, std::memory_order_release);
@@ -45,9 +45,9 @@ double raw_wake_ups(int count) {
         return ::read(fd, &seen, sizeof seen) == sizeof seen;
     };
     std::thread server([&] {
-        bench::pin(1);
         for (int i = 0; i < count && wait(there) && ring(back);) ++i;
     });
+    bench::pin(1, server.native_handle());
     bench::Stopwatch watch;
     for (int i = 0; i < count && ring(there) && wait(back);) ++i;
     double ns = watch.ns() / count;
@@ -68,7 +68,6 @@ double raw_tells(int count) {
     alignas(64) Node* oldest = &stub;
     long sum = 0;
     std::thread receiver([&] {
-        bench::pin(1);
         for (int taken = 0; taken < count; ++taken) {
             Node* next;
             while (!(next = oldest->next.load(std::memory_order_acquire))) __builtin_ia32_pause();
@@ -77,6 +76,7 @@ double raw_tells(int count) {
             oldest = next;
         }
     });
+    bench::pin(1, receiver.native_handle());
     bench::Stopwatch watch;
     for (int i = 0; i < count; ++i) {
         auto* node = new Node;
@@ -147,11 +147,11 @@ double posts(LoopOptions options, int count) {
     Event ended;
     std::atomic<EventLoop*> there{nullptr};
     std::thread thread([&] {
-        bench::pin(1);
         EventLoop loop(options);
         there.store(&loop);
         loop.run(ended.wait());
     });
+    bench::pin(1, thread.native_handle());
     while (!there.load()) std::this_thread::yield();
     ball.loops[0] = &here;
     ball.loops[1] = there.load();

@@ -212,7 +212,8 @@ TEST_CASE("buffer ring: who reads slowly leaves the rest in the kernel") {
     EventLoop loop;
     auto& ring = loop.local<BufferRing>();
     loop.run([](EventLoop& l, BufferRing& r) -> Task<> {
-        auto [one, other] = co_await tcp_pair();
+        auto pair = co_await tcp_pair();
+        auto& [one, other] = pair;
         std::string text = pattern(64 << 20);
         auto writer = l.start(as_task(other.write(text)));
         std::string got;

@@ -9,6 +9,8 @@ using namespace magnetar;
 TEST_CASE("resolver: numbers and unix sockets are themselves, without a thread") {
     EventLoop loop;
     CHECK(loop.run(resolve("127.0.0.1:80")) == std::vector{SocketAddress::parse("127.0.0.1:80")});
+    CHECK(loop.run(resolve(":80")) ==
+          std::vector{SocketAddress::parse("[::]:80"), SocketAddress::parse("0.0.0.0:80")});
     CHECK(loop.run(resolve("unix:@x")) == std::vector{SocketAddress::parse("unix:@x")});
     CHECK(loop.run([](EventLoop& l) -> Task<std::size_t> { co_return l.executor().threads(); }(loop)) == 0);
 }

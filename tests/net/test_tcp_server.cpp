@@ -57,6 +57,23 @@ TEST_CASE("tcp server: echoes to many at a time, and counts") {
     CHECK(ends_with(loop.run(fate(server.start_serving("127.0.0.1:0"))), "serves already, or did"));
 }
 
+TEST_CASE("tcp server: connections are numbered from 1, each by a number of its own") {
+    EventLoop loop;
+    std::vector<std::uint64_t> numbers;
+    TcpServer server{[&numbers](Connection& c) -> Task<> {
+        numbers.push_back(c.number());
+        co_await c.read_some();
+    }};
+    loop.run(server.start_serving("127.0.0.1:0"));
+    loop.run([](TcpServer& s, std::vector<std::uint64_t>& seen) -> Task<> {
+        std::vector<Task<Stream>> connecting;
+        for (int i = 0; i < 20; ++i) connecting.push_back(client_of(s));
+        auto clients = co_await when_all(std::move(connecting));
+        co_await until([&] { return seen.size() == clients.size(); });
+        for (std::size_t i = 0; i < seen.size(); ++i) CHECK(seen[i] == i + 1);
+    }(server, numbers));
+}
+
 TEST_CASE("tcp server: over v6, unix sockets, by name, and a listener made elsewhere") {
     for (std::string address :
          {"[::1]:0", "unix:@magnetar-test-server", "unix:/tmp/magnetar-test-server", "localhost:0", ":0"}) {

@@ -74,11 +74,12 @@ inline constinit std::uint32_t this_host = 0;
 inline constexpr std::uint32_t no_door = ~0u;
 inline constinit thread_local std::uint32_t this_door = no_door;
 
-// Where an actor lives, in 64 bits: a pointer to its cell for one in this process, else host, door and cell number; 0 for unknown.
+// Where an actor lives, in 64 bits: for one in this process a pointer to its cell and above its 48 bits the door, so that
+// routing reads no memory that another core writes to; else host, door and cell number; 0 for unknown.
 class Where {
 public:
     constexpr Where() noexcept = default;
-    explicit Where(const Cell& cell) noexcept : bits_(reinterpret_cast<std::uintptr_t>(&cell)) {}
+    explicit Where(const Cell& cell) noexcept : bits_(reinterpret_cast<std::uintptr_t>(&cell) | std::uint64_t{cell.door} << 48) {}
     Where(std::uint32_t host, std::uint32_t door, std::uint32_t index) noexcept
         : bits_(std::uint64_t{host} << 40 | std::uint64_t{door} << 28 | std::uint64_t{index} << 1 | 1) {}
 
@@ -94,11 +95,10 @@ public:
     }
 
     bool known() const noexcept { return bits_ != 0; }
-    Cell* cell() const noexcept { return bits_ & 1 ? nullptr : reinterpret_cast<Cell*>(bits_); }
+    Cell* cell() const noexcept { return bits_ & 1 ? nullptr : reinterpret_cast<Cell*>(bits_ & pointer_bits); }
     std::uint32_t host() const noexcept { return bits_ & 1 ? static_cast<std::uint32_t>(bits_ >> 40) : this_host; }
     std::uint32_t door() const noexcept {
-        const Cell* c = cell();
-        return c ? c->door : static_cast<std::uint32_t>(bits_ >> 28 & 0xfff);
+        return static_cast<std::uint32_t>(bits_ & 1 ? bits_ >> 28 & 0xfff : bits_ >> 48);
     }
     std::uint32_t index() const noexcept {
         const Cell* c = cell();
@@ -107,6 +107,8 @@ public:
     bool operator==(const Where& other) const noexcept { return to_wire() == other.to_wire(); }
 
 private:
+    static constexpr std::uint64_t pointer_bits = (std::uint64_t{1} << 48) - 1;
+    static_assert(sizeof(void*) == 8 && Door::limit <= 0xffff);
     std::uint64_t bits_ = 0;
 };
 

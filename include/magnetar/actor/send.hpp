@@ -356,14 +356,19 @@ public:
         }
         Cell* cell = target_.where.cell();
         if (!cell) return false;
-        if (cell->id.load(std::memory_order_acquire) != target_.id.value) fail_not_found();
-        if (!is_system<F> && cell->crowd.fetch_add(1, std::memory_order_relaxed) >= cell->room) {
-            cell->crowd.fetch_sub(1, std::memory_order_relaxed);
-            return false;
+        Outbox& outbox = crossing().outbox;
+        if constexpr (is_system<F>) {
+            if (cell->id.load(std::memory_order_acquire) != target_.id.value) fail_not_found();
+        } else if (!outbox.has_room(target_)) {
+            if (cell->id.load(std::memory_order_acquire) != target_.id.value) fail_not_found();
+            if (!outbox.find_room(target_)) return false;
         }
         auto* tell = make();
-        tell->crowds = is_system<F> ? nullptr : cell;
-        crossing().outbox.post(*door_at(cell->door), *tell, false);
+        if constexpr (!is_system<F>) {
+            tell->crowds = cell;
+            outbox.take_room();
+        }
+        outbox.post(*door_at(target_.where.door()), *tell, false);
         return true;
     }
     bool await_suspend(std::coroutine_handle<> leaf) {

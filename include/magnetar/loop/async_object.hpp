@@ -5,8 +5,9 @@
 
 namespace magnetar {
 
-/// Something that lives on an event loop and works by its jobs: an actor, a server, a stream, a socket, a file. Its members are for the
-/// thread of that loop. It needs no actor: `loop.run(object.operation())` uses it synchronously.
+/// Something that lives on an event loop and works by its jobs: an actor, a server, a stream, a socket, a
+/// file. Its members are for the thread of that loop. It needs no actor: `loop.run(object.operation())` uses
+/// it synchronously.
 template <class T>
 concept AsyncObject = requires(const T& object) {
     { object.loop() } -> std::same_as<EventLoop&>;

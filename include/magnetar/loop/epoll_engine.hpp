@@ -18,8 +18,8 @@ namespace magnetar {
 
 /// The engine for where io_uring is forbidden: it tries operations itself, without blocking, and waits with
 /// epoll(7) to try those again that have to wait. It knows NOP, POLL_ADD, RECV, SEND, RECVMSG, SENDMSG, READ,
-/// WRITE, READV, WRITEV, ACCEPT, CONNECT, SHUTDOWN, CLOSE, OPENAT, FSYNC, STATX, PROVIDE_BUFFERS and
-/// ASYNC_CANCEL (by user_data); all else ends with -EINVAL.
+/// WRITE, READV, WRITEV, ACCEPT, CONNECT, SHUTDOWN, CLOSE, OPENAT, RENAMEAT, UNLINKAT, MKDIRAT, FSYNC, STATX,
+/// PROVIDE_BUFFERS and ASYNC_CANCEL (by user_data); all else ends with -EINVAL.
 ///
 /// It differs from io_uring in what the disk does, which the loop's thread waits for; in that closing a
 /// descriptor ends the operations that wait on it, with -ECANCELED; in that a listening socket stays in
@@ -184,10 +184,13 @@ private:
                                static_cast<std::uint16_t>(sqe.off + static_cast<unsigned>(i)), 0});
         return 0;
     }
-    // Receives into a buffer that was provided, and takes it only if something has come.
+    // Receives into a buffer that was provided. It takes, or lacks, one only when something has come.
     int receive(io_uring_sqe sqe, unsigned& flags) {
         auto& buffers = buffers_[sqe.buf_group];
-        if (buffers.empty()) return -ENOBUFS;
+        if (buffers.empty()) {
+            int ready = detail::poll_now(sqe.fd, POLLIN);
+            return ready > 0 ? -ENOBUFS : ready;
+        }
         io_uring_buf buffer = buffers.back();
         sqe.addr = buffer.addr;
         sqe.len = sqe.len == 0 ? buffer.len : std::min(sqe.len, buffer.len);

@@ -24,7 +24,8 @@ struct HostPort {
     std::uint16_t port = 0;
 };
 
-/// Splits at the last colon; an IPv6 host must be in brackets. Throws std::invalid_argument that quotes the text.
+/// Splits at the last colon; an IPv6 host must be in brackets. Throws std::invalid_argument that quotes the
+/// text.
 inline HostPort split_host_port(std::string_view text) {
     auto bad = [&](std::string_view why) {
         return std::invalid_argument(fmt::format("'{}' is no address: {}", text, why));
@@ -45,8 +46,8 @@ inline HostPort split_host_port(std::string_view text) {
 
 /// Where a socket is: an IPv4 or IPv6 address with its port, a unix socket's path, or none. A value.
 ///
-/// As text: `127.0.0.1:80`, `[::1]:80`, `[fe80::1%eth0]:80`, `unix:/run/app.sock`, and `unix:@app` for a name in Linux's abstract
-/// namespace, which belongs to no file. See ip(7), ipv6(7), unix(7).
+/// As text: `127.0.0.1:80`, `[::1]:80`, `[fe80::1%eth0]:80`, `unix:/run/app.sock`, and `unix:@app` for a name
+/// in Linux's abstract namespace, which belongs to no file. See ip(7), ipv6(7), unix(7).
 class SocketAddress {
 public:
     SocketAddress() noexcept { std::memset(&storage_, 0, sizeof storage_); }
@@ -55,8 +56,8 @@ public:
         std::memcpy(&storage_, address, size_);
     }
 
-    /// Reads a numeric address or a unix socket's; `:80` means every interface (`[::]:80`). Throws std::invalid_argument for anything
-    /// else, names of hosts among them: those are for `resolve`.
+    /// Reads a numeric address or a unix socket's; `:80` means every interface (`[::]:80`). Throws
+    /// std::invalid_argument for anything else, names of hosts among them: those are for `resolve`.
     static SocketAddress parse(std::string_view text) {
         if (auto address = parse_numeric(text)) return *address;
         throw std::invalid_argument(
@@ -88,7 +89,8 @@ public:
         address.size_ = sizeof(sockaddr_in);
         return address;
     }
-    /// A unix socket's path; `@name` is abstract. Throws std::invalid_argument when it is empty or longer than 107 bytes.
+    /// A unix socket's path; `@name` is abstract. Throws std::invalid_argument when it is empty or longer
+    /// than 107 bytes.
     static SocketAddress unix_socket(std::string_view path) {
         SocketAddress address;
         auto& un = address.storage_.un;

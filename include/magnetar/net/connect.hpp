@@ -24,8 +24,9 @@ Task<Stream> connect(SocketAddress address) {
     co_return stream;
 }
 
-/// Connects to `host:port`, `[v6]:port` or `unix:path`. A host's name is looked up off the loop, and its addresses are tried in turn.
-/// Throws what `resolve` throws, or std::system_error for the last address tried.
+/// Connects to `host:port`, `[v6]:port` or `unix:path`. A host's name is looked up off the loop, and its
+/// addresses are tried in turn. Throws what `resolve` throws, or std::system_error for the last address
+/// tried.
 ///
 ///     TcpStream stream = co_await connect("localhost:8080");
 template <class = void>

@@ -8,20 +8,21 @@ class ServerCore;
 }
 
 /// A client's connection, for as long as the server's handler serves it: it closes when the handler returns.
-class Connection : public Stream, public ListNode {
+class Connection : public Stream, private ListNode {
 public:
-    Connection(detail::ServerCore& server, Stream stream);
+    Connection(detail::ServerCore& server, Stream stream, std::uint64_t number);
     Connection(const Connection&) = delete;
     ~Connection();
 
     /// Counts the server's connections from 1.
     std::uint64_t number() const noexcept { return number_; }
-    /// True once the server is closing: a handler that answers requests should end after this one. Reads that would wait for the next
-    /// message give the end of the stream by themselves.
+    /// True once the server is closing: a handler that answers requests should end after this one. Reads that
+    /// would wait for the next message give the end of the stream by themselves.
     bool server_closes() const noexcept;
 
 private:
     friend class detail::ServerCore;
+    friend class List<Connection>;
     struct IdleTimer : Timer {
         explicit IdleTimer(Connection& c) noexcept;
         Connection& connection;

@@ -43,9 +43,10 @@ struct Datagram {
     bool truncated = false;  ///< it was longer than 64 KiB
 };
 
-/// Sends and receives datagrams, by UDP or a unix socket. Belongs to the loop on which it was made, and must be destroyed before that. It
-/// takes 64 KiB of memory when it first receives. Operations throw std::system_error with the address in the text: ECANCELED
-/// when the socket is closed while they wait, EBADF after. One coroutine may receive at a time, any number send.
+/// Sends and receives datagrams, by UDP or a unix socket. Belongs to the loop on which it was made, and must
+/// be destroyed before that. It takes 64 KiB of memory when it first receives. Operations throw
+/// std::system_error with the address in the text: ECANCELED when the socket is closed while they wait, EBADF
+/// after. One coroutine may receive at a time, any number send.
 ///
 ///     DatagramSocket socket = DatagramSocket::bind(SocketAddress::parse("127.0.0.1:0"));
 ///     Datagram asked = co_await socket.receive_from();
@@ -74,7 +75,7 @@ public:
     }
 
     EventLoop& loop() const { return core().descriptor.loop(); }
-    SocketAddress address() const noexcept { return SocketAddress::of_socket(core_->descriptor.get()); }
+    SocketAddress address() const { return SocketAddress::of_socket(fd()); }
     bool is_open() const noexcept { return core_ && core_->descriptor; }
     /// For setsockopt and the like; it stays the socket's.
     int fd() const { return core().descriptor.get(); }

@@ -17,7 +17,8 @@ namespace detail {
 
 class Accept;
 
-// Accepts, by one multishot operation while somebody wants connections. May outlive its Listener, as StreamCore its Stream.
+// Accepts, by one multishot operation while somebody wants connections. May outlive its Listener, as
+// StreamCore its Stream.
 class ListenerCore final : Completion, Timer, public Pooled {
 public:
     ListenerCore(EventLoop& loop, UniqueFd fd, const SocketAddress& a)
@@ -178,21 +179,24 @@ inline void ListenerCore::failed(int error) noexcept {
 
 /// How a Listener listens.
 struct ListenOptions {
-    /// Connections that the kernel keeps before they are accepted; the system's net.core.somaxconn is the most.
+    /// Connections that the kernel keeps before they are accepted; the system's net.core.somaxconn is the
+    /// most.
     int backlog = 4096;
-    /// Other sockets, of other processes too, may listen on the same port: the kernel spreads the connections. See socket(7).
+    /// Other sockets, of other processes too, may listen on the same port: the kernel spreads the
+    /// connections. See socket(7).
     bool reuse_port = false;
 };
 
-/// Accepts connections. Belongs to the loop on which it was made, and must be destroyed before it. Out of descriptors it says so once, and
-/// waits until there are some.
+/// Accepts connections. Belongs to the loop on which it was made, and must be destroyed before it. Out of
+/// descriptors it says so once, and waits until there are some.
 ///
 ///     Listener listener = Listener::bind(SocketAddress::parse("127.0.0.1:0"));
 ///     Stream stream = co_await listener.accept();
 class Listener {
 public:
-    /// Listens on the address, on the loop that runs now. Port 0 is one that is free; see address(). The file of a unix socket on
-    /// which nobody listens any more is replaced, and removed in the end. Throws std::system_error.
+    /// Listens on the address, on the loop that runs now. Port 0 is one that is free; see address(). The file
+    /// of a unix socket on which nobody listens any more is replaced, and removed in the end. Throws
+    /// std::system_error.
     static Listener bind(const SocketAddress& address, ListenOptions options = {}) {
         EventLoop& loop = EventLoop::require("listen");
         UniqueFd fd = open(address, options);
@@ -205,7 +209,8 @@ public:
         if (auto path = address.path(); !path.empty() && path[0] != '@') listener.core_->unlink_path = path;
         return listener;
     }
-    /// Takes over a socket that listens already: passed on by a parent process, say. On the loop that runs now.
+    /// Takes over a socket that listens already: passed on by a parent process, say. On the loop that runs
+    /// now.
     explicit Listener(UniqueFd listening) : Listener(EventLoop::require("listen"), std::move(listening)) {}
     Listener(Listener&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
     Listener& operator=(Listener&& other) noexcept {
@@ -225,8 +230,8 @@ public:
     bool is_open() const noexcept { return core_ && core_->descriptor; }
     int fd() const { return core().descriptor.get(); }
 
-    /// Waits for the next connection. More than one coroutine may wait. Throws std::system_error: ECANCELED when the listener is closed
-    /// meanwhile, EBADF after.
+    /// Waits for the next connection. More than one coroutine may wait. Throws std::system_error: ECANCELED
+    /// when the listener is closed meanwhile, EBADF after.
     detail::Accept accept() { return detail::Accept(core()); }
     /// Stops listening: connections not yet accepted are refused.
     void close() noexcept {

@@ -6,8 +6,8 @@
 
 namespace magnetar {
 
-/// What a read gave: a view of the bytes, valid until the next read from the same stream, its close or its end. False at the end of the
-/// stream. Copy out what is to be kept: `text.append(data.begin(), data.end())`.
+/// What a read gave: a view of the bytes, valid until the next read from the same stream, its close or its
+/// end. False at the end of the stream. Copy out what is to be kept: `text.append(data.begin(), data.end())`.
 class ReadData {
 public:
     ReadData() noexcept = default;

@@ -46,11 +46,16 @@ inline std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t
 
 // The coroutines are templates because g++ compiles others wherever it sees them, used or not.
 
-/// The addresses of `host:port`, the best first (RFC 6724); for an address that is a number, or a unix socket's, itself. Names are
-/// looked up on a thread of the loop's executor. Throws std::invalid_argument for what is no address, std::system_error
-/// (resolver_category) when nothing is known of the name.
+/// The addresses of `host:port`, the best first (RFC 6724); for an address that is a number, or a unix
+/// socket's, itself; for `:port` every interface, of IPv6 and IPv4 first, then of IPv4 alone. Names are
+/// looked up on a thread of the loop's executor. Throws std::invalid_argument for what is no address,
+/// std::system_error (resolver_category) when nothing is known of the name.
 template <class = void>
 Task<std::vector<SocketAddress>> resolve(std::string address) {
+    if (address.starts_with(':')) {
+        auto any = SocketAddress::parse(address), v4 = SocketAddress::parse("0.0.0.0" + address);
+        co_return std::vector<SocketAddress>{any, v4};
+    }
     if (auto number = SocketAddress::parse_numeric(address)) co_return std::vector<SocketAddress>{*number};
     auto [host, port] = split_host_port(address);
     std::string name(host);

@@ -21,16 +21,20 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// A stream of bytes, both ways: a TCP or unix socket, or one end of a pipe. One coroutine may read and another write at the same
-/// time; a second reader or writer gets std::logic_error. It belongs to the loop on which it was made, must be destroyed before that, and
-/// closes when it is destroyed: the descriptor itself at the loop's next turn. Quiet, it holds no buffer.
+/// A stream of bytes, both ways: a TCP or unix socket, or one end of a pipe. One coroutine may read and
+/// another write at the same time; a second reader or writer gets std::logic_error. It belongs to the loop on
+/// which it was made, must be destroyed before that, and closes when it is destroyed: the descriptor itself
+/// at the loop's next turn. Quiet, it holds no buffer.
 ///
-/// The Stream must stay where it is while an operation on it waits; to end those of others, close() it. Every operation throws std::system_error with the operation and the peer in the text: ECANCELED when the stream is closed while it
-/// waits, EBADF after. Cancelling a read loses no data; cancelling a write leaves open how much of it was sent.
+/// The Stream must stay where it is while an operation on it waits; to end those of others, close() it. Every
+/// operation throws std::system_error with the operation and the peer in the text: ECANCELED when the stream
+/// is closed while it waits, EBADF after. Cancelling a read loses no data; cancelling a write leaves open how
+/// much of it was sent.
 class Stream {
 public:
-    /// Takes over a connected socket or one end of a pipe, on the loop that runs now. For a pipe, SIGPIPE is ignored from then on
-    /// in this process, if it had its default effect. A descriptor that does not block is made to.
+    /// Takes over a connected socket or one end of a pipe, on the loop that runs now. For a pipe, SIGPIPE is
+    /// ignored from then on in this process, if it had its default effect. A descriptor that does not block
+    /// is made to.
     explicit Stream(UniqueFd fd) : Stream(EventLoop::require("a stream"), std::move(fd)) {}
     Stream(EventLoop& loop, UniqueFd fd) {
         auto kind = detail::StreamCore::adopt(fd.get());
@@ -65,15 +69,16 @@ public:
     std::uint64_t bytes_in() const { return core().bytes_in; }
     std::uint64_t bytes_out() const { return core().bytes_out; }
 
-    /// Waits until there is something to read, and gives what there is, at most 8 KiB; false at the end of the stream.
+    /// Waits until there is something to read, and gives what there is, at most 8 KiB; false at the end of
+    /// the stream.
     ///
     ///     while (auto data = co_await stream.read_some()) co_await stream.write(data);
     detail::Read read_some() { return detail::Read(core()); }
 
     // The coroutines are templates because g++ compiles others wherever it sees them, used or not.
 
-    /// Reads exactly `size` bytes. Throws EndOfStream when the stream ends before; what has come is lost then, as when it is
-    /// cancelled.
+    /// Reads exactly `size` bytes. Throws EndOfStream when the stream ends before; what has come is lost
+    /// then, as when it is cancelled.
     template <class = void>
     Task<std::string> read_exactly(std::size_t size) {
         std::string text;
@@ -90,8 +95,9 @@ public:
         co_return text;
     }
 
-    /// Reads up to and with the next `delimiter`; an empty text at the end of the stream. Throws EndOfStream when it ends inside,
-    /// std::length_error when there is no delimiter within `limit` bytes. What has come is lost then, as when it is cancelled.
+    /// Reads up to and with the next `delimiter`; an empty text at the end of the stream. Throws EndOfStream
+    /// when it ends inside, std::length_error when there is no delimiter within `limit` bytes. What has come
+    /// is lost then, as when it is cancelled.
     template <class = void>
     Task<std::string> read_until(std::string delimiter, std::size_t limit = 64 << 10) {
         std::string text;
@@ -120,7 +126,8 @@ public:
     detail::Write write(std::span<const std::byte> data) {
         return {core(), reinterpret_cast<const char*>(data.data()), data.size()};
     }
-    /// Writes all the parts, in one system call where that goes. Both the parts and the bytes must stay until then.
+    /// Writes all the parts, in one system call where that goes. Both the parts and the bytes must stay until
+    /// then.
     template <class = void>
     Task<> writev(std::span<const std::string_view> parts) {
         std::vector<iovec> left;
@@ -167,7 +174,8 @@ public:
         if (core_) core_->close();
     }
 
-    /// Sends small writes at once (TCP_NODELAY, set from the start) or gathers them; nothing for what is not TCP.
+    /// Sends small writes at once (TCP_NODELAY, set from the start) or gathers them; nothing for what is not
+    /// TCP.
     void set_no_delay(bool on) {
         int value = on;
         if (peer().is_ip()) ::setsockopt(fd(), IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);

@@ -9,10 +9,11 @@
 
 namespace magnetar {
 
-/// Serves connections, over TCP or a unix socket: each by a job of its own that runs the handler. The connection closes when the handler
-/// returns; an exception that says that the peer has gone is counted, another std::exception is logged, and anything else is the
-/// actor's (or the loop's) to hear of. May be moved while it serves. Its jobs belong to the actor that started it and end with it.
-/// Destroying it cancels them.
+/// Serves connections, over TCP or a unix socket: each by a job of its own that runs the handler. The
+/// connection closes when the handler returns; an exception that says that the peer has gone is counted,
+/// another std::exception is logged, and anything else is the actor's (or the loop's) to hear of. May be
+/// moved while it serves. Its jobs belong to the actor that started it and end with it. Destroying it cancels
+/// them.
 ///
 ///     Task<> echo_back(Connection& client) {
 ///         while (auto data = co_await client.read_some()) co_await client.write(data);
@@ -21,8 +22,8 @@ namespace magnetar {
 ///     co_await server.start_serving("127.0.0.1:8080");
 class TcpServer {
 public:
-    /// The handler is a function or any object that gives a Task<> when called with a Connection&. The server keeps it until the
-    /// last connection has ended, so that a lambda may be a coroutine and capture.
+    /// The handler is a function or any object that gives a Task<> when called with a Connection&. The server
+    /// keeps it until the last connection has ended, so that a lambda may be a coroutine and capture.
     template <class Handler>
         requires std::is_invocable_r_v<Task<>, std::decay_t<Handler>&, Connection&>
     explicit TcpServer(Handler&& handler, TcpServerOptions options = {})
@@ -41,8 +42,9 @@ public:
 
     // The coroutines are templates because g++ compiles others wherever it sees them, used or not.
 
-    /// Listens on `host:port` (port 0: one that is free; no host: every interface) or `unix:path`, and serves, on the loop that runs
-    /// now. Returns when it listens. Throws std::system_error, std::logic_error when it serves already.
+    /// Listens on `host:port` (port 0: one that is free; no host: every interface) or `unix:path`, and
+    /// serves, on the loop that runs now. Returns when it listens. Throws std::system_error, std::logic_error
+    /// when it serves already.
     template <class = void>
     Task<> start_serving(std::string address) {
         detail::ServerCore::Ref core = core_;
@@ -64,8 +66,9 @@ public:
         co_return;
     }
 
-    /// Closes gracefully: accepts no more, lets the handlers finish what they are about (reads that would wait for a new message give
-    /// the end of the stream), and after `drain` cancels those that are left. Returns when the last has ended.
+    /// Closes gracefully: accepts no more, lets the handlers finish what they are about (reads that would
+    /// wait for a new message give the end of the stream), and after `drain` cancels those that are left.
+    /// Returns when the last has ended.
     template <class Rep = std::int64_t, class Period = std::ratio<1>>
     Task<> close(std::chrono::duration<Rep, Period> drain = std::chrono::seconds(3)) {
         return detail::ServerCore::close(core_, std::chrono::duration_cast<LoopClock::duration>(drain));

@@ -62,7 +62,7 @@ inline std::exception_ptr missing_command(const std::exception_ptr& error) noexc
 template <class R>
 void fail_call(Actor<>& actor, CallMessage<R>* call, const std::exception_ptr& error, std::string_view command) noexcept {
     if (auto missing = missing_command(error)) {
-        if (call) call->outcome.fail(missing);
+        if (call) call->outcome.fail(std::move(missing));
     } else if (ActorAccess::ends_actor(error)) {
         ActorAccess::unhandled(actor, error, command);
         if (call) call->outcome.fail(lost_error(actor));
@@ -134,7 +134,7 @@ template <class R>
     auto error = std::make_exception_ptr(CommandNotFound(
         fmt::format("{} has no command {}: it is an actor of another type", actor.to_string(), command)));
     if (call) {
-        call->outcome.fail(error);
+        call->outcome.fail(std::move(error));
         call->answered();
     } else {
         ActorAccess::unhandled(actor, error, command);

@@ -91,18 +91,24 @@ void start_from_wire(Actor<>& actor, WireCall& call) noexcept {
             void start(Actor<>&) noexcept override {}
             void refuse(Refusal, ActorId) noexcept override {}
             void answered() noexcept override {
-                if (this->outcome.has_error())
-                    call.fail(this->outcome.error());
-                else
+                std::unique_ptr<Answer> self(this);
+                if (this->outcome.has_error()) {
+                    // Handed over whole: two threads that let go of one exception look like a race to a sanitizer.
+                    auto error = this->outcome.error();
+                    WireCall& failed = call;
+                    self.reset();
+                    failed.fail(std::move(error));
+                } else {
                     call.answer_with([&](Writer& out) {
                         if constexpr (std::is_void_v<Result>)
                             (void)out;
                         else
                             encode(out, this->outcome.get());
                     });
-                delete this;
+                }
             }
         };
+        std::exception_ptr error;
         try {
             Reader reader(call.arguments());
             auto arguments = decode<typename Binding<F>::Args>(reader);
@@ -115,8 +121,9 @@ void start_from_wire(Actor<>& actor, WireCall& call) noexcept {
                 if (invoke<F>(actor, arguments, call.sender, call.arrived, answer)) answer->answered();
             }
         } catch (...) {
-            call.fail(std::current_exception());
+            error = std::current_exception();
         }
+        if (error) call.fail(std::move(error));
     } else {
         call.fail(std::make_exception_ptr(CodecError("", fmt::format("{} takes or gives what cannot leave its process", entry_of<F>.name))));
     }

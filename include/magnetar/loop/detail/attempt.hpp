@@ -3,6 +3,7 @@
 #include <liburing.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -184,6 +185,14 @@ inline int attempt(const io_uring_sqe& sqe, unsigned& done) {
         case IORING_OP_OPENAT:
             return result_of(
                 ::openat(sqe.fd, pointer<const char>(sqe.addr), static_cast<int>(sqe.open_flags), sqe.len));
+        case IORING_OP_RENAMEAT:
+            return result_of(::renameat2(sqe.fd, pointer<const char>(sqe.addr), static_cast<int>(sqe.len),
+                                         pointer<const char>(sqe.addr2), sqe.rename_flags));
+        case IORING_OP_UNLINKAT:
+            return result_of(
+                ::unlinkat(sqe.fd, pointer<const char>(sqe.addr), static_cast<int>(sqe.unlink_flags)));
+        case IORING_OP_MKDIRAT:
+            return result_of(::mkdirat(sqe.fd, pointer<const char>(sqe.addr), sqe.len));
         case IORING_OP_FSYNC:
             return result_of(sqe.fsync_flags & IORING_FSYNC_DATASYNC ? ::fdatasync(sqe.fd) : ::fsync(sqe.fd));
         case IORING_OP_STATX:

@@ -37,8 +37,9 @@ protected:
     ~BufferUser() = default;
 };
 
-// The buffers into which all streams of a loop receive: the kernel takes one only when data has come, so that a quiet connection has
-// none. There are as many as were ever needed at once, up to `most`; then those who need one wait until one is given back.
+// The buffers into which all streams of a loop receive: the kernel takes one only when data has come, so that
+// a quiet connection has none. There are as many as were ever needed at once, up to `most`; then those who
+// need one wait until one is given back.
 class BufferRing {
 public:
     static constexpr std::uint16_t group = 0x6d67;
@@ -49,9 +50,13 @@ public:
     BufferRing(EventLoop& loop, unsigned most, bool ring)
         : engine_(loop.engine()), ring_(ring ? engine_.buffer_ring(group, most) : nullptr), most_(most) {}
 
-    // Fills in an entry that receives from `fd`; told by `flags` and `result` of its completion, `take` gives the data.
-    void prepare(io_uring_sqe* sqe, int fd, bool is_socket) noexcept {
+    // To be called before an entry is asked for: providing buffers may take entries, too.
+    void make_first() noexcept {
         if (slabs_.empty()) grow();
+    }
+    // Fills in an entry that receives from `fd`; told by `flags` and `result` of its completion, `take` gives
+    // the data.
+    void prepare(io_uring_sqe* sqe, int fd, bool is_socket) noexcept {
         if (!is_socket) io_uring_prep_read(sqe, fd, nullptr, buffer_size, static_cast<__u64>(-1));
         else if (multishot) io_uring_prep_recv_multishot(sqe, fd, nullptr, 0, 0);
         else io_uring_prep_recv(sqe, fd, nullptr, buffer_size, 0);

@@ -11,8 +11,8 @@ namespace magnetar::detail {
 
 class Descriptor;
 
-// Closes by the engine, behind the entries that name the descriptor and are not yet submitted: its number must not become another
-// file's before.
+// Closes by the engine, behind the entries that name the descriptor and are not yet submitted: its number
+// must not become another file's before.
 inline void close_by_loop(EventLoop& loop, int fd) noexcept {
     struct Close : Completion, Pooled {
         Close() noexcept
@@ -21,7 +21,8 @@ inline void close_by_loop(EventLoop& loop, int fd) noexcept {
     loop.engine().submit(*new Close, [fd](io_uring_sqe* sqe) { io_uring_prep_close(sqe, fd); });
 }
 
-// An operation on a Descriptor. It is like any operation, and ends when the descriptor is closed under it, with -ECANCELED.
+// An operation on a Descriptor. It is like any operation, and ends when the descriptor is closed under it,
+// with -ECANCELED.
 class DescriptorOperation : public Waiter, protected Completion, public ListNode {
 public:
     DescriptorOperation(std::string_view name, Descriptor& descriptor) noexcept

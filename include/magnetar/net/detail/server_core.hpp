@@ -94,7 +94,6 @@ public:
         core->stop_accepting();
         core->connections.for_each([](Connection& connection) { connection.core().drain(); });
         while (core->unfinished()) {
-            core->changed.clear();
             try {
                 co_await with_timeout(drain, ended(*core));
             } catch (const TimeoutError&) {
@@ -166,20 +165,21 @@ private:
     }
     // One of the server's connections, from its acceptance to the end of its job.
     struct Place {
-        explicit Place(const Ref& c) noexcept : core(c) { ++core->serving_; }
-        Place(Place&& other) noexcept : core(std::move(other.core)) {}
+        explicit Place(const Ref& c) noexcept : core(c), number(c->totals.accepted) { ++core->serving_; }
+        Place(Place&& other) noexcept : core(std::move(other.core)), number(other.number) {}
         ~Place() {
             if (!core) return;
             --core->serving_;
             core->changed.set();
         }
         Ref core;
+        std::uint64_t number;
     };
     template <class = void>
     static Task<> serve(Place place, Stream stream) {
         ServerCore& core = *place.core;
         if (core.closing) co_return;
-        Connection connection(core, std::move(stream));
+        Connection connection(core, std::move(stream), place.number);
         try {
             co_await core.handle(connection);
         } catch (const std::exception& error) {
@@ -212,8 +212,8 @@ private:
 
 }  // namespace detail
 
-inline Connection::Connection(detail::ServerCore& server, Stream stream)
-    : Stream(std::move(stream)), server_(server), job_(current_job()), number_(server.totals.accepted) {
+inline Connection::Connection(detail::ServerCore& server, Stream stream, std::uint64_t number)
+    : Stream(std::move(stream)), server_(server), job_(current_job()), number_(number) {
     server_.connections.push_back(*this);
     if (server_.options.keep_alive.count() > 0) {
         core().watched = true;

@@ -35,8 +35,8 @@ private:
     unsigned char size_;
 };
 
-// A stream's descriptor, its receive operation and the data that has come and is not yet read. It may outlive its Stream, until the
-// engine lets go of it.
+// A stream's descriptor, its receive operation and the data that has come and is not yet read. It may outlive
+// its Stream, until the engine lets go of it.
 class StreamCore final : Completion, public BufferUser, public Pooled {
 public:
     enum class Kind : unsigned char { socket, pipe };
@@ -47,7 +47,8 @@ public:
           peer(p),
           buffers_(loop.local<BufferRing>()),
           kind_(kind) {}
-    // For a descriptor from anywhere: finds out what it is. A pipe has no MSG_NOSIGNAL, so that the signal has to go.
+    // For a descriptor from anywhere: finds out what it is. A pipe has no MSG_NOSIGNAL, so that the signal
+    // has to go.
     static Kind adopt(int fd) noexcept {
         if (int flags = ::fcntl(fd, F_GETFL); flags >= 0 && (flags & O_NONBLOCK))
             ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
@@ -71,7 +72,8 @@ public:
     bool is_socket() const noexcept { return kind_ == Kind::socket; }
     std::string name() const {
         SocketAddress address = peer.get();
-        return address ? address.to_string() : fmt::format("fd {}", descriptor.get());
+        bool unnamed = !address || (address.is_unix() && address.path().empty());
+        return unnamed ? fmt::format("fd {}", descriptor.get()) : address.to_string();
     }
     [[noreturn]] void fail(int error, const char* operation) const {
         throw_system_error(error, operation, name());
@@ -102,7 +104,8 @@ public:
     }
     // The last `bytes` of what was taken are to be read again.
     void put_back(std::size_t bytes) noexcept { offset_ -= static_cast<std::uint32_t>(bytes); }
-    // The peer is to be served no more than it has begun: a read that would wait between two messages is at the end.
+    // The peer is to be served no more than it has begun: a read that would wait between two messages is at
+    // the end.
     inline void drain() noexcept;
     void set_mid_message(bool in) noexcept { mid_message_ = in; }
 
@@ -128,6 +131,7 @@ private:
         receiving_ = true;
         stopping_ = false;
         multishot_ = is_socket() && buffers_.multishot;
+        buffers_.make_first();
         descriptor.loop().engine().submit(
             *this, [&](io_uring_sqe* sqe) { buffers_.prepare(sqe, descriptor.get(), is_socket()); });
     }
