@@ -138,7 +138,8 @@ struct Node {
 Task<double> ring(int size, int hops) {
     Event arrived;
     std::vector<ActorProxy<Node>> nodes;
-    for (int i = 0; i < size; ++i) nodes.push_back(co_await spawn<Node>({.concurrency = Concurrency::coroutine}));
+    for (int i = 0; i < size; ++i)
+        nodes.push_back(co_await spawn<Node>({.concurrency = Concurrency::coroutine}));
     for (int i = 0; i < size; ++i) co_await nodes[i].send<&Node::connect>(nodes[(i + 1) % size], &arrived);
     bench::Samples times;
     while (times.more()) {
@@ -170,9 +171,10 @@ Task<> all() {
 int main() {
     bench::pin(0);
     return Arbiter<>({
-        .start = [](Arbiter<>& self) -> Task<> {
-            co_await all();
-            self.stop();
-        },
-    }).run();
+                         .start = [](Arbiter<>& self) -> Task<> {
+                             co_await all();
+                             self.stop();
+                         },
+                     })
+        .run();
 }

@@ -1,9 +1,9 @@
 // Two processes on two cores: request and reply, one and many in flight, and tells of 64 bytes.
-#include <magnetar/magnetar.hpp>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <magnetar/magnetar.hpp>
 
 #include <atomic>
 
@@ -72,7 +72,9 @@ bool read_all(int fd, char* data, std::size_t size) {
     }
     return true;
 }
-bool write_all(int fd, const char* data, std::size_t size) { return ::write(fd, data, size) == static_cast<ssize_t>(size); }
+bool write_all(int fd, const char* data, std::size_t size) {
+    return ::write(fd, data, size) == static_cast<ssize_t>(size);
+}
 
 // `batch` messages of 64 bytes to a process that sends them back; ns for each.
 double raw_sockets(int count, int batch) {
@@ -80,11 +82,15 @@ double raw_sockets(int count, int batch) {
     std::vector<char> data(64 * static_cast<std::size_t>(batch));
     Child child([&] {
         for (int i = 0; i < count; i += batch)
-            if (!read_all(sockets.ends[1], data.data(), data.size()) || !write_all(sockets.ends[1], data.data(), data.size())) return;
+            if (!read_all(sockets.ends[1], data.data(), data.size()) ||
+                !write_all(sockets.ends[1], data.data(), data.size()))
+                return;
     });
     bench::Stopwatch watch;
     for (int i = 0; i < count; i += batch)
-        if (!write_all(sockets.ends[0], data.data(), data.size()) || !read_all(sockets.ends[0], data.data(), data.size())) break;
+        if (!write_all(sockets.ends[0], data.data(), data.size()) ||
+            !read_all(sockets.ends[0], data.data(), data.size()))
+            break;
     return watch.ns() / count;
 }
 // Messages of 64 bytes one way, `batch` in a write; M/s.
@@ -154,10 +160,12 @@ Task<> all() {
     auto server = co_await spawn<Server>({.start = [](Actor<Server>&) { bench::pin(1); }});
     bench::header();
     double one = co_await requests(server, 1, 10'000);
-    bench::row("request and reply, beside shared memory and spinning", "µs", floors.shared_memory / 1e3, one / 1e3, "1.5");
+    bench::row("request and reply, beside shared memory and spinning", "µs", floors.shared_memory / 1e3,
+               one / 1e3, "1.5");
     bench::row("the same beside a socket pair", "µs", floors.sockets / 1e3, one / 1e3, "");
     double many = co_await requests(server, 64, 200'000);
-    bench::row("64 in flight, beside a socket pair by the 64", "M/s", 1e3 / floors.sockets_by_64, 1e3 / many, "3");
+    bench::row("64 in flight, beside a socket pair by the 64", "M/s", 1e3 / floors.sockets_by_64, 1e3 / many,
+               "3");
     double told = co_await tells(server, 200'000);
     bench::row("tells of 64 bytes, beside a socket pair", "M/s", floors.stream, told, "8");
     bench::row("the same beside a socket pair by the 64", "M/s", floors.stream_by_64, told, "");
@@ -172,10 +180,11 @@ int main() {
     floors.stream = bench::median([] { return raw_stream(200'000, 1); });
     floors.stream_by_64 = bench::median([] { return raw_stream(64 * 20'000, 64); });
     return Arbiter<>({
-        .start = [](Arbiter<>& self) -> Task<> {
-            bench::pin(0);
-            co_await all();
-            self.stop();
-        },
-    }).run();
+                         .start = [](Arbiter<>& self) -> Task<> {
+                             bench::pin(0);
+                             co_await all();
+                             self.stop();
+                         },
+                     })
+        .run();
 }

@@ -89,7 +89,8 @@ Task<Made> keep_spawning(int count) {
     actors.reserve(count);
     double before = memory("VmData:");
     bench::Stopwatch watch;
-    for (int i = 0; i < count; ++i) actors.push_back(co_await spawn<Idle>({.concurrency = Concurrency::coroutine}));
+    for (int i = 0; i < count; ++i)
+        actors.push_back(co_await spawn<Idle>({.concurrency = Concurrency::coroutine}));
     Made made{watch.ns() / count, (memory("VmData:") - before) / count};
     for (auto& actor : actors) co_await actor.stop();
     co_return made;
@@ -149,19 +150,21 @@ Task<> all() {
     constexpr int count = 1'000'000;
     bench::header();
     Made first = co_await keep_spawning(count);
-    bench::row("spawn of a million, kept", "ns each", bench::median([] { return raw_nodes(count); }), first.ns, "200");
+    bench::row("spawn of a million, kept", "ns each", bench::median([] { return raw_nodes(count); }),
+               first.ns, "200");
     bench::row("an idle light actor with an int, beyond it", "bytes", 0, first.bytes - sizeof(int), "256");
 
     constexpr int nodes = 1 << 19;  // and as many again above the leaves
     bench::Samples times;
     while (times.more()) times.add(co_await tree(2, nodes));
     bench::row("spawn of a million in a binary tree, and their end", "ns each",
-               bench::median([] { return raw_tree(2, nodes); }) / (2 * nodes), times.median() / (2 * nodes), "200");
+               bench::median([] { return raw_tree(2, nodes); }) / (2 * nodes), times.median() / (2 * nodes),
+               "200");
 
     bench::Samples skynet;
     while (skynet.more()) skynet.add(co_await tree(10, count));
-    bench::row("skynet, a million leaves", "ms", bench::median([] { return raw_tree(10, count); }) / 1e6, skynet.median() / 1e6,
-               "250");
+    bench::row("skynet, a million leaves", "ms", bench::median([] { return raw_tree(10, count); }) / 1e6,
+               skynet.median() / 1e6, "250");
     bench::row("all that at its most", "MiB", 0, memory("VmHWM:") / (1 << 20), "");
 }
 
@@ -170,9 +173,10 @@ Task<> all() {
 int main() {
     bench::pin(0);
     return Arbiter<>({
-        .start = [](Arbiter<>& self) -> Task<> {
-            co_await all();
-            self.stop();
-        },
-    }).run();
+                         .start = [](Arbiter<>& self) -> Task<> {
+                             co_await all();
+                             self.stop();
+                         },
+                     })
+        .run();
 }

@@ -69,16 +69,21 @@ inline void pin(int cpu, pthread_t thread = pthread_self()) {
 }
 
 inline std::string number(double value) {
-    return value < 10 ? fmt::format("{:.2f}", value) : value < 100 ? fmt::format("{:.1f}", value) : fmt::format("{:.0f}", value);
+    return value < 10    ? fmt::format("{:.2f}", value)
+           : value < 100 ? fmt::format("{:.1f}", value)
+                         : fmt::format("{:.0f}", value);
 }
 
 inline void header() {
     fmt::print("{:<52} {:>10} {:>10} {:>7}   {}\n", "", "floor", "magnetar", "ratio", "goal");
 }
 // One workload: the floor is a raw program without any framework, measured in the same run; 0 where there is none.
-inline void row(std::string_view workload, std::string_view unit, double floor, double ours, std::string_view goal) {
-    std::string raw = floor == 0 ? "" : number(floor), ratio = floor == 0 ? "" : fmt::format("{:.2f}", ours / floor);
-    fmt::print("{:<52} {:>10} {:>10} {:>7}   {}\n", fmt::format("{}, {}", workload, unit), raw, number(ours), ratio, goal);
+inline void row(std::string_view workload, std::string_view unit, double floor, double ours,
+                std::string_view goal) {
+    std::string raw = floor == 0 ? "" : number(floor),
+                ratio = floor == 0 ? "" : fmt::format("{:.2f}", ours / floor);
+    fmt::print("{:<52} {:>10} {:>10} {:>7}   {}\n", fmt::format("{}, {}", workload, unit), raw, number(ours),
+               ratio, goal);
     std::fflush(stdout);
 }
 

@@ -195,10 +195,11 @@ int main() {
         bench::row("both asleep", "ns", raw_wake_ups(5'000), asleep, "");
     }
     return Arbiter<>({
-        .start = [](Arbiter<>& self) -> Task<> {
-            bench::pin(0);
-            co_await actors();
-            self.stop();
-        },
-    }).run();
+                         .start = [](Arbiter<>& self) -> Task<> {
+                             bench::pin(0);
+                             co_await actors();
+                             self.stop();
+                         },
+                     })
+        .run();
 }

@@ -24,7 +24,8 @@ struct Heap {
         timer->place = place;
     }
     void up(int place, RawTimer* timer) {
-        for (; place > 0 && slots[(place - 1) / 2]->due > timer->due; place = (place - 1) / 2) put(place, slots[(place - 1) / 2]);
+        for (; place > 0 && slots[(place - 1) / 2]->due > timer->due; place = (place - 1) / 2)
+            put(place, slots[(place - 1) / 2]);
         put(place, timer);
     }
     void down(int place, RawTimer* timer) {
@@ -92,6 +93,7 @@ int main() {
         auto when = delays(equal);
         double floor = bench::median([&] { return raw(when); });
         double own = bench::median([&] { return ours(loop, when); });
-        bench::row(equal ? "a million timers of equal length, set and cancelled" : "of any length", "ns", floor, own, "");
+        bench::row(equal ? "a million timers of equal length, set and cancelled" : "of any length", "ns",
+                   floor, own, "");
     }
 }
