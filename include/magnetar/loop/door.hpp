@@ -5,11 +5,9 @@
 #include <atomic>
 #include <cstdint>
 #include <stdexcept>
-#include <utility>
 
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/inbox.hpp>
-#include <magnetar/base/unique_fd.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
 
 namespace magnetar {
@@ -101,9 +99,10 @@ inline Door& Door::open() {
             else delete fresh;
         }
         if (door->taken_.exchange(true, std::memory_order_acq_rel)) continue;
-        // After a fork the descriptor is shared with the parent's loop.
+        // After a fork the descriptor is the parent's. It is not closed here: in a process that has closed
+        // what it inherited, the number is another file's by now.
         if (door->maker_ != ::getpid()) {
-            UniqueFd{std::exchange(door->fd_, ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))};
+            door->fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
             if (door->fd_ < 0) {
                 int error = errno;
                 door->release();
