@@ -24,22 +24,6 @@ Task<> fails() {
 }
 Task<> nothing() { co_return; }
 
-// How a task ended, as a text.
-template <class T>
-Task<std::string> fate(Task<T> task) {
-    try {
-        co_await std::move(task);
-        co_return "value";
-    } catch (const std::exception& error) {
-        co_return error.what();
-    } catch (const Cancelled&) {
-        co_return "cancelled";
-    }
-}
-template <class T>
-Task<T> join(Job<T>& job) {
-    co_return co_await job;
-}
 // Suspends while it is being cancelled, as a clean-up that writes a last message does.
 Task<int> cleans_up(ManualOperation& operation, ManualOperation& cleaning) {
     bool cancelled = false;

@@ -22,21 +22,6 @@ Task<> counts(int& count) {
     ++count;
     co_return;
 }
-template <class T>
-Task<std::string> fate(Task<T> task) {
-    try {
-        co_await std::move(task);
-        co_return "value";
-    } catch (const std::exception& error) {
-        co_return error.what();
-    } catch (const Cancelled&) {
-        co_return "cancelled";
-    }
-}
-template <class T>
-Task<T> join(Job<T>& job) {
-    co_return co_await job;
-}
 // A body that starts a child for each operation, and one that counts as soon as `more` is complete.
 Task<> serve(TaskGroup& group, std::vector<ManualOperation*> operations, ManualOperation& more, int& count) {
     for (auto* operation : operations) group.start(wait_for(*operation));

@@ -38,21 +38,6 @@ Task<int> fails_in_cleanup(ManualOperation& operation) {
         throw std::runtime_error("clean-up failed");
     }
 }
-template <class T>
-Task<std::string> fate(Task<T> task) {
-    try {
-        co_await std::move(task);
-        co_return "value";
-    } catch (const std::exception& error) {
-        co_return error.what();
-    } catch (const Cancelled&) {
-        co_return "cancelled";
-    }
-}
-template <class T>
-Task<T> join(Job<T>& job) {
-    co_return co_await job;
-}
 
 }  // namespace
 

@@ -24,21 +24,6 @@ Task<int> sets(bool& flag) {
     flag = true;
     co_return 0;
 }
-template <class T>
-Task<std::string> fate(Task<T> task) {
-    try {
-        co_await std::move(task);
-        co_return "value";
-    } catch (const std::exception& error) {
-        co_return error.what();
-    } catch (const Cancelled&) {
-        co_return "cancelled";
-    }
-}
-template <class T>
-Task<T> join(Job<T>& job) {
-    co_return co_await job;
-}
 
 }  // namespace
 

@@ -52,6 +52,23 @@ struct ManualScheduler : Scheduler {
     std::vector<std::string> failures;
 };
 
+/// How a task ended, as a text.
+template <class T>
+Task<std::string> fate(Task<T> task) {
+    try {
+        co_await std::move(task);
+        co_return "value";
+    } catch (const std::exception& error) {
+        co_return error.what();
+    } catch (const Cancelled&) {
+        co_return "cancelled";
+    }
+}
+template <class T>
+Task<T> join(Job<T>& job) {
+    co_return co_await job;
+}
+
 /// Lets everything run that is ready, then goes on.
 class Yield final : public Waiter {
 public:

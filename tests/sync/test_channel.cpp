@@ -39,10 +39,6 @@ Task<std::string> fate(Task<> task) {
         co_return "cancelled";
     }
 }
-template <class T>
-Task<T> join(Job<T>& job) {
-    co_return co_await job;
-}
 
 }  // namespace
 

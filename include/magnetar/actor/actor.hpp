@@ -45,8 +45,6 @@ struct Extras {
     Task<> (*before_end)(Actor<>&) = nullptr;  // ends what it manages in other threads and processes
     Event quiet;       // set whenever the last command, child or job may have ended
     bool registered = false;
-    bool shared_loop = true;  // lives on its spawner's loop
-    std::uint64_t handled = 0;
 };
 
 }  // namespace detail

@@ -127,5 +127,10 @@ inline Actor<>* resident(const Address& address) noexcept {
     return cell && cell->id.load(std::memory_order_relaxed) == address.id.value ? cell->actor : nullptr;
 }
 
+// The same for an address that may be of another door.
+inline Actor<>* resident_here(const Address& address) noexcept {
+    return address.where.door() == this_door ? resident(address) : nullptr;
+}
+
 }  // namespace detail
 }  // namespace magnetar

@@ -18,14 +18,16 @@ struct ArbiterOptions {
     using Subject = Arbiter<State>;
 
     std::string_view name = "arbiter";
+    static constexpr Concurrency concurrency = Concurrency::process;
     /// Finish one command before the next is started.
     bool serial = false;
     std::uint32_t mailbox = 1024;
     /// How many threads its executor may have.
     std::uint32_t threads = 5;
     Overflow overflow = Overflow::wait;
-    /// How often its periodic_task runs. 0: every 3 s.
+    /// How often its periodic_task runs. 0: every 9 s.
     std::chrono::nanoseconds period{};
+    static constexpr std::chrono::nanoseconds timeout = std::chrono::seconds(30);
     /// How long it may take to finish what it has accepted, and to run its stopping hook.
     std::chrono::nanoseconds exit_timeout = std::chrono::seconds(3);
     ActorHook<"start", Subject, true> start{};
@@ -88,7 +90,7 @@ inline Task<ExitStatus> live_as_arbiter(Actor<>& self);
 template <class State = void>
 class Arbiter : detail::Master, public Actor<State> {
 public:
-    /// Throws std::system_error when the fork server cannot be made, EngineError when there is no io_uring, std::invalid_argument
+    /// Throws std::system_error when the fork server cannot be made, EngineError when the kernel gives no engine, std::invalid_argument
     /// for options that make no sense, std::logic_error when there is an arbiter already.
     template <class... A>
     explicit Arbiter(ArbiterOptions<State> options = {}, A&&... arguments)
@@ -184,21 +186,9 @@ private:
         co_return *monitor;
     }
     static detail::ActorSettings settings(const ArbiterOptions<State>& options) {
-        SpawnOptions<> common;
-        common.serial = options.serial;
-        common.mailbox = options.mailbox;
-        common.threads = options.threads;
-        common.overflow = options.overflow;
-        common.period = options.period;
-        common.exit_timeout = options.exit_timeout;
-        if (options.period > common.timeout) common.timeout = options.period * 2;
-        auto settings = detail::settings_of(common);
+        auto settings = detail::settings_of(options);
+        if (settings.period > settings.timeout) settings.timeout = settings.period * 2;
         detail::check_settings(options.name == "arbiter" ? std::string_view() : options.name, settings);
-        settings.start = options.start.erased();
-        settings.stopping = options.stopping.erased();
-        settings.periodic_task = options.periodic_task.erased();
-        settings.on_info = options.on_info.erased();
-        settings.on_params = options.on_params.erased();
         return settings;
     }
 };

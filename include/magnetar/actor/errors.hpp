@@ -60,12 +60,6 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// A chain of requests among serial actors would wait for itself; the text names the chain.
-class DeadlockError : public std::runtime_error {
-public:
-    using std::runtime_error::runtime_error;
-};
-
 /// An actor could not be spawned; nothing of it is left behind.
 class SpawnError : public std::runtime_error {
 public:

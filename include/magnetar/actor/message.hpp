@@ -11,7 +11,7 @@ namespace magnetar {
 namespace detail {
 
 // Why a message was not carried out.
-enum class Refusal : std::uint8_t { not_found, lost, stopping, full, dropped, unknown_command, too_late };
+enum class Refusal : std::uint8_t { not_found, lost, stopping, full, dropped, unknown_command };
 
 // A message at its target's loop: it stands in the mailbox, and is consumed by exactly one of start and refuse.
 class Message {

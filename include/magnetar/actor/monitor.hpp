@@ -228,7 +228,6 @@ private:
                                       std::chrono::duration<double>(rules_.window).count(),
                                       last_exits_.empty() ? std::string("no worker could start") : last_exits_.back());
             log().error("{}", reason);
-            gave_up_ = reason;
             stop(1);
             co_return false;
         }
@@ -248,7 +247,6 @@ private:
     RestartRules rules_;
     std::deque<LoopClock::time_point> recent_;
     std::deque<std::string> last_exits_;
-    std::string gave_up_;
     std::uint64_t restarts_ = 0, made_ = 0;
     std::minstd_rand chance_{std::random_device{}()};
 

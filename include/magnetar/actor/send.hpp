@@ -19,6 +19,19 @@ void stamp(Message& message) noexcept {
     message.system = is_system<F>;
 }
 
+template <auto F>
+std::exception_ptr not_found(const Address& target) {
+    return refusal_error(Refusal::not_found, target.id, entry_of<F>.name);
+}
+
+// Addresses a message to an actor of another host.
+template <auto F>
+void stamp(RemoteCall& call, const Address& target) noexcept {
+    if (auto* actor = get_actor()) call.sender = ActorAccess::address(*actor);
+    call.target = target;
+    call.command = entry_of<F>.number;
+}
+
 // A message to an actor on another thread of this process. Owned by the runtime: it goes there, stands in the actor's mailbox
 // and, if it is answered, comes back, whether or not somebody still waits for it.
 template <auto F>
@@ -52,7 +65,7 @@ private:
 
     static void arrive(Runnable& self) {
         auto& call = static_cast<ThreadCall&>(self);
-        Actor<>* actor = call.target_.where.door() == this_door ? resident(call.target_) : nullptr;
+        Actor<>* actor = resident_here(call.target_);
         if (actor)
             ActorAccess::receive(*actor, call);
         else
@@ -116,7 +129,7 @@ public:
                 ActorAccess::receive(*actor, *this);
                 return true;
             }
-            return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
+            return end_at_once(not_found<F>(target_));
         }
         return depart();
     }
@@ -135,14 +148,12 @@ private:
         return false;
     }
     [[gnu::noinline]] bool depart() {
-        if (!target_.where.known())
-            return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
-        if (!host_runs()) return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
+        if (!target_.where.known() || !host_runs()) return end_at_once(not_found<F>(target_));
         if (target_.where.host() == this_host) {
             Cell* cell = target_.where.cell();
             Door* door = door_at(target_.where.door());
             if (!door || (cell && cell->id.load(std::memory_order_acquire) != target_.id.value))
-                return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
+                return end_at_once(not_found<F>(target_));
             thread_call_ = ThreadCall<F>::make(*this, target_, std::move(args_));
             stamp<F>(*thread_call_);
             thread_call_->depart(*door);
@@ -156,9 +167,7 @@ private:
             } catch (const CodecError&) {
                 return end_at_once(std::current_exception());
             }
-            call->target = target_;
-            call->sender = this->sender;
-            call->command = entry_of<F>.number;
+            stamp<F>(*call, target_);
             host_call_ = call;
             send_to_host(*owned.release());
             return true;
@@ -293,7 +302,7 @@ private:
 
     static void arrive(Runnable& self) {
         auto& tell = static_cast<Tell&>(self);
-        Actor<>* actor = tell.target_.where.door() == this_door ? resident(tell.target_) : nullptr;
+        Actor<>* actor = resident_here(tell.target_);
         if (!actor) {
             tell.refuse(Refusal::not_found, tell.target_.id);
             return;
@@ -394,7 +403,7 @@ private:
         return tell;
     }
     [[noreturn]] void fail_not_found() const {
-        std::rethrow_exception(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
+        std::rethrow_exception(not_found<F>(target_));
     }
     bool end_at_once(std::exception_ptr error) noexcept {
         unpark();
@@ -402,12 +411,10 @@ private:
         return false;
     }
     [[gnu::noinline]] bool depart() {
-        if (!target_.where.known())
-            return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
-        if (!host_runs()) return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
+        if (!target_.where.known() || !host_runs()) return end_at_once(not_found<F>(target_));
         if (target_.where.host() == this_host) {
             Door* door = door_at(target_.where.door());
-            if (!door) return end_at_once(refusal_error(Refusal::not_found, target_.id, entry_of<F>.name));
+            if (!door) return end_at_once(not_found<F>(target_));
             auto* tell = make();
             acknowledgement_ = new Acknowledgement<F>(*this, EventLoop::current()->door());
             tell->acknowledgement = acknowledgement_;
@@ -423,9 +430,7 @@ private:
             } catch (const CodecError&) {
                 return end_at_once(std::current_exception());
             }
-            call->target = target_;
-            if (auto* actor = get_actor()) call->sender = ActorAccess::address(*actor);
-            call->command = entry_of<F>.number;
+            stamp<F>(*call, target_);
             host_tell_ = call;
             send_to_host(*owned.release());
             return true;
@@ -472,9 +477,7 @@ void post_tell(const Address& target, A... arguments) {
     if (target.where.host() != this_host) {
         auto* call = new HostTell<F>(nullptr);
         encode(call->body, args);
-        call->target = target;
-        if (auto* actor = get_actor()) call->sender = ActorAccess::address(*actor);
-        call->command = entry_of<F>.number;
+        stamp<F>(*call, target);
         send_to_host(*call);
         return;
     }

@@ -85,8 +85,12 @@ inline Task<> kill_command(Actor<>& actor, std::string target) {
         co_await SendAwaiter<kill_command>(worker->address, std::move(target));
     }
 }
-inline void ActorAccess::deregister(Actor<>& self) noexcept {
-    if (the_host) post_tell<directory_remove>(the_host->arbiter, self.id().value);
+inline Task<> ActorAccess::deregister(Actor<>& self) {
+    try {
+        co_await SendAwaiter<directory_remove>(the_host->arbiter, self.id().value);
+    } catch (const std::exception&) {
+        // The arbiter is gone, and its directory with it.
+    }
 }
 
 // The arbiter gives two workers that have something to say to each other a link of their own.

@@ -5,8 +5,8 @@
 #include <unordered_map>
 
 #include <magnetar/actor/actor.hpp>
+#include <magnetar/actor/detail/until.hpp>
 #include <magnetar/coro/job.hpp>
-#include <magnetar/loop/timer.hpp>
 
 namespace magnetar::detail {
 
@@ -207,9 +207,7 @@ struct ActorAccess {
     static const void* state_tag(const Actor<>& self) noexcept { return self.state_tag(); }
     static std::uint32_t commands(const Actor<>& self) noexcept { return self.commands_; }
     static LoopClock::time_point started(const Actor<>& self) noexcept { return self.started_; }
-    static int exit_code(const Actor<>& self) noexcept { return self.exit_code_; }
     static void add_info(const Actor<>& self, Json& info) { self.add_info(info); }
-    static Cell& cell(Actor<>& self) noexcept { return *self.cell_; }
     static bool lost(const Actor<>& self) noexcept { return self.lost_; }
 
     template <class State, class... A>
@@ -282,7 +280,8 @@ private:
             return;
         }
         bool plain = self.concurrency_ == Concurrency::coroutine && self.children_.empty() &&
-                     (!self.extras_ || (!self.extras_->settings.stopping && self.extras_->servers.empty()));
+                     (!self.extras_ || (!self.extras_->settings.stopping && self.extras_->servers.empty() &&
+                                        !self.extras_->registered));
         if (plain && idle(self) && self.jobs.empty()) {
             if (!self.scheduled_) finish(self);
             return;
@@ -312,16 +311,7 @@ private:
     }
     template <class Condition>
     static Task<bool> until_quiet(Actor<>& self, LoopClock::time_point deadline, Condition holds) {
-        while (!holds(self)) {
-            auto left = deadline - self.loop_->now();
-            if (left <= LoopClock::duration::zero()) co_return false;
-            self.extras_->quiet.clear();
-            try {
-                co_await with_timeout(left, self.extras_->quiet.wait());
-            } catch (const TimeoutError&) {
-            }
-        }
-        co_return true;
+        return until(*self.loop_, self.extras_->quiet, deadline, [&self, holds] { return holds(self); });
     }
     // Stopping, draining, forcing.
     static Task<> closing(Actor<>& self) {
@@ -342,6 +332,7 @@ private:
         self.children_.for_each([](Actor<>& child) { stop(child, 0); });
         co_await until_quiet(self, deadline, [](Actor<>& a) { return a.children_.empty(); });
         if (extras.before_end) co_await extras.before_end(self);
+        if (extras.registered) co_await deregister(self);
         lose_messages(self);
         JobBase* me = current_job();
         for (int round = 0; self.scheduled_ || self.jobs.size() > 1 || !self.children_.empty(); ++round) {
@@ -372,7 +363,6 @@ private:
             obituaries().add(id, status);
         else if (registered)
             obituaries().forget(id);
-        if (registered) deregister(self);
         if (self.extras_)
             while (ClosedWaiter* waiter = self.extras_->closed_waiters.pop_front()) {
                 waiter->status = status;
@@ -383,7 +373,8 @@ private:
         delete &self;
         if (parent) quiet(*parent);
     }
-    static inline void deregister(Actor<>& self) noexcept;
+    // Before anybody can hear that it has ended: who does may use its name again.
+    static inline Task<> deregister(Actor<>& self);
 };
 
 }  // namespace magnetar::detail

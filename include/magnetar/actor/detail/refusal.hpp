@@ -23,8 +23,6 @@ inline std::exception_ptr refusal_error(Refusal reason, ActorId target, std::str
         return std::make_exception_ptr(MailboxFull(fmt::format("{}: dropped from the full mailbox of {}", command, who)));
     case Refusal::unknown_command:
         return std::make_exception_ptr(CommandNotFound(fmt::format("{} has no command {}", who, command)));
-    case Refusal::too_late:
-        return std::make_exception_ptr(TimeoutError(fmt::format("{}: its deadline passed before {} began it", command, who)));
     }
     return nullptr;
 }

@@ -212,16 +212,7 @@ private:
     template <class Condition>
     Task<bool> until(Managed& child, LoopClock::duration limit, Condition holds) {
         auto deadline = deadline_after(host_.loop().now(), limit);
-        while (!holds(child)) {
-            auto left = deadline - host_.loop().now();
-            if (left <= LoopClock::duration::zero()) co_return false;
-            child.changed.clear();
-            try {
-                co_await with_timeout(left, child.changed.wait());
-            } catch (const TimeoutError&) {
-            }
-        }
-        co_return true;
+        return detail::until(host_.loop(), child.changed, deadline, [&child, holds] { return holds(child); });
     }
 
     Task<> launch(Managed& child, SpawnPlan plan) {

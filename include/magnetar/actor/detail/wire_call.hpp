@@ -52,7 +52,7 @@ public:
 private:
     static void arrive(Runnable& self) {
         auto& call = static_cast<WireCall&>(self);
-        Actor<>* actor = call.target_.where.door() == this_door ? resident(call.target_) : nullptr;
+        Actor<>* actor = resident_here(call.target_);
         if (actor)
             ActorAccess::receive(*actor, call);
         else

@@ -1,0 +1,22 @@
+#pragma once
+#include <magnetar/loop/timer.hpp>
+#include <magnetar/sync/event.hpp>
+
+namespace magnetar::detail {
+
+// Waits until `holds()`, which is asked again whenever `changed` is set; false when that is not so by the deadline.
+template <class Condition>
+Task<bool> until(EventLoop& loop, Event& changed, LoopClock::time_point deadline, Condition holds) {
+    while (!holds()) {
+        auto left = deadline - loop.now();
+        if (left <= LoopClock::duration::zero()) co_return false;
+        changed.clear();
+        try {
+            co_await with_timeout(left, changed.wait());
+        } catch (const TimeoutError&) {
+        }
+    }
+    co_return true;
+}
+
+}  // namespace magnetar::detail
