@@ -68,6 +68,10 @@ Task<std::string> error_of(A awaitable) {
 }
 inline bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
+// A command that never ends by itself, and one that asks another actor for it.
+inline Task<> stay(Actor<>&) { co_await sleep(1h); }
+inline Task<> stay_at(Actor<>&, ActorProxy<> other) { co_await send(other, run<stay>); }
+
 // Waits until the condition holds; false when it does not in time.
 template <class Condition>
 Task<bool> until(Condition condition, std::chrono::milliseconds limit = 20s) {

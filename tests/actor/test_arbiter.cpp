@@ -7,7 +7,6 @@ using namespace magnetar::test;
 
 namespace {
 
-Task<> stay(Actor<>&) { co_await sleep(1h); }
 Task<bool> knows_itself(Actor<>& self) {
     bool before = get_actor() == &self;
     co_await sleep(1ms);

@@ -10,7 +10,7 @@ namespace {
 std::string greet(Request& request, std::string who) {
     return fmt::format("{} greets {}, asked by {}", request.actor().name(), who, request.caller().to_string());
 }
-constexpr Command<"test.greet", greet> greeting;
+constexpr Command<"test.greet", greet> test_greeting;
 
 struct Account {
     long balance = 0;
@@ -36,7 +36,6 @@ struct Shape {
     std::optional<std::string> colour;
     bool operator==(const Shape&) const = default;
 };
-Task<> stay(Actor<>&) { co_await sleep(1h); }
 Task<> spawn_and_stay(Actor<>&, std::string name) {
     SpawnOptions<> options;
     options.name = name;
@@ -180,7 +179,7 @@ TEST_CASE("commands: run, typed, named and member functions on every kind of act
             CHECK(balance == 204);
             auto text = co_await error_of<RemoteError>(account.send<&Account::withdraw>(1000));
             CHECK(text == "account has only 204");
-            auto greeted = co_await send(account, greeting, "you");
+            auto greeted = co_await send(account, test_greeting, "you");
             CHECK(greeted == "account greets you, asked by " + self.id().to_string());
 
             // What the actor has not got, and arguments that do not fit.

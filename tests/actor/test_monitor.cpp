@@ -34,7 +34,8 @@ Task<int> pid_of(ActorProxy<PoolWorker> worker) { co_return co_await worker.send
 // Asks for ever, until told to stop; counts what failed.
 Task<int> load(Monitor<PoolWorker>& pool, const bool& enough, int& answered) {
     int failed = 0;
-    for (int i = 0; !enough; ++i) {
+    for (int i = 0;; ++i) {
+        if (enough) co_return failed;
         bool fine = false;
         try {
             int value = co_await pool.send<&PoolWorker::slow>(i);
@@ -46,7 +47,6 @@ Task<int> load(Monitor<PoolWorker>& pool, const bool& enough, int& answered) {
         else
             ++failed;
     }
-    co_return failed;
 }
 
 }  // namespace

@@ -26,8 +26,6 @@ Task<int> answer_after(Actor<>&, int milliseconds, int value) {
     co_await sleep(std::chrono::milliseconds(milliseconds));
     co_return value;
 }
-Task<> stay(Actor<>&) { co_await sleep(1h); }
-Task<> stay_at(Actor<>&, ActorProxy<> other) { co_await send(other, run<stay>); }
 std::string grow(Actor<>&, std::string text, std::size_t size) {
     text.resize(size, 'x');
     return text;

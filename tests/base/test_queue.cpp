@@ -8,22 +8,22 @@ using namespace magnetar;
 
 namespace {
 
-struct Item {
+struct Numbered {
     int value;
-    Item* next = nullptr;
+    Numbered* next = nullptr;
 };
 
-std::vector<int> drain(Queue<Item>& queue) {
+std::vector<int> drain(Queue<Numbered>& queue) {
     std::vector<int> found;
-    while (Item* item = queue.pop()) found.push_back(item->value);
+    while (Numbered* item = queue.pop()) found.push_back(item->value);
     return found;
 }
 
 }  // namespace
 
 TEST_CASE("queue: first in, first out, and used again after it ran empty") {
-    Item a{1}, b{2}, c{3};
-    Queue<Item> queue;
+    Numbered a{1}, b{2}, c{3};
+    Queue<Numbered> queue;
     CHECK(queue.empty());
     CHECK(queue.pop() == nullptr);
     CHECK(queue.front() == nullptr);
@@ -41,17 +41,17 @@ TEST_CASE("queue: first in, first out, and used again after it ran empty") {
 }
 
 TEST_CASE("queue: append and move empty the other") {
-    Item a{1}, b{2}, c{3}, d{4}, e{5};
-    Queue<Item> one, two;
+    Numbered a{1}, b{2}, c{3}, d{4}, e{5};
+    Queue<Numbered> one, two;
     two.push(a);
     two.push(b);
     one.append(std::move(two));
     CHECK(two.empty());
     two.push(c);
     one.append(std::move(two));
-    one.append(Queue<Item>{});
+    one.append(Queue<Numbered>{});
     one.push(d);
-    Queue<Item> moved = std::move(one);
+    Queue<Numbered> moved = std::move(one);
     CHECK(one.empty());
     one.push(e);
     CHECK(moved.back() == &d);
@@ -60,8 +60,8 @@ TEST_CASE("queue: append and move empty the other") {
 }
 
 TEST_CASE("queue: remove the first, the last, one between, and one that is not there") {
-    Item a{1}, b{2}, c{3}, d{4}, other{5};
-    Queue<Item> queue;
+    Numbered a{1}, b{2}, c{3}, d{4}, other{5};
+    Queue<Numbered> queue;
     for (auto* item : {&a, &b, &c, &d}) queue.push(*item);
     CHECK_FALSE(queue.remove(other));
     CHECK(queue.remove(b));

@@ -13,7 +13,6 @@ using namespace magnetar::test;
 
 namespace {
 
-Task<int> wait_for(ManualOperation& operation) { co_return co_await operation; }
 Task<> wait_twice(ManualOperation& first, ManualOperation& second) {
     co_await first;
     co_await second;

@@ -13,11 +13,6 @@ using namespace magnetar::test;
 
 namespace {
 
-Task<int> wait_for(ManualOperation& operation) { co_return co_await operation; }
-Task<> fails_after(ManualOperation& operation) {
-    co_await operation;
-    throw std::runtime_error("broken");
-}
 Task<> counts(int& count) {
     ++count;
     co_return;

@@ -15,19 +15,9 @@ using namespace magnetar::test;
 
 namespace {
 
-Task<int> wait_for(ManualOperation& operation) { co_return co_await operation; }
 Task<> pass(ManualOperation& operation) { co_await operation; }
-Task<std::string> text() { co_return "text"; }
-Task<int> fails_after(ManualOperation& operation) {
-    co_await operation;
-    throw std::runtime_error("broken");
-}
 Task<int> fails_now() {
     throw std::runtime_error("at once");
-    co_return 0;
-}
-Task<int> sets(bool& flag) {
-    flag = true;
     co_return 0;
 }
 // Fails while it is being cancelled.

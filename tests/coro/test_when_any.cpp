@@ -14,16 +14,6 @@ using namespace magnetar::test;
 
 namespace {
 
-Task<int> wait_for(ManualOperation& operation) { co_return co_await operation; }
-Task<std::string> text() { co_return "text"; }
-Task<int> fails_after(ManualOperation& operation) {
-    co_await operation;
-    throw std::runtime_error("broken");
-}
-Task<int> sets(bool& flag) {
-    flag = true;
-    co_return 0;
-}
 
 }  // namespace
 

@@ -40,7 +40,6 @@ Ended process(const char* engine, F body) {
     REQUIRE(::waitpid(child, &ended.status, 0) == child);
     return ended;
 }
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

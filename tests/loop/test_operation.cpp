@@ -15,8 +15,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct Pair {
-    Pair() {
+struct Line {
+    Line() {
         int fds[2];
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
         here = UniqueFd{fds[0]};
@@ -43,7 +43,7 @@ Task<std::string> receive_twice(int fd) {
         co_return first + ", then cancelled";
     }
 }
-Task<int> nop() {
+Task<int> do_nothing() {
     co_return co_await submit("nop", [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); });
 }
 // How awaiting a job ends, as a text.
@@ -71,10 +71,10 @@ Task<> a_few_turns() {
 
 TEST_CASE("operation: gives the kernel's result, and a failure as a negative errno") {
     EventLoop loop;
-    Pair pair;
+    Line pair;
     pair.arrives("hello");
     CHECK(loop.run(receive(pair.here.get())) == "hello");
-    CHECK(loop.run(nop()) == 0);
+    CHECK(loop.run(do_nothing()) == 0);
     CHECK(loop.run(submit("read", [](io_uring_sqe* sqe) { io_uring_prep_read(sqe, -1, nullptr, 0, 0); })) ==
           -EBADF);
     CHECK(loop.info().operations == 0);
@@ -96,10 +96,10 @@ TEST_CASE("operation: check throws with the operation and its object in the text
 TEST_CASE("operation: many at a time on a tiny ring") {
     for (unsigned entries : {1U, 2U, 4U}) {
         EventLoop loop{LoopOptions{.entries = entries}};
-        std::vector<Pair> pairs(100);
+        std::vector<Line> pairs(100);
         std::vector<Task<std::string>> tasks;
         for (auto& pair : pairs) tasks.push_back(receive(pair.here.get()));
-        Job<> writer = loop.start([](std::vector<Pair>& all) -> Task<> {
+        Job<> writer = loop.start([](std::vector<Line>& all) -> Task<> {
             co_await a_few_turns();
             CHECK(EventLoop::current()->info().operations == 100);
             for (std::size_t i = 0; i < all.size(); ++i) all[i].arrives(std::to_string(i));
@@ -112,8 +112,8 @@ TEST_CASE("operation: many at a time on a tiny ring") {
 
 TEST_CASE("operation: cancelled before it starts, it never does") {
     EventLoop loop;
-    Pair pair;
-    loop.run([](EventLoop& l, Pair& p) -> Task<> {
+    Line pair;
+    loop.run([](EventLoop& l, Line& p) -> Task<> {
         Job<std::string> job = l.start(receive(p.here.get()));
         job.cancel();
         CHECK(co_await fate(job) == "cancelled");
@@ -125,8 +125,8 @@ TEST_CASE("operation: cancelled before it starts, it never does") {
 
 TEST_CASE("operation: cancelled in the turn that started it, the kernel not having seen it") {
     EventLoop loop;
-    Pair pair;
-    loop.run([](EventLoop& l, Pair& p) -> Task<> {
+    Line pair;
+    loop.run([](EventLoop& l, Line& p) -> Task<> {
         Job<std::string> job = l.start(receive(p.here.get()));
         co_await yield();
         CHECK(l.info().operations == 1);
@@ -140,8 +140,8 @@ TEST_CASE("operation: cancelled in the turn that started it, the kernel not havi
 TEST_CASE("operation: cancelled in flight, once or twice, it ends when the kernel lets go") {
     for (int times : {1, 2, 5}) {
         EventLoop loop;
-        Pair pair;
-        loop.run([](EventLoop& l, Pair& p, int n) -> Task<> {
+        Line pair;
+        loop.run([](EventLoop& l, Line& p, int n) -> Task<> {
             Job<std::string> job = l.start(receive(p.here.get()));
             co_await a_few_turns();
             for (int i = 0; i < n; ++i) job.cancel();
@@ -155,8 +155,8 @@ TEST_CASE("operation: cancelled in flight, once or twice, it ends when the kerne
 TEST_CASE(
     "operation: it completes although it was to be cancelled: the result is kept, the next operation is cancelled") {
     EventLoop loop;
-    Pair pair;
-    loop.run([](EventLoop& l, Pair& p) -> Task<> {
+    Line pair;
+    loop.run([](EventLoop& l, Line& p) -> Task<> {
         Job<std::string> job = l.start(receive_twice(p.here.get()));
         p.arrives("in time");
         co_await yield();  // now it is on its way, and will succeed before the kernel sees the cancellation
@@ -169,8 +169,8 @@ TEST_CASE(
 
 TEST_CASE("operation: cancelled when it has completed but its job has not yet gone on, the next one is") {
     EventLoop loop;
-    Pair pair;
-    loop.run([](EventLoop& l, Pair& p) -> Task<> {
+    Line pair;
+    loop.run([](EventLoop& l, Line& p) -> Task<> {
         Job<std::string> job = l.start(receive_twice(p.here.get()));
         co_await a_few_turns();
         p.arrives("one");
@@ -195,8 +195,8 @@ TEST_CASE("operation: a cancelled read never writes into a buffer that is gone")
     // The data arrives after the cancellation was asked for, while other frames reuse the memory.
     EventLoop loop;
     for (int round = 0; round < 200; ++round) {
-        Pair pair;
-        loop.run([](EventLoop& l, Pair& p, int r) -> Task<> {
+        Line pair;
+        loop.run([](EventLoop& l, Line& p, int r) -> Task<> {
             Job<std::string> job = l.start(receive(p.here.get()));
             for (int i = 0; i < r % 4; ++i) co_await sleep(0ms);
             job.cancel();
@@ -211,7 +211,7 @@ TEST_CASE("operation: a cancelled read never writes into a buffer that is gone")
 
 TEST_CASE("operation: a lost race in when_any, and a timeout, leave nothing in flight") {
     EventLoop loop;
-    Pair silent, speaking;
+    Line silent, speaking;
     speaking.arrives("x");
     auto first = loop.run(when_any(receive(silent.here.get()), receive(speaking.here.get())));
     CHECK(first.index() == 1);
@@ -243,7 +243,7 @@ TEST_CASE("operation: work of the kernel's own threads is waited for, cancelled 
 
 TEST_CASE("operation: the job that waits for it says what it waits for") {
     EventLoop loop;
-    Pair pair;
+    Line pair;
     Job<std::string> job = loop.start(receive(pair.here.get()));
     loop.run(a_few_turns());
     CHECK(loop.jobs.front().waiting()->what() == "recv");

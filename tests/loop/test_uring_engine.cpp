@@ -61,7 +61,6 @@ void limit_files(rlim_t number) {
     limit.rlim_cur = number;
     if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) ::_exit(9);
 }
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

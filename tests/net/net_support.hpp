@@ -55,6 +55,10 @@ inline Task<std::pair<Stream, Stream>> tcp_pair(std::string address = "127.0.0.1
     co_return std::pair<Stream, Stream>{std::move(client), std::move(server)};
 }
 
+inline Task<std::string> read_once(Stream& stream) {
+    auto data = co_await stream.read_some();
+    co_return data.to_string();
+}
 inline Task<std::string> read_to_end(Stream& stream) {
     std::string text;
     while (auto data = co_await stream.read_some()) text.append(data.begin(), data.end());

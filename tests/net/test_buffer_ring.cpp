@@ -21,10 +21,6 @@ struct Pairs {
 void arrives(Stream& at, std::string_view text) {
     REQUIRE(::send(at.fd(), text.data(), text.size(), MSG_DONTWAIT) == static_cast<ssize_t>(text.size()));
 }
-Task<std::string> read_once(Stream& stream) {
-    auto data = co_await stream.read_some();
-    co_return data.to_string();
-}
 // Keeps no buffer when it has ended.
 Task<std::string> read_and_leave(Stream& stream) {
     auto text = co_await read_once(stream);

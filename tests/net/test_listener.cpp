@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const SocketAddress here = SocketAddress::parse("127.0.0.1:0");
+const SocketAddress loopback = SocketAddress::parse("127.0.0.1:0");
 
 // A blocking client, so that what comes when is in the test's hands.
 UniqueFd client_of(const SocketAddress& address) {
@@ -75,7 +75,7 @@ std::size_t count(const std::string& text, std::string_view part) {
 TEST_CASE("listener: accepts what came before and what comes later, in order") {
     EventLoop loop;
     loop.run([](EventLoop& l) -> Task<> {
-        Listener listener = Listener::bind(here);
+        Listener listener = Listener::bind(loopback);
         CHECK(listener.address().port() != 0);
         CHECK(&listener.loop() == &l);
         std::vector<UniqueFd> clients;
@@ -92,7 +92,7 @@ TEST_CASE("listener: accepts what came before and what comes later, in order") {
 TEST_CASE("listener: several wait for connections") {
     EventLoop loop;
     loop.run([](EventLoop& l) -> Task<> {
-        Listener listener = Listener::bind(here);
+        Listener listener = Listener::bind(loopback);
         std::vector<Job<Stream>> waiting;
         for (int i = 0; i < 5; ++i) waiting.push_back(l.start(as_task(listener.accept())));
         co_await a_few_turns();
@@ -109,7 +109,7 @@ TEST_CASE("listener: a cancelled accept loses no connection") {
     for (int when = 0; when < 6; ++when) {
         EventLoop loop;
         loop.run([](EventLoop& l, int w) -> Task<> {
-            Listener listener = Listener::bind(here);
+            Listener listener = Listener::bind(loopback);
             auto job = l.start(fate(listener.accept()));
             UniqueFd client = client_of(listener.address());
             for (int i = 0; i < w; ++i) co_await yield();
@@ -128,7 +128,7 @@ TEST_CASE("listener: a cancelled accept loses no connection") {
 TEST_CASE("listener: who is not wanted waits in the backlog") {
     EventLoop loop;
     loop.run([]() -> Task<> {
-        Listener listener = Listener::bind(here);
+        Listener listener = Listener::bind(loopback);
         std::vector<UniqueFd> clients;
         for (int i = 0; i < 200; ++i) clients.push_back(client_of(listener.address()));
         { Stream first = co_await listener.accept(); }
@@ -140,7 +140,7 @@ TEST_CASE("listener: who is not wanted waits in the backlog") {
 TEST_CASE("listener: closed under those who wait, and after; destroyed under them") {
     EventLoop loop;
     loop.run([](EventLoop& l) -> Task<> {
-        std::optional<Listener> listener(Listener::bind(here));
+        std::optional<Listener> listener(Listener::bind(loopback));
         auto address = listener->address();
         auto one = l.start(fate(listener->accept())), two = l.start(fate(listener->accept()));
         co_await a_few_turns();
@@ -151,7 +151,7 @@ TEST_CASE("listener: closed under those who wait, and after; destroyed under the
         CHECK_FALSE(listener->is_open());
         co_await a_few_turns();
         CHECK(ends_with(co_await fate(connect(address)), "Connection refused"));
-        listener.emplace(Listener::bind(here));
+        listener.emplace(Listener::bind(loopback));
         auto three = l.start(fate(listener->accept()));
         co_await a_few_turns();
         listener.reset();
@@ -163,7 +163,7 @@ TEST_CASE("listener: closed under those who wait, and after; destroyed under the
 TEST_CASE("listener: what cannot be bound is named") {
     EventLoop loop;
     loop.run([]() -> Task<> {
-        Listener listener = Listener::bind(here);
+        Listener listener = Listener::bind(loopback);
         auto name = listener.address().to_string();
         CHECK_THROWS_WITH_AS(Listener::bind(listener.address()),
                              ("bind " + name + ": Address already in use").c_str(), std::system_error);
@@ -171,13 +171,13 @@ TEST_CASE("listener: what cannot be bound is named") {
         CHECK_THROWS_AS(Listener::bind(SocketAddress::parse("unix:/nowhere/at/all")), std::system_error);
         co_return;
     }());
-    CHECK_THROWS_WITH_AS(Listener::bind(here), "listen needs a running EventLoop", std::logic_error);
+    CHECK_THROWS_WITH_AS(Listener::bind(loopback), "listen needs a running EventLoop", std::logic_error);
 }
 
 TEST_CASE("listener: two share a port if both say so") {
     EventLoop loop;
     loop.run([]() -> Task<> {
-        Listener one = Listener::bind(here, {.reuse_port = true});
+        Listener one = Listener::bind(loopback, {.reuse_port = true});
         Listener other = Listener::bind(one.address(), {.reuse_port = true});
         CHECK(one.address() == other.address());
         CHECK_THROWS_AS(Listener::bind(one.address()), std::system_error);
@@ -189,13 +189,13 @@ TEST_CASE("listener: one that was made elsewhere, and does not block") {
     EventLoop loop;
     loop.run([]() -> Task<> {
         UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-        REQUIRE(::bind(fd.get(), here.data(), here.size()) == 0);
+        REQUIRE(::bind(fd.get(), loopback.data(), loopback.size()) == 0);
         REQUIRE(::listen(fd.get(), 10) == 0);
         Listener listener(std::move(fd));
         auto client = client_of(listener.address());
         CHECK((co_await listener.accept()).is_open());
         UniqueFd deaf(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        REQUIRE(::bind(deaf.get(), here.data(), here.size()) == 0);
+        REQUIRE(::bind(deaf.get(), loopback.data(), loopback.size()) == 0);
         Listener wrong(std::move(deaf));
         CHECK(co_await fate(wrong.accept()) ==
               "accept " + wrong.address().to_string() + ": Invalid argument");
@@ -226,7 +226,7 @@ TEST_CASE(
 TEST_CASE("listener: out of descriptors it says so once, waits without spinning, and goes on") {
     EventLoop loop;
     loop.run([](EventLoop& l) -> Task<> {
-        Listener listener = Listener::bind(here);
+        Listener listener = Listener::bind(loopback);
         auto client = client_of(listener.address());
         auto accepted = l.start(as_task(listener.accept()));
         Captured errors;
@@ -250,7 +250,7 @@ TEST_CASE("listener: out of descriptors it says so once, waits without spinning,
 TEST_CASE("listener: out of descriptors, closed meanwhile") {
     EventLoop loop;
     loop.run([](EventLoop& l) -> Task<> {
-        Listener listener = Listener::bind(here);
+        Listener listener = Listener::bind(loopback);
         auto client = client_of(listener.address());
         auto accepted = l.start(fate(listener.accept()));
         Captured errors;

@@ -51,10 +51,6 @@ Task<> write_all(Stream& stream, const std::string& text) {
     co_await stream.write(text);
     co_await stream.shutdown();
 }
-Task<std::string> read_once(Stream& stream) {
-    auto data = co_await stream.read_some();
-    co_return data.to_string();
-}
 
 }  // namespace
 

@@ -127,6 +127,18 @@ private:
     int result_ = 0, cancels_ = 0;
 };
 
+// Small tasks to combine.
+inline Task<int> wait_for(ManualOperation& operation) { co_return co_await operation; }
+inline Task<std::string> text() { co_return "text"; }
+inline Task<int> sets(bool& flag) {
+    flag = true;
+    co_return 0;
+}
+inline Task<int> fails_after(ManualOperation& operation) {
+    co_await operation;
+    throw std::runtime_error("broken");
+}
+
 /// Counts its living instances.
 struct Counted {
     explicit Counted(int v = 0) noexcept : value(v) { ++alive; }

@@ -18,7 +18,7 @@ using namespace magnetar::test;
 
 namespace {
 
-constexpr int workers = 4, rounds = 3;
+constexpr int sweep_workers = 4, sweep_rounds = 3;
 constexpr std::size_t permits = 3;
 
 struct World {
@@ -50,7 +50,7 @@ private:
 Task<> work(World& world, int name) {
     auto pass = world.gate.enter();
     co_await world.begun.wait();
-    for (int round = 0; round < rounds; ++round) {
+    for (int round = 0; round < sweep_rounds; ++round) {
         int wanted = 1 + (name + round) % 3;
         co_await world.semaphore.acquire(std::size_t(wanted));
         Permits held(world, wanted);
@@ -105,7 +105,7 @@ bool run_world(std::size_t capacity, std::size_t victim, int step, int times) {
     bool reached = true;
     {
         std::vector<Job<>> jobs;
-        for (int name = 0; name < workers; ++name)
+        for (int name = 0; name < sweep_workers; ++name)
             jobs.push_back(scheduler.start(work_until_closed(world, name)));
         jobs.push_back(scheduler.start(consume(world)));
         jobs.push_back(scheduler.start(begin(world)));
@@ -135,14 +135,14 @@ TEST_CASE("cancel sweep: undisturbed, the world does all its work") {
         ManualScheduler scheduler;
         World world{capacity};
         std::vector<Job<>> jobs;
-        for (int name = 0; name < workers; ++name) jobs.push_back(scheduler.start(work(world, name)));
+        for (int name = 0; name < sweep_workers; ++name) jobs.push_back(scheduler.start(work(world, name)));
         jobs.push_back(scheduler.start(consume(world)));
         jobs.push_back(scheduler.start(begin(world)));
         jobs.push_back(scheduler.start(end(world)));
         scheduler.run();
         for (auto& job : jobs) CHECK(job.done());
-        CHECK(world.sent == workers * rounds);
-        CHECK(world.received == workers * rounds);
+        CHECK(world.sent == sweep_workers * sweep_rounds);
+        CHECK(world.received == sweep_workers * sweep_rounds);
         CHECK(world.most_inside == 1);
         CHECK(world.most_held == int(permits));
     }
@@ -151,7 +151,7 @@ TEST_CASE("cancel sweep: undisturbed, the world does all its work") {
 TEST_CASE("cancel sweep: any job, after any step, once or twice") {
     int tried = 0;
     for (std::size_t capacity : {0, 1, 3})
-        for (std::size_t victim = 0; victim < workers + 3; ++victim)
+        for (std::size_t victim = 0; victim < sweep_workers + 3; ++victim)
             for (int times : {1, 2})
                 for (int step = 0;; ++step) {
                     CAPTURE(capacity);
@@ -171,7 +171,7 @@ TEST_CASE("cancel sweep: all jobs at once, after any step") {
             ManualScheduler scheduler;
             World world{capacity};
             std::vector<Job<>> jobs;
-            for (int name = 0; name < workers; ++name)
+            for (int name = 0; name < sweep_workers; ++name)
                 jobs.push_back(scheduler.start(work_until_closed(world, name)));
             jobs.push_back(scheduler.start(consume(world)));
             jobs.push_back(scheduler.start(begin(world)));

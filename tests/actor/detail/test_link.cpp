@@ -17,8 +17,6 @@ Task<int> exchange_with(Actor<>&, ActorProxy<> other, int count) {
     co_return answered;
 }
 Task<std::string> relay_ping(Actor<>&, ActorProxy<> other) { co_return co_await send(other, ping); }
-Task<> stay(Actor<>&) { co_await sleep(1h); }
-Task<> stay_at(Actor<>&, ActorProxy<> other) { co_await send(other, run<stay>); }
 
 // The unix sockets of this process, oldest first: the link to the master, then those to other workers.
 std::vector<int> sockets() {
