@@ -1,5 +1,6 @@
 #include <magnetar/actor/arbiter.hpp>
 
+#include "../support/captured_log.hpp"
 #include "support.hpp"
 
 using namespace magnetar;
@@ -331,4 +332,86 @@ TEST_CASE("arbiter: with a state of its own") {
                            }},
                            40);
     CHECK(ledger.run() == 0);
+}
+
+namespace {
+
+CapturedLog* the_log = nullptr;
+
+// Keeps its loop until the log names it.
+void keep_loop(Actor<>&) {
+    auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (the_log->text().find("keep_loop") == std::string::npos && std::chrono::steady_clock::now() < deadline)
+        ::usleep(500);
+}
+Task<> have_it_kept(Actor<>&) {
+    auto light = co_await spawn({.concurrency = Concurrency::coroutine});
+    co_await send(light, run<keep_loop>);
+}
+
+}  // namespace
+
+TEST_CASE("arbiter: what keeps a loop is named, with its actor, in every kind of actor") {
+    CapturedLog log;
+    the_log = &log;
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        for (auto kind : {Concurrency::process, Concurrency::thread}) {
+            the_log->clear();
+            auto actor = co_await spawn({.name = "busy one", .concurrency = kind, .stall = 2ms});
+            co_await send(actor, run<keep_loop>);
+            auto text = the_log->text();
+            CHECK(has(text, "[warning] busy one: its loop is kept for more than "));
+            CHECK(has(text, "keep_loop"));
+            co_await actor.stop();
+            co_await actor.closed();
+        }
+        // A light actor's loop is its spawner's.
+        the_log->clear();
+        auto parent = co_await spawn({.name = "parent", .concurrency = Concurrency::thread, .stall = 2ms});
+        co_await send(parent, run<have_it_kept>);
+        auto text = the_log->text();
+        CHECK(has(text, "[warning] parent: its loop is kept for more than "));
+        CHECK(has(text, "keep_loop of the actor 0x"));
+    });
+}
+
+TEST_CASE("arbiter: SIGUSR1 logs what every job waits for, on every loop") {
+    CapturedLog log;
+    the_log = &log;
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto process = co_await spawn({.name = "one process"});
+        auto thread = co_await spawn({.name = "one thread", .concurrency = Concurrency::thread});
+        auto light = co_await spawn({.name = "light one", .concurrency = Concurrency::coroutine});
+        std::vector<Job<>> jobs;
+        for (auto& actor : {process, thread, light})
+            jobs.push_back(self.loop().start([](ActorProxy<> to) -> Task<> { co_await send(to, run<stay>); }(actor)));
+        for (auto& actor : {process, thread, light}) {
+            bool runs = false;
+            while (!runs) {
+                auto info = co_await actor.info();
+                runs = info["mailbox"]["running"].size() > 0;
+            }
+        }
+        ::kill(::getpid(), SIGUSR1);
+        for (std::string name : {"one process", "one thread", "light one"}) {
+            auto wanted = fmt::format("  {}, ", name);
+            bool said = co_await until([&] {
+                auto text = the_log->text();
+                auto at = text.find(wanted);
+                if (at == text.npos) return false;
+                auto line = text.substr(at, text.find('\n', at) - at);
+                return has(line, "stay") && has(line, ": waits for sleep for ") && has(line, "support.hpp:");
+            });
+            CHECK_MESSAGE(said, name << " is not in " << the_log->text());
+        }
+        bool request = has(the_log->text(), "waits for answer for ");
+        CHECK(request);
+        for (auto& actor : {process, thread, light}) {
+            co_await send("arbiter", kill_actor, actor.id().to_string());
+        }
+        for (auto& job : jobs) {
+            auto text = co_await error_of<ActorLost>([](Job<>& j) -> Task<> { co_await j; }(job));
+            CHECK(!text.empty());
+        }
+    });
 }

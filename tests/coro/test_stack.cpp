@@ -111,11 +111,11 @@ TEST_CASE("stack: a hundred thousand awaits of a task that fails") {
     CHECK(heap_in_use() < before + little_heap);
 }
 
-TEST_CASE("stack: a chain of ten thousand tasks; once it has suspended, it unwinds on a flat stack") {
+TEST_CASE("stack: a chain of four thousand tasks; once it has suspended, it unwinds on a flat stack") {
     ManualScheduler scheduler;
-    CHECK(scheduler.run(chain(nullptr, 10'000, false)) == 10'000);
+    CHECK(scheduler.run(chain(nullptr, 4000, false)) == 4000);
     StackUse unwinding;
-    CHECK(scheduler.run(chain(&unwinding, 10'000, true)) == 10'000);
+    CHECK(scheduler.run(chain(&unwinding, 4000, true)) == 4000);
     CHECK(unwinding.depth() < little_stack);
 }
 

@@ -48,6 +48,13 @@ public:
         return index / chunk_size < chunks_.size() ? &chunks_[index / chunk_size][index % chunk_size] : nullptr;
     }
 
+    template <class F>
+    void for_each_actor(F f) {
+        for (auto& chunk : chunks_)
+            for (std::uint32_t i = 0; i < chunk_size; ++i)
+                if (chunk[i].id.load(std::memory_order_relaxed)) f(*chunk[i].actor);
+    }
+
 private:
     static constexpr std::uint32_t chunk_size = 512;
     void grow(std::uint32_t door) {

@@ -30,6 +30,8 @@ struct ArbiterOptions {
     static constexpr std::chrono::nanoseconds timeout = std::chrono::seconds(30);
     /// How long it may take to finish what it has accepted, and to run its stopping hook.
     std::chrono::nanoseconds exit_timeout = std::chrono::seconds(3);
+    /// What keeps its loop longer than this is named in the log: see StallWatch. 0: nothing is.
+    std::chrono::nanoseconds stall = detail::usual_stall;
     ActorHook<"start", Subject, true> start{};
     ActorHook<"stopping", Subject, true> stopping{};
     ActorHook<"periodic_task", Subject, true> periodic_task{};
@@ -102,6 +104,7 @@ public:
     /// Runs until it is stopped and everything it controls has ended; gives the exit code, for main to return. A start
     /// hook that throws is logged and ends it with 1.
     int run() {
+        StallWatch watch(loop(), detail::ActorAccess::extras(*this).settings.stall, Actor<>::to_string(), ActorId::arbiter().value);
         ExitStatus status = Actor<>::loop().run(detail::live_as_arbiter(*this));
         return status.code();
     }
@@ -196,10 +199,14 @@ private:
 namespace detail {
 
 inline Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
-    SignalSet signals{SIGTERM, SIGINT};
-    for (bool stopping = false;; stopping = true) {
+    SignalSet signals{SIGTERM, SIGINT, SIGUSR1};
+    for (bool stopping = false;;) {
         int signal = co_await signals.next();
-        if (stopping && signal == SIGINT) ::_exit(128 + signal);
+        if (signal == SIGUSR1) {
+            dump_command(arbiter);
+            continue;
+        }
+        if (std::exchange(stopping, true) && signal == SIGINT) ::_exit(128 + signal);
         arbiter.stop();
     }
 }

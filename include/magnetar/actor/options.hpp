@@ -16,6 +16,7 @@ namespace detail {
 
 using Nanoseconds = std::chrono::nanoseconds;
 inline constexpr Nanoseconds usual_exit_timeout = std::chrono::seconds(3);
+inline constexpr Nanoseconds usual_stall = std::chrono::milliseconds(25);
 
 // What an actor is told at its birth, with its type erased. Trivially copyable.
 struct ActorSettings {
@@ -24,7 +25,7 @@ struct ActorSettings {
     Overflow overflow = Overflow::wait;
     std::uint32_t mailbox = 1024;
     std::uint32_t threads = 5;
-    Nanoseconds timeout{}, period{}, exit_timeout = usual_exit_timeout;
+    Nanoseconds timeout{}, period{}, exit_timeout = usual_exit_timeout, stall = usual_stall;
     ErasedHook<> start, stopping, periodic_task;
     ErasedHook<Json&> on_info, on_params;
 
@@ -62,6 +63,8 @@ struct SpawnOptions {
     std::chrono::nanoseconds period{};
     /// How long a stopping actor may take to finish what it has accepted.
     std::chrono::nanoseconds exit_timeout = detail::usual_exit_timeout;
+    /// What keeps the loop of a process or thread longer than this is named in the log: see StallWatch. 0: nothing is.
+    std::chrono::nanoseconds stall = detail::usual_stall;
     /// In the actor, before spawn() returns. May be a coroutine. An exception fails the spawn.
     ActorHook<"start", Subject, true> start{};
     /// In the actor, once, when it begins to stop. May be a coroutine.
@@ -88,6 +91,7 @@ ActorSettings settings_of(const Options& options) noexcept {
     settings.timeout = options.timeout;
     settings.period = options.period;
     settings.exit_timeout = options.exit_timeout;
+    if constexpr (requires { options.stall; }) settings.stall = options.stall;
     settings.start = options.start.erased();
     settings.stopping = options.stopping.erased();
     settings.periodic_task = options.periodic_task.erased();

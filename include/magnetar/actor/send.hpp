@@ -121,7 +121,7 @@ public:
 
     std::string_view what() const noexcept override { return "answer"; }
     bool await_ready() const noexcept { return false; }
-    bool await_suspend(std::coroutine_handle<> leaf) {
+    bool await_suspend(Suspension leaf) {
         if (!park(leaf)) return false;
         stamp<F>(*this);
         if (target_.where.door() == this_door && target_.where.host() == this_host) [[likely]] {
@@ -380,7 +380,7 @@ public:
         outbox.post(*door_at(target_.where.door()), *tell, false);
         return true;
     }
-    bool await_suspend(std::coroutine_handle<> leaf) {
+    bool await_suspend(Suspension leaf) {
         if (!park(leaf)) {
             if (local_) withdraw();
             return false;

@@ -234,7 +234,7 @@ public:
         }
         return false;
     }
-    bool await_suspend(std::coroutine_handle<> parent) {
+    bool await_suspend(Suspension parent) {
         awaiter_.emplace(task_->operator co_await());
         return awaiter_->await_suspend(parent);
     }

@@ -67,7 +67,7 @@ struct JobState<T>::Joiner final : Waiter {
         if (state->joiner) throw std::logic_error("await of a Job that another coroutine awaits already");
         return state->completed();
     }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+    bool await_suspend(Suspension leaf) noexcept {
         if (!park(leaf)) return false;
         state->joiner = this;
         return true;

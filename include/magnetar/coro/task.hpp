@@ -17,6 +17,7 @@ namespace detail {
 
 struct PromiseBase : Pooled {
     std::coroutine_handle<> continuation;
+    std::source_location awaited_at;  // by the continuation
 
     std::suspend_always initial_suspend() noexcept { return {}; }
     struct Final {
@@ -33,6 +34,7 @@ struct PromiseBase : Pooled {
 
 template <class T>
 struct Promise : PromiseBase {
+    static_assert(alignof(Outcome<T>) <= 2 * sizeof(void*), "what a task gives may be aligned to 16 bytes at most");
     Outcome<T> outcome;
     Task<T> get_return_object() noexcept;
     void unhandled_exception() noexcept { outcome.fail(std::current_exception()); }
@@ -86,10 +88,11 @@ public:
     public:
         explicit Awaiter(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
         bool await_ready() const noexcept { return false; }
-        bool await_suspend(std::coroutine_handle<> parent) const noexcept {
+        bool await_suspend(Suspension parent) const noexcept {
             handle_.resume();
             if (handle_.done()) return false;
-            handle_.promise().continuation = parent;
+            handle_.promise().continuation = parent.handle;
+            handle_.promise().awaited_at = parent.where;
             return true;
         }
         T await_resume() const { return handle_.promise().outcome.get(); }
@@ -113,6 +116,18 @@ Task<T> detail::Promise<T>::get_return_object() noexcept {
 }
 inline Task<void> detail::Promise<void>::get_return_object() noexcept {
     return Task<void>{std::coroutine_handle<Promise>::from_promise(*this)};
+}
+
+template <class F>
+void JobBase::for_each_place(F visit) const {
+    if (!waiting_) return;
+    visit(where_);
+    // Only tasks run in jobs, and as no promise is aligned to more, all stand at the same distance from the frame's begin.
+    for (auto frame = leaf_; frame;) {
+        auto& promise = std::coroutine_handle<detail::PromiseBase>::from_address(frame.address()).promise();
+        frame = promise.continuation;
+        if (frame) visit(promise.awaited_at);
+    }
 }
 
 /// Any awaitable as a task; a task is given back as it is.

@@ -68,6 +68,7 @@ public:
     explicit EventLoop(std::unique_ptr<Engine> engine, LoopOptions options = {})
         : engine_(std::move(engine)), door_(&Door::open()), spin_(options.spin), threads_(options.threads) {
         unhandled = &report;
+        latest_time = engine_->now();
         doorbell_.listen();
     }
     EventLoop(const EventLoop&) = delete;
@@ -127,6 +128,7 @@ public:
             explicit Posted(F&& f) : Runnable(&Posted::call), function(std::move(f)) {}
             static void call(Runnable& self) {
                 std::unique_ptr<Posted> posted(&static_cast<Posted&>(self));
+                current_->activity.begin(0, nullptr);
                 posted->function();
             }
             F function;
@@ -143,7 +145,7 @@ public:
     LoopClock::time_point now() noexcept {
         if (!time_known_) [[unlikely]]
             first_time_of_turn();
-        return now_;
+        return latest_time;
     }
     /// Has `timer` fire at `when`, instead of when it was to fire. A time in the past means the next turn.
     void arm(Timer& timer, LoopClock::time_point when) noexcept { timers_.arm(timer, when); }
@@ -167,6 +169,12 @@ public:
     T& local(A... arguments) {
         return locals_.get<T>(*this, arguments...);
     }
+
+    /// Every job that is suspended on this loop, a line each: its actor and command, what it waits for, for how long, and where, from
+    /// the innermost `co_await` outwards. Include <magnetar/loop/dump.hpp>. Only on the loop's thread.
+    inline std::string dump();
+    /// Where the layer above lists the jobs of its actors, as `dump` lists those of none.
+    std::string (*dump_actors)(EventLoop&) = nullptr;
 
     /// Turns since the loop was made; a loop that stays in one is busy with one work. From any thread.
     std::uint64_t turns() const noexcept { return turns_.load(std::memory_order_relaxed); }
@@ -204,8 +212,12 @@ private:
             if (!pthread_equal(loop.thread_, pthread_self()))
                 throw std::logic_error("an EventLoop runs on the thread that made it");
             current_ = &loop;
+            loop.activity.run();
         }
-        ~Running() { current_ = nullptr; }
+        ~Running() {
+            current_->activity.pause();
+            current_ = nullptr;
+        }
     };
 
     // So many works run before timers and the engine have their turn.
@@ -269,23 +281,25 @@ private:
     }
     void sleep() noexcept {
         auto began = engine_->now();
+        activity.pause();
         engine_->wait(timers_.next());
+        activity.run();
         refresh_time();
-        if (now_ < timers_.next()) spin_.woken_after(now_ - began);
-        timers_.fire(now_);
+        if (latest_time < timers_.next()) spin_.woken_after(latest_time - began);
+        timers_.fire(latest_time);
     }
     [[gnu::noinline]] void first_time_of_turn() noexcept {
         refresh_time();
         time_known_ = turning_;
     }
     void refresh_time() noexcept {
-        now_ = engine_->now();
+        latest_time = engine_->now();
         time_known_ = true;
     }
     // True when there is something to do.
     bool spin() noexcept {
         refresh_time();
-        auto end = std::min(now_ + spin_.longest(), timers_.next());
+        auto end = std::min(latest_time + spin_.longest(), timers_.next());
         do {
             for (int i = 0; i < 64; ++i) {
                 if (!door_->empty() || engine_->pending() || (!pollers_.empty() && poll_pollers())) {
@@ -300,9 +314,9 @@ private:
                 return true;
             }
             refresh_time();
-        } while (now_ < end);
-        if (timers_.next() <= now_) {
-            timers_.fire(now_);
+        } while (latest_time < end);
+        if (timers_.next() <= latest_time) {
+            timers_.fire(latest_time);
             return true;
         }
         spin_.failed();
@@ -338,7 +352,6 @@ private:
     List<TurnHook> hooks_;
     List<Poller> pollers_;
     std::atomic<std::uint64_t> turns_{0};
-    LoopClock::time_point now_{};
     bool time_known_ = false, turning_ = false;
     Doorbell doorbell_{*this};
     pthread_t thread_ = pthread_self();

@@ -140,7 +140,7 @@ private:
             EventLoop::require("Executor::run");
             return false;
         }
-        bool await_suspend(std::coroutine_handle<> leaf) {
+        bool await_suspend(Suspension leaf) {
             if (!park(leaf)) return false;
             work_->waiter = this;
             work_->door = &EventLoop::current()->door();

@@ -31,7 +31,7 @@ public:
         EventLoop::require("an operation");
         return false;
     }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+    bool await_suspend(Suspension leaf) noexcept {
         if (!park(leaf)) return false;
         loop().engine().submit(*this, prep_);
         return true;

@@ -29,7 +29,7 @@ public:
         EventLoop::require("sleep");
         return false;
     }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+    bool await_suspend(Suspension leaf) noexcept {
         if (!park(leaf)) return false;
         EventLoop& loop = *EventLoop::current();
         loop.arm(*this, sleep_end(loop, when_));
@@ -49,7 +49,7 @@ class [[nodiscard("co_await it")]] Yield final : public Waiter {
 public:
     std::string_view what() const noexcept override { return "yield"; }
     bool await_ready() const noexcept { return false; }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+    bool await_suspend(Suspension leaf) noexcept {
         if (!park(leaf)) return false;
         wake();
         return true;

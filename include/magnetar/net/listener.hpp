@@ -90,7 +90,7 @@ public:
         error_ = core_->descriptor ? std::exchange(core_->error_, 0) : EBADF;
         return error_ != 0;
     }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+    bool await_suspend(Suspension leaf) noexcept {
         if (!wait_in(core_->waiting_, *this, leaf)) return false;
         if (!core_->Timer::armed()) core_->accept();
         return true;

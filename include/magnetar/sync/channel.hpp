@@ -115,7 +115,7 @@ public:
         channel_.put(std::move(value_));
         return true;
     }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+    bool await_suspend(Suspension leaf) noexcept {
         return wait_in(channel_.senders_, *this, leaf);
     }
     void await_resume() const {
@@ -150,7 +150,7 @@ public:
         channel_.take(value_);
         return value_ || channel_.closed_;
     }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+    bool await_suspend(Suspension leaf) noexcept {
         return wait_in(channel_.receivers_, *this, leaf);
     }
     std::optional<T> await_resume() {

@@ -75,7 +75,7 @@ public:
 
     std::string_view what() const noexcept override { return "gate"; }
     bool await_ready() const noexcept { return gate_.inside_ == 0; }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept { return wait_in(gate_.waiting_, *this, leaf); }
+    bool await_suspend(Suspension leaf) noexcept { return wait_in(gate_.waiting_, *this, leaf); }
     void await_resume() const { check_cancelled(); }
 
 private:

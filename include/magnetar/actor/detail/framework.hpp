@@ -134,7 +134,7 @@ inline void enlist_framework_commands() {
                                 &entry_of<child_greeted>, &entry_of<child_started>, &entry_of<directory_reserve>,
                                 &entry_of<directory_enter>, &entry_of<directory_remove>, &entry_of<directory_release>,
                                 &entry_of<directory_find>, &entry_of<watch_command>, &entry_of<closed_command>,
-                                &entry_of<introduce_hosts>, &entry_of<spawn_process>, &entry_of<spawn_thread>})
+                                &entry_of<introduce_hosts>, &entry_of<dump_command>, &entry_of<spawn_process>, &entry_of<spawn_thread>})
         enlist(*entry);
 }
 

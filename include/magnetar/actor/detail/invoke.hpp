@@ -30,17 +30,17 @@ typename Binding<F>::Signature_::Return Binding<F>::call(Actor<>& actor, Request
 // its request when the caller gives up.
 class CommandJobBase : public JobBase, public Pooled {
 public:
-    CommandJobBase(Actor<>& actor, JobOwner* owner, const Address& sender, std::string_view command, LoopClock::time_point now)
-        : JobBase(actor.loop(), owner), request_(actor, sender), command_(command), since_(now) {}
+    CommandJobBase(Actor<>& actor, JobOwner* owner, const Address& sender, const std::string_view& command, LoopClock::time_point now)
+        : JobBase(actor.loop(), owner), request_(actor, sender), since_(now) {
+        command_name_ = &command;
+    }
     virtual ~CommandJobBase() = default;
     // The caller needs no answer any more.
     virtual void forget_call() noexcept = 0;
-    std::string_view command() const noexcept { return command_; }
     LoopClock::time_point since() const noexcept { return since_; }
 
 protected:
     Request request_;
-    std::string_view command_;
     LoopClock::time_point since_;
 };
 
@@ -115,7 +115,7 @@ private:
             return;
         }
         if (outcome.has_error()) {
-            fail_call(actor, call_, outcome.error(), command_);
+            fail_call(actor, call_, outcome.error(), command());
         } else if (call_) {
             call_->outcome = std::move(outcome);
             call_->answered();
@@ -152,6 +152,7 @@ inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Addres
             refuse_other_type(actor, call, entry_of<F>.name);
             return false;
         }
+    actor.loop().activity.command.store(&entry_of<F>.name, std::memory_order_relaxed);
     try {
         if constexpr (Bound::is_task) {
             CommandJob<F>::begin(actor, std::move(args), sender, arrived, call);

@@ -97,6 +97,7 @@ struct ActorAccess {
     static void run(Runnable& runnable) {
         auto& self = static_cast<Actor<>&>(runnable);
         Context outer = std::exchange(context, {nullptr, &self});
+        self.loop_->activity.begin(self.owner_id, nullptr);
         self.newborn_ = false;
         int crowd = 0, budget = 64;
         for (Message* message; budget > 0 && (message = next(self)); --budget) {
@@ -392,6 +393,7 @@ inline Actor<void>::Actor(const detail::ActorSettings& settings, EventLoop& loop
     cell_->actor = this;
     cell_->room = settings.overflow == Overflow::wait ? static_cast<int>(settings.mailbox) : INT_MAX;
     cell_->id.store(id.value, std::memory_order_release);
+    owner_id = id.value;
 }
 inline Actor<void>::~Actor() { detail::ActorAccess::give_back_cell(*this); }
 

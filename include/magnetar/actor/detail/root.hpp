@@ -1,17 +1,27 @@
 #pragma once
 #include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/loop/dump.hpp>
 #include <magnetar/loop/signals.hpp>
+#include <magnetar/loop/stall_watch.hpp>
 
 namespace magnetar::detail {
 
 // This process's manager of processes and threads; set while its main loop runs actors.
 inline constinit Supervisor* the_supervisor = nullptr;
 
+inline std::string dump_actors(EventLoop& loop) {
+    std::string out;
+    cell_table(this_door).for_each_actor(
+        [&](Actor<>& actor) { append_jobs(out, actor, actor.to_string(), loop.now()); });
+    return out;
+}
+
 // Gives a loop's thread its place in the addresses of actors.
 class Resident {
 public:
     explicit Resident(EventLoop& loop) noexcept {
         this_door = loop.door().index();
+        loop.dump_actors = &dump_actors;
         loop.unhandled = [](Scheduler&, JobOwner* owner, std::exception_ptr error) {
             if (owner)
                 ActorAccess::unhandled(static_cast<Actor<>&>(*owner), error, "a detached job");
@@ -115,6 +125,7 @@ inline void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> ch
         std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(maker->make(child->settings, loop, child->id),
                                                           [](Actor<>* a) { ActorAccess::destroy(*a); });
         set_up(*actor, child->settings, child->name, std::move(params));
+        StallWatch watch(loop, child->settings.stall, actor->to_string(), actor->id().value);
         news->status = loop.run(live(*actor, manager));
     } catch (...) {
         auto text = describe(std::current_exception());
@@ -127,11 +138,27 @@ inline void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> ch
 
 // ---- a process
 
+// Logs what every job waits for, on the actor's loop and on those of the processes and threads that are managed there.
+inline void dump_command(Actor<>& self) {
+    std::string text = self.loop().dump();
+    self.log().warning("jobs of its loop, turn {}:{}{}", self.loop().turns(), text.empty() ? " none" : "\n", text);
+    if (&self != the_host->root) return;
+    the_supervisor->for_each([](Managed& child) {
+        if (child.greeted && !child.ended) post_tell<dump_command>(child.address);
+    });
+}
+template <>
+inline constexpr bool is_system<dump_command> = true;
+
 // SIGTERM stops a worker well; the terminal's SIGINT is for the arbiter, which stops its workers itself.
 inline Task<> stop_on_signal(Actor<>& root) {
-    SignalSet signals{SIGTERM};
-    co_await signals.next();
-    root.stop();
+    SignalSet signals{SIGTERM, SIGUSR1};
+    while (true) {
+        if (co_await signals.next() == SIGUSR1)
+            dump_command(root);
+        else
+            root.stop();
+    }
 }
 
 inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, UniqueFd link, ExitStatus& status) {
@@ -187,6 +214,7 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
         host.link_ended = [](Host&, std::uint32_t peer) {
             if (peer == 0) ::_exit(1);
         };
+        StallWatch watch(loop, plan.unpack().stall, plan.name.empty() ? ActorId{plan.id}.to_string() : plan.name, plan.id);
         try {
             loop.run(live_in_worker(loop, host, plan, std::move(link), status));
         } catch (...) {

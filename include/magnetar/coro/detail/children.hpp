@@ -63,7 +63,7 @@ public:
 
     std::string_view what() const noexcept override { return what_; }
     bool await_ready() const noexcept { return list_.empty(); }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+    bool await_suspend(Suspension leaf) noexcept {
         if (park(leaf)) return true;
         // Cancelled before it waits: it waits all the same, for the cancelled children.
         withdraw_cancel();

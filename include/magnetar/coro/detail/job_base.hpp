@@ -1,5 +1,8 @@
 #pragma once
+#include <atomic>
+#include <chrono>
 #include <coroutine>
+#include <cstdint>
 #include <exception>
 #include <string_view>
 #include <utility>
@@ -8,6 +11,7 @@
 #include <magnetar/base/list.hpp>
 #include <magnetar/base/pool.hpp>
 #include <magnetar/base/queue.hpp>
+#include <magnetar/coro/suspension.hpp>
 
 namespace magnetar {
 
@@ -24,12 +28,39 @@ struct Runnable {
 /// Whose jobs they are: an actor is one. Its end cancels and awaits the jobs in its list.
 struct JobOwner {
     List<JobBase> jobs;
+    /// For listings: the actor's id.
+    std::uint64_t owner_id = 0;
+};
+
+/// What a scheduler is busy with, for a watcher on another thread.
+struct Activity {
+    std::atomic<std::uint64_t> owner{0};                    ///< whose work it is: JobOwner::owner_id
+    std::atomic<const std::string_view*> command{nullptr};  ///< which, if it is a command; never destroyed
+    /// Odd while it runs, even while it sleeps or has nobody to run it.
+    std::atomic<std::uint32_t> stretch{0};
+    /// Called, once, when one of the process begins to run: its watcher has gone to sleep.
+    static inline constinit std::atomic<void (*)() noexcept> wake_watcher{nullptr};
+
+    void run() noexcept {
+        stretch.fetch_add(1, std::memory_order_seq_cst);
+        if (wake_watcher.load(std::memory_order_seq_cst)) [[unlikely]]
+            if (auto wake = wake_watcher.exchange(nullptr)) wake();
+    }
+    void pause() noexcept { stretch.store(stretch.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+    bool running() const noexcept { return stretch.load(std::memory_order_seq_cst) % 2 == 1; }
+    void begin(std::uint64_t number, const std::string_view* name) noexcept {
+        owner.store(number, std::memory_order_relaxed);
+        command.store(name, std::memory_order_relaxed);
+    }
 };
 
 /// What runs jobs: a ready queue, the list of living jobs that no actor owns, and who hears of failures that
 /// nobody awaits. An event loop is one; so is a test. Belongs to one thread.
 struct Scheduler : JobOwner {
     Queue<Runnable> ready;
+    Activity activity;
+    /// The time at which it last looked, for listings.
+    std::chrono::steady_clock::time_point latest_time{};
     /// Called with the job's owner (null when it has none) when a detached job ends with an exception. Must
     /// not throw.
     void (*unhandled)(Scheduler&, JobOwner* owner, std::exception_ptr) = nullptr;
@@ -94,6 +125,12 @@ public:
     Scheduler& scheduler() const noexcept { return *scheduler_; }
     /// What it waits for; null when it runs or is ready.
     const Waiter* waiting() const noexcept { return waiting_; }
+    /// While it waits: since when, and where, from the innermost `co_await` outwards.
+    std::chrono::steady_clock::time_point waiting_since() const noexcept { return since_; }
+    template <class F>
+    void for_each_place(F visit) const;
+    /// The command that it carries out; empty for other work.
+    std::string_view command() const noexcept { return command_name_ ? *command_name_ : std::string_view(); }
     /// For an operation that was asked to cancel and succeeded all the same: the next one is cancelled in its
     /// place.
     void cancel_next() noexcept { cancel_pending_ = true; }
@@ -101,11 +138,16 @@ public:
     /// For promises: the coroutine that continues when the running one has finished.
     void continue_with(std::coroutine_handle<> parent) noexcept { next_ = parent; }
 
+protected:
+    /// The name of the command that it carries out, if it does.
+    const std::string_view* command_name_ = nullptr;
+
 private:
     friend class Waiter;
     JobOwner& owner() const noexcept { return actor_ ? *actor_ : *scheduler_; }
     static void run_scheduled(Runnable& self) {
         auto& job = static_cast<JobBase&>(self);
+        job.scheduler_->activity.begin(job.owner().owner_id, job.command_name_);
         job.resume(std::exchange(job.leaf_, nullptr));
         if (job.root_.done()) {
             job.finished();
@@ -130,6 +172,8 @@ private:
     std::coroutine_handle<> root_, leaf_, next_;
     void (*on_done_)(JobBase&) = nullptr;
     Waiter* waiting_ = nullptr;
+    std::source_location where_;
+    std::chrono::steady_clock::time_point since_{};
     bool cancel_pending_ = false, completed_ = false;
 };
 
@@ -158,13 +202,15 @@ protected:
 
     /// Suspends the current job here. False when the job was already cancelled: then do not start the
     /// operation, do not suspend (return false from await_suspend), and `check_cancelled` throws.
-    bool park(std::coroutine_handle<> leaf) noexcept {
+    bool park(Suspension leaf) noexcept {
         job_ = detail::context.job;
         if (std::exchange(job_->cancel_pending_, false)) {
             cancelled_ = true;
             return false;
         }
-        job_->leaf_ = leaf;
+        job_->leaf_ = leaf.handle;
+        job_->where_ = leaf.where;
+        job_->since_ = job_->scheduler_->latest_time;
         job_->waiting_ = this;
         return true;
     }

@@ -32,7 +32,7 @@ public:
 
     std::string_view what() const noexcept override { return name_; }
     inline bool await_ready();
-    inline bool await_suspend(std::coroutine_handle<> leaf) noexcept;
+    inline bool await_suspend(Suspension leaf) noexcept;
 
     // The descriptor is being closed; it may be gone when the operation has ended.
     void close_under() noexcept {
@@ -116,7 +116,7 @@ inline bool DescriptorOperation::await_ready() {
     result_ = -EBADF;
     return true;
 }
-inline bool DescriptorOperation::await_suspend(std::coroutine_handle<> leaf) noexcept {
+inline bool DescriptorOperation::await_suspend(Suspension leaf) noexcept {
     if (!park(leaf)) return false;
     descriptor_->operations_.push_back(*this);
     submit();

@@ -194,7 +194,7 @@ public:
         if (core_->reader_) throw std::logic_error("read of a stream that another coroutine is reading");
         return core_->readable();
     }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+    bool await_suspend(Suspension leaf) noexcept {
         if (!park(leaf)) return false;
         reading_ = true;
         core_->reader_ = this;

@@ -16,7 +16,7 @@ public:
         if (core_->writing) throw std::logic_error("write to a stream that another coroutine is writing to");
         return DescriptorOperation::await_ready() || left_ == 0;
     }
-    bool await_suspend(std::coroutine_handle<> leaf) noexcept {
+    bool await_suspend(Suspension leaf) noexcept {
         if (!DescriptorOperation::await_suspend(leaf)) return false;
         core_->writing = true;
         return true;

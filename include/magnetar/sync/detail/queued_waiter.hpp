@@ -23,7 +23,7 @@ protected:
     ~QueuedWaiter() = default;
 
     template <std::derived_from<QueuedWaiter> W>
-    static bool wait_in(List<W>& line, W& waiter, std::coroutine_handle<> leaf) noexcept {
+    static bool wait_in(List<W>& line, W& waiter, Suspension leaf) noexcept {
         if (!waiter.park(leaf)) return false;
         line.push_back(waiter);
         return true;

@@ -1,0 +1,18 @@
+#pragma once
+#include <coroutine>
+#include <source_location>
+
+namespace magnetar {
+
+/// A coroutine at the moment of its suspension, and the place of the `co_await` that suspends it. Declare an awaiter as
+/// `bool await_suspend(Suspension at)`, and hand it on to Waiter::park: then listings can say where a job waits.
+struct Suspension {
+    template <class Promise>
+    Suspension(std::coroutine_handle<Promise> h,
+               std::source_location w = std::source_location::current()) noexcept
+        : handle(h), where(w) {}
+    std::coroutine_handle<> handle;
+    std::source_location where;
+};
+
+}  // namespace magnetar

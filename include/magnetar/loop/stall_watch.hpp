@@ -1,0 +1,151 @@
+#pragma once
+#include <signal.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <thread>
+
+#include <magnetar/loop/timer.hpp>
+
+namespace magnetar {
+
+/// Logs a warning, with the actor and the command, when something keeps a loop from its next turn for longer than `limit`, and again
+/// each time that has become ten times as long. The loop pays nothing for it: one thread of the process looks at all watched
+/// loops once per limit, so a stall is seen after one to two times the limit, and sleeps when they sleep.
+///
+///     EventLoop loop;
+///     StallWatch watch(loop, 25ms, "front end");
+///
+/// Make and destroy it on the loop's thread, within the loop's life.
+class StallWatch final : public ListNode {
+public:
+    /// `name` and `number` are of the actor that the loop is for. A limit of 0 or less never looks.
+    StallWatch(EventLoop& loop, std::chrono::nanoseconds limit, std::string name, std::uint64_t number = 0)
+        : loop_(loop), limit_(limit), name_(std::move(name)), number_(number) {
+        if (limit_ > std::chrono::nanoseconds::zero()) Watcher::of_process().add(*this);
+    }
+    StallWatch(const StallWatch&) = delete;
+    ~StallWatch() {
+        if (linked()) Watcher::of_process().remove(*this);
+    }
+
+private:
+    class Watcher {
+    public:
+        // Never destroyed. After a fork the child has one of its own, as the thread is not there.
+        static Watcher& of_process() {
+            static std::atomic<Watcher*> current{nullptr};
+            Watcher* found = current.load(std::memory_order_acquire);
+            while (!found || found->process_ != ::getpid()) {
+                auto* fresh = new Watcher;
+                fresh->before_ = found;
+                if (current.compare_exchange_strong(found, fresh, std::memory_order_acq_rel)) return *fresh;
+                delete fresh;
+            }
+            return *found;
+        }
+        void add(StallWatch& watch) {
+            std::unique_lock lock(mutex_);
+            watches_.push_back(watch);
+            changed_.notify_all();
+            if (std::exchange(looking_, true)) return;
+            sigset_t all, before;
+            sigfillset(&all);
+            pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the threads of the program
+            try {
+                std::thread([this] { look(); }).detach();
+            } catch (const std::system_error& error) {
+                looking_ = false;
+                Logger("loop").warning("nobody looks for stalls: thread: {}", error.what());
+            }
+            pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        }
+        // With the last one goes the thread.
+        void remove(StallWatch& watch) {
+            std::unique_lock lock(mutex_);
+            watch.unlink();
+            changed_.notify_all();
+            changed_.wait(lock, [&] { return !looking_ || !watches_.empty(); });
+        }
+
+    private:
+        void look() {
+            std::unique_lock lock(mutex_);
+            for (int quiet = 0; !watches_.empty();) {
+                bool busy = false;
+                auto period = std::chrono::nanoseconds::max();
+                watches_.for_each([&](StallWatch& watch) {
+                    period = std::min(period, watch.limit_);
+                    busy |= watch.loop_.activity.running();
+                });
+                quiet = busy ? 0 : quiet + 1;
+                if (quiet > 40) {
+                    doze(lock);
+                    quiet = 0;
+                }
+                changed_.wait_for(lock, period);
+                watches_.for_each([&](StallWatch& watch) { watch.look(period); });
+            }
+            looking_ = false;
+            changed_.notify_all();
+        }
+        // Sleeps until a loop runs; that nobody runs is looked at again after all have been told to call.
+        void doze(std::unique_lock<std::mutex>& lock) {
+            Activity::wake_watcher.store(&Watcher::wake, std::memory_order_seq_cst);
+            bool busy = false;
+            watches_.for_each([&](StallWatch& watch) { busy |= watch.loop_.activity.running(); });
+            std::size_t number = watches_.size();
+            if (!busy)
+                changed_.wait(lock, [&] { return !Activity::wake_watcher.load() || watches_.size() != number; });
+            Activity::wake_watcher.store(nullptr);
+        }
+        static void wake() noexcept {
+            Watcher& self = of_process();
+            { std::lock_guard lock(self.mutex_); }
+            self.changed_.notify_all();
+        }
+
+        const pid_t process_ = ::getpid();
+        Watcher* before_ = nullptr;
+        std::mutex mutex_;
+        std::condition_variable changed_;
+        List<StallWatch> watches_;
+        bool looking_ = false;  // there is a thread
+    };
+
+    // On the watcher's thread.
+    void look(std::chrono::nanoseconds period) {
+        auto stretch = loop_.activity.stretch.load(std::memory_order_relaxed);
+        auto turn = loop_.turns();
+        if (stretch % 2 == 0 || stretch != stretch_ || turn != turn_) {
+            stretch_ = stretch;
+            turn_ = turn;
+            kept_ = std::chrono::nanoseconds::zero();
+            next_report_ = limit_;
+            return;
+        }
+        kept_ += period;
+        if (kept_ < next_report_) return;
+        next_report_ *= 10;
+        auto owner = loop_.activity.owner.load(std::memory_order_relaxed);
+        auto* command = loop_.activity.command.load(std::memory_order_relaxed);
+        Logger(name_).warning("its loop is kept for more than {} by {}{}{}",
+                              detail::duration_text(std::chrono::duration<double>(kept_).count()),
+                              command ? *command : "work that is no command",
+                              owner == 0 || owner == number_ ? "" : " of the actor ",
+                              owner == 0 || owner == number_ ? "" : fmt::format("{:#x}", owner));
+    }
+
+    EventLoop& loop_;
+    const std::chrono::nanoseconds limit_;
+    const std::string name_;
+    const std::uint64_t number_;
+    // The watcher's: what it saw the last time.
+    std::uint32_t stretch_ = 0;
+    std::uint64_t turn_ = 0;
+    std::chrono::nanoseconds kept_{}, next_report_{};
+};
+
+}  // namespace magnetar

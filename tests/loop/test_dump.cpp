@@ -1,0 +1,75 @@
+#include <doctest/doctest.h>
+#include <magnetar/loop/dump.hpp>
+#include <magnetar/loop/operation.hpp>
+#include <magnetar/sync/event.hpp>
+
+#include <string>
+#include <vector>
+
+using namespace magnetar;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr int line_of_sleep = __LINE__ + 2;
+Task<> sleeper() {
+    co_await sleep(1h);
+}
+constexpr int line_of_sleeper = __LINE__ + 3;
+Task<> middle(bool first_something_else) {
+    if (first_something_else) co_await yield();
+    co_await sleeper();
+}
+Task<int> waiter(Event& event) {
+    co_await event.wait();
+    co_return 1;
+}
+
+}  // namespace
+
+TEST_CASE("dump: every suspended job, what it waits for, since when, and where from the inside out") {
+    EventLoop loop;
+    CHECK(loop.dump() == "");
+    loop.run([](EventLoop& l) -> Task<> {
+        auto job = l.start(middle(false));
+        auto other = l.start(middle(true));
+        auto ready = l.dump();
+        CHECK(ready == "  no actor: ready\n  no actor: ready\n");
+        for (int i = 0; i < 3; ++i) co_await yield();
+
+        auto text = l.dump();
+        CHECK(text.find("  no actor: waits for sleep for ") == 0);
+        std::string file = std::source_location::current().file_name();
+        auto lines = [&](std::string_view of) {
+            std::vector<std::string> found;
+            for (auto at = of.find(file); at != of.npos; at = of.find(file, at + 1)) {
+                auto from = at + file.size() + 1;
+                found.emplace_back(of.substr(from, of.find_first_not_of("0123456789", from) - from));
+            }
+            return found;
+        };
+        // Twice the same: the sleep in `sleeper`, then the await of `sleeper` in `middle`.
+        auto found = lines(text);
+        REQUIRE(found.size() == 4);
+        CHECK(std::stoi(found[0]) == line_of_sleep);
+        CHECK(std::stoi(found[1]) == line_of_sleeper);
+        CHECK(found[2] == found[0]);
+        CHECK(found[3] == found[1]);
+
+        job.cancel();
+        other.cancel();
+        co_await job;
+        co_await other;
+        auto none = l.dump();
+        CHECK(none == "");
+
+        Event event;
+        auto waiting = l.start(waiter(event));
+        co_await yield();
+        auto about = l.dump();
+        CHECK(about.find("  no actor: waits for event for ") == 0);
+        event.set();
+        int result = co_await waiting;
+        CHECK(result == 1);
+    }(loop));
+}

@@ -1,0 +1,87 @@
+#include <doctest/doctest.h>
+#include <magnetar/loop/stall_watch.hpp>
+#include <magnetar/sync/event.hpp>
+
+#include <atomic>
+
+#include "../support/captured_log.hpp"
+
+using namespace magnetar;
+using namespace magnetar::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Keeps the thread until the log says `text`, and gives all of the log; or until the deadline.
+std::string keep_until_said(CapturedLog& log, std::string_view text, std::chrono::seconds limit = 20s) {
+    auto deadline = std::chrono::steady_clock::now() + limit;
+    while (log.text().find(text) == std::string::npos && std::chrono::steady_clock::now() < deadline) ::usleep(500);
+    return log.text();
+}
+
+}  // namespace
+
+TEST_CASE("stall watch: what keeps a loop is named, and named again when it is ten times as long") {
+    CapturedLog log;
+    EventLoop loop;
+    StallWatch watch(loop, 2ms, "front end", 7);
+    static const std::string_view command = "reckon";
+    loop.run([](EventLoop& l, CapturedLog& said) -> Task<> {
+        l.activity.begin(7, &command);
+        auto first = keep_until_said(said, "reckon");
+        CHECK(first.find("[warning] front end: its loop is kept for more than 2 ms by reckon\n") != std::string::npos);
+        auto second = keep_until_said(said, "more than 20 ms by reckon");
+        CHECK(second.find("more than 20 ms by reckon") != std::string::npos);
+        co_await yield();
+        l.activity.begin(0x1234, nullptr);
+        auto third = keep_until_said(said, "0x1234");
+        CHECK(third.find("by work that is no command of the actor 0x1234\n") != std::string::npos);
+    }(loop, log));
+}
+
+TEST_CASE("stall watch: a loop that turns, sleeps or is not run is not kept") {
+    CapturedLog log;
+    EventLoop idle, loop;
+    StallWatch one(idle, 1s, "idle"), two(loop, 1s, "loop");
+    loop.run([]() -> Task<> {
+        for (int i = 0; i < 100; ++i) co_await yield();
+        co_await sleep(2500ms);
+    }());
+    CHECK(log.text() == "");
+}
+
+TEST_CASE("stall watch: the watcher sleeps while all sleep, and is woken by the first that runs") {
+    CapturedLog log;
+    EventLoop loop;
+    StallWatch watch(loop, 1ms, "late");
+    Event dozes;
+    std::thread other([&] {
+        auto deadline = std::chrono::steady_clock::now() + 20s;
+        while (!Activity::wake_watcher.load() && std::chrono::steady_clock::now() < deadline) ::usleep(500);
+        CHECK(bool(Activity::wake_watcher.load()));
+        loop.post([&]() noexcept { dozes.set(); });
+    });
+    loop.run([](CapturedLog& said, Event& asleep) -> Task<> {
+        co_await asleep.wait();
+        auto text = keep_until_said(said, "late: its loop is kept");
+        CHECK(text.find("late: its loop is kept") != std::string::npos);
+    }(log, dozes));
+    other.join();
+}
+
+TEST_CASE("stall watch: a limit of 0 looks at nothing; many come and go on many threads") {
+    EventLoop loop;
+    StallWatch none(loop, 0ms, "none");
+    CHECK(!none.linked());
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([] {
+            for (int i = 0; i < 50; ++i) {
+                EventLoop own;
+                StallWatch watch(own, 1s, "own");
+                CHECK(watch.linked());
+                own.run([]() -> Task<> { co_await yield(); }());
+            }
+        });
+    for (auto& thread : threads) thread.join();
+}
