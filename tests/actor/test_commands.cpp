@@ -314,12 +314,15 @@ TEST_CASE("commands: notify is heard by the manager") {
         auto silence = [](Json told) { return told["children"][0]["silent_seconds"].get<double>(); };
         co_await sleep(100ms);
         double least = 1;
+        std::uint64_t turns = 0;
         for (int i = 0; i < 400 && least > 0.05; ++i) {
             Json told = co_await self.proxy().info();
             least = std::min(least, silence(told));
+            turns = told["children"][0]["notice"]["turns"].get<std::uint64_t>();
             co_await sleep(1ms);
         }
         CHECK(least <= 0.05);
+        CHECK(turns > 0);
         co_await send("arbiter", notify, detail::Notice{});
         (void)actor;
     });
@@ -347,5 +350,21 @@ TEST_CASE("commands: names") {
         CHECK(has(text, "0000000000001234"));
         auto self_found = co_await send("arbiter", run<name_of>);
         CHECK(self_found == self.name());
+    });
+}
+
+TEST_CASE("commands: run takes a lambda, on every kind of actor") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        for (auto kind : every_kind) {
+            auto actor = co_await spawn({.name = "target", .concurrency = kind});
+            int sum = co_await send(actor, run<[](Actor<>&, int a, int b) -> Task<int> { co_return a + b; }>, 1, 3);
+            CHECK(sum == 4);
+            auto name = co_await send(actor, run<[](Actor<>& self) { return self.name(); }>);
+            CHECK(name == "target");
+            auto text = co_await error_of<RemoteError>(send(actor, run<[] { throw std::runtime_error("refused"); }>));
+            CHECK(has(text, "refused"));
+            co_await actor.stop();
+            co_await actor.closed();
+        }
     });
 }

@@ -91,6 +91,10 @@ template <class R, class S, class... P>
 struct Signature<R (S::*)(P...) noexcept> : Signature<R (S::*)(P...)> {};
 template <class R, class S, class... P>
 struct Signature<R (S::*)(P...) const noexcept> : Signature<R (S::*)(P...)> {};
+// A lambda is its function.
+template <class F>
+    requires std::is_class_v<F>
+struct Signature<F> : Signature<decltype(+std::declval<F>())> {};
 
 // What distinguishes actor types at run time: the address of a variable of one's own.
 template <class State>
@@ -185,6 +189,8 @@ inline const bool enlisted_as = enlist_as<F>(Name.view());
 
 template <auto F>
 struct RunCommand {
+    static_assert(requires { typename Signature<decltype(F)>::Return; },
+                  "run takes a function, a member function of the actor's state, or a lambda without captures");
     static constexpr auto function = F;
 };
 }  // namespace detail
@@ -208,7 +214,7 @@ private:
     const bool* enlisted_;
 };
 
-/// Runs a function in another actor: `co_await send(proxy, run<add>, 1, 3)`. The function's first parameter may be
+/// Runs a function, or a lambda without captures, in another actor: `co_await send(proxy, run<add>, 1, 3)`. Its first parameter may be
 /// `Actor<State>&` (then the target must be an actor of that type) or `Request&`.
 template <auto F>
 inline constexpr detail::RunCommand<F> run{};

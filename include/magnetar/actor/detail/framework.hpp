@@ -48,12 +48,13 @@ inline void add_application_info(Json& info) {
         child["name"] = managed.name;
         child["id"] = managed.id.to_string();
         child["process_id"] = managed.process ? Json(managed.process->pid()) : Json();
+        child["notice"] = to_json(managed.notice);
         child["silent_seconds"] = std::chrono::duration<double>(the_host->loop().now() - managed.heard).count();
         children.push_back(std::move(child));
     });
 }
-inline void notify_command(Request& request, Notice) {
-    if (&request.actor() == the_host->root) the_supervisor->heard(request.caller().id());
+inline void notify_command(Request& request, Notice notice) {
+    if (&request.actor() == the_host->root) the_supervisor->heard(request.caller().id(), notice);
 }
 inline Task<ActorProxy<>> spawn_command(Actor<>&, std::string name, std::string concurrency) {
     SpawnOptions<> options;

@@ -49,6 +49,7 @@ struct Managed {
     std::uint32_t host = 0;   // the process it is
     Address address;          // since it has greeted
     LoopClock::time_point heard;  // from it, last
+    Notice notice;                // what it said then
     Event changed;            // set whenever one of the following changes
     bool greeted = false, started = false, ended = false;
     bool unwanted = false;    // asked to end before it could hear it
@@ -144,8 +145,11 @@ public:
         if (failure) child.failure = std::move(failure);
         over(child, status);
     }
-    void heard(ActorId id) noexcept {
-        if (auto found = children_.find(id.value); found != children_.end()) found->second->heard = host_.loop().now();
+    void heard(ActorId id, const Notice& notice) noexcept {
+        auto found = children_.find(id.value);
+        if (found == children_.end()) return;
+        found->second->heard = host_.loop().now();
+        found->second->notice = notice;
     }
     // The worker process of that number, or null.
     std::shared_ptr<Managed> at(std::uint32_t host) const noexcept {
