@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include <magnetar/actor/arbiter.hpp>
 #include <magnetar/sync/detail/queued_waiter.hpp>
 #include <magnetar/testing/detail/shuffle.hpp>
+#include <magnetar/testing/detail/stage.hpp>
 #include <magnetar/testing/simulation_engine.hpp>
 
 namespace magnetar::testing {
@@ -24,8 +24,6 @@ public:
 };
 
 namespace detail {
-
-using magnetar::detail::ActorAccess;
 
 // Waits until nothing happens any more.
 class [[nodiscard("co_await it")]] Quiet final : public magnetar::detail::QueuedWaiter {
@@ -75,21 +73,9 @@ class Simulation : SimulationEngine::Idle {
 public:
     /// Throws std::logic_error when there is another, or an Arbiter.
     explicit Simulation(std::uint64_t seed, Faults f = {})
-        : faults(f), seed_(check_alone(seed)), random_(seed), engine_(new SimulationEngine(random_, faults, trace_, *this)),
-          loop_(std::unique_ptr<Engine>(engine_), {.spin = std::chrono::microseconds(0)}),
-          resident_(loop_), host_(loop_), supervisor_(host_), shuffle_(loop_, random_, trace_) {
-        magnetar::detail::enlist_framework_commands();
-        magnetar::detail::the_host = &host_;
-        magnetar::detail::the_supervisor = &supervisor_;
-        magnetar::detail::obituaries().clear();
-        supervisor_.directory = &directory_;
-        supervisor_.light_actors_only = true;
-    }
+        : faults(f), seed_(seed), random_(seed), engine_(make_engine()), stage_(std::unique_ptr<Engine>(engine_)),
+          shuffle_(stage_.loop, random_, trace_) {}
     Simulation(const Simulation&) = delete;
-    ~Simulation() {
-        magnetar::detail::the_host = nullptr;
-        magnetar::detail::the_supervisor = nullptr;
-    }
 
     /// What goes wrong from now on. May be changed at any time.
     Faults faults;
@@ -103,7 +89,12 @@ public:
         requires std::is_invocable_r_v<Task<>, Scenario&, Actor<>&>
     void run(Scenario scenario) {
         try {
-            loop_.run(live(scenario));
+            try {
+                stage_.run(scenario);
+            } catch (...) {
+                if (stuck_.empty()) throw;  // or else it is what cancelling brought about
+            }
+            if (!stuck_.empty()) throw Stuck(std::exchange(stuck_, {}));
         } catch (...) {
             fmt::print(stderr, "magnetar: a simulation failed; to see it again: MAGNETAR_SEED={} {}\n", seed_,
                        program_invocation_name);
@@ -124,96 +115,42 @@ public:
     Trace& trace() noexcept { return trace_; }
     /// For choices of the scenario's own, that are to depend on the seed.
     Random& random() noexcept { return random_; }
-    EventLoop& loop() noexcept { return loop_; }
+    EventLoop& loop() noexcept { return stage_.loop; }
     /// Sockets that are not closed.
     std::size_t open_sockets() const noexcept { return engine_->open_sockets(); }
 
 private:
-    using ActorAccess = detail::ActorAccess;
-
-    static std::uint64_t check_alone(std::uint64_t seed) {
-        if (magnetar::detail::the_host) throw std::logic_error("a process has one Simulation or Arbiter at a time");
-        return seed;
+    SimulationEngine* make_engine() {
+        detail::Stage::check_alone();
+        return new SimulationEngine(random_, faults, trace_, *this);
     }
-    // The first actor, which is to the others what an arbiter is.
-    struct Root {
-        explicit Root(Simulation& s) : simulation(s) {
-            auto settings = magnetar::detail::settings_of(ArbiterOptions<>{});
-            std::tuple<> none;
-            actor = ActorAccess::make<void>(settings, s.loop_, ActorId::arbiter(), none);
-            magnetar::detail::set_up(*actor, settings, "arbiter", Json::object());
-            s.host_.root = actor;
-            s.host_.arbiter = ActorAccess::address(*actor);
-            s.directory_.reserve("arbiter", ActorId::arbiter());
-            s.directory_.enter(actor->proxy(), Concurrency::process, ActorId::arbiter());
-        }
-        Root(const Root&) = delete;
-        ~Root() {
-            simulation.directory_.remove(ActorId::arbiter());
-            simulation.host_.root = nullptr;
-            ActorAccess::destroy(*actor);
-        }
-        Simulation& simulation;
-        Actor<>* actor;
-    };
-    template <class Scenario>
-    Task<> live(Scenario& scenario) {
-        Root root(*this);
-        Actor<>& self = *root.actor;
-        ActorAccess::running(self);
-        Job<ExitStatus> end = loop_.start(ActorAccess::closed(self), nullptr);
-        co_await yield();
-        Job<> body = loop_.start(scenario(self), &self);
-        body_ = &body;
-        std::exception_ptr error;
-        try {
-            co_await body;
-        } catch (const Cancelled&) {  // it has stopped the actor
-        } catch (...) {
-            error = std::current_exception();
-        }
-        body_ = nullptr;
-        self.stop();
-        co_await end;
-        if (!stuck_.empty()) throw Stuck(std::exchange(stuck_, {}));
-        if (error) std::rethrow_exception(error);
-    }
-
     bool idle(bool quiet, LoopClock::time_point next) noexcept override {
         if (quiet && !quiet_.empty()) {
             quiet_.pop_front()->grant();
             return true;
         }
         bool never = next == LoopClock::time_point::max();
-        if (!body_ || !stuck_.empty() || (!never && next.time_since_epoch() <= limit)) return false;
+        if (!stage_.body || !stuck_.empty() || (!never && next.time_since_epoch() <= limit)) return false;
         stuck_ = never ? "nothing can happen any more:" : "the scenario has not ended in its time:";
-        tell_waiting(loop_, "");
-        tell_waiting(*host_.root, "the scenario");
-        body_->cancel();
+        tell_waiting(*stage_.root, "the scenario");
+        stage_.body->cancel();
         return true;
     }
-    void tell_waiting(JobOwner& owner, const std::string& name) {
-        owner.jobs.for_each([&](JobBase& job) {
-            if (job.waiting() && !name.empty()) stuck_ += fmt::format("\n    {} waits for {}", name, job.waiting()->what());
+    void tell_waiting(Actor<>& actor, const std::string& name) {
+        actor.jobs.for_each([&](JobBase& job) {
+            if (job.waiting()) stuck_ += fmt::format("\n    {} waits for {}", name, job.waiting()->what());
         });
-        if (name.empty()) return;
-        ActorAccess::children(static_cast<Actor<>&>(owner)).for_each([&](Actor<>& child) {
-            tell_waiting(child, "actor " + child.to_string());
-        });
+        detail::ActorAccess::children(actor).for_each(
+            [&](Actor<>& child) { tell_waiting(child, "actor " + child.to_string()); });
     }
 
     std::uint64_t seed_;
     Random random_;
     Trace trace_;
     List<detail::Quiet> quiet_;
-    Job<>* body_ = nullptr;
     std::string stuck_;
     SimulationEngine* engine_;
-    EventLoop loop_;
-    magnetar::detail::Resident resident_;
-    magnetar::detail::Host host_;
-    magnetar::detail::Directory directory_;
-    magnetar::detail::Supervisor supervisor_;
+    detail::Stage stage_;
     detail::Shuffle shuffle_;
 };
 
