@@ -234,7 +234,7 @@ template <class State = void>
 Arbiter<State>* arbiter() noexcept {
     Actor<>* root = detail::the_host && detail::this_host == 0 ? detail::the_host->root : nullptr;
     if (!root || &detail::the_host->loop() != EventLoop::current()) return nullptr;
-    return static_cast<Arbiter<State>*>(root);
+    return dynamic_cast<Arbiter<State>*>(root);
 }
 
 }  // namespace magnetar

@@ -219,6 +219,7 @@ public:
     SpawnAwaiter(const SpawnOptions<State>& options, std::tuple<A...>&& arguments)
         : settings_(settings_of(options)), name_(options.name), id_(options.id), arguments_(std::move(arguments)) {
         check_settings(name_, settings_);
+        if (the_supervisor && the_supervisor->light_actors_only) settings_.concurrency = Concurrency::coroutine;
     }
 
     // A light actor without name and hooks is made on the spot: a million of them is normal.

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include <magnetar/base/virtual_sockets.hpp>
+
 namespace magnetar {
 
 /// Owns a file descriptor: closes it when it is destroyed. -1 stands for none.
@@ -25,7 +27,9 @@ public:
     /// Hands the descriptor over to the caller.
     int release() noexcept { return std::exchange(fd_, -1); }
     void reset() noexcept {
-        if (int fd = release(); fd >= 0) ::close(fd);
+        int fd = release();
+        if (auto* sockets = VirtualSockets::of(fd)) sockets->close(fd);
+        else if (fd >= 0) ::close(fd);
     }
 
 private:

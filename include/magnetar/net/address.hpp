@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include <magnetar/base/errors.hpp>
+#include <magnetar/base/virtual_sockets.hpp>
 
 namespace magnetar {
 
@@ -106,9 +107,9 @@ public:
         return address;
     }
     /// This socket's own address; none when the descriptor has none. See getsockname(2).
-    static SocketAddress of_socket(int fd) noexcept { return ask(::getsockname, fd); }
+    static SocketAddress of_socket(int fd) noexcept { return ask(detail::socket_name, fd); }
     /// The address at the socket's other end. See getpeername(2).
-    static SocketAddress of_peer(int fd) noexcept { return ask(::getpeername, fd); }
+    static SocketAddress of_peer(int fd) noexcept { return ask(detail::peer_name, fd); }
 
     bool is_v4() const noexcept { return family() == AF_INET; }
     bool is_v6() const noexcept { return family() == AF_INET6; }

@@ -13,7 +13,7 @@ namespace magnetar {
 template <class = void>
 Task<Stream> connect(SocketAddress address) {
     EventLoop::require("connect");
-    UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+    UniqueFd fd(detail::open_stream_socket(address.family()));
     if (!fd) throw_system_error(errno, "connect", address.to_string());
     int result = co_await submit("connect", [&, socket = fd.get()](io_uring_sqe* sqe) {
         io_uring_prep_connect(sqe, socket, address.data(), address.size());

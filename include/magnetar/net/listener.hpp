@@ -200,13 +200,13 @@ public:
     static Listener bind(const SocketAddress& address, ListenOptions options = {}) {
         EventLoop& loop = EventLoop::require("listen");
         UniqueFd fd = open(address, options);
-        if (::bind(fd.get(), address.data(), address.size()) != 0 &&
+        if (detail::bind_socket(fd.get(), address.data(), address.size()) != 0 &&
             !(errno == EADDRINUSE && replace_stale(fd.get(), address)))
             throw_system_error(errno, "bind", address.to_string());
-        if (::listen(fd.get(), options.backlog) != 0)
+        if (detail::listen_on_socket(fd.get(), options.backlog) != 0)
             throw_system_error(errno, "listen", address.to_string());
         Listener listener(loop, std::move(fd));
-        if (auto path = address.path(); !path.empty() && path[0] != '@') listener.core_->unlink_path = path;
+        if (auto path = address.path(); is_file(path)) listener.core_->unlink_path = path;
         return listener;
     }
     /// Takes over a socket that listens already: passed on by a parent process, say. On the loop that runs
@@ -253,8 +253,9 @@ private:
         return *core_;
     }
     static UniqueFd open(const SocketAddress& address, const ListenOptions& options) {
-        UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+        UniqueFd fd(detail::open_stream_socket(address.family()));
         if (!fd) throw_system_error(errno, "listen", address.to_string());
+        if (VirtualSockets::of(fd.get())) return fd;
         int on = 1;
         if (address.is_ip()) {
             ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -264,9 +265,12 @@ private:
             throw_system_error(errno, "SO_REUSEPORT", address.to_string());
         return fd;
     }
+    static bool is_file(const std::string& path) noexcept {
+        return !path.empty() && path[0] != '@' && !VirtualSockets::here;
+    }
     static bool replace_stale(int fd, const SocketAddress& address) {
         std::string path = address.path();
-        if (path.empty() || path[0] == '@') return false;
+        if (!is_file(path)) return false;
         UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
         bool alive = ::connect(probe.get(), address.data(), address.size()) == 0 || errno != ECONNREFUSED;
         if (!alive && ::unlink(path.c_str()) == 0 && ::bind(fd, address.data(), address.size()) == 0)

@@ -210,21 +210,21 @@ using TcpStream = Stream;
 
 static_assert(AsyncObject<TcpStream>);
 
+/// Two connected unix sockets, on the loop that runs now.
+inline std::pair<Stream, Stream> make_stream_pair() {
+    int fds[2];
+    if (detail::make_socket_pair(fds) != 0) throw_system_error(errno, "socketpair");
+    UniqueFd one(fds[0]), other(fds[1]);
+    return {Stream(std::move(one)), Stream(std::move(other))};
+}
+
 /// The two ends of a pipe, the reading one first, on the loop that runs now.
 inline std::pair<Stream, Stream> make_pipe() {
+    if (VirtualSockets::here) return make_stream_pair();
     int fds[2];
     if (::pipe2(fds, O_CLOEXEC) != 0) throw_system_error(errno, "pipe");
     UniqueFd in(fds[0]), out(fds[1]);
     return {Stream(std::move(in)), Stream(std::move(out))};
-}
-
-/// Two connected unix sockets, on the loop that runs now.
-inline std::pair<Stream, Stream> make_stream_pair() {
-    int fds[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
-        throw_system_error(errno, "socketpair");
-    UniqueFd one(fds[0]), other(fds[1]);
-    return {Stream(std::move(one)), Stream(std::move(other))};
 }
 
 }  // namespace magnetar

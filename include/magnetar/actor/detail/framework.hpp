@@ -40,7 +40,7 @@ inline void add_application_info(Json& info) {
             actor["manager"] = entry.manager.to_string();
             actors.push_back(std::move(actor));
         }
-        info["fork_server"] = the_supervisor->fork_server->pid();
+        if (ForkServer* fork_server = the_supervisor->fork_server) info["fork_server"] = fork_server->pid();
     }
     Json& children = info["children"] = Json::array();
     the_supervisor->for_each([&](Managed& managed) {

@@ -147,13 +147,14 @@ template <auto F>
 inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Address& sender, LoopClock::time_point arrived,
                    CallMessage<typename Binding<F>::Result>* call) noexcept {
     using Bound = Binding<F>;
-    if constexpr (!std::is_void_v<typename Bound::State>)
-        if (ActorAccess::state_tag(actor) != state_tag<typename Bound::State>()) [[unlikely]] {
-            refuse_other_type(actor, call, entry_of<F>.name);
-            return false;
-        }
     actor.loop().activity.command.store(&entry_of<F>.name, std::memory_order_relaxed);
     try {
+        if constexpr (!std::is_void_v<typename Bound::State>)
+            if (ActorAccess::state_tag(actor) != state_tag<typename Bound::State>()) [[unlikely]] {
+                if (ActorAccess::stand_in(actor, entry_of<F>, &args, call)) return call != nullptr;
+                refuse_other_type(actor, call, entry_of<F>.name);
+                return false;
+            }
         if constexpr (Bound::is_task) {
             CommandJob<F>::begin(actor, std::move(args), sender, arrived, call);
         } else {

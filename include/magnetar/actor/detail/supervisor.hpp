@@ -72,6 +72,8 @@ public:
     void for_each(F f) const {
         for (auto& [id, child] : children_) f(*child);
     }
+    // In a simulation, where processes and threads are light actors, too.
+    bool light_actors_only = false;
     // The processes of the application, on the master only.
     ForkServer* fork_server = nullptr;
     Directory* directory = nullptr;

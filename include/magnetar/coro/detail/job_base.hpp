@@ -114,6 +114,8 @@ public:
         scheduler_->schedule(*this);
     }
     bool completed() const noexcept { return completed_; }
+    /// Whether a work of a ready queue is a job.
+    static bool is_job(const Runnable& work) noexcept { return work.run == &run_scheduled; }
 
     /// Makes the operation that the job waits for end with Cancelled; if it waits for none now, the next one
     /// it starts. The operation ends when whatever it lent out (a buffer to the kernel, say) is back. Only on

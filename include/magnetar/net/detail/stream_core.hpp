@@ -50,6 +50,7 @@ public:
     // For a descriptor from anywhere: finds out what it is. A pipe has no MSG_NOSIGNAL, so that the signal
     // has to go.
     static Kind adopt(int fd) noexcept {
+        if (VirtualSockets::of(fd)) return Kind::socket;
         if (int flags = ::fcntl(fd, F_GETFL); flags >= 0 && (flags & O_NONBLOCK))
             ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
         struct stat status{};

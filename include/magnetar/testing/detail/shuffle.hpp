@@ -1,0 +1,66 @@
+#pragma once
+#include <vector>
+
+#include <magnetar/actor/detail/life.hpp>
+#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/testing/random.hpp>
+#include <magnetar/testing/trace.hpp>
+
+namespace magnetar::testing::detail {
+
+// Has a loop run what is ready in another order: jobs and actors, whose order nobody promises. Other works, posted functions among
+// them, keep theirs. It stands in the ready queue itself, behind what it has shuffled, so that what becomes ready meanwhile
+// is shuffled next, and `yield` still lets all others go first.
+class Shuffle final : public Runnable, public Poller {
+public:
+    Shuffle(EventLoop& loop, Random& random, Trace& trace) noexcept
+        : Runnable([](Runnable& self) {
+              auto& shuffle = static_cast<Shuffle&>(self);
+              shuffle.queued_ = false;
+              shuffle.deal();
+          }),
+          loop_(loop), random_(random), trace_(trace) {
+        loop.add(*this);
+    }
+    ~Shuffle() {
+        if (queued_) loop_.ready.remove(*this);
+    }
+
+    bool poll() noexcept override {
+        if (!queued_) deal();
+        return false;
+    }
+    bool fall_asleep() noexcept override { return true; }
+    void awake() noexcept override {}
+
+private:
+    void deal() noexcept {
+        if (loop_.ready.empty()) return;
+        while (Runnable* work = loop_.ready.pop()) {
+            (may_move(*work) ? movable_ : fixed_).push_back(work);
+            places_.push_back(may_move(*work));
+        }
+        random_.shuffle(movable_);
+        random_.shuffle(places_);
+        auto moved = movable_.begin(), kept = fixed_.begin();
+        for (bool moves : places_) loop_.ready.push(**(moves ? moved++ : kept++));
+        trace_.add(loop_.now(), "ready", movable_.size(), fixed_.size());
+        movable_.clear();
+        fixed_.clear();
+        places_.clear();
+        queued_ = true;
+        loop_.ready.push(*this);
+    }
+    static bool may_move(const Runnable& work) noexcept {
+        return JobBase::is_job(work) || work.run == &magnetar::detail::ActorAccess::run;
+    }
+
+    EventLoop& loop_;
+    Random& random_;
+    Trace& trace_;
+    bool queued_ = false;
+    std::vector<Runnable*> movable_, fixed_;
+    std::vector<char> places_;
+};
+
+}  // namespace magnetar::testing::detail

@@ -1,0 +1,185 @@
+#pragma once
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <magnetar/actor/arbiter.hpp>
+
+namespace magnetar::testing {
+
+/// Thrown by a Probe that was sent something else than was expected.
+class Unexpected : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+namespace detail {
+
+using magnetar::detail::Binding;
+using magnetar::detail::CommandEntry;
+using magnetar::detail::entry_of;
+
+// One message that came: the arguments are the command's tuple.
+struct Recorded {
+    const CommandEntry* command;
+    std::shared_ptr<void> arguments;
+};
+
+// What a probe knows; shared with its actor, as either may end first.
+struct Records {
+    std::map<const CommandEntry*, std::function<void(Records&, void* arguments, void* call)>> takers;
+    std::deque<Recorded> messages;
+    std::size_t total = 0;
+    Event arrived;
+};
+
+class ProbeActor final : public Actor<> {
+public:
+    ProbeActor(const magnetar::detail::ActorSettings& settings, EventLoop& loop, std::shared_ptr<Records> records)
+        : Actor<>(settings, loop, magnetar::detail::fresh_id()), records_(std::move(records)) {}
+
+private:
+    bool stand_in(const CommandEntry& command, void* arguments, void* call) override {
+        auto found = records_->takers.find(&command);
+        if (found == records_->takers.end()) return false;
+        found->second(*records_, arguments, call);
+        return true;
+    }
+    std::shared_ptr<Records> records_;
+};
+
+// A single argument as itself, others as a tuple.
+template <class... A>
+std::tuple<A...> plain(std::tuple<A...>&& all) {
+    return std::move(all);
+}
+template <class A>
+A plain(std::tuple<A>&& one) {
+    return std::get<0>(std::move(one));
+}
+
+inline Task<> next_message(std::shared_ptr<Records> records) {
+    while (records->messages.empty()) {
+        records->arrived.clear();
+        co_await records->arrived.wait();
+    }
+}
+template <auto F>
+Task<decltype(plain(std::declval<typename Binding<F>::Args>()))> expect(std::shared_ptr<Records> records,
+                                                                       std::chrono::nanoseconds within) {
+    bool late = false;
+    try {
+        co_await with_timeout(within, next_message(records));
+    } catch (const TimeoutError&) {
+        late = true;
+    }
+    if (late)
+        throw Unexpected(fmt::format("no message within {}, where {} was expected",
+                                     magnetar::detail::duration_text(std::chrono::duration<double>(within).count()),
+                                     entry_of<F>.name));
+    Recorded message = std::move(records->messages.front());
+    records->messages.pop_front();
+    if (message.command != &entry_of<F>)
+        throw Unexpected(fmt::format("{} came, where {} was expected", message.command->name, entry_of<F>.name));
+    co_return plain(std::move(*static_cast<typename Binding<F>::Args*>(message.arguments.get())));
+}
+inline Task<> expect_nothing(std::shared_ptr<Records> records, std::chrono::nanoseconds during) {
+    try {
+        co_await with_timeout(during, next_message(records));
+    } catch (const TimeoutError&) {
+        co_return;
+    }
+    throw Unexpected(fmt::format("{} came, where nothing was expected", records->messages.front().command->name));
+}
+
+}  // namespace detail
+
+/// Stands in for an actor of type State, and records what it is told: nobody who has its proxy can tell the difference. It takes the commands
+/// that it was told to; what else is sent to it fails with CommandNotFound. Its actor is a light one, a child of the actor that made it,
+/// and ends with that. It works in simulations and in programs, there by the loop's own time.
+///
+///     testing::Probe<Printer> printer(self);
+///     printer.record<&Printer::print>();
+///     printer.answer<&Printer::pages>([](std::string) { return 3; });
+///     co_await desk.tell<&Desk::use>(printer.proxy());
+///     std::string text = co_await printer.expect<&Printer::print>(1s);
+template <class State>
+class Probe {
+public:
+    /// In an actor's hook, command or scenario; for the actor's thread only.
+    explicit Probe(Actor<>& parent) : records_(std::make_shared<detail::Records>()) {
+        using magnetar::detail::ActorAccess;
+        SpawnOptions<> options;
+        options.concurrency = Concurrency::coroutine;
+        auto settings = magnetar::detail::settings_of(options);
+        magnetar::detail::check_settings({}, settings);
+        Actor<>* actor = new detail::ProbeActor(settings, parent.loop(), records_);
+        ActorAccess::adopt(parent, *actor);
+        ActorAccess::running(*actor);
+        proxy_ = actor->proxy().as<State>();
+    }
+
+    /// Whom it stands in for, as others see it.
+    const ActorProxy<State>& proxy() const noexcept { return proxy_; }
+
+    /// From now on takes that command, and records it. Asked for an answer, it gives the result's default value.
+    template <auto F>
+    void record() {
+        using Result = typename detail::Binding<F>::Result;
+        if constexpr (std::is_void_v<Result>) take<F>([](auto&...) {});
+        else take<F>([](auto&...) { return Result(); });
+    }
+    /// From now on takes that command, records it, and answers what `function(arguments...)` gives. An exception of the
+    /// function's is answered as one of the command.
+    template <auto F, class Function>
+    void answer(Function function) {
+        take<F>(std::move(function));
+    }
+
+    /// Waits for the next message that has not been expected yet: it must be of that command, and come within `within`. Gives its argument; those
+    /// of a command with several, or none, as a tuple. Throws Unexpected for another message (which counts as expected then), or none.
+    template <auto F>
+    auto expect(std::chrono::nanoseconds within) {
+        return detail::expect<F>(records_, within);
+    }
+    /// Throws Unexpected when a message comes before `during` has passed, or has come and was not expected.
+    Task<> expect_nothing(std::chrono::nanoseconds during) { return detail::expect_nothing(records_, during); }
+
+    /// Messages recorded until now.
+    std::size_t total() const noexcept { return records_->total; }
+    /// Of these, those that were not expected yet.
+    std::size_t unexpected() const noexcept { return records_->messages.size(); }
+
+private:
+    template <auto F, class Function>
+    void take(Function function) {
+        using Args = typename detail::Binding<F>::Args;
+        using Result = typename detail::Binding<F>::Result;
+        records_->takers[&detail::entry_of<F>] = [function](detail::Records& records, void* arguments, void* call) {
+            auto kept = std::make_shared<Args>(std::move(*static_cast<Args*>(arguments)));
+            records.messages.push_back({&detail::entry_of<F>, kept});
+            ++records.total;
+            records.arrived.set();
+            if (!call) return;
+            auto& outcome = static_cast<magnetar::detail::CallMessage<Result>*>(call)->outcome;
+            if constexpr (std::is_void_v<Result>) {
+                std::apply(function, *kept);
+                outcome.emplace();
+            } else {
+                outcome.emplace(std::apply(function, *kept));
+            }
+        };
+    }
+
+    std::shared_ptr<detail::Records> records_;
+    ActorProxy<State> proxy_;
+};
+
+}  // namespace magnetar::testing

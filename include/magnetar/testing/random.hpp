@@ -1,0 +1,40 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace magnetar::testing {
+
+/// Numbers that only look random: the same seed gives the same ones on every machine and compiler. The algorithm is
+/// splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
+class Random {
+public:
+    explicit Random(std::uint64_t seed) noexcept : state_(seed) {}
+
+    std::uint64_t next() noexcept {
+        std::uint64_t z = state_ += 0x9e3779b97f4a7c15;
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+        z = (z ^ z >> 27) * 0x94d049bb133111eb;
+        return z ^ z >> 31;
+    }
+    /// From 0 to `end` - 1; `end` must not be 0.
+    std::uint64_t below(std::uint64_t end) noexcept { return next() % end; }
+    /// From `first` to `last`, both included.
+    std::uint64_t between(std::uint64_t first, std::uint64_t last) noexcept {
+        return first + below(last - first + 1);
+    }
+    /// True so often: 0 is never, 1 always.
+    bool chance(double probability) noexcept {
+        return static_cast<double>(next() >> 11) * 0x1p-53 < probability;
+    }
+    /// Puts the elements of anything with size() and [] in another order.
+    template <class List>
+    void shuffle(List& list) noexcept {
+        for (std::size_t left = list.size(); left > 1; --left) std::swap(list[left - 1], list[below(left)]);
+    }
+
+private:
+    std::uint64_t state_;
+};
+
+}  // namespace magnetar::testing

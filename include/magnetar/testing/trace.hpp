@@ -1,0 +1,50 @@
+#pragma once
+#include <fmt/core.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include <magnetar/loop/clock.hpp>
+
+namespace magnetar::testing {
+
+/// What happened in a simulation, in order, reduced to a number: two runs that have the same digest were the same. With MAGNETAR_TRACE in
+/// the environment every line is also written to standard error.
+class Trace {
+public:
+    /// Adds an event: a word for what it is, and numbers and texts that are the same in every run (no pointers).
+    template <class... A>
+    void add(LoopClock::time_point when, std::string_view what, const A&... details) {
+        ++events_;
+        mix(static_cast<std::uint64_t>(when.time_since_epoch().count()));
+        mix(what);
+        (mix(details), ...);
+        if (shown()) {
+            fmt::print(stderr, "{:>12} {}", when.time_since_epoch().count(), what);
+            (fmt::print(stderr, " {}", details), ...);
+            fmt::print(stderr, "\n");
+        }
+    }
+    std::uint64_t digest() const noexcept { return digest_; }
+    std::uint64_t events() const noexcept { return events_; }
+
+private:
+    // FNV-1a, over words.
+    void mix(std::uint64_t word) noexcept {
+        digest_ = (digest_ ^ word) * 0x100000001b3;
+        digest_ ^= digest_ >> 32;
+    }
+    void mix(std::string_view text) noexcept {
+        for (char c : text) mix(static_cast<std::uint64_t>(c));
+        mix(text.size());
+    }
+    static bool shown() noexcept {
+        static const bool wanted = std::getenv("MAGNETAR_TRACE") != nullptr;
+        return wanted;
+    }
+    std::uint64_t digest_ = 0xcbf29ce484222325, events_ = 0;
+};
+
+}  // namespace magnetar::testing
