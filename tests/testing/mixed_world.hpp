@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-// A little of everything at once: clients of an echo server, jobs that share a mutex and a channel, actors that ask others and lose
-// patience. Whatever the order, and whatever goes wrong, certain things must hold.
+// A little of everything at once: clients of an echo server, jobs that share a mutex and a channel, actors
+// that ask others and lose patience. Whatever the order, and whatever goes wrong, certain things must hold.
 namespace magnetar::test {
 
 using namespace std::chrono_literals;
@@ -86,7 +86,8 @@ private:
     Task<> talk(int name) {
         Random& random = simulation_.random();
         for (int i = 0; i < messages; ++i) {
-            std::string text(random.between(1, random.chance(0.2) ? 80'000 : 3000), static_cast<char>('a' + name));
+            std::string text(random.between(1, random.chance(0.2) ? 80'000 : 3000),
+                             static_cast<char>('a' + name));
             bool lost = false;
             try {
                 Stream stream = co_await connect("127.0.0.1:7000");
@@ -99,7 +100,8 @@ private:
                 auto end = co_await stream.read_some();
                 REQUIRE_FALSE(end);
             } catch (const std::system_error& error) {
-                lost = error.code() == std::errc::connection_reset || error.code() == std::errc::broken_pipe ||
+                lost = error.code() == std::errc::connection_reset ||
+                       error.code() == std::errc::broken_pipe ||
                        error.code() == std::errc::connection_refused;
                 if (!lost) throw;
             } catch (const EndOfStream&) {
@@ -134,7 +136,8 @@ private:
             co_await to.send<&Payer::pay>(amount, patience);
         };
         for (int i = 0; i < payments; ++i)
-            paying.push_back(loop.start(send(payer, static_cast<int>(random.between(1, 9)), static_cast<int>(random.between(1, 9)))));
+            paying.push_back(loop.start(
+                send(payer, static_cast<int>(random.between(1, 9)), static_cast<int>(random.between(1, 9)))));
         for (auto& job : paying) co_await job;
         co_await sleep(10ms);  // what was given up is carried out all the same
         auto paid = co_await payer.send<&Payer::state>();

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
+#include <sys/eventfd.h>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/testing/simulation_engine.hpp>
-#include <sys/eventfd.h>
 
 #include <string>
 #include <vector>
@@ -48,7 +48,8 @@ struct World : testing::SimulationEngine::Idle {
     }
     int connect(int fd, const char* where) {
         auto address = SocketAddress::parse(where);
-        return result([&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, fd, address.data(), address.size()); });
+        return result(
+            [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, fd, address.data(), address.size()); });
     }
     int accept(int fd) {
         return result([&](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, fd, nullptr, nullptr, 0); });
@@ -72,7 +73,9 @@ struct World : testing::SimulationEngine::Idle {
     }
     void provide(char* memory, unsigned size, int count) {
         Recorder told;
-        engine.submit(told, [&](io_uring_sqe* sqe) { io_uring_prep_provide_buffers(sqe, memory, static_cast<int>(size), count, 7, 0); });
+        engine.submit(told, [&](io_uring_sqe* sqe) {
+            io_uring_prep_provide_buffers(sqe, memory, static_cast<int>(size), count, 7, 0);
+        });
         settle();
         REQUIRE(told.results == std::vector{0});
     }
@@ -210,7 +213,9 @@ TEST_CASE("simulation engine: a multishot operation goes on until it is lost") {
     World world;
     int listener = world.listen("127.0.0.1:80");
     Recorder told;
-    auto accept = [&](io_uring_sqe* sqe) { io_uring_prep_multishot_accept(sqe, listener, nullptr, nullptr, 0); };
+    auto accept = [&](io_uring_sqe* sqe) {
+        io_uring_prep_multishot_accept(sqe, listener, nullptr, nullptr, 0);
+    };
     world.engine.submit(told, accept);
     auto connect = [&] { return world.connect(detail::open_stream_socket(AF_INET), "127.0.0.1:80"); };
     CHECK(connect() == 0);
@@ -275,7 +280,8 @@ TEST_CASE("simulation engine: what is cancelled is, or has happened all the same
         CHECK(world.send(one, "x") == 1);
         Recorder told;
         char byte = 0;
-        world.engine.submit(told, [&, fd = other](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, &byte, 1, 0); });
+        world.engine.submit(told,
+                            [&, fd = other](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, &byte, 1, 0); });
         world.engine.cancel(told);
         world.engine.cancel(told);
         world.settle();
@@ -303,7 +309,8 @@ TEST_CASE("simulation engine: what is begun together happens in an order that th
                       auto& note = static_cast<Note&>(self);
                       note.order += note.name;
                   }),
-                  order(o), name(n) {}
+                  order(o),
+                  name(n) {}
             std::string& order;
             char name;
         };
@@ -331,7 +338,8 @@ TEST_CASE("simulation engine: refuses what it does not know, and what is the ker
     CHECK(world.result([&](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, real.get(), POLLIN); }) == waits);
     auto [one, other] = world.pair();
     CHECK(world.result([&, fd = one](io_uring_sqe* sqe) { io_uring_prep_fsync(sqe, fd, 0); }) == -EINVAL);
-    CHECK(world.result([&, fd = one](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, POLLOUT); }) == POLLOUT);
+    CHECK(world.result([&, fd = one](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, POLLOUT); }) ==
+          POLLOUT);
     CHECK(world.send(other, "x") == 1);
     CHECK(world.result([&, fd = one](io_uring_sqe* sqe) { io_uring_prep_read(sqe, fd, &byte, 1, 0); }) == 1);
     CHECK(world.result([&, fd = one](io_uring_sqe* sqe) {
