@@ -263,8 +263,7 @@ TEST_CASE("simulation: two that wait for quiet go on in turn; one may be cancell
     CHECK(order == "aacc");
 }
 
-TEST_CASE(
-    "simulation: the seed orders jobs, but not posted functions, and a yield lets all go first") {
+TEST_CASE("simulation: the seed orders jobs, but not posted functions, and a yield lets all go first") {
     std::vector<std::string> orders;
     for (std::uint64_t seed = 1; seed <= 60; ++seed) {
         Simulation simulation(seed);

@@ -342,7 +342,7 @@ TEST_CASE("simulation engine: refuses what it does not know, and what is the ker
           POLLOUT);
     CHECK(world.send(other, "x") == 1);
     CHECK(world.result([&, fd = one](io_uring_sqe* sqe) { io_uring_prep_read(sqe, fd, &byte, 1, 0); }) == 1);
-    CHECK(world.result([&, fd = one](io_uring_sqe* sqe) {
+    CHECK(world.result([](io_uring_sqe* sqe) {
         io_uring_prep_nop(sqe);
         sqe->flags |= IOSQE_IO_LINK;
     }) == -EINVAL);
