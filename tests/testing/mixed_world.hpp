@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-// A little of everything at once: clients of an echo server, jobs that share a mutex and a channel, actors that ask others and lose
-// patience. Whatever the order, and whatever goes wrong, certain things must hold.
+// A little of everything at once: clients of an echo server, jobs that share a mutex and a channel, actors
+// that ask others and lose patience. Whatever the order, and whatever goes wrong, certain things must hold.
 namespace magnetar::test {
 
 using namespace std::chrono_literals;
@@ -75,23 +75,33 @@ private:
     static Task<> echo_back(Connection& client) {
         while (auto data = co_await client.read_some()) co_await client.write(data);
     }
+    // A reader that pauses with data unread.
+    static Task<std::string> read_slowly(Stream& stream, std::size_t size, std::chrono::milliseconds pause) {
+        std::string text = co_await stream.read_exactly(1);
+        co_await sleep(pause);
+        text += co_await stream.read_exactly(size - 1);
+        co_return text;
+    }
     // Every message comes back as it was, or its connection is lost: then the next has another one.
     Task<> talk(int name) {
         Random& random = simulation_.random();
         for (int i = 0; i < messages; ++i) {
-            std::string text(random.between(1, 3000), static_cast<char>('a' + name));
+            std::string text(random.between(1, random.chance(0.2) ? 80'000 : 3000),
+                             static_cast<char>('a' + name));
             bool lost = false;
             try {
                 Stream stream = co_await connect("127.0.0.1:7000");
-                co_await sleep(std::chrono::milliseconds(random.below(20)));
-                co_await stream.write(text);
-                std::string back = co_await stream.read_exactly(text.size());
-                REQUIRE(back == text);
+                auto reading = read_slowly(stream, text.size(), std::chrono::milliseconds(random.below(100)));
+                auto writing = stream.write(text);
+                auto both = when_all(std::move(reading), std::move(writing));
+                auto results = co_await std::move(both);
+                REQUIRE(std::get<0>(results) == text);
                 co_await stream.shutdown();
                 auto end = co_await stream.read_some();
                 REQUIRE_FALSE(end);
             } catch (const std::system_error& error) {
-                lost = error.code() == std::errc::connection_reset || error.code() == std::errc::broken_pipe ||
+                lost = error.code() == std::errc::connection_reset ||
+                       error.code() == std::errc::broken_pipe ||
                        error.code() == std::errc::connection_refused;
                 if (!lost) throw;
             } catch (const EndOfStream&) {
@@ -126,7 +136,8 @@ private:
             co_await to.send<&Payer::pay>(amount, patience);
         };
         for (int i = 0; i < payments; ++i)
-            paying.push_back(loop.start(send(payer, static_cast<int>(random.between(1, 9)), static_cast<int>(random.between(1, 9)))));
+            paying.push_back(loop.start(
+                send(payer, static_cast<int>(random.between(1, 9)), static_cast<int>(random.between(1, 9)))));
         for (auto& job : paying) co_await job;
         co_await sleep(10ms);  // what was given up is carried out all the same
         auto paid = co_await payer.send<&Payer::state>();

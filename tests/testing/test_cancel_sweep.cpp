@@ -1,6 +1,7 @@
-// A scenario that uses everything at once: accept, connect, read, write, timers, a mutex, a channel, requests to an actor. It is cancelled
-// after its every step in turn, as a whole or one of its jobs, on every engine. Wherever that hits, everything ends, all operations come back, and
-// nothing is left: no descriptor, buffer, job, timer.
+// A scenario that uses everything at once: accept, connect, read, write, timers, a mutex, a channel, requests
+// to an actor. It is cancelled after its every step in turn, as a whole or one of its jobs, on every engine.
+// Wherever that hits, everything ends, all operations come back, and nothing is left: no descriptor, buffer,
+// job, timer.
 #include <dirent.h>
 #include <doctest/doctest.h>
 #include <magnetar/magnetar.hpp>
@@ -19,7 +20,10 @@ class Stepper final : Runnable, Poller {
 public:
     template <class Act>
     Stepper(EventLoop& loop, int at, Act& act)
-        : Runnable([](Runnable& self) { static_cast<Stepper&>(self).step(); }), loop_(loop), at_(at), context_(&act),
+        : Runnable([](Runnable& self) { static_cast<Stepper&>(self).step(); }),
+          loop_(loop),
+          at_(at),
+          context_(&act),
           act_([](void* context) { (*static_cast<Act*>(context))(); }) {
         loop.add(*this);
     }
@@ -97,8 +101,7 @@ struct World {
         try {
             co_await with_timeout(10us, stream.read_some());
             FAIL("nobody has written anything");
-        } catch (const TimeoutError&) {
-        }
+        } catch (const TimeoutError&) {}
         std::string text(size, 'x');
         auto writing = stream.write(text);
         auto reading = stream.read_exactly(size);
@@ -188,7 +191,8 @@ private:
 
 constexpr int everything = World::parts;
 
-// Runs the scenario and cancels it, or one of its jobs, `times` times after `step` steps. False when it had ended by then.
+// Runs the scenario and cancels it, or one of its jobs, `times` times after `step` steps. False when it had
+// ended by then.
 template <class On>
 bool survives(int victim, int step, int times) {
     bool reached = false;
@@ -208,7 +212,7 @@ bool survives(int victim, int step, int times) {
             whole = &job;
             try {
                 co_await job;
-            } catch (const Cancelled&) {  // of one of its jobs
+            } catch (const Cancelled&) {          // of one of its jobs
             } catch (const std::system_error&) {  // what one that is cancelled does to its peer
                 REQUIRE(reached);
             } catch (const EndOfStream&) {
@@ -250,7 +254,8 @@ int sweep(int victim, int times) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("cancel sweep: the whole scenario, at its every step", On, OnUring, OnEpoll, OnSimulation) {
+TEST_CASE_TEMPLATE("cancel sweep: the whole scenario, at its every step", On, OnUring, OnEpoll,
+                   OnSimulation) {
     survives<On>(everything, 0, 1);
     int before = open_descriptors();
     for (int round = 0; round < On::rounds; ++round)

@@ -1,7 +1,11 @@
 #include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <magnetar/magnetar.hpp>
 #include <magnetar/testing/simulation.hpp>
 
+#include <algorithm>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -20,6 +24,35 @@ struct Counter {
         co_return value += more;
     }
 };
+
+// What `function` writes to standard error.
+template <class Function>
+std::string errors_of(Function function) {
+    std::fflush(stderr);
+    UniqueFd kept(::dup(2)), file(::memfd_create("stderr", MFD_CLOEXEC));
+    ::dup2(file.get(), 2);
+    function();
+    std::fflush(stderr);
+    ::dup2(kept.get(), 2);
+    std::string text(4096, 0);
+    text.resize(static_cast<std::size_t>(::pread(file.get(), text.data(), text.size(), 0)));
+    return text;
+}
+
+// The text of the exception E that running the scenario throws; what goes to standard error is dropped.
+template <class E, class Scenario>
+std::string error_of(Simulation& simulation, Scenario scenario) {
+    std::string text = "nothing was thrown";
+    errors_of([&] {
+        try {
+            simulation.run(scenario);
+        } catch (const E& error) {
+            text = error.what();
+        }
+    });
+    return text;
+}
+bool has(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
 
 Task<> echo_back(Connection& client) {
     while (auto data = co_await client.read_some()) co_await client.write(data);
@@ -63,4 +96,235 @@ TEST_CASE("simulation: a server and its client talk over sockets in memory") {
         CHECK(server.info().accepted == 1);
     });
     CHECK(simulation.open_sockets() == 0);
+}
+
+TEST_CASE("simulation: what the scenario throws comes out, and the seed is told") {
+    Simulation simulation(77);
+    auto failing = [](Actor<>&) -> Task<> {
+        co_await sleep(1s);
+        throw std::runtime_error("it went wrong");
+    };
+    CHECK(error_of<std::runtime_error>(simulation, failing) == "it went wrong");
+    std::string told = errors_of([&] { CHECK_THROWS(simulation.run(failing)); });
+    CHECK(has(told, "MAGNETAR_SEED=77 "));
+    CHECK(has(told, program_invocation_name));
+}
+
+TEST_CASE("simulation: the seeds to try are as many as asked for, or the one to be seen again") {
+    if (!std::getenv("MAGNETAR_SEED")) CHECK(testing::seeds(3) == std::vector<std::uint64_t>{1, 2, 3});
+    ::setenv("MAGNETAR_SEED", "77", 1);
+    CHECK(testing::seeds(3) == std::vector<std::uint64_t>{77});
+    ::unsetenv("MAGNETAR_SEED");
+}
+
+TEST_CASE("simulation: a scenario that can never end is ended, and tells who waits for what") {
+    Simulation simulation(1);
+    Event never;
+    Channel<int> empty(1);
+    auto stuck = error_of<testing::Stuck>(simulation, [&](Actor<>& self) -> Task<> {
+        auto receive = [&]() -> Task<> { co_await empty.receive(); };
+        Job<> receiving = self.loop().start(receive());
+        auto counter = co_await spawn<Counter>({});
+        auto wait = [](Event& event) -> Task<> { co_await event.wait(); };
+        co_await wait(never);
+    });
+    CHECK(has(stuck, "nothing can happen any more"));
+    CHECK(has(stuck, "the scenario waits for event"));
+    CHECK(has(stuck, "the scenario waits for channel receive"));
+    simulation.limit = simulation.elapsed() + 1h;
+    auto late = error_of<testing::Stuck>(simulation, [&](Actor<>&) -> Task<> {
+        for (;;) co_await sleep(1min);
+    });
+    CHECK(has(late, "has not ended in its time"));
+    CHECK(simulation.elapsed() >= 1h);
+    CHECK(simulation.elapsed() < 2h);
+    bool again = false;
+    simulation.run([&](Actor<>&) -> Task<> {
+        again = true;
+        co_return;
+    });
+    CHECK(again);
+}
+
+TEST_CASE("simulation: an actor that is stopped ends its scenario; nothing of it is left") {
+    Simulation simulation(1);
+    int ended = 0;
+    struct AtEnd {
+        explicit AtEnd(int& c) : count(c) {}
+        ~AtEnd() { ++count; }
+        int& count;
+    };
+    for (int i = 1; i <= 2; ++i) {
+        auto scenario = [&](Actor<>& self) -> Task<> {
+            AtEnd at_end(ended);
+            auto counter = co_await spawn<Counter>({.name = "counter"});
+            Job<int> adding = self.loop().start([](ActorProxy<Counter> to) -> Task<int> {
+                co_return co_await to.send<&Counter::add_later>(1);
+            }(counter));
+            self.stop();
+            co_await sleep(std::chrono::hours(10));
+            FAIL("it was stopped");
+        };
+        std::string told = errors_of([&] { simulation.run(scenario); });
+        CHECK(has(told, "counter: 1 commands and 0 messages were cut off"));
+        CHECK(ended == i);
+        CHECK(simulation.loop().info().jobs == 0);
+        CHECK(simulation.loop().info().timers == 0);
+    }
+}
+
+TEST_CASE("simulation: actors of every kind are light ones, and are found by their names") {
+    Simulation simulation(1);
+    simulation.run([](Actor<>& self) -> Task<> {
+        for (auto kind : {Concurrency::process, Concurrency::thread, Concurrency::coroutine}) {
+            auto counter = co_await spawn<Counter>({.name = "counter", .concurrency = kind}, 1);
+            Json told = co_await counter.info();
+            CHECK(told["actor"]["concurrency"].get<std::string>() == "coroutine");
+            int sum = co_await self.send("counter", run<&Counter::add>, 2);
+            CHECK(sum == 3);
+            co_await counter.stop();
+            co_await counter.closed();
+        }
+        CHECK(arbiter() == nullptr);
+        Json root = co_await self.proxy().info();
+        CHECK(root["loop"]["engine"].get<std::string>() == "simulation");
+    });
+}
+
+TEST_CASE("simulation: periodic tasks and idle connections go by virtual time") {
+    Simulation simulation(1, Faults::none());
+    static int rounds;
+    rounds = 0;
+    simulation.run([&](Actor<>&) -> Task<> {
+        SpawnOptions<> options;
+        options.period = 10s;
+        options.periodic_task = [](Actor<>&) { ++rounds; };
+        auto actor = co_await spawn(options);
+        TcpServer server(echo_back, {.keep_alive = 60s});
+        co_await server.start_serving("127.0.0.1:80");
+        Stream client = co_await connect("127.0.0.1:80");
+        auto before = simulation.elapsed();
+        auto end = co_await client.read_some();
+        CHECK_FALSE(end);
+        CHECK(simulation.elapsed() - before >= 60s);
+        CHECK(simulation.elapsed() - before < 61s);
+        CHECK(server.info().idle == 1);
+        co_await server.close();
+    });
+    CHECK(rounds == 6);
+}
+
+TEST_CASE("simulation: quiet is when all that could happen has, but for timers") {
+    Simulation simulation(3);
+    simulation.run([&](Actor<>& self) -> Task<> {
+        auto [one, other] = make_stream_pair();
+        int received = 0;
+        auto read = [&](Stream& stream) -> Task<> {
+            while (auto data = co_await stream.read_some()) received += static_cast<int>(data.size());
+        };
+        auto wake = []() -> Task<> { co_await sleep(1h); };
+        Job<> reading = self.loop().start(read(other));
+        Job<> timer = self.loop().start(wake());
+        std::string text(500, 'x');
+        co_await one.write(text);
+        co_await simulation.quiet();
+        CHECK(received == 500);
+        CHECK(simulation.elapsed() < 1h);
+        CHECK_FALSE(timer.done());
+        one.close();
+        co_await simulation.quiet();
+        CHECK(reading.done());
+        co_await timer;
+        CHECK(simulation.elapsed() >= 1h);
+    });
+}
+
+TEST_CASE("simulation: two that wait for quiet go on in turn; one may be cancelled") {
+    Simulation simulation(3);
+    std::string order;
+    simulation.run([&](Actor<>& self) -> Task<> {
+        auto wait = [&](char name) -> Task<> {
+            co_await simulation.quiet();
+            order += name;
+            co_await yield();
+            order += name;
+        };
+        Job<> a = self.loop().start(wait('a'));
+        co_await yield();
+        Job<> b = self.loop().start(wait('b'));
+        co_await yield();
+        Job<> c = self.loop().start(wait('c'));
+        co_await yield();
+        b.cancel();
+        co_await a;
+        co_await b;
+        co_await c;
+    });
+    CHECK(order == "aacc");
+}
+
+TEST_CASE("simulation: the seed orders jobs, but not posted functions, and a yield lets all go first") {
+    std::vector<std::string> orders;
+    for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+        Simulation simulation(seed);
+        std::string order, posted;
+        simulation.run([&](Actor<>& self) -> Task<> {
+            auto note = [&](char name) -> Task<> {
+                order += name;
+                co_await yield();
+                order += static_cast<char>(name - 'a' + 'A');
+            };
+            std::vector<Job<>> jobs;
+            for (char name : {'a', 'b', 'c'}) {
+                jobs.push_back(self.loop().start(note(name)));
+                self.loop().post([&posted, name] { posted += name; });
+            }
+            for (auto& job : jobs) co_await job;
+        });
+        CHECK(posted == "abc");
+        std::string first = order.substr(0, 3), second = order.substr(3);
+        CHECK(std::is_permutation(first.begin(), first.end(), "abc"));
+        CHECK(std::is_permutation(second.begin(), second.end(), "ABC"));
+        if (std::find(orders.begin(), orders.end(), first) == orders.end()) orders.push_back(first);
+    }
+    CHECK(orders.size() == 6);
+}
+
+TEST_CASE("simulation: names of sockets, pairs and pipes are its own") {
+    Simulation simulation(1);
+    simulation.run([&](Actor<>&) -> Task<> {
+        auto path = SocketAddress::parse("unix:/nowhere/at/all.sock");
+        Listener listener = Listener::bind(path);
+        Stream client = co_await connect(path);
+        Stream server = co_await listener.accept();
+        CHECK(client.peer() == path);
+        CHECK(::access("/nowhere", F_OK) != 0);
+        auto [in, out] = make_pipe();
+        co_await out.write("through the pipe");
+        std::string text = co_await in.read_exactly(16);
+        CHECK(text == "through the pipe");
+        out.close();
+        auto end = co_await in.read_some();
+        CHECK_FALSE(end);
+        bool refused = false;
+        try {
+            auto taken = Listener::bind(path);
+        } catch (const std::system_error& error) {
+            refused = error.code() == std::errc::address_in_use;
+        }
+        CHECK(refused);
+    });
+    CHECK(simulation.open_sockets() == 0);
+}
+
+TEST_CASE("simulation: there is one at a time, and no arbiter beside it") {
+    Simulation simulation(1);
+    CHECK_THROWS_AS(Simulation(2), std::logic_error);
+    CHECK_THROWS_AS(Arbiter<>(), std::logic_error);
+    bool ran = false;
+    simulation.run([&](Actor<>&) -> Task<> {
+        ran = true;
+        co_return;
+    });
+    CHECK(ran);
 }

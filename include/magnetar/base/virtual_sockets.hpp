@@ -3,9 +3,10 @@
 
 namespace magnetar {
 
-/// Sockets that no kernel knows: a simulation's. While a thread has some, every stream socket that it makes is one of them.
-/// Their numbers lie beyond all that a kernel gives (see fs.nr_open in proc(5)), so that one comparison tells them
-/// apart. These are the calls that never wait; what waits is an operation, and the engine's.
+/// Sockets that no kernel knows: a simulation's. While a thread has some, every stream socket that it makes
+/// is one of them. Their numbers lie beyond all that a kernel gives (see fs.nr_open in proc(5)), so that one
+/// comparison tells them apart. These are the calls that never wait; what waits is an operation, and the
+/// engine's.
 class VirtualSockets {
 public:
     static constexpr int first = 1 << 30;

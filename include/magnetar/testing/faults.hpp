@@ -3,8 +3,8 @@
 
 namespace magnetar::testing {
 
-/// What goes wrong in a simulation, and how often: from 0, never, to 1, every time. Unless it is told otherwise, all
-/// happens that a correct program is not to notice, and nothing that ends a connection.
+/// What goes wrong in a simulation, and how often: from 0, never, to 1, every time. Unless it is told
+/// otherwise, all happens that a correct program is not to notice, and nothing that ends a connection.
 struct Faults {
     /// A read gives, or a write takes, less than it could.
     double short_transfers = 0.2;

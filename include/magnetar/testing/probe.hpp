@@ -42,7 +42,8 @@ struct Records {
 
 class ProbeActor final : public Actor<> {
 public:
-    ProbeActor(const magnetar::detail::ActorSettings& settings, EventLoop& loop, std::shared_ptr<Records> records)
+    ProbeActor(const magnetar::detail::ActorSettings& settings, EventLoop& loop,
+               std::shared_ptr<Records> records)
         : Actor<>(settings, loop, magnetar::detail::fresh_id()), records_(std::move(records)) {}
 
 private:
@@ -65,7 +66,8 @@ A plain(std::tuple<A>&& one) {
     return std::get<0>(std::move(one));
 }
 
-inline Task<> next_message(std::shared_ptr<Records> records) {
+template <class = void>
+Task<> next_message(std::shared_ptr<Records> records) {
     while (records->messages.empty()) {
         records->arrived.clear();
         co_await records->arrived.wait();
@@ -73,7 +75,7 @@ inline Task<> next_message(std::shared_ptr<Records> records) {
 }
 template <auto F>
 Task<decltype(plain(std::declval<typename Binding<F>::Args>()))> expect(std::shared_ptr<Records> records,
-                                                                       std::chrono::nanoseconds within) {
+                                                                        std::chrono::nanoseconds within) {
     bool late = false;
     try {
         co_await with_timeout(within, next_message(records));
@@ -81,29 +83,34 @@ Task<decltype(plain(std::declval<typename Binding<F>::Args>()))> expect(std::sha
         late = true;
     }
     if (late)
-        throw Unexpected(fmt::format("no message within {}, where {} was expected",
-                                     magnetar::detail::duration_text(std::chrono::duration<double>(within).count()),
-                                     entry_of<F>.name));
+        throw Unexpected(
+            fmt::format("no message within {}, where {} was expected",
+                        magnetar::detail::duration_text(std::chrono::duration<double>(within).count()),
+                        entry_of<F>.name));
     Recorded message = std::move(records->messages.front());
     records->messages.pop_front();
     if (message.command != &entry_of<F>)
-        throw Unexpected(fmt::format("{} came, where {} was expected", message.command->name, entry_of<F>.name));
+        throw Unexpected(
+            fmt::format("{} came, where {} was expected", message.command->name, entry_of<F>.name));
     co_return plain(std::move(*static_cast<typename Binding<F>::Args*>(message.arguments.get())));
 }
-inline Task<> expect_nothing(std::shared_ptr<Records> records, std::chrono::nanoseconds during) {
+template <class = void>
+Task<> expect_nothing(std::shared_ptr<Records> records, std::chrono::nanoseconds during) {
     try {
         co_await with_timeout(during, next_message(records));
     } catch (const TimeoutError&) {
         co_return;
     }
-    throw Unexpected(fmt::format("{} came, where nothing was expected", records->messages.front().command->name));
+    throw Unexpected(
+        fmt::format("{} came, where nothing was expected", records->messages.front().command->name));
 }
 
 }  // namespace detail
 
-/// Stands in for an actor of type State, and records what it is told: nobody who has its proxy can tell the difference. It takes the commands
-/// that it was told to; what else is sent to it fails with CommandNotFound. Its actor is a light one, a child of the actor that made it,
-/// and ends with that. It works in simulations and in programs, there by the loop's own time.
+/// Stands in for an actor of type State, and records what it is told: nobody who has its proxy can tell the
+/// difference. It takes the commands that it was told to; what else is sent to it fails with CommandNotFound.
+/// Its actor is a light one, a child of the actor that made it, and ends with that. It works in simulations
+/// and in programs, there by the loop's own time.
 ///
 ///     testing::Probe<Printer> printer(self);
 ///     printer.record<&Printer::print>();
@@ -129,28 +136,32 @@ public:
     /// Whom it stands in for, as others see it.
     const ActorProxy<State>& proxy() const noexcept { return proxy_; }
 
-    /// From now on takes that command, and records it. Asked for an answer, it gives the result's default value.
+    /// From now on takes that command, and records it. Asked for an answer, it gives the result's default
+    /// value.
     template <auto F>
     void record() {
         using Result = typename detail::Binding<F>::Result;
         if constexpr (std::is_void_v<Result>) take<F>([](auto&...) {});
         else take<F>([](auto&...) { return Result(); });
     }
-    /// From now on takes that command, records it, and answers what `function(arguments...)` gives. An exception of the
-    /// function's is answered as one of the command.
+    /// From now on takes that command, records it, and answers what `function(arguments...)` gives. An
+    /// exception of the function's is answered as one of the command.
     template <auto F, class Function>
     void answer(Function function) {
         take<F>(std::move(function));
     }
 
-    /// Waits for the next message that has not been expected yet: it must be of that command, and come within `within`. Gives its argument; those
-    /// of a command with several, or none, as a tuple. Throws Unexpected for another message (which counts as expected then), or none.
+    /// Waits for the next message that has not been expected yet: it must be of that command, and come within
+    /// `within`. Gives its argument; those of a command with several, or none, as a tuple. Throws Unexpected
+    /// for another message (which counts as expected then), or none.
     template <auto F>
     auto expect(std::chrono::nanoseconds within) {
         return detail::expect<F>(records_, within);
     }
     /// Throws Unexpected when a message comes before `during` has passed, or has come and was not expected.
-    Task<> expect_nothing(std::chrono::nanoseconds during) { return detail::expect_nothing(records_, during); }
+    Task<> expect_nothing(std::chrono::nanoseconds during) {
+        return detail::expect_nothing(records_, during);
+    }
 
     /// Messages recorded until now.
     std::size_t total() const noexcept { return records_->total; }
@@ -162,7 +173,8 @@ private:
     void take(Function function) {
         using Args = typename detail::Binding<F>::Args;
         using Result = typename detail::Binding<F>::Result;
-        records_->takers[&detail::entry_of<F>] = [function](detail::Records& records, void* arguments, void* call) {
+        records_->takers[&detail::entry_of<F>] = [function](detail::Records& records, void* arguments,
+                                                            void* call) {
             auto kept = std::make_shared<Args>(std::move(*static_cast<Args*>(arguments)));
             records.messages.push_back({&detail::entry_of<F>, kept});
             ++records.total;

@@ -5,8 +5,8 @@
 
 namespace magnetar::testing {
 
-/// Numbers that only look random: the same seed gives the same ones on every machine and compiler. The algorithm is
-/// splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
+/// Numbers that only look random: the same seed gives the same ones on every machine and compiler. The
+/// algorithm is splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
 class Random {
 public:
     explicit Random(std::uint64_t seed) noexcept : state_(seed) {}

@@ -55,8 +55,9 @@ inline std::vector<std::uint64_t> seeds(std::uint64_t count) {
     return all;
 }
 
-/// A world of light actors and sockets in memory, on virtual time: a thousand seconds of sleeping take no time, and what goes wrong, what
-/// comes first, and how long it takes is chosen by the seed. The same seed gives the same run.
+/// A world of light actors and sockets in memory, on virtual time: a thousand seconds of sleeping take no
+/// time, and what goes wrong, what comes first, and how long it takes is chosen by the seed. The same seed
+/// gives the same run.
 ///
 ///     testing::Simulation simulation(seed);
 ///     simulation.run([](Actor<>& self) -> Task<> {
@@ -65,15 +66,20 @@ inline std::vector<std::uint64_t> seeds(std::uint64_t count) {
 ///         assert(sum == 42);
 ///     });
 ///
-/// All of spawn, send, streams, listeners, TcpServer, timers and what is built on them works as it does in a program; addresses belong
-/// to the simulation, so that ports are never taken. Every actor is a light one, whatever concurrency is asked for. Not there: monitors,
-/// the executor (host names, therefore), files, datagrams, signals. It belongs to the thread that made it. A process has
-/// one at a time, and no Arbiter beside it.
+/// All of spawn, send, streams, listeners, TcpServer, timers and what is built on them works as it does in a
+/// program; addresses belong to the simulation, so that ports are never taken. Every actor is a light one,
+/// whatever concurrency is asked for. Not there: monitors, the executor (host names, therefore), files,
+/// datagrams, signals. It belongs to the thread that made it. A process has one at a time, and no Arbiter
+/// beside it.
 class Simulation : SimulationEngine::Idle {
 public:
     /// Throws std::logic_error when there is another, or an Arbiter.
     explicit Simulation(std::uint64_t seed, Faults f = {})
-        : faults(f), seed_(seed), random_(seed), engine_(make_engine()), stage_(std::unique_ptr<Engine>(engine_)),
+        : faults(f),
+          seed_(seed),
+          random_(seed),
+          engine_(make_engine()),
+          stage_(std::unique_ptr<Engine>(engine_)),
           shuffle_(stage_.loop, random_, trace_) {}
     Simulation(const Simulation&) = delete;
 
@@ -82,9 +88,10 @@ public:
     /// So much virtual time a scenario may take, in which something goes on that never ends.
     std::chrono::nanoseconds limit = std::chrono::hours(24);
 
-    /// Runs `scenario(actor)`, a coroutine, in the first actor of a world of its own, and ends the actor with all that it has spawned.
-    /// Throws what the scenario throws, and Stuck when it waits for what can never come; then the seed is written to
-    /// standard error. May be called again. The scenario may be a lambda that captures.
+    /// Runs `scenario(actor)`, a coroutine, in the first actor of a world of its own, and ends the actor with
+    /// all that it has spawned. Throws what the scenario throws, and Stuck when it waits for what can never
+    /// come; then the seed is written to standard error. May be called again. The scenario may be a lambda
+    /// that captures.
     template <class Scenario>
         requires std::is_invocable_r_v<Task<>, Scenario&, Actor<>&>
     void run(Scenario scenario) {
@@ -102,8 +109,8 @@ public:
         }
     }
 
-    /// Waits until everything that could happen has happened: nothing is ready, nothing is under way on a socket, and the next that comes is a
-    /// timer, if anything. When several wait, the first goes on first.
+    /// Waits until everything that could happen has happened: nothing is ready, nothing is under way on a
+    /// socket, and the next that comes is a timer, if anything. When several wait, the first goes on first.
     detail::Quiet quiet() noexcept { return detail::Quiet(quiet_); }
 
     std::uint64_t seed() const noexcept { return seed_; }

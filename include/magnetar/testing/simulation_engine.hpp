@@ -14,14 +14,16 @@
 
 namespace magnetar::testing {
 
-/// The engine of simulations: its sockets are in memory, its time passes only when there is nothing else to do. It knows NOP, POLL_ADD,
-/// RECV, SEND, SENDMSG, READ, WRITE, WRITEV, ACCEPT, CONNECT, SHUTDOWN, CLOSE, PROVIDE_BUFFERS and ASYNC_CANCEL (by user_data), on
-/// stream sockets; all else ends with -EINVAL. What happens on descriptors of the kernel it never hears of. While it lives, every
-/// stream socket made on its thread is one of its own.
+/// The engine of simulations: its sockets are in memory, its time passes only when there is nothing else to
+/// do. It knows NOP, POLL_ADD, RECV, SEND, SENDMSG, READ, WRITE, WRITEV, ACCEPT, CONNECT, SHUTDOWN, CLOSE,
+/// PROVIDE_BUFFERS and ASYNC_CANCEL (by user_data), on stream sockets; all else ends with -EINVAL. What
+/// happens on descriptors of the kernel it never hears of. While it lives, every stream socket made on its
+/// thread is one of its own.
 class SimulationEngine final : public Engine, private detail::Network {
 public:
-    /// Who is asked before time passes, up to `next`; time_point::max(): nothing will happen ever again. `quiet` tells that no
-    /// operation is under way, and the loop waits for a timer alone. True when there is work now: then no time passes.
+    /// Who is asked before time passes, up to `next`; time_point::max(): nothing will happen ever again.
+    /// `quiet` tells that no operation is under way, and the loop waits for a timer alone. True when there is
+    /// work now: then no time passes.
     struct Idle {
         virtual bool idle(bool quiet, LoopClock::time_point next) noexcept = 0;
 
@@ -63,7 +65,8 @@ protected:
     io_uring_sqe* entry() noexcept override { return &submitted_.emplace_back(); }
 
 private:
-    // An operation that has not ended. It stands in the list of its descriptor, and in due_ while it is to be tried.
+    // An operation that has not ended. It stands in the list of its descriptor, and in due_ while it is to be
+    // tried.
     struct Pending : ListNode, io_uring_sqe {
         Pending(const io_uring_sqe& sqe, std::uint64_t n) noexcept : io_uring_sqe(sqe), number(n) {}
         std::uint64_t number;
@@ -98,12 +101,14 @@ private:
         std::uint64_t number = ++operations_;
         switch (magnetar::detail::is_known(sqe) ? unsigned{sqe.opcode} : unsigned{IORING_OP_LAST}) {
             case IORING_OP_ASYNC_CANCEL:
-                if (auto found = pending_.find(sqe.addr); found != pending_.end()) cancel_pending(*found->second);
+                if (auto found = pending_.find(sqe.addr); found != pending_.end())
+                    cancel_pending(*found->second);
                 return;
             case IORING_OP_PROVIDE_BUFFERS:
                 for (int i = 0; i < sqe.fd; ++i)
-                    buffers_[sqe.buf_group].push_back({sqe.addr + static_cast<std::uint64_t>(i) * sqe.len, sqe.len,
-                                                       static_cast<std::uint16_t>(sqe.off + static_cast<unsigned>(i)), 0});
+                    buffers_[sqe.buf_group].push_back(
+                        {sqe.addr + static_cast<std::uint64_t>(i) * sqe.len, sqe.len,
+                         static_cast<std::uint16_t>(sqe.off + static_cast<unsigned>(i)), 0});
                 return complete(sqe, number, 0, 0);
             case IORING_OP_CLOSE:
                 return complete(sqe, number, VirtualSockets::of(sqe.fd) ? close(sqe.fd) : ::close(sqe.fd), 0);
@@ -121,7 +126,8 @@ private:
         if (std::exchange(operation.due, true)) return;
         auto delay = LoopClock::duration::zero();
         if (random_.chance(faults_.delays))
-            delay += std::chrono::nanoseconds(random_.below(static_cast<std::uint64_t>(faults_.longest_delay.count())));
+            delay += std::chrono::nanoseconds(
+                random_.below(static_cast<std::uint64_t>(faults_.longest_delay.count())));
         due_.emplace(time_ + delay, &operation);
     }
     void touch_changed() {
@@ -164,7 +170,8 @@ private:
     // What is cancelled may succeed all the same, and takes its time to end.
     void cancel_pending(Pending& operation) {
         if (operation.ending) return;
-        operation.result = random_.chance(0.5) ? attempt(operation, operation.ending_flags) : detail::must_wait;
+        operation.result =
+            random_.chance(0.5) ? attempt(operation, operation.ending_flags) : detail::must_wait;
         if (operation.result == detail::must_wait) operation.result = -ECANCELED;
         operation.ending = true;
         try_later(operation);
@@ -184,7 +191,8 @@ private:
     int attempt(Pending& operation, unsigned& flags) {
         int fd = operation.fd;
         if (operation.opcode == IORING_OP_NOP) return 0;
-        if (!VirtualSockets::of(fd)) return operation.opcode == IORING_OP_POLL_ADD ? detail::must_wait : -EBADF;
+        if (!VirtualSockets::of(fd))
+            return operation.opcode == IORING_OP_POLL_ADD ? detail::must_wait : -EBADF;
         switch (operation.opcode) {
             case IORING_OP_POLL_ADD:
                 return Network::poll(fd, magnetar::detail::polled_events(operation));
@@ -227,9 +235,11 @@ private:
         if (select && (buffers.empty() || random_.chance(faults_.no_buffers))) return -ENOBUFS;
         char* data = magnetar::detail::pointer<char>(select ? buffers.back().addr : operation.addr);
         std::size_t size = select && operation.len == 0 ? buffers.back().len : operation.len;
-        int result = receive(operation.fd, data, some_of(std::min(size, static_cast<std::size_t>(there) + 1)));
+        int result =
+            receive(operation.fd, data, some_of(std::min(size, static_cast<std::size_t>(there) + 1)));
         if (result > 0 && select) {
-            flags = IORING_CQE_F_BUFFER | static_cast<unsigned>(buffers.back().bid) << IORING_CQE_BUFFER_SHIFT;
+            flags = IORING_CQE_F_BUFFER | static_cast<unsigned>(buffers.back().bid)
+                                              << IORING_CQE_BUFFER_SHIFT;
             buffers.pop_back();
         }
         if (result > 0) trace_.add(time_, "bytes", std::string_view(data, static_cast<std::size_t>(result)));

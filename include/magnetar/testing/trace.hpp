@@ -10,11 +10,12 @@
 
 namespace magnetar::testing {
 
-/// What happened in a simulation, in order, reduced to a number: two runs that have the same digest were the same. With MAGNETAR_TRACE in
-/// the environment every line is also written to standard error.
+/// What happened in a simulation, in order, reduced to a number: two runs that have the same digest were the
+/// same. With MAGNETAR_TRACE in the environment every line is also written to standard error.
 class Trace {
 public:
-    /// Adds an event: a word for what it is, and numbers and texts that are the same in every run (no pointers).
+    /// Adds an event: a word for what it is, and numbers and texts that are the same in every run (no
+    /// pointers).
     template <class... A>
     void add(LoopClock::time_point when, std::string_view what, const A&... details) {
         ++events_;

@@ -18,8 +18,8 @@ namespace magnetar::testing::detail {
 
 using magnetar::detail::must_wait;
 
-// Stream sockets in memory. A call that a kernel would have wait gives must_wait; when it may be tried again, the socket is in
-// `changed`. Results are those of the system calls, errors negative.
+// Stream sockets in memory. A call that a kernel would have wait gives must_wait; when it may be tried again,
+// the socket is in `changed`. Results are those of the system calls, errors negative.
 class Network : public VirtualSockets {
 public:
     explicit Network(Random& random) noexcept : random_(random) {}
@@ -113,7 +113,8 @@ public:
         Socket* socket = find(fd);
         if (!socket) return -EBADF;
         if (!socket->connected) return -ENOTCONN;
-        if (!socket->incoming.empty()) return static_cast<int>(std::min<std::size_t>(socket->incoming.size(), 1U << 30));
+        if (!socket->incoming.empty())
+            return static_cast<int>(std::min<std::size_t>(socket->incoming.size(), 1U << 30));
         if (socket->reset) return -ECONNRESET;
         return socket->at_end ? 0 : must_wait;
     }

@@ -8,9 +8,9 @@
 
 namespace magnetar::testing::detail {
 
-// Has a loop run what is ready in another order: jobs and actors, whose order nobody promises. Other works, posted functions among
-// them, keep theirs. It stands in the ready queue itself, behind what it has shuffled, so that what becomes ready meanwhile
-// is shuffled next, and `yield` still lets all others go first.
+// Has a loop run what is ready in another order: jobs and actors, whose order nobody promises. Other works,
+// posted functions among them, keep theirs. It stands in the ready queue itself, behind what it has shuffled,
+// so that what becomes ready meanwhile is shuffled next, and `yield` still lets all others go first.
 class Shuffle final : public Runnable, public Poller {
 public:
     Shuffle(EventLoop& loop, Random& random, Trace& trace) noexcept
@@ -19,7 +19,9 @@ public:
               shuffle.queued_ = false;
               shuffle.deal();
           }),
-          loop_(loop), random_(random), trace_(trace) {
+          loop_(loop),
+          random_(random),
+          trace_(trace) {
         loop.add(*this);
     }
     ~Shuffle() {

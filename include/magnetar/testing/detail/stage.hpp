@@ -12,13 +12,15 @@ namespace magnetar::testing::detail {
 
 using magnetar::detail::ActorAccess;
 
-// A loop with all that light actors need, and a first actor that is to the others what an arbiter is: but no fork server, no processes, no
-// threads. A process has one at a time.
+// A loop with all that light actors need, and a first actor that is to the others what an arbiter is: but no
+// fork server, no processes, no threads. A process has one at a time.
 class Stage {
 public:
     explicit Stage(std::unique_ptr<Engine> engine)
         : loop((check_alone(), std::move(engine)), {.spin = std::chrono::microseconds(0)}),
-          resident_(loop), host_(loop), supervisor_(host_) {
+          resident_(loop),
+          host_(loop),
+          supervisor_(host_) {
         magnetar::detail::enlist_framework_commands();
         magnetar::detail::the_host = &host_;
         magnetar::detail::the_supervisor = &supervisor_;
@@ -32,7 +34,8 @@ public:
         magnetar::detail::the_supervisor = nullptr;
     }
     static void check_alone() {
-        if (magnetar::detail::the_host) throw std::logic_error("a process has one Simulation or Arbiter at a time");
+        if (magnetar::detail::the_host)
+            throw std::logic_error("a process has one Simulation or Arbiter at a time");
     }
 
     // Runs `scenario(actor)` in a first actor, which ends with it; throws what it throws.
