@@ -223,7 +223,7 @@ inline Task<> Link::write_out() {
             std::size_t end = with_descriptor ? descriptors.front().end : sending_.size();
             DescriptorMessage message(sending_.data() + at, end - at);
             if (with_descriptor)
-                message.attach(descriptors.front().fd.get());
+                message.attach({&descriptors.front().fd, 1});
             else
                 message.attach_none();
             int sent = check(co_await submit("link write", [fd = fd_.get(), m = &message.message](io_uring_sqe* sqe) {
@@ -253,7 +253,8 @@ inline Task<> Link::read() {
         if (got == -ECONNRESET) got = 0;
         if (check(got, "recvmsg", "link") == 0) co_return;
         // Only the master has descriptors to give.
-        if (UniqueFd fd = message.received(); fd && peer_ == 0) received_.push_back(std::move(fd));
+        for (UniqueFd& fd : message.received())
+            if (peer_ == 0) received_.push_back(std::move(fd));
         decoder_.feed({buffer.data(), static_cast<std::size_t>(got)});
         while (auto frame = decoder_.next()) {
             if (frame->opcode == Opcode::close) co_return;
