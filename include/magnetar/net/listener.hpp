@@ -1,4 +1,5 @@
 #pragma once
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -54,11 +55,13 @@ private:
 
     void accept() noexcept {
         descriptor.loop().disarm(*this);
-        if (accepting_ || finishing_ || !descriptor) return;
+        if (!accepting_ && !finishing_ && descriptor) submit(multishot_);
+    }
+    void submit(bool multishot) noexcept {
         accepting_ = true;
         stopping_ = false;
         descriptor.loop().engine().submit(*this, [&](io_uring_sqe* sqe) {
-            if (multishot_)
+            if (multishot)
                 io_uring_prep_multishot_accept(sqe, descriptor.get(), nullptr, nullptr, SOCK_CLOEXEC);
             else io_uring_prep_accept(sqe, descriptor.get(), nullptr, nullptr, SOCK_CLOEXEC);
         });
@@ -70,6 +73,10 @@ private:
     inline void accepted(UniqueFd fd) noexcept;
     inline void failed(int error) noexcept;
     bool finished() const noexcept { return finishing_ && !accepting_; }
+    bool has_more() const noexcept {
+        pollfd readable{descriptor.get(), POLLIN, 0};
+        return ::poll(&readable, 1, 0) == 1;
+    }
     inline void fail_waiting(ListenerCore* core) noexcept;
 
     List<Accept> waiting_;
@@ -149,7 +156,15 @@ inline void ListenerCore::ended(int result, unsigned flags) noexcept {
     if (descriptor) {
         if (result >= 0) accepted(std::move(fd));
         else failed(-result);
-        if (finished()) fail_waiting(this);
+        if (!finished()) return;
+        // Of all that wait for a socket the kernel wakes one. If that was this one, when it was about to leave, the connection
+        // is its own; otherwise nobody would hear of it.
+        if (has_more()) {
+            submit(false);
+            stop();
+        } else {
+            fail_waiting(this);
+        }
     } else if (released_ && !accepting_) {
         delete this;
     }
