@@ -30,10 +30,10 @@ inline constexpr bool sanitized = false;
 
 inline constexpr std::array every_kind{Concurrency::process, Concurrency::thread, Concurrency::coroutine};
 
-template <class F>
+template <class F, int seconds = 30>
 Task<> run_and_stop(Arbiter<>& self) {
     try {
-        co_await with_timeout(30s, F{}(self));
+        co_await with_timeout(std::chrono::seconds(seconds), F{}(self));
     } catch (const std::exception& error) {
         FAIL_CHECK(demangled(typeid(error).name()) << ": " << std::string(error.what()));
     }
@@ -41,13 +41,13 @@ Task<> run_and_stop(Arbiter<>& self) {
 }
 
 // Runs `body(arbiter)`, a coroutine without captures, in an arbiter that stops afterwards; its exit code.
-template <class F>
+template <int seconds = 30, class F>
 int exit_code_of(F) {
-    return Arbiter<>({.start = [](Arbiter<>& self) { return run_and_stop<F>(self); }}).run();
+    return Arbiter<>({.start = [](Arbiter<>& self) { return run_and_stop<F, seconds>(self); }}).run();
 }
-template <class F>
+template <int seconds = 30, class F>
 void in_arbiter(F body) {
-    CHECK(exit_code_of(body) == 0);
+    CHECK(exit_code_of<seconds>(body) == 0);
 }
 
 // The text of the E that `awaitable` throws; empty, and a failed check, when it throws none.

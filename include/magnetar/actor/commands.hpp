@@ -27,6 +27,7 @@ T echo_command(Request&, T value) {
     return value;
 }
 inline Json info_command(Request& request);
+inline std::string doing_command(Request& request);
 inline void stop_command(Request& request) { request.actor().stop(); }
 // Ends the actor by force, as SIGKILL ends a process.
 inline void end_command(Request& request) { ActorAccess::exit(request.actor(), 128 + SIGKILL); }
@@ -44,6 +45,8 @@ template <>
 inline constexpr bool is_system<ping_command> = true;
 template <>
 inline constexpr bool is_system<info_command> = true;
+template <>
+inline constexpr bool is_system<doing_command> = true;
 template <>
 inline constexpr bool is_system<stop_command> = true;
 template <>
@@ -119,6 +122,31 @@ Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments) {
 
 // ---- info
 
+// What an actor is at, in words.
+inline std::string doing_command(Request& request) {
+    Actor<>& actor = request.actor();
+    std::string commands;
+    auto now = actor.loop().now();
+    actor.jobs.for_each([&](JobBase& job) {
+        if (auto* command = dynamic_cast<CommandJobBase*>(&job))
+            commands += fmt::format("{}{} for {}", commands.empty() ? "it has been running " : ", ", command->command(),
+                                    duration_text(std::chrono::duration<double>(now - command->since()).count()));
+    });
+    return fmt::format("{}; {} messages wait", commands.empty() ? "it runs no command" : commands,
+                       ActorAccess::mailbox(actor).depth());
+}
+// The same for one who cannot wait for it: whoever keeps its loop does not answer.
+inline Task<std::string> what_it_does(Address target) {
+    try {
+        auto asking = as_task(SendAwaiter<doing_command>(target));
+        co_return co_await with_timeout(std::chrono::milliseconds(200), std::move(asking));
+    } catch (const TimeoutError&) {
+        co_return "it does not answer: something keeps its loop";
+    } catch (const std::exception& error) {
+        co_return error.what();
+    }
+}
+
 inline Json process_info() {
     rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
@@ -193,5 +221,21 @@ inline Json info_command(Request& request) {
 }
 
 }  // namespace detail
+
+/// with_timeout of a request: the callee does not start it later than that, and the error says what the callee was doing, when it
+/// can still be asked (for 200 ms at most).
+template <class Rep, class Period, auto F>
+Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep, Period> limit, detail::SendAwaiter<F> request) {
+    detail::Address callee = request.target();
+    std::string trouble;
+    try {
+        auto bounded = as_task(std::move(request).within(limit));
+        co_return co_await with_timeout(limit, std::move(bounded));
+    } catch (const TimeoutError& error) {
+        trouble = error.what();
+    }
+    auto doing = co_await detail::what_it_does(callee);
+    throw TimeoutError(fmt::format("{}: {} of {}: {}", trouble, detail::entry_of<F>.name, callee.id.to_string(), doing));
+}
 
 }  // namespace magnetar

@@ -60,6 +60,13 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+/// A request to a serial actor that waits, itself or by others, for the one who asks: it could never be answered. The text names the
+/// chain of commands that wait for one another. Thrown at once.
+class DeadlockError : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
 /// An actor could not be spawned; nothing of it is left behind.
 class SpawnError : public std::runtime_error {
 public:

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include <magnetar/actor/address.hpp>
+#include <magnetar/actor/detail/terms.hpp>
 #include <magnetar/coro/outcome.hpp>
 #include <magnetar/loop/clock.hpp>
 
@@ -11,7 +12,7 @@ namespace magnetar {
 namespace detail {
 
 // Why a message was not carried out.
-enum class Refusal : std::uint8_t { not_found, lost, stopping, full, dropped, unknown_command };
+enum class Refusal : std::uint8_t { not_found, lost, stopping, full, dropped, unknown_command, late };
 
 // A message at its target's loop: it stands in the mailbox, and is consumed by exactly one of start and refuse.
 class Message {
@@ -43,6 +44,7 @@ template <class R>
 class CallMessage : public Message {
 public:
     Outcome<R> outcome;
+    CallTerms terms;
     CommandJobBase* running = nullptr;
 
     virtual void answered() noexcept = 0;

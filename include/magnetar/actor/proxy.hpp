@@ -120,6 +120,16 @@ public:
         if constexpr (detail::check_call<F, State, A...>())
             return (void)&detail::enlisted<F>, detail::TellAwaiter<F>(address(), std::forward<A>(arguments)...);
     }
+    /// The same without ever waiting, and no coroutine is needed: true when the message is on its way, false when there is no room for
+    /// it or no such actor any more. Room on the link to another process is known on this process's main thread; from another
+    /// thread it may also be dropped there. Throws CodecError for what cannot travel.
+    template <auto F, class... A>
+    bool try_tell(A&&... arguments) const {
+        if constexpr (detail::check_call<F, State, A...>()) {
+            (void)&detail::enlisted<F>;
+            return detail::TellAwaiter<F>(address(), std::forward<A>(arguments)...).try_now();
+        }
+    }
 };
 
 template <class State>

@@ -66,12 +66,16 @@ private:
     static void arrive(Runnable& self) {
         auto& call = static_cast<ThreadCall&>(self);
         Actor<>* actor = resident_here(call.target_);
-        if (actor)
-            ActorAccess::receive(*actor, call);
-        else
-            call.refuse(Refusal::not_found, call.target_.id);
+        if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
+        if (call.terms.chain)
+            if (auto cycle = find_cycle(*actor, *call.terms.chain, entry_of<F>.name)) {
+                call.outcome.fail(std::move(cycle));
+                return call.answered();
+            }
+        ActorAccess::receive(*actor, call);
     }
     void start(Actor<>& actor) noexcept override {
+        if (ActorAccess::is_late(actor, this->terms)) return refuse(Refusal::late, actor.id());
         if (invoke<F>(actor, args_, this->sender, this->arrived, this)) answered();
     }
     void refuse(Refusal reason, ActorId target) noexcept override {
@@ -117,15 +121,31 @@ public:
     template <class... A>
     explicit SendAwaiter(const Address& target, A&&... arguments)
         : target_(target), args_(std::forward<A>(arguments)...) {}
-    SendAwaiter(SendAwaiter&& other) noexcept : target_(other.target_), args_(std::move(other.args_)) {}
+    SendAwaiter(SendAwaiter&& other) noexcept : target_(other.target_), args_(std::move(other.args_)) {
+        this->terms.deadline = other.terms.deadline;
+    }
+
+    const Address& target() const noexcept { return target_; }
+    /// Has the request carry a deadline, counted from here: past it the callee does not start it, and it fails with TimeoutError when
+    /// its turn comes. (Not to wait any longer, too, is what with_timeout does; it gives this deadline by itself.)
+    ///
+    ///     int answer = co_await worker.send<&Worker::handle>(21).within(2s);
+    template <class Rep, class Period>
+    SendAwaiter within(std::chrono::duration<Rep, Period> limit) && {
+        this->terms.deadline = deadline_after(EventLoop::require("a request's deadline").now(), limit);
+        return std::move(*this);
+    }
 
     std::string_view what() const noexcept override { return "answer"; }
     bool await_ready() const noexcept { return false; }
     bool await_suspend(Suspension leaf) {
         if (!park(leaf)) return false;
         stamp<F>(*this);
+        if constexpr (!is_system<F>) this->terms.chain = current_chain();
         if (target_.where.door() == this_door && target_.where.host() == this_host) [[likely]] {
             if (Actor<>* actor = resident(target_)) [[likely]] {
+                if (this->terms.chain) [[unlikely]]
+                    if (auto cycle = find_cycle(*actor, *this->terms.chain, entry_of<F>.name)) return end_at_once(std::move(cycle));
                 ActorAccess::receive(*actor, *this);
                 return true;
             }
@@ -156,6 +176,7 @@ private:
                 return end_at_once(not_found<F>(target_));
             thread_call_ = ThreadCall<F>::make(*this, target_, std::move(args_));
             stamp<F>(*thread_call_);
+            thread_call_->terms = std::move(this->terms);
             thread_call_->depart(*door);
             return true;
         }
@@ -168,6 +189,7 @@ private:
                 return end_at_once(std::current_exception());
             }
             stamp<F>(*call, target_);
+            call->terms = std::move(this->terms);
             host_call_ = call;
             send_to_host(*owned.release());
             return true;
@@ -185,6 +207,8 @@ private:
     }
 
     void start(Actor<>& actor) noexcept override {
+        if (ActorAccess::is_late(actor, this->terms)) [[unlikely]]
+            return refuse(Refusal::late, actor.id());
         if (invoke<F>(actor, args_, this->sender, this->arrived, this)) wake();
     }
     void refuse(Refusal reason, ActorId target) noexcept override {
@@ -293,6 +317,7 @@ public:
         this->~Tell();
         message_free(this, sizeof(Tell), maker);
     }
+    bool never_waits = false;
     TellAwaiter<F>* waiter = nullptr;                   // on this loop
     Acknowledgement<F>* acknowledgement = nullptr;  // on another
 
@@ -305,6 +330,10 @@ private:
         Actor<>* actor = resident_here(tell.target_);
         if (!actor) {
             tell.refuse(Refusal::not_found, tell.target_.id);
+            return;
+        }
+        if (tell.never_waits && ActorAccess::would_wait(*actor)) {
+            tell.refuse(Refusal::full, tell.target_.id);
             return;
         }
         if (ActorAccess::receive(*actor, tell) == Receipt::accepted && tell.acknowledgement) tell.admitted();
@@ -391,12 +420,48 @@ public:
         check_cancelled();
         if (error_) std::rethrow_exception(error_);
     }
+    // Tells without waiting for anything; false when it is known that the message is not taken.
+    bool try_now() {
+        if (!target_.where.known() || !host_runs()) return false;
+        if (target_.where.host() != this_host) return try_host();
+        if (target_.where.door() == this_door) {
+            Actor<>* actor = resident(target_);
+            return actor && !ActorAccess::would_wait(*actor) && ActorAccess::receive(*actor, *make()) == Receipt::accepted;
+        }
+        Door* door = door_at(target_.where.door());
+        Cell* cell = target_.where.cell();
+        if (!door || (cell && cell->id.load(std::memory_order_acquire) != target_.id.value)) return false;
+        Outbox& outbox = crossing().outbox;
+        if (cell && !outbox.has_room(target_) && !outbox.find_room(target_)) return false;
+        auto* tell = make();
+        tell->never_waits = true;
+        if (cell) {
+            tell->crowds = cell;
+            outbox.take_room();
+        }
+        outbox.post(*door, *tell, false);
+        return true;
+    }
 
 private:
     friend class Tell<F>;
     friend class Acknowledgement<F>;
     friend class HostTell<F>;
 
+    bool try_host() {
+        if constexpr (Binding<F>::travels) {
+            // The link is known on the main loop alone; from elsewhere the message is on its way, and dropped there.
+            if (!link_has_room(target_)) return false;
+            auto call = std::make_unique<HostTell<F>>(nullptr);
+            call->never_waits = true;
+            encode_message(call->body, args_, entry_of<F>.name);
+            stamp<F>(*call, target_);
+            send_to_host(*call.release());
+            return true;
+        } else {
+            throw CodecError("", fmt::format("{}: a type in its parameters cannot leave its process", entry_of<F>.name));
+        }
+    }
     Tell<F>* make() {
         auto* tell = Tell<F>::make(target_, std::move(args_));
         stamp<F>(*tell);

@@ -114,7 +114,10 @@ Task<ActorProxy<State>> spawn_elsewhere(Actor<>& parent, std::string name, Actor
                 plan.settings = SpawnPlan::pack(settings);
                 plan.params = child_params(parent);
                 Writer encoded;
-                encode(encoded, arguments);
+                {
+                    Descriptors::Opened here(plan.sockets);
+                    encode(encoded, arguments);
+                }
                 plan.arguments.assign(encoded.bytes().begin(), encoded.bytes().end());
                 ActorProxy<> proxy = co_await spawn_by<spawn_process>(the_host->arbiter, std::move(plan));
                 co_return proxy.template as<State>();

@@ -1,4 +1,5 @@
 #pragma once
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,6 +31,8 @@ public:
           address(a) {}
 
     inline void close() noexcept;
+    // Accepts no more. What has been accepted is still given; after that, accept fails with ECANCELED.
+    inline void finish() noexcept;
     void release() noexcept {
         close();
         released_ = true;
@@ -52,11 +55,13 @@ private:
 
     void accept() noexcept {
         descriptor.loop().disarm(*this);
-        if (accepting_ || !descriptor) return;
+        if (!accepting_ && !finishing_ && descriptor) submit(multishot_);
+    }
+    void submit(bool multishot) noexcept {
         accepting_ = true;
         stopping_ = false;
         descriptor.loop().engine().submit(*this, [&](io_uring_sqe* sqe) {
-            if (multishot_)
+            if (multishot)
                 io_uring_prep_multishot_accept(sqe, descriptor.get(), nullptr, nullptr, SOCK_CLOEXEC);
             else io_uring_prep_accept(sqe, descriptor.get(), nullptr, nullptr, SOCK_CLOEXEC);
         });
@@ -67,11 +72,18 @@ private:
     inline void ended(int result, unsigned flags) noexcept;
     inline void accepted(UniqueFd fd) noexcept;
     inline void failed(int error) noexcept;
+    bool finished() const noexcept { return finishing_ && !accepting_; }
+    bool has_more() const noexcept {
+        pollfd readable{descriptor.get(), POLLIN, 0};
+        return ::poll(&readable, 1, 0) == 1;
+    }
+    inline void fail_waiting(ListenerCore* core) noexcept;
 
     List<Accept> waiting_;
     std::vector<UniqueFd> ahead_;  // the oldest last
     int error_ = 0;
-    bool multishot_ = true, accepting_ = false, stopping_ = false, released_ = false, starved_ = false;
+    bool multishot_ = true, accepting_ = false, stopping_ = false, released_ = false, starved_ = false,
+         finishing_ = false;
 };
 
 class [[nodiscard("it accepts when it is awaited: co_await it")]] Accept final : public QueuedWaiter {
@@ -87,7 +99,7 @@ public:
             core_->ahead_.pop_back();
             return true;
         }
-        error_ = core_->descriptor ? std::exchange(core_->error_, 0) : EBADF;
+        error_ = !core_->descriptor ? EBADF : core_->finished() ? ECANCELED : std::exchange(core_->error_, 0);
         return error_ != 0;
     }
     bool await_suspend(Suspension leaf) noexcept {
@@ -127,7 +139,16 @@ inline void ListenerCore::close() noexcept {
     if (!unlink_path.empty()) ::unlink(unlink_path.c_str());
     descriptor.close();
     ahead_.clear();
-    while (Accept* waiter = waiting_.pop_front()) waiter->fail(ECANCELED, nullptr);
+    fail_waiting(nullptr);
+}
+inline void ListenerCore::finish() noexcept {
+    finishing_ = true;
+    descriptor.loop().disarm(*this);
+    stop();
+    if (finished()) fail_waiting(this);
+}
+inline void ListenerCore::fail_waiting(ListenerCore* core) noexcept {
+    while (Accept* waiter = waiting_.pop_front()) waiter->fail(ECANCELED, core);
 }
 inline void ListenerCore::ended(int result, unsigned flags) noexcept {
     accepting_ = (flags & IORING_CQE_F_MORE) != 0;
@@ -135,6 +156,15 @@ inline void ListenerCore::ended(int result, unsigned flags) noexcept {
     if (descriptor) {
         if (result >= 0) accepted(std::move(fd));
         else failed(-result);
+        if (!finished()) return;
+        // Of all that wait for a socket the kernel wakes one. If that was this one, when it was about to leave, the connection
+        // is its own; otherwise nobody would hear of it.
+        if (has_more()) {
+            submit(false);
+            stop();
+        } else {
+            fail_waiting(this);
+        }
     } else if (released_ && !accepting_) {
         delete this;
     }
@@ -187,6 +217,8 @@ struct ListenOptions {
     bool reuse_port = false;
 };
 
+class ListeningSocket;
+
 /// Accepts connections. Belongs to the loop on which it was made, and must be destroyed before it. Out of
 /// descriptors it says so once, and waits until there are some.
 ///
@@ -199,19 +231,15 @@ public:
     /// std::system_error.
     static Listener bind(const SocketAddress& address, ListenOptions options = {}) {
         EventLoop& loop = EventLoop::require("listen");
-        UniqueFd fd = open(address, options);
-        if (detail::bind_socket(fd.get(), address.data(), address.size()) != 0 &&
-            !(errno == EADDRINUSE && replace_stale(fd.get(), address)))
-            throw_system_error(errno, "bind", address.to_string());
-        if (detail::listen_on_socket(fd.get(), options.backlog) != 0)
-            throw_system_error(errno, "listen", address.to_string());
-        Listener listener(loop, std::move(fd));
+        Listener listener(loop, open_and_listen(address, options));
         if (auto path = address.path(); is_file(path)) listener.core_->unlink_path = path;
         return listener;
     }
     /// Takes over a socket that listens already: passed on by a parent process, say. On the loop that runs
     /// now.
     explicit Listener(UniqueFd listening) : Listener(EventLoop::require("listen"), std::move(listening)) {}
+    /// Takes part in a socket that others may listen with, too. On the loop that runs now.
+    explicit Listener(const ListeningSocket& socket);
     Listener(Listener&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
     Listener& operator=(Listener&& other) noexcept {
         if (this != &other) {
@@ -237,12 +265,18 @@ public:
     void close() noexcept {
         if (core_) core_->close();
     }
+    /// Accepts no more, and leaves to others who share the socket (see ListeningSocket) what is to come: accept() gives
+    /// what has been accepted already, and then throws ECANCELED.
+    void finish() noexcept {
+        if (core_ && core_->descriptor) core_->finish();
+    }
     /// After running out of descriptors: some have become free.
     void try_again() noexcept {
         if (core_) core_->try_again();
     }
 
 private:
+    friend class ListeningSocket;
     Listener(EventLoop& loop, UniqueFd fd) {
         detail::StreamCore::adopt(fd.get());
         SocketAddress address = SocketAddress::of_socket(fd.get());
@@ -251,6 +285,15 @@ private:
     detail::ListenerCore& core() const {
         if (!core_) throw std::logic_error("use of a listener that was moved from");
         return *core_;
+    }
+    static UniqueFd open_and_listen(const SocketAddress& address, const ListenOptions& options) {
+        UniqueFd fd = open(address, options);
+        if (detail::bind_socket(fd.get(), address.data(), address.size()) != 0 &&
+            !(errno == EADDRINUSE && replace_stale(fd.get(), address)))
+            throw_system_error(errno, "bind", address.to_string());
+        if (detail::listen_on_socket(fd.get(), options.backlog) != 0)
+            throw_system_error(errno, "listen", address.to_string());
+        return fd;
     }
     static UniqueFd open(const SocketAddress& address, const ListenOptions& options) {
         UniqueFd fd(detail::open_stream_socket(address.family()));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <magnetar/net/detail/server_core.hpp>
+#include <magnetar/net/listening_socket.hpp>
 #include <magnetar/net/resolver.hpp>
 
 namespace magnetar {

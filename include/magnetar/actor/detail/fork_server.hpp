@@ -17,6 +17,7 @@
 #include <magnetar/loop/operation.hpp>
 #include <magnetar/sync/mutex.hpp>
 #include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/descriptors.hpp>
 
 namespace magnetar::detail {
 
@@ -33,36 +34,45 @@ inline bool receive_all(int fd, void* to, std::size_t size) noexcept {
     return true;
 }
 
-// A control message that carries one descriptor. See cmsg(3), unix(7).
+// A control message that carries descriptors. See cmsg(3), unix(7).
 struct DescriptorMessage {
+    static constexpr std::size_t most = Descriptors::most + 1;
+
     explicit DescriptorMessage(void* data, std::size_t size) noexcept : part{data, size} {
         message.msg_iov = &part;
         message.msg_iovlen = 1;
         message.msg_control = control;
         message.msg_controllen = sizeof control;
     }
-    void attach(int fd) noexcept {
+    void attach(std::span<const UniqueFd> fds) noexcept {
         cmsghdr* header = CMSG_FIRSTHDR(&message);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof fd);
-        std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-        message.msg_controllen = CMSG_SPACE(sizeof fd);
+        header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+        for (std::size_t i = 0; i < fds.size(); ++i) {
+            int fd = fds[i].get();
+            std::memcpy(CMSG_DATA(header) + i * sizeof fd, &fd, sizeof fd);
+        }
+        message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
     }
     void attach_none() noexcept {
         message.msg_control = nullptr;
         message.msg_controllen = 0;
     }
-    UniqueFd received() noexcept {
+    std::vector<UniqueFd> received() {
+        std::vector<UniqueFd> fds;
         cmsghdr* header = CMSG_FIRSTHDR(&message);
-        if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return {};
-        int fd = -1;
-        std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-        return UniqueFd(fd);
+        if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return fds;
+        for (std::size_t i = 0; CMSG_LEN((i + 1) * sizeof(int)) <= header->cmsg_len; ++i) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+            fds.emplace_back(fd);
+        }
+        return fds;
     }
     iovec part;
     msghdr message{};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    alignas(cmsghdr) char control[CMSG_SPACE(most * sizeof(int))] = {};
 };
 
 struct ForkRequest {
@@ -79,8 +89,11 @@ inline pid_t fork_sibling() noexcept {
     return static_cast<pid_t>(::syscall(SYS_clone, flags, nullptr, nullptr, tid_address, 0));
 }
 
-// Its main: serves until the other end is closed. `run_child` gets the plan's bytes and the link, and does not return.
-[[noreturn]] inline void serve_forks(UniqueFd control, void (*run_child)(std::span<const std::byte>, UniqueFd)) noexcept {
+// What a new process does: it gets the plan's bytes, and the descriptors of its link and of the plan's sockets. It does not return.
+using RunChild = void (*)(std::span<const std::byte>, std::vector<UniqueFd>);
+
+// Its main: serves until the other end is closed.
+[[noreturn]] inline void serve_forks(UniqueFd control, RunChild run_child) noexcept {
     const pid_t master = ::getppid();
     ::prctl(PR_SET_NAME, "magnetar-forks");
     ::setpgid(0, 0);
@@ -100,7 +113,7 @@ inline pid_t fork_sibling() noexcept {
         ssize_t n = ::recvmsg(control.get(), &message.message, MSG_CMSG_CLOEXEC);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) ::_exit(0);
-        UniqueFd link = message.received();
+        std::vector<UniqueFd> descriptors = message.received();
         auto got = static_cast<std::size_t>(n);
         if (got < sizeof request &&
             !receive_all(control.get(), reinterpret_cast<char*>(&request) + got, sizeof request - got))
@@ -112,15 +125,16 @@ inline pid_t fork_sibling() noexcept {
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             if (::getppid() != master) ::_exit(1);
             if (plan.empty()) {
-                control = std::move(link);
+                if (descriptors.empty()) ::_exit(1);
+                control = std::move(descriptors.front());
                 continue;
             }
             control.reset();
-            run_child(plan, std::move(link));
+            run_child(plan, std::move(descriptors));
             ::_exit(1);
         }
         if (answer < 0) answer = -errno;
-        link.reset();
+        descriptors.clear();
         if (::send(control.get(), &answer, sizeof answer, MSG_NOSIGNAL) != sizeof answer) ::_exit(0);
     }
 }
@@ -131,7 +145,7 @@ inline pid_t fork_sibling() noexcept {
 class ForkServer {
 public:
     // Forks it. To be called before anything else is made. Throws std::system_error.
-    explicit ForkServer(void (*run_child)(std::span<const std::byte>, UniqueFd)) {
+    explicit ForkServer(RunChild run_child) {
         std::fflush(nullptr);  // or the child's end would write the buffers once more
         serving_ = begin(run_child);
         spare_ = begin(run_child);
@@ -144,18 +158,18 @@ public:
     }
     pid_t pid() const noexcept { return serving_.pid; }
 
-    // Makes a process that runs the plan with `link` as its end of the link. Throws std::system_error when it cannot, for the
+    // Makes a process that runs the plan, with these descriptors: its end of the link first. Throws std::system_error when it cannot, for the
     // lack of processes or because the fork server is gone.
-    Task<pid_t> fork(std::span<const std::byte> plan, UniqueFd link) {
+    Task<pid_t> fork(std::span<const std::byte> plan, std::vector<UniqueFd> descriptors) {
         auto lock = co_await turn_.lock();
         if (broken_) co_await replace();
-        Sent sent = co_await send_request(plan.size(), link.get());
+        Sent sent = co_await send_request(plan.size(), descriptors);
         if (sent == Sent::nothing) {  // it was gone before it could begin
             co_await replace();
-            sent = co_await send_request(plan.size(), link.get());
+            sent = co_await send_request(plan.size(), descriptors);
         }
         if (sent == Sent::nothing) throw_system_error(EPIPE, "fork server");
-        link.reset();
+        descriptors.clear();
         co_return co_await finish(plan);
     }
 
@@ -173,7 +187,7 @@ private:
     };
     enum class Sent { nothing, all };
 
-    static Process begin(void (*run_child)(std::span<const std::byte>, UniqueFd)) {
+    static Process begin(RunChild run_child) {
         auto [ours, theirs] = make_ends();
         pid_t master = ::getpid();
         Process made;
@@ -200,17 +214,17 @@ private:
         serving_ = std::exchange(spare_, Process{});
         broken_ = false;
         auto ends = make_ends();
-        if (co_await send_request(0, ends.second.get()) == Sent::nothing) throw_system_error(EPIPE, "fork server");
+        if (co_await send_request(0, {&ends.second, 1}) == Sent::nothing) throw_system_error(EPIPE, "fork server");
         ends.second.reset();
         pid_t pid = co_await finish({});
         spare_.control = std::move(ends.first);
         spare_.pid = pid;
     }
-    Task<Sent> send_request(std::size_t size, int descriptor) {
+    Task<Sent> send_request(std::size_t size, std::span<const UniqueFd> descriptors) {
         if (!serving_.control) co_return Sent::nothing;
         ForkRequest request{size};
         DescriptorMessage message(&request, sizeof request);
-        message.attach(descriptor);
+        message.attach(descriptors);
         broken_ = true;  // until the answer is here: a conversation cut short cannot be taken up again
         int n = co_await submit("fork request", [fd = serving_.control.get(), m = &message.message](io_uring_sqe* sqe) {
             io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);

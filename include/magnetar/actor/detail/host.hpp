@@ -127,6 +127,12 @@ inline void send_to_host(RemoteCall& call) noexcept {
     crossing().outbox.post(the_host->loop().door(), call, true);
 }
 
+inline bool link_has_room(const Address& target) noexcept {
+    if (&the_host->loop() != EventLoop::current()) return true;
+    Link* link = the_host->link_to(target.where.host());
+    return link ? link->has_room(target.id) : this_host != 0;
+}
+
 inline void WireCall::go_back() noexcept {
     run = [](Runnable& self) {
         std::unique_ptr<WireCall> call(&static_cast<WireCall&>(self));
@@ -155,7 +161,7 @@ inline void WireCall::report(const std::exception_ptr& error) noexcept {
         link->answer(id_, body_.bytes());
 }
 
-inline void Link::accept_call(Reader& reader, bool tell) {
+inline void Link::accept_call(Reader& reader, bool tell, TermsOnWire terms) {
     auto id = reader.get<std::uint64_t>();
     auto number = reader.get<std::uint32_t>();
     Address target, sender;
@@ -169,6 +175,7 @@ inline void Link::accept_call(Reader& reader, bool tell) {
     auto* call = new WireCall(number_, id, tell, target, *table[number], reader.rest());
     call->sender = sender;
     call->system = table[number]->system;
+    call->set_terms(std::move(terms));
     call->deliver();
 }
 inline void Link::accept(std::span<const std::byte> packet) {
@@ -187,6 +194,10 @@ inline void Link::accept(std::span<const std::byte> packet) {
     case Packet::request:
     case Packet::tell:
         return accept_call(reader, kind == Packet::tell);
+    case Packet::termed_request: {
+        auto terms = decode<TermsOnWire>(reader);
+        return accept_call(reader, false, std::move(terms));
+    }
     case Packet::answer:
     case Packet::error:
         return accept_answer(reader, kind == Packet::error);

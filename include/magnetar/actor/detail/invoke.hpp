@@ -38,11 +38,57 @@ public:
     // The caller needs no answer any more.
     virtual void forget_call() noexcept = 0;
     LoopClock::time_point since() const noexcept { return since_; }
+    std::uint64_t number() const noexcept { return number_; }
+
+    // From now on its requests say on whose behalf they are made: it is a serial actor's, or works for one itself.
+    void belongs_to_chain(std::unique_ptr<CallChain> callers) noexcept {
+        static constinit thread_local std::uint64_t last = 0;
+        callers_ = std::move(callers);
+        number_ = ++last;
+        work_for(this);
+    }
+    // What a request says that it makes.
+    std::unique_ptr<CallChain> chain() const {
+        auto chain = callers_ ? std::make_unique<CallChain>(*callers_) : std::make_unique<CallChain>();
+        Actor<>& actor = request_.actor();
+        if (ActorAccess::serial(actor))
+            chain->push_back({actor.id().value, number_, fmt::format("{}.{}", actor.to_string(), command())});
+        return chain;
+    }
 
 protected:
     Request request_;
     LoopClock::time_point since_;
+    std::uint64_t number_ = 0;
+    std::unique_ptr<CallChain> callers_;
 };
+
+// What the job that runs now has to say with a request that it makes; null for nothing.
+inline std::unique_ptr<CallChain> current_chain() {
+    JobBase* job = current_job();
+    if (!job || !job->errand()) [[likely]]
+        return nullptr;
+    return static_cast<CommandJobBase*>(job->errand())->chain();
+}
+// Fails a request that this actor could never answer: a command that runs here waits for it. Null when it may come.
+[[gnu::noinline]] inline std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain, std::string_view command) {
+    if (!ActorAccess::serial(actor)) return nullptr;
+    for (auto link = chain.begin(); link != chain.end(); ++link) {
+        if (link->actor != actor.id().value) continue;
+        bool runs = false;  // the one that asked may have given up
+        auto look_at = [&](JobBase& job) {
+            auto* running = dynamic_cast<CommandJobBase*>(&job);
+            runs = runs || (running && running->number() == link->number);
+        };
+        actor.jobs.for_each(look_at);
+        if (JobBase* now = current_job(); now && now->errand()) look_at(*now->errand());  // it has not waited yet
+        if (!runs) continue;
+        std::string steps;
+        for (; link != chain.end(); ++link) steps += link->step + " -> ";
+        return std::make_exception_ptr(DeadlockError(fmt::format("a cycle of serial actors: {}{}.{}", steps, actor.to_string(), command)));
+    }
+    return nullptr;
+}
 
 inline std::exception_ptr lost_error(const Actor<>& actor) {
     return std::make_exception_ptr(ActorLost(fmt::format("{} ended before it answered", actor.to_string())));
@@ -89,6 +135,8 @@ public:
         auto* job = new CommandJob(actor, std::move(args), sender, arrived, call);
         if constexpr (!is_observer<F>) ActorAccess::command_started(actor);
         if (call) call->running = job;
+        std::unique_ptr<CallChain> callers = call ? std::move(call->terms.chain) : nullptr;
+        if (callers || ActorAccess::serial(actor)) job->belongs_to_chain(std::move(callers));
         job->JobBase::start(job->task_.handle(), [](JobBase& self) { static_cast<CommandJob&>(self).ended(); });
         if (job->completed()) job->ended();
     }

@@ -92,6 +92,10 @@ struct ActorAccess {
         else
             self.loop_->schedule(self);
     }
+    // Whether a sender would have to wait for room.
+    static bool would_wait(const Actor<>& self) noexcept {
+        return self.mailbox_.full() && self.mailbox_.policy() == Overflow::wait;
+    }
     static bool withdraw(Actor<>& self, Message& message) noexcept { return self.mailbox_.remove(message); }
 
     static void run(Runnable& runnable) {
@@ -212,6 +216,10 @@ struct ActorAccess {
     static std::uint32_t commands(const Actor<>& self) noexcept { return self.commands_; }
     static LoopClock::time_point started(const Actor<>& self) noexcept { return self.started_; }
     static void add_info(const Actor<>& self, Json& info) { self.add_info(info); }
+    static bool serial(const Actor<>& self) noexcept { return self.serial_; }
+    static bool is_late(const Actor<>& self, const CallTerms& terms) noexcept {
+        return terms.deadline != LoopClock::time_point{} && self.loop_->now() >= terms.deadline;
+    }
     static bool lost(const Actor<>& self) noexcept { return self.lost_; }
 
     template <class State, class... A>

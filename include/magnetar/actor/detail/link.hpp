@@ -40,6 +40,11 @@ public:
 
     std::uint32_t peer() const noexcept { return peer_; }
     bool is_open() const noexcept { return open_; }
+    // Whether a tell to that actor would wait.
+    bool has_room(ActorId target) const noexcept {
+        auto found = outbound_.find(target.value);
+        return found == outbound_.end() || found->second.in_flight < window;
+    }
     std::size_t pending() const noexcept { return pending_.size(); }
 
     // Reads and writes until the connection ends: then every request in flight has failed with ActorLost.
@@ -57,6 +62,10 @@ public:
         }
         // What one sender sends stays in order: a request stands behind the tells that wait.
         auto found = outbound_.find(call.target.id.value);
+        if (call.never_waits && found != outbound_.end() && found->second.in_flight >= window) {
+            call.finish();
+            return;
+        }
         if (found != outbound_.end() && (!found->second.waiting.empty() || (call.tell && found->second.in_flight >= window)))
             found->second.waiting.push(call);
         else
@@ -121,7 +130,10 @@ private:
     void gathered() noexcept { loop_.at_turn_end(flush_); }
     void write(RemoteCall& call) {
         std::uint64_t id = ++last_id_;
-        append(call.tell ? Packet::tell : Packet::request, [&] {
+        bool termed = call.terms.chain || call.terms.deadline != LoopClock::time_point{};
+        append(call.tell ? Packet::tell : termed ? Packet::termed_request : Packet::request, [&] {
+            if (termed)
+                encode(out_, TermsOnWire{call.terms.deadline.time_since_epoch().count(), call.terms.chain ? *call.terms.chain : CallChain()});
             out_.put(id);
             out_.put(call.command);
             out_.put(call.target.id.value);
@@ -151,7 +163,7 @@ private:
     Task<> read();
     Task<> write_out();
     void accept(std::span<const std::byte> packet);
-    void accept_call(Reader& reader, bool tell);
+    void accept_call(Reader& reader, bool tell, TermsOnWire terms = {});
     inline void accept_answer(Reader& reader, bool error);
     inline void accept_credit(Reader& reader);
 
@@ -223,7 +235,7 @@ inline Task<> Link::write_out() {
             std::size_t end = with_descriptor ? descriptors.front().end : sending_.size();
             DescriptorMessage message(sending_.data() + at, end - at);
             if (with_descriptor)
-                message.attach(descriptors.front().fd.get());
+                message.attach({&descriptors.front().fd, 1});
             else
                 message.attach_none();
             int sent = check(co_await submit("link write", [fd = fd_.get(), m = &message.message](io_uring_sqe* sqe) {
@@ -253,7 +265,8 @@ inline Task<> Link::read() {
         if (got == -ECONNRESET) got = 0;
         if (check(got, "recvmsg", "link") == 0) co_return;
         // Only the master has descriptors to give.
-        if (UniqueFd fd = message.received(); fd && peer_ == 0) received_.push_back(std::move(fd));
+        for (UniqueFd& fd : message.received())
+            if (peer_ == 0) received_.push_back(std::move(fd));
         decoder_.feed({buffer.data(), static_cast<std::size_t>(got)});
         while (auto frame = decoder_.next()) {
             if (frame->opcode == Opcode::close) co_return;

@@ -10,7 +10,7 @@
 namespace magnetar::detail {
 
 // What a binary frame on a link is.
-enum class Packet : std::uint8_t { hello, request, tell, answer, error, credit, peer };
+enum class Packet : std::uint8_t { hello, request, tell, answer, error, credit, peer, termed_request };
 
 inline constexpr std::uint32_t link_magic = 0x6d61676e;  // "magn"
 inline constexpr std::uint16_t link_protocol = 1;
@@ -30,7 +30,7 @@ struct CallHeader {
 };
 
 // An exception on the wire. What the framework throws is the same again at the other end; the rest is RemoteError.
-enum class ErrorKind : std::uint8_t { remote, not_found, lost, stopping, full, no_command, timeout, codec };
+enum class ErrorKind : std::uint8_t { remote, not_found, lost, stopping, full, no_command, timeout, codec, deadlock };
 struct ErrorOnWire {
     ErrorKind kind = ErrorKind::remote;
     std::string type, what, actor;
@@ -55,6 +55,8 @@ inline ErrorOnWire to_wire(const std::exception_ptr& error) {
         return {ErrorKind::no_command, {}, e.what(), {}};
     } catch (const TimeoutError& e) {
         return {ErrorKind::timeout, {}, e.what(), {}};
+    } catch (const DeadlockError& e) {
+        return {ErrorKind::deadlock, {}, e.what(), {}};
     } catch (const CodecError& e) {
         return {ErrorKind::codec, e.path(), e.reason(), {}};
     } catch (...) {
@@ -76,6 +78,8 @@ inline std::exception_ptr from_wire(ErrorOnWire e) {
         return std::make_exception_ptr(CommandNotFound(e.what));
     case ErrorKind::timeout:
         return std::make_exception_ptr(TimeoutError(e.what));
+    case ErrorKind::deadlock:
+        return std::make_exception_ptr(DeadlockError(e.what));
     case ErrorKind::codec:
         return std::make_exception_ptr(CodecError(e.type, e.what));
     case ErrorKind::remote:

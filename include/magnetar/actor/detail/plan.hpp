@@ -1,10 +1,22 @@
 #pragma once
 #include <cstring>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include <magnetar/actor/detail/life.hpp>
 #include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/descriptors.hpp>
+
+// Within the arbiter's process they are moved with the plan; from another there is no way.
+template <>
+struct magnetar::Codec<magnetar::detail::Descriptors> {
+    static std::monostate to_wire(const detail::Descriptors& sockets) {
+        if (!sockets.fds.empty()) throw CodecError("", "only an actor of the arbiter's process can give a socket to a new process");
+        return {};
+    }
+    static detail::Descriptors from_wire(std::monostate) { return {}; }
+};
 
 namespace magnetar::detail {
 
@@ -27,6 +39,7 @@ struct SpawnPlan {
     std::uint64_t id = 0;
     std::vector<std::byte> settings;   // an ActorSettings
     std::vector<std::byte> arguments;  // of the state
+    Descriptors sockets;               // that the arguments speak of
     Json params;
     std::uint64_t arbiter = 0;  // its address, for processes
     std::uint64_t arbiter_id = 0;

@@ -21,6 +21,8 @@ inline std::exception_ptr refusal_error(Refusal reason, ActorId target, std::str
         return std::make_exception_ptr(MailboxFull(fmt::format("{}: the mailbox of {} is full", command, who)));
     case Refusal::dropped:
         return std::make_exception_ptr(MailboxFull(fmt::format("{}: dropped from the full mailbox of {}", command, who)));
+    case Refusal::late:
+        return std::make_exception_ptr(TimeoutError(fmt::format("{}: not started by {}: its deadline had passed", command, who)));
     case Refusal::unknown_command:
         return std::make_exception_ptr(CommandNotFound(fmt::format("{} has no command {}", who, command)));
     }

@@ -1,5 +1,6 @@
 #pragma once
 #include <magnetar/actor/address.hpp>
+#include <magnetar/actor/detail/terms.hpp>
 #include <magnetar/base/pool.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/loop/event_loop.hpp>
@@ -14,6 +15,8 @@ public:
     Address target, sender;
     std::uint32_t command = 0;
     bool tell = false;
+    bool never_waits = false;  // a tell that is dropped when there is no room for it on the link
+    CallTerms terms;
     Writer body;             // the encoded arguments; later the encoded answer
     std::exception_ptr error;  // in place of an answer
     Door* origin = nullptr;
@@ -50,6 +53,8 @@ void encode_message(Writer& body, const Args& args, std::string_view command) {
 
 // Takes a call to its host; on any thread that runs a loop. Defined with the host.
 inline void send_to_host(RemoteCall& call) noexcept;
+// Whether a tell would find room on the link to its host, as far as it is known on this thread.
+inline bool link_has_room(const Address& target) noexcept;
 // Whether actors run in this process at all.
 inline bool host_runs() noexcept;
 

@@ -168,6 +168,7 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
     std::optional<ErrorOnWire> failure;
     try {
         Reader arguments(plan.arguments);
+        Descriptors::Opened here(plan.sockets);
         actor.reset(reinterpret_cast<const ActorType*>(plan.type)->make(settings, loop, {plan.id}, arguments));
     } catch (...) {
         failure = to_wire(std::current_exception());
@@ -186,7 +187,7 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
     co_await host.flushed();
 }
 
-[[noreturn]] inline void run_worker(std::span<const std::byte> bytes, UniqueFd link) noexcept {
+[[noreturn]] inline void run_worker(std::span<const std::byte> bytes, std::vector<UniqueFd> descriptors) noexcept {
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     std::signal(SIGTERM, SIG_DFL);
@@ -195,6 +196,9 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
     ExitStatus status(1);
     try {
         auto plan = decode<SpawnPlan>(bytes);
+        UniqueFd link = std::move(descriptors.at(0));
+        descriptors.erase(descriptors.begin());
+        plan.sockets.fds = std::move(descriptors);
         std::vector<char*> environment;
         for (auto& variable : plan.environment) environment.push_back(variable.data());
         environment.push_back(nullptr);

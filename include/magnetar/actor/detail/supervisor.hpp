@@ -224,7 +224,11 @@ private:
     Task<> launch(Managed& child, SpawnPlan plan) {
         int ends[2];
         if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_system_error(errno, "socketpair");
-        UniqueFd ours(ends[0]), theirs(ends[1]);
+        UniqueFd ours(ends[0]);
+        std::vector<UniqueFd> theirs;  // its end of the link, then the sockets of its arguments
+        theirs.emplace_back(ends[1]);
+        for (auto& fd : plan.sockets.fds) theirs.push_back(std::move(fd));
+        plan.sockets.fds.clear();
         plan.host = child.host;
         plan.id = child.id.value;
         plan.arbiter = host_.arbiter.where.to_wire();

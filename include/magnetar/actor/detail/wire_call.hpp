@@ -17,6 +17,11 @@ public:
     bool is_tell() const noexcept { return tell_; }
     std::uint64_t id() const noexcept { return id_; }
     std::uint64_t link() const noexcept { return link_; }
+    CallTerms terms;
+    void set_terms(TermsOnWire on_wire) {
+        terms.deadline = LoopClock::time_point(LoopClock::duration(on_wire.deadline));
+        if (!on_wire.chain.empty()) terms.chain = std::make_unique<CallChain>(std::move(on_wire.chain));
+    }
     const Address& target() const noexcept { return target_; }
     std::span<const std::byte> arguments() const noexcept { return body_.bytes(); }
     std::span<const std::byte> answer() const noexcept { return body_.bytes(); }
@@ -53,13 +58,15 @@ private:
     static void arrive(Runnable& self) {
         auto& call = static_cast<WireCall&>(self);
         Actor<>* actor = resident_here(call.target_);
-        if (actor)
-            ActorAccess::receive(*actor, call);
-        else
-            call.refuse(Refusal::not_found, call.target_.id);
+        if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
+        if (call.terms.chain)
+            if (auto cycle = find_cycle(*actor, *call.terms.chain, call.entry_.name)) return call.fail(std::move(cycle));
+        ActorAccess::receive(*actor, call);
     }
     void start(Actor<>& actor) noexcept override {
-        if (entry_.state && entry_.state != ActorAccess::state_tag(actor))
+        if (ActorAccess::is_late(actor, terms))
+            refuse(Refusal::late, actor.id());
+        else if (entry_.state && entry_.state != ActorAccess::state_tag(actor))
             refuse(Refusal::unknown_command, actor.id());
         else
             entry_.start(actor, *this);
@@ -118,6 +125,7 @@ void start_from_wire(Actor<>& actor, WireCall& call) noexcept {
                 call.answer_with([](Writer&) {});
             } else {
                 auto* answer = new Answer(call);
+                answer->terms = std::move(call.terms);
                 if (invoke<F>(actor, arguments, call.sender, call.arrived, answer)) answer->answered();
             }
         } catch (...) {

@@ -137,6 +137,10 @@ public:
     /// place.
     void cancel_next() noexcept { cancel_pending_ = true; }
 
+    /// The job for which this one works and which waits for it, as far as somebody must know it; null for none.
+    JobBase* errand() const noexcept { return errand_; }
+    void work_for(JobBase* errand) noexcept { errand_ = errand; }
+
     /// For promises: the coroutine that continues when the running one has finished.
     void continue_with(std::coroutine_handle<> parent) noexcept { next_ = parent; }
 
@@ -176,6 +180,7 @@ private:
     Waiter* waiting_ = nullptr;
     std::source_location where_;
     std::chrono::steady_clock::time_point since_{};
+    JobBase* errand_ = nullptr;
     bool cancel_pending_ = false, completed_ = false;
 };
 

@@ -78,29 +78,27 @@ public:
                 "a server has a loop and an address once it serves: await start_serving first");
         return listener->loop();
     }
-    void stop_accepting() noexcept {
-        closing = true;
-        if (accepting_) accepting_->cancel();
-        if (listener) listener->close();
-    }
     // Ends what still lives, and lets go of it.
     void abandon() noexcept {
-        stop_accepting();
+        closing = abandoned_ = true;
+        if (accepting_) accepting_->cancel();
+        if (listener) listener->close();
         cancel_connections();
         accepting_.reset();
     }
     template <class = void>
     static Task<> close(Ref core, LoopClock::duration drain) {
-        core->stop_accepting();
-        core->connections.for_each([](Connection& connection) { connection.core().drain(); });
-        while (core->unfinished()) {
-            try {
-                co_await with_timeout(drain, ended(*core));
-            } catch (const TimeoutError&) {
-                // A handler may have more to wait for while it unwinds.
-                core->cancel_connections();
-                drain = std::chrono::milliseconds(100);
-            }
+        core->closing = true;
+        if (core->listener) core->listener->finish();
+        // Who has connected and not yet said anything is about to: it is heard for a moment.
+        core->drain_connections([](Connection& connection) { return connection.bytes_in() > 0; });
+        auto moment = std::min<LoopClock::duration>(drain, std::chrono::milliseconds(250));
+        if (co_await ended(*core, moment)) co_return;
+        core->drain_connections([](Connection&) { return true; });
+        while (!co_await ended(*core, drain - moment)) {
+            // A handler may have more to wait for while it unwinds.
+            core->cancel_connections();
+            drain = moment + std::chrono::milliseconds(100);
         }
     }
     ServerInfo info() {
@@ -132,29 +130,45 @@ protected:
 
 private:
     // Those whose job has not run yet are in no list.
-    bool unfinished() const noexcept { return serving_ > 0; }
+    bool unfinished() const noexcept { return serving_ > 0 || (accepting_ && !accepting_->done()); }
     bool full() const noexcept { return options.max_connections > 0 && serving_ >= options.max_connections; }
     void cancel_connections() noexcept {
         connections.for_each([](Connection& connection) { connection.job_->cancel(); });
     }
-    template <class = void>
-    static Task<> ended(ServerCore& core) {
-        while (core.unfinished()) {
-            core.changed.clear();
-            co_await core.changed.wait();
-        }
+    template <class Which>
+    void drain_connections(Which which) noexcept {
+        connections.for_each([&](Connection& connection) {
+            if (which(connection)) connection.core().drain();
+        });
     }
+    // Whether all has ended, within that time.
+    template <class = void>
+    static Task<bool> ended(ServerCore& core, LoopClock::duration limit) {
+        auto deadline = detail::deadline_after(EventLoop::current()->now(), limit);
+        while (core.unfinished()) {
+            auto left = deadline - EventLoop::current()->now();
+            if (left <= LoopClock::duration::zero()) co_return false;
+            core.changed.clear();
+            try {
+                co_await with_timeout(left, core.changed.wait());
+            } catch (const TimeoutError&) {
+            }
+        }
+        co_return true;
+    }
+    // What was accepted is served, also when the server closes meanwhile.
     template <class = void>
     static Task<> accept_all(Ref core) {
         Logger log("server " + core->listener->address().to_string());
-        while (!core->closing) {
+        for (;;) {
             try {
                 Stream stream = co_await core->listener->accept();
                 ++core->totals.accepted;
                 core->loop().start(serve(Place(core), std::move(stream))).detach();
             } catch (const std::exception& error) {
-                if (core->closing) co_return;
-                log.error("accepts no more: {}", error.what());
+                if (!core->closing) log.error("accepts no more: {}", error.what());
+                core->listener->close();
+                core->changed.set();
                 co_return;
             }
             while (core->full()) {
@@ -178,7 +192,7 @@ private:
     template <class = void>
     static Task<> serve(Place place, Stream stream) {
         ServerCore& core = *place.core;
-        if (core.closing) co_return;
+        if (core.abandoned_) co_return;
         Connection connection(core, std::move(stream), place.number);
         try {
             co_await core.handle(connection);
@@ -208,6 +222,7 @@ private:
 
     std::optional<Job<>> accepting_;
     std::size_t users_ = 0, serving_ = 0;
+    bool abandoned_ = false;
 };
 
 }  // namespace detail

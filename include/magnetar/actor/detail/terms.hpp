@@ -1,0 +1,33 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/loop/clock.hpp>
+
+namespace magnetar::detail {
+
+// A command of a serial actor that waits for a request, or for one made on its behalf.
+struct ChainLink {
+    std::uint64_t actor = 0;
+    std::uint64_t number = 0;  // of the command, among those of its thread
+    std::string step;          // for people: `name.command`
+};
+// Those commands, the first caller first. A request to one of their actors could never be answered.
+using CallChain = std::vector<ChainLink>;
+
+// What a request says beside its arguments.
+struct CallTerms {
+    LoopClock::time_point deadline{};  // past it the callee does not start it; none when it is zero
+    std::unique_ptr<CallChain> chain;  // null when no serial actor waits for it
+};
+
+// How they travel: between processes of one machine, which share the clock.
+struct TermsOnWire {
+    std::int64_t deadline = 0;
+    CallChain chain;
+};
+
+}  // namespace magnetar::detail

@@ -1,0 +1,57 @@
+#pragma once
+#include <fcntl.h>
+
+#include <magnetar/net/listener.hpp>
+#include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/descriptors.hpp>
+
+namespace magnetar {
+
+/// A socket that listens and belongs to no loop: made once, it is given to every worker of a pool as an argument of its state, and
+/// connections that come while workers are replaced wait in it for the next. Copies are descriptors of the same socket, which
+/// stops listening when the last is gone. To a process it travels only from the arbiter's process, when the actor is spawned.
+///
+///     auto socket = ListeningSocket::bind(SocketAddress::parse("0.0.0.0:8080"));
+///     auto& pool = co_await self.add_monitor<Web>({.name = "web", .workers = 4}, socket);
+///     // in a worker:
+///     co_await server.start_serving(Listener(self.state().socket));
+class ListeningSocket {
+public:
+    /// Throws std::system_error. See Listener::bind.
+    static ListeningSocket bind(const SocketAddress& address, ListenOptions options = {}) {
+        return ListeningSocket(Listener::open_and_listen(address, options));
+    }
+    /// Takes over a socket that listens already.
+    explicit ListeningSocket(UniqueFd listening) noexcept : fd_(std::move(listening)) {}
+    ListeningSocket(ListeningSocket&&) noexcept = default;
+    /// Throws std::system_error when out of descriptors.
+    ListeningSocket(const ListeningSocket& other) : fd_(other.duplicate()) {}
+    ListeningSocket& operator=(ListeningSocket other) noexcept {
+        fd_ = std::move(other.fd_);
+        return *this;
+    }
+
+    /// Where it listens, with the port that it got.
+    SocketAddress address() const { return SocketAddress::of_socket(fd_.get()); }
+    int fd() const noexcept { return fd_.get(); }
+    /// Another descriptor of the same socket. Throws std::system_error when out of descriptors.
+    UniqueFd duplicate() const {
+        UniqueFd copy(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 3));
+        if (!copy) throw_system_error(errno, "dup", "a listening socket");
+        return copy;
+    }
+
+private:
+    UniqueFd fd_;
+};
+
+/// How it travels: beside the bytes.
+template <>
+struct Codec<ListeningSocket> {
+    static std::uint32_t to_wire(const ListeningSocket& socket) { return detail::Descriptors::put(socket.duplicate()); }
+    static ListeningSocket from_wire(std::uint32_t number) { return ListeningSocket(detail::Descriptors::take(number)); }
+};
+
+inline Listener::Listener(const ListeningSocket& socket) : Listener(socket.duplicate()) {}
+
+}  // namespace magnetar

@@ -1,0 +1,142 @@
+#include <magnetar/actor/arbiter.hpp>
+
+#include "support.hpp"
+
+using namespace magnetar;
+using namespace magnetar::test;
+
+struct Clerk {
+    int done = 0;
+    Task<int> slow(int milliseconds) {
+        co_await sleep(std::chrono::milliseconds(milliseconds));
+        co_return ++done;
+    }
+    int quick() { return ++done; }
+    int count() { return done; }
+    void block(int milliseconds) { ::usleep(static_cast<useconds_t>(milliseconds) * 1000); }
+};
+
+namespace {
+
+Task<ActorProxy<Clerk>> clerk(Concurrency kind, std::uint32_t mailbox = 1024) {
+    SpawnOptions<Clerk> options;
+    options.concurrency = kind;
+    options.serial = true;
+    options.mailbox = mailbox;
+    co_return co_await spawn<Clerk>(options);
+}
+Task<int> slow(ActorProxy<Clerk> to, int milliseconds) { co_return co_await to.send<&Clerk::slow>(milliseconds); }
+Task<bool> runs_a_command(ActorProxy<> actor) {
+    for (int i = 0; i < 5000; ++i) {
+        Json told = co_await actor.info();
+        if (told["mailbox"]["running"].size() == 1) co_return true;
+    }
+    co_return false;
+}
+
+}  // namespace
+
+TEST_CASE("deadline: past it a request is not started, and its sender is told so") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        for (auto kind : every_kind) {
+            auto actor = co_await clerk(kind);
+            auto first = self.loop().start(slow(actor, 80));
+            bool runs = co_await runs_a_command(actor);
+            CHECK(runs);
+            auto text = co_await error_of<TimeoutError>(actor.send<&Clerk::quick>().within(10ms));
+            CHECK(has(text, "its deadline had passed"));
+            int answer = co_await first;
+            CHECK(answer == 1);
+            int count = co_await actor.send<&Clerk::count>().within(20s);  // which is in time
+            CHECK(count == 1);
+        }
+    });
+}
+
+TEST_CASE("deadline: with_timeout of a request says what the callee was doing, and has it not start the request later") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        for (auto kind : every_kind) {
+            auto actor = co_await clerk(kind);
+            auto first = self.loop().start(slow(actor, 150));
+            bool runs = co_await runs_a_command(actor);
+            CHECK(runs);
+            auto text = co_await error_of<TimeoutError>(with_timeout(20ms, actor.send<&Clerk::quick>()));
+            CAPTURE(text);
+            CHECK(has(text, "timed out after 20 ms: Clerk::quick of"));
+            CHECK(has(text, "it has been running Clerk::slow for"));
+            co_await first;
+            int count = co_await actor.send<&Clerk::count>();
+            CHECK(count == 1);
+            int in_time = co_await with_timeout(20s, actor.send<&Clerk::quick>());
+            CHECK(in_time == 2);
+        }
+    });
+}
+
+TEST_CASE("deadline: with_timeout of a request to an actor that blocks its loop says that it does not answer") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        for (auto kind : {Concurrency::process, Concurrency::thread}) {
+            auto actor = co_await clerk(kind);
+            co_await actor.tell<&Clerk::block>(1000);
+            auto text = co_await error_of<TimeoutError>(with_timeout(20ms, actor.send<&Clerk::quick>()));
+            CHECK(has(text, "it does not answer: something keeps its loop"));
+        }
+    });
+}
+
+TEST_CASE("try_tell: true while there is room, false without, and it never waits") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        for (auto kind : {Concurrency::thread, Concurrency::coroutine}) {
+            auto actor = co_await clerk(kind, 3);
+            auto first = self.loop().start(slow(actor, 200));
+            bool runs = co_await runs_a_command(actor);
+            CHECK(runs);
+            int taken = 0;
+            while (taken < 100 && actor.try_tell<&Clerk::quick>()) ++taken;
+            CHECK(taken == 3);
+            CHECK(!actor.try_tell<&Clerk::quick>());
+            co_await first;
+            int count = co_await actor.send<&Clerk::count>();
+            CHECK(count == 4);
+            co_await actor.stop();
+            co_await actor.closed();
+            CHECK(!actor.try_tell<&Clerk::quick>());
+        }
+        // To another process there is room on the link, for a window of messages.
+        auto actor = co_await clerk(Concurrency::process);
+        auto first = self.loop().start(slow(actor, 200));
+        bool runs = co_await runs_a_command(actor);
+        CHECK(runs);
+        int taken = 0;
+        while (taken < 5000 && actor.try_tell<&Clerk::quick>()) ++taken;
+        CHECK(taken == 1024);
+        co_await first;
+        int count = 0;
+        for (int i = 0; i < 5000 && count != 1025; ++i) count = co_await actor.send<&Clerk::count>();
+        CHECK(count == 1025);
+        CHECK(actor.try_tell<&Clerk::quick>());
+        co_await actor.stop();
+        co_await actor.closed();
+        CHECK(!actor.try_tell<&Clerk::quick>());
+    });
+}
+
+TEST_CASE("system commands overtake what waits in a full mailbox") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        for (auto kind : every_kind) {
+            auto actor = co_await clerk(kind, 2);
+            auto first = self.loop().start(slow(actor, 10'000));
+            bool runs = co_await runs_a_command(actor);
+            CHECK(runs);
+            co_await actor.tell<&Clerk::quick>();
+            co_await actor.tell<&Clerk::quick>();
+            auto pong = co_await send(actor, ping);
+            CHECK(pong == "pong");
+            Json told = co_await actor.info();
+            CHECK(told["mailbox"]["running"].size() == 1);
+            detail::post_tell<detail::end_command>(actor.address());
+            auto text = co_await error_of<ActorLost>(std::move(first));
+            CHECK(text != "");
+        }
+    });
+}

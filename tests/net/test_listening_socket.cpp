@@ -1,0 +1,78 @@
+#include <magnetar/net/listening_socket.hpp>
+#include <magnetar/net/tcp_server.hpp>
+
+#include "net_support.hpp"
+
+using namespace magnetar;
+using namespace magnetar::test;
+
+TEST_CASE("listening socket: copies are one socket, which listens as long as one of them is there") {
+    EventLoop loop;
+    loop.run([]() -> Task<> {
+        std::optional<ListeningSocket> first = ListeningSocket::bind(SocketAddress::parse("127.0.0.1:0"));
+        SocketAddress address = first->address();
+        ListeningSocket second = *first;
+        CHECK(second.fd() != first->fd());
+        first.reset();
+        Listener listener(second);
+        CHECK(listener.address() == address);
+        Stream client = co_await connect(address);
+        Stream served = co_await listener.accept();
+        co_await served.write("x");
+        auto heard = co_await client.read_exactly(1);
+        CHECK(heard == "x");
+        listener.finish();
+        bool cancelled = false;
+        try {
+            co_await listener.accept();
+        } catch (const std::system_error& error) {
+            cancelled = error.code().value() == ECANCELED;
+        }
+        CHECK(cancelled);
+    }());
+}
+
+TEST_CASE("listening socket: what a server has accepted when it closes it serves; the rest is for those who share the socket") {
+    EventLoop loop;
+    loop.run([]() -> Task<> {
+        auto socket = ListeningSocket::bind(SocketAddress::parse("127.0.0.1:0"));
+        auto echo = [](Connection& client) -> Task<> {
+            while (auto data = co_await client.read_some()) co_await client.write(data);
+        };
+        TcpServer leaving{echo}, staying{echo};
+        co_await leaving.start_serving(Listener(socket));
+        co_await staying.start_serving(Listener(socket));
+        for (int round = 0; round < 20; ++round) {
+            std::vector<Stream> clients;
+            for (int i = 0; i < 5; ++i) {
+                Stream client = co_await connect(socket.address());
+                clients.push_back(std::move(client));
+            }
+            auto closing = EventLoop::current()->start(leaving.close());
+            for (auto& client : clients) {
+                co_await client.write("x");
+                auto heard = co_await client.read_exactly(1);
+                CHECK(heard == "x");
+            }
+            clients.clear();
+            co_await closing;
+            leaving = TcpServer{echo};
+            co_await leaving.start_serving(Listener(socket));
+        }
+        co_await leaving.close();
+        co_await staying.close();
+    }());
+}
+
+TEST_CASE("listening socket: it travels nowhere but to a new process") {
+    auto socket = ListeningSocket::bind(SocketAddress::parse("127.0.0.1:0"));
+    Writer out;
+    CHECK_THROWS_AS(encode(out, socket), CodecError);
+    detail::Descriptors beside;
+    detail::Descriptors::Opened here(beside);
+    encode(out, socket);
+    CHECK(beside.fds.size() == 1);
+    auto again = decode<ListeningSocket>(out.bytes());
+    CHECK(again.address() == socket.address());
+    CHECK_THROWS_AS(decode<ListeningSocket>(out.bytes()), CodecError);  // it was taken
+}
