@@ -204,6 +204,19 @@ TEST_CASE("buffer ring: a kernel without multishot receives, and one without reg
     }
 }
 
+TEST_CASE("buffer ring: the first receive provides more buffers than the queue of entries takes") {
+    EventLoop loop(std::make_unique<UringEngine>(4));
+    auto& ring = loop.local<BufferRing>(BufferRing::slab, false);
+    loop.run([]() -> Task<> {
+        auto [one, other] = make_stream_pair();
+        arrives(other, "x");
+        auto got = co_await with_timeout(std::chrono::seconds(20), read_once(one));
+        CHECK(got == "x");
+    }());
+    CHECK(ring.total() == BufferRing::slab);
+    CHECK(ring.free() == ring.total());
+}
+
 TEST_CASE("buffer ring: who reads slowly leaves the rest in the kernel") {
     EventLoop loop;
     auto& ring = loop.local<BufferRing>();
