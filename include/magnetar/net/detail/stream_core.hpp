@@ -94,6 +94,7 @@ public:
                 return {};
             }
             view_ = std::exchange(first_, first_->next);
+            if (buffers_.scarce()) view_ = &buffers_.moved_out(*view_);
             offset_ = 0;
             --unread_;
             if (!first_) TaggedNode<Unread>::unlink();
