@@ -157,6 +157,26 @@ TEST_CASE("buffer ring: many that each keep a question while they wait for its a
     CHECK(ring.free() == ring.total());
 }
 
+TEST_CASE("buffer ring: there are more for who was told of a buffer that others took") {
+    struct User : detail::BufferUser {
+        void receive_again() noexcept override { ++told; }
+        void give_up_buffers() noexcept override {}
+        int told = 0;
+    } user;
+    EventLoop loop;
+    BufferRing ring(loop, 4 * BufferRing::slab, true);
+    ring.make_first();
+    ring.wait_for_buffer(user, false);
+    CHECK(user.told == 1);
+    CHECK(ring.total() == BufferRing::slab);
+    ring.wait_for_buffer(user, true);
+    CHECK(user.told == 2);
+    CHECK(ring.total() == 2 * BufferRing::slab);
+    for (int i = 0; i < 5; ++i) ring.wait_for_buffer(user, true);
+    CHECK(user.told == 7);
+    CHECK(ring.total() == 4 * BufferRing::slab);
+}
+
 TEST_CASE("buffer ring: ends, errors and closing of streams that wait for a buffer let the others go on") {
     for (bool registered : {true, false}) {
         CAPTURE(registered);

@@ -90,10 +90,12 @@ public:
     // Few are left and there will be no more: who keeps what it read shall keep a copy. Those who keep a piece of data
     // until other data comes would otherwise have all the buffers one day, and wait for ever.
     bool scarce() const noexcept { return free_ <= most_ / 4 && total() == most_; }
-    // For a user that has data to receive, and found no buffer: calls receive_again when there is one.
-    void wait_for_buffer(BufferUser& user) noexcept {
+    // For a user that has data to receive, and found no buffer: calls receive_again when there is one. `again`: it was
+    // told before that there is one, and others were faster. They would be for ever, were there no more.
+    void wait_for_buffer(BufferUser& user, bool again) noexcept {
         waiting_.push_back(user);
-        if (free_ == 0 && !grow()) unread_.for_each([](BufferUser& other) { other.give_up_buffers(); });
+        if ((again || free_ == 0) && !grow() && free_ == 0)
+            unread_.for_each([](BufferUser& other) { other.give_up_buffers(); });
         for (unsigned n = free_; n > 0 && !waiting_.empty(); --n) wake_one();
     }
     // One user that waits may have a buffer: one was given back, or a user that was woken for one took none.
