@@ -102,7 +102,7 @@ Task<> hold(Stream control, std::uint64_t number) {
         return (now.*what - before.*what) / static_cast<double>(number);
     };
     fmt::print("{} idle connections; of memory, each takes\n", server.info().connections);
-    fmt::print("{:8.0f} bytes of ours ({:.0f} with what the allocator keeps besides)\n", each(&Memory::ours),
+    fmt::print("{:8.0f} bytes of ours on the heap; the process has grown by {:.0f}\n", each(&Memory::ours),
                each(&Memory::resident));
     fmt::print("{:8.0f} bytes of the kernel, for both ends\n", each(&Memory::kernel));
     co_await control.write("!");
