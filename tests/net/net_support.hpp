@@ -1,9 +1,11 @@
 #pragma once
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/net/connect.hpp>
 #include <magnetar/net/listener.hpp>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -64,6 +66,21 @@ inline Task<std::string> read_to_end(Stream& stream) {
     while (auto data = co_await stream.read_some()) text.append(data.begin(), data.end());
     co_return text;
 }
+
+/// While it lives, so many descriptors may be open, or as many as this process may ever have.
+struct DescriptorLimit {
+    explicit DescriptorLimit(rlim_t number) {
+        REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+        rlimit now{std::min(number, before.rlim_max), before.rlim_max};
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &now) == 0);
+    }
+    ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before); }
+    rlimit before;
+};
+/// For tests of many connections, which also run where few are allowed.
+struct ManyDescriptors : DescriptorLimit {
+    ManyDescriptors() : DescriptorLimit(RLIM_INFINITY) {}
+};
 
 /// A text in which every place can be told from the others.
 inline std::string pattern(std::size_t size) {

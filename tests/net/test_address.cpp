@@ -6,15 +6,16 @@
 #include <string>
 
 using namespace magnetar;
+using namespace std::string_view_literals;
 
 namespace {
 std::string round_trip(const char* text) { return SocketAddress::parse(text).to_string(); }
 }  // namespace
 
 TEST_CASE("address: what it prints it reads") {
-    for (const char* text :
-         {"127.0.0.1:80", "0.0.0.0:0", "255.255.255.255:65535", "[::1]:80", "[::]:0", "[2001:db8::1]:443",
-          "[fe80::1%lo]:7", "unix:/tmp/a socket", "unix:relative", "unix:@abstract"})
+    for (const char* text : {"127.0.0.1:80", "0.0.0.0:0", "255.255.255.255:65535", "[::1]:80", "[::]:0",
+                             "[2001:db8::1]:443", "[fe80::1%lo]:7", "[fe80::1%4294967295]:7",
+                             "unix:/tmp/a socket", "unix:relative", "unix:@abstract"})
         CHECK(round_trip(text) == text);
     CHECK(round_trip("[0:0:0:0:0:0:0:1]:080") == "[::1]:80");
     CHECK(round_trip(":8080") == "[::]:8080");
@@ -57,11 +58,17 @@ TEST_CASE("address: what is none is refused with its text and the reason") {
     for (const char* text :
          {"127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:8a", "127.0.0.1: 80", "1:2:3"})
         CHECK_THROWS_AS(SocketAddress::parse(text), std::invalid_argument);
-    for (const char* text :
-         {"::1:80", "[::1:80", "::1]:80", "localhost:80", "1.2.3:80", "256.0.0.1:80", "[::g]:80",
-          "127.0.0.1%lo:80", "[fe80::1%nosuchinterface]:80", "unix:", "unix:@"})
+    for (const char* text : {"::1:80", "[::1:80", "::1]:80", "localhost:80", "1.2.3:80", "256.0.0.1:80",
+                             "[::g]:80", "127.0.0.1%lo:80", "[fe80::1%nosuchinterface]:80", "[fe80::1%]:80",
+                             "[fe80::1%0]:80", "[fe80::1%77x]:80", "unix:", "unix:@"})
         CHECK_THROWS_AS(SocketAddress::parse(text), std::invalid_argument);
     CHECK_THROWS_AS(SocketAddress::parse(std::string(1000, '1') + ":80"), std::invalid_argument);
+    // A zero byte would end the text for the system, and it would be another address.
+    for (std::string_view text :
+         {"127.0.0.1\0x:80"sv, "local\0host:80"sv, "[fe80::1%lo\0x]:80"sv, "unix:/a\0b"sv, "unix:\0a"sv})
+        CHECK_THROWS_AS(SocketAddress::parse(text), std::invalid_argument);
+    CHECK(SocketAddress::parse("unix:@a\0b"sv).path() == "@a\0b"sv);
+    CHECK_FALSE(SocketAddress::from_host("127.0.0.1\0x"sv, 80));
     CHECK_NOTHROW(SocketAddress::unix_socket(std::string(107, 'x')));
     CHECK_THROWS_AS(SocketAddress::unix_socket(std::string(108, 'x')), std::invalid_argument);
     CHECK_FALSE(SocketAddress::parse_numeric("localhost:80"));

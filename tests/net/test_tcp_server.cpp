@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <sys/wait.h>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/net/tcp_server.hpp>
 
@@ -32,6 +33,7 @@ Task<> until_connections(TcpServer& server, std::uint64_t n) {
 }  // namespace
 
 TEST_CASE("tcp server: echoes to many at a time, and counts") {
+    ManyDescriptors many;
     EventLoop loop;
     TcpServer server{echo_back};
     CHECK_FALSE(server.is_serving());
@@ -58,6 +60,7 @@ TEST_CASE("tcp server: echoes to many at a time, and counts") {
 }
 
 TEST_CASE("tcp server: connections are numbered from 1, each by a number of its own") {
+    ManyDescriptors many;
     EventLoop loop;
     std::vector<std::uint64_t> numbers;
     TcpServer server{[&numbers](Connection& c) -> Task<> {
@@ -190,6 +193,42 @@ TEST_CASE("tcp server: a limit lets the rest wait, and serves them when there is
         }
         CHECK(s.info().accepted == 5);
     }(loop, server));
+}
+
+TEST_CASE("tcp server: more clients than descriptors are served one after another") {
+    constexpr int clients = 100;
+    log_level() = LogLevel::off;
+    EventLoop loop;
+    TcpServer server{[](Connection& c) -> Task<> {
+        auto byte = co_await c.read_exactly(1);
+        co_await c.write(byte);
+    }};
+    DescriptorLimit few(32);
+    loop.run(server.start_serving("127.0.0.1:0"));
+    auto address = server.address();
+    pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        ManyDescriptors many;
+        int fds[clients], served = 0;
+        for (int& fd : fds) {
+            fd = ::socket(AF_INET, SOCK_STREAM, 0);
+            if (::connect(fd, address.data(), address.size()) != 0 || ::send(fd, "x", 1, 0) != 1) ::_exit(1);
+        }
+        for (int fd : fds) {
+            char byte = 0;
+            served += ::recv(fd, &byte, 1, 0) == 1 && byte == 'x';
+            ::close(fd);
+        }
+        ::_exit(served == clients ? 0 : 2);
+    }
+    loop.run([](TcpServer& s) -> Task<> {
+        co_await until([&s] { return s.info().accepted == clients && s.info().connections == 0; });
+    }(server));
+    int status = -1;
+    CHECK(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    log_level() = LogLevel::warning;
 }
 
 TEST_CASE("tcp server: what a handler throws is told apart, and hurts nobody else") {

@@ -41,6 +41,7 @@ inline HostPort split_host_port(std::string_view text) {
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     else if (host.find_first_of(":[]") != host.npos)
         throw bad("an IPv6 address stands in brackets, as in [::1]:80");
+    if (host.find('\0') != host.npos) throw bad("there is a zero byte in it");
     result.host = host;
     return result;
 }
@@ -75,7 +76,7 @@ public:
         char text[INET6_ADDRSTRLEN + 1] = {};
         auto zone = host.find('%');
         auto number = host.substr(0, zone);
-        if (number.size() >= sizeof text) return {};
+        if (number.size() >= sizeof text || host.find('\0') != host.npos) return {};
         std::memcpy(text, number.data(), number.size());
         if (host.empty() || ::inet_pton(AF_INET6, text, &address.storage_.v6.sin6_addr) == 1) {
             address.storage_.v6.sin6_family = AF_INET6;
@@ -90,14 +91,17 @@ public:
         address.size_ = sizeof(sockaddr_in);
         return address;
     }
-    /// A unix socket's path; `@name` is abstract. Throws std::invalid_argument when it is empty or longer
-    /// than 107 bytes.
+    /// A unix socket's path; `@name` is abstract, and may hold zero bytes. Throws std::invalid_argument when it is
+    /// empty, longer than 107 bytes, or a path with a zero byte, where it would end.
     static SocketAddress unix_socket(std::string_view path) {
         SocketAddress address;
         auto& un = address.storage_.un;
         if (path.empty() || path == "@" || path.size() >= sizeof un.sun_path)
             throw std::invalid_argument(fmt::format(
                 "'unix:{}' is no address: the path must have 1 to {} bytes", path, sizeof un.sun_path - 1));
+        if (path[0] != '@' && path.find('\0') != path.npos)
+            throw std::invalid_argument(
+                fmt::format("'unix:{}' is no address: there is a zero byte in it", path));
         un.sun_family = AF_UNIX;
         std::memcpy(un.sun_path, path.data(), path.size());
         if (path[0] == '@') un.sun_path[0] = 0;
@@ -145,10 +149,11 @@ public:
                                port());
         if (!is_v6()) return "none";
         ::inet_ntop(AF_INET6, &storage_.v6.sin6_addr, text, sizeof text);
-        char zone[IF_NAMESIZE + 1] = {};
-        if (auto scope = storage_.v6.sin6_scope_id; scope != 0 && ::if_indextoname(scope, zone + 1))
-            zone[0] = '%';
-        return fmt::format("[{}{}]:{}", text, zone, port());
+        auto scope = storage_.v6.sin6_scope_id;
+        if (scope == 0) return fmt::format("[{}]:{}", text, port());
+        char zone[IF_NAMESIZE] = {};
+        if (::if_indextoname(scope, zone)) return fmt::format("[{}%{}]:{}", text, zone, port());
+        return fmt::format("[{}%{}]:{}", text, scope, port());
     }
 
     /// For system calls.
@@ -170,7 +175,8 @@ private:
     }
     bool set_zone(const std::string& zone) noexcept {
         unsigned index = ::if_nametoindex(zone.c_str());
-        if (index == 0) std::from_chars(zone.data(), zone.data() + zone.size(), index);
+        auto end = zone.data() + zone.size();
+        if (index == 0 && std::from_chars(zone.data(), end, index).ptr != end) return false;
         storage_.v6.sin6_scope_id = index;
         return index != 0;
     }

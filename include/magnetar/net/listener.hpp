@@ -52,6 +52,7 @@ private:
     // So many connections are accepted before somebody wants them.
     static constexpr std::size_t most_ahead = 16;
     static constexpr auto pause = std::chrono::milliseconds(100);
+    static constexpr auto complain_every = std::chrono::minutes(1);
 
     void accept() noexcept {
         descriptor.loop().disarm(*this);
@@ -81,9 +82,9 @@ private:
 
     List<Accept> waiting_;
     std::vector<UniqueFd> ahead_;  // the oldest last
+    LoopClock::time_point silent_until_{};
     int error_ = 0;
-    bool multishot_ = true, accepting_ = false, stopping_ = false, released_ = false, starved_ = false,
-         finishing_ = false;
+    bool multishot_ = true, accepting_ = false, stopping_ = false, released_ = false, finishing_ = false;
 };
 
 class [[nodiscard("it accepts when it is awaited: co_await it")]] Accept final : public QueuedWaiter {
@@ -170,7 +171,6 @@ inline void ListenerCore::ended(int result, unsigned flags) noexcept {
     }
 }
 inline void ListenerCore::accepted(UniqueFd fd) noexcept {
-    if (std::exchange(starved_, false)) Logger("accept " + address.to_string()).warning("accepts again");
     if (Accept* waiter = waiting_.pop_front()) waiter->take(std::move(fd));
     else ahead_.insert(ahead_.begin(), std::move(fd));
     if (!waiting_.empty()) accept();
@@ -184,9 +184,12 @@ inline void ListenerCore::failed(int error) noexcept {
         case ENFILE:
         case ENOBUFS:
         case ENOMEM:
-            if (!std::exchange(starved_, true))
+            if (auto now = descriptor.loop().now(); now >= silent_until_) {
+                silent_until_ = now + complain_every;
                 Logger("accept " + address.to_string())
-                    .error("{}: waits until that is better", std::generic_category().message(error));
+                    .error("{}: connections wait until that is better",
+                           std::generic_category().message(error));
+            }
             descriptor.loop().arm(*this, descriptor.loop().now() + pause);
             return;
         case EINVAL:
@@ -220,7 +223,7 @@ struct ListenOptions {
 class ListeningSocket;
 
 /// Accepts connections. Belongs to the loop on which it was made, and must be destroyed before it. Out of
-/// descriptors it says so once, and waits until there are some.
+/// descriptors it says so, at most once a minute, and waits until there are some.
 ///
 ///     Listener listener = Listener::bind(SocketAddress::parse("127.0.0.1:0"));
 ///     Stream stream = co_await listener.accept();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <magnetar/base/list.hpp>
+#include <magnetar/loop/detail/tiny.hpp>
 #include <magnetar/loop/event_loop.hpp>
 
 namespace magnetar::detail {
@@ -45,8 +46,8 @@ public:
     static constexpr std::uint16_t group = 0x6d67;
     static constexpr unsigned buffer_size = 8192, slab = 64;
 
-    explicit BufferRing(EventLoop& loop) : BufferRing(loop, 4096, true) {}
-    // `most` is a power of two, at least `slab`.
+    explicit BufferRing(EventLoop& loop) : BufferRing(loop, tiny() ? 2 : 4096, true) {}
+    // `most` is a power of two.
     BufferRing(EventLoop& loop, unsigned most, bool ring)
         : engine_(loop.engine()), ring_(ring ? engine_.buffer_ring(group, most) : nullptr), most_(most) {}
 
@@ -86,10 +87,15 @@ public:
         give_back(chunk);
         return *copy;
     }
-    // For a user that has data to receive, and found no buffer: calls receive_again when there is one.
-    void wait_for_buffer(BufferUser& user) noexcept {
+    // Few are left and there will be no more: who keeps what it read shall keep a copy. Those who keep a piece of data
+    // until other data comes would otherwise have all the buffers one day, and wait for ever.
+    bool scarce() const noexcept { return free_ <= most_ / 4 && total() == most_; }
+    // For a user that has data to receive, and found no buffer: calls receive_again when there is one. `again`: it was
+    // told before that there is one, and others were faster. They would be for ever, were there no more.
+    void wait_for_buffer(BufferUser& user, bool again) noexcept {
         waiting_.push_back(user);
-        if (free_ == 0 && !grow()) unread_.for_each([](BufferUser& other) { other.give_up_buffers(); });
+        if ((again || free_ == 0) && !grow() && free_ == 0)
+            unread_.for_each([](BufferUser& other) { other.give_up_buffers(); });
         for (unsigned n = free_; n > 0 && !waiting_.empty(); --n) wake_one();
     }
     // One user that waits may have a buffer: one was given back, or a user that was woken for one took none.
@@ -102,7 +108,7 @@ public:
         if (!waiting_.empty()) user.give_up_buffers();
     }
 
-    unsigned total() const noexcept { return static_cast<unsigned>(slabs_.size()) * slab; }
+    unsigned total() const noexcept { return std::min(static_cast<unsigned>(slabs_.size()) * slab, most_); }
     // Neither holding data nor, as far as is known, in the kernel's hands.
     unsigned free() const noexcept { return free_; }
 
@@ -113,23 +119,24 @@ private:
     // Buffers that begin at the same offset of a page would share few lines of the cache.
     static constexpr std::size_t stride = buffer_size + 64;
     struct Slab {
-        Slab() : memory(new char[slab * stride]) {}
+        explicit Slab(unsigned buffers) : memory(new char[buffers * stride]) {}
         std::unique_ptr<char[]> memory;
         Chunk chunks[slab];
     };
 
     Chunk& at(std::uint16_t buffer) noexcept { return slabs_[buffer / slab]->chunks[buffer % slab]; }
     bool grow() noexcept {
-        if (total() == most_) return false;
+        unsigned before = total(), more = std::min(slab, most_ - before);
+        if (more == 0) return false;
         try {
-            slabs_.push_back(std::make_unique<Slab>());
+            slabs_.push_back(std::make_unique<Slab>(more));
         } catch (const std::bad_alloc&) {
             return false;
         }
         Slab& fresh = *slabs_.back();
-        for (unsigned i = 0; i < slab; ++i) {
+        for (unsigned i = 0; i < more; ++i) {
             fresh.chunks[i].data = fresh.memory.get() + i * stride;
-            fresh.chunks[i].buffer = static_cast<std::uint16_t>(total() - slab + i);
+            fresh.chunks[i].buffer = static_cast<std::uint16_t>(before + i);
             provide(fresh.chunks[i]);
         }
         return true;

@@ -95,6 +95,7 @@ public:
                 return {};
             }
             view_ = std::exchange(first_, first_->next);
+            if (buffers_.scarce()) view_ = &buffers_.moved_out(*view_);
             offset_ = 0;
             --unread_;
             if (!first_) TaggedNode<Unread>::unlink();
@@ -136,7 +137,10 @@ private:
         descriptor.loop().engine().submit(
             *this, [&](io_uring_sqe* sqe) { buffers_.prepare(sqe, descriptor.get(), is_socket()); });
     }
-    void receive_again() noexcept override { receive(); }
+    void receive_again() noexcept override {
+        promised_ = true;
+        receive();
+    }
     // Waits for data without a buffer.
     void poll() noexcept {
         receiving_ = polling_ = true;
@@ -179,6 +183,7 @@ private:
     bool receiving_ = false, multishot_ = false, polling_ = false, stopping_ = false, ended_ = false,
          released_ = false;
     bool draining_ = false, mid_message_ = false;
+    bool promised_ = false;  // it was told of a buffer, and has not had one since
 };
 
 class [[nodiscard("a read starts when it is awaited: co_await it")]] Read final : public Waiter {
@@ -256,6 +261,7 @@ inline void StreamCore::received(int result, unsigned flags) noexcept {
     receiving_ = (flags & IORING_CQE_F_MORE) != 0;
     bool buffer = (flags & IORING_CQE_F_BUFFER) != 0;
     if (buffer) {
+        promised_ = false;
         Chunk& chunk = buffers_.take(result, flags);
         if (result > 0 && descriptor) keep(chunk);
         else buffers_.give_back(chunk);
@@ -267,7 +273,7 @@ inline void StreamCore::received(int result, unsigned flags) noexcept {
         return;
     }
     if (std::exchange(polling_, false)) {
-        if (reader_ && result != -ECANCELED) return buffers_.wait_for_buffer(*this);
+        if (reader_ && result != -ECANCELED) return buffers_.wait_for_buffer(*this, promised_);
     } else if (result == 0) {
         ended_ = true;
     }
