@@ -27,11 +27,11 @@ Task<> serve(Actor<Doubler>& self) {
     self.servers().emplace("echo", std::move(server));
 }
 
-struct Tally {
+struct ReloadTally {
     int done = 0;
     std::string failure;
 };
-Task<> request_for_ever(Monitor<Doubler>& pool, const bool& enough, Tally& tally) {
+Task<> request_for_ever(Monitor<Doubler>& pool, const bool& enough, ReloadTally& tally) {
     for (int i = 0; !enough && tally.failure.empty(); ++i) {
         try {
             int answer = co_await pool.send<&Doubler::twice>(i);
@@ -42,7 +42,7 @@ Task<> request_for_ever(Monitor<Doubler>& pool, const bool& enough, Tally& tally
         }
     }
 }
-Task<> connect_for_ever(SocketAddress address, const bool& enough, Tally& tally) {
+Task<> connect_for_ever(SocketAddress address, const bool& enough, ReloadTally& tally) {
     for (int i = 0; !enough && tally.failure.empty(); ++i) {
         try {
             Stream stream = co_await connect(address);
@@ -63,7 +63,7 @@ Task<> reload_fifty_times(Arbiter<>& self) {
     auto& pool = co_await self.add_monitor<Doubler>(
         {.name = "pool", .workers = 2, .worker = {.concurrency = kind, .start = [](Actor<Doubler>& worker) { return serve(worker); }}}, socket);
     bool enough = false;
-    std::array<Tally, 8> tallies;
+    std::array<ReloadTally, 8> tallies;
     std::vector<Job<>> load;
     for (std::size_t i = 0; i < 4; ++i) load.push_back(self.loop().start(request_for_ever(pool, enough, tallies[i])));
     for (std::size_t i = 4; i < 8; ++i) load.push_back(self.loop().start(connect_for_ever(socket.address(), enough, tallies[i])));

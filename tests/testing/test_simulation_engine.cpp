@@ -15,8 +15,8 @@ using testing::Faults;
 
 namespace {
 
-struct World : testing::SimulationEngine::Idle {
-    explicit World(Faults f = Faults::none(), std::uint64_t seed = 1) : random(seed), faults(f) {}
+struct EngineWorld : testing::SimulationEngine::Idle {
+    explicit EngineWorld(Faults f = Faults::none(), std::uint64_t seed = 1) : random(seed), faults(f) {}
     bool idle(bool quiet, LoopClock::time_point) noexcept override {
         ++asked;
         ++(quiet ? quiets : delays);
@@ -93,7 +93,7 @@ constexpr int waits = 1;
 }  // namespace
 
 TEST_CASE("simulation engine: connects, accepts, sends, receives, ends") {
-    World world;
+    EngineWorld world;
     int listener = world.listen("127.0.0.1:80");
     CHECK(world.accept(listener) == waits);
     int client = detail::open_stream_socket(AF_INET);
@@ -124,7 +124,7 @@ TEST_CASE("simulation engine: connects, accepts, sends, receives, ends") {
 }
 
 TEST_CASE("simulation engine: addresses are found, taken and missed as the kernel's are") {
-    World world;
+    EngineWorld world;
     CHECK(world.listen("[::]:80") > 0);
     CHECK(world.listen("[::]:80") == -EADDRINUSE);
     CHECK(world.listen("unix:@app") > 0);
@@ -143,7 +143,7 @@ TEST_CASE("simulation engine: addresses are found, taken and missed as the kerne
 }
 
 TEST_CASE("simulation engine: who closes with something unread, or with peers in the backlog, resets them") {
-    World world;
+    EngineWorld world;
     auto [one, other] = world.pair();
     CHECK(world.send(one, "unread") == 6);
     CHECK(world.close(other) == 0);
@@ -156,7 +156,7 @@ TEST_CASE("simulation engine: who closes with something unread, or with peers in
 }
 
 TEST_CASE("simulation engine: closing ends what waits; the number is free for the next") {
-    World world;
+    EngineWorld world;
     auto [one, other] = world.pair();
     Recorder told;
     char byte;
@@ -173,7 +173,7 @@ TEST_CASE("simulation engine: closing ends what waits; the number is free for th
 }
 
 TEST_CASE("simulation engine: a sender waits for room") {
-    World world;
+    EngineWorld world;
     auto [one, other] = world.pair();
     int sent = 0;
     for (int n; (n = world.send(one, std::string(10'000, 'x'))) != waits; sent += n) REQUIRE(n > 1);
@@ -184,7 +184,7 @@ TEST_CASE("simulation engine: a sender waits for room") {
 }
 
 TEST_CASE("simulation engine: time passes when nothing else is to be done, and its owner is asked first") {
-    World world;
+    EngineWorld world;
     auto start = world.engine.now();
     auto [one, other] = world.pair();
     CHECK(world.send(one, "x") == 1);
@@ -202,7 +202,7 @@ TEST_CASE("simulation engine: time passes when nothing else is to be done, and i
 }
 
 TEST_CASE("simulation engine: works that are always ready see time pass, too") {
-    World world;
+    EngineWorld world;
     auto start = world.engine.now();
     for (int i = 0; i < 10'000; ++i) world.engine.poll();
     CHECK(world.engine.now() > start);
@@ -210,7 +210,7 @@ TEST_CASE("simulation engine: works that are always ready see time pass, too") {
 }
 
 TEST_CASE("simulation engine: a multishot operation goes on until it is lost") {
-    World world;
+    EngineWorld world;
     int listener = world.listen("127.0.0.1:80");
     Recorder told;
     auto accept = [&](io_uring_sqe* sqe) {
@@ -233,7 +233,7 @@ TEST_CASE("simulation engine: a multishot operation goes on until it is lost") {
 }
 
 TEST_CASE("simulation engine: receives into buffers that were provided, or finds none") {
-    World world;
+    EngineWorld world;
     auto [one, other] = world.pair();
     char memory[2][16];
     world.provide(memory[0], 16, 2);
@@ -256,7 +256,7 @@ TEST_CASE("simulation engine: receives into buffers that were provided, or finds
 }
 
 TEST_CASE("simulation engine: other faults come when they are asked for") {
-    World world;
+    EngineWorld world;
     auto [one, other] = world.pair();
     world.faults.short_transfers = 1;
     int sent = world.send(one, "0123456789");
@@ -275,7 +275,7 @@ TEST_CASE("simulation engine: other faults come when they are asked for") {
 TEST_CASE("simulation engine: what is cancelled is, or has happened all the same") {
     int cancelled = 0, happened = 0;
     for (std::uint64_t seed = 1; seed <= 50; ++seed) {
-        World world(Faults::none(), seed);
+        EngineWorld world(Faults::none(), seed);
         auto [one, other] = world.pair();
         CHECK(world.send(one, "x") == 1);
         Recorder told;
@@ -302,7 +302,7 @@ TEST_CASE("simulation engine: what is cancelled is, or has happened all the same
 
 TEST_CASE("simulation engine: what is begun together happens in an order that the seed chooses") {
     auto order_of = [](std::uint64_t seed) {
-        World world(Faults::none(), seed);
+        EngineWorld world(Faults::none(), seed);
         struct Note : Completion {
             explicit Note(std::string& o, char n)
                 : Completion([](Completion& self, int, unsigned) {
@@ -330,7 +330,7 @@ TEST_CASE("simulation engine: what is begun together happens in an order that th
 }
 
 TEST_CASE("simulation engine: refuses what it does not know, and what is the kernel's") {
-    World world;
+    EngineWorld world;
     UniqueFd real(::eventfd(1, EFD_CLOEXEC));
     char byte;
     CHECK(world.result([&](io_uring_sqe* sqe) { io_uring_prep_fsync(sqe, real.get(), 0); }) == -EBADF);
@@ -347,6 +347,6 @@ TEST_CASE("simulation engine: refuses what it does not know, and what is the ker
         sqe->flags |= IOSQE_IO_LINK;
     }) == -EINVAL);
     CHECK(world.close(real.release()) == 0);
-    CHECK_THROWS_AS(World(), std::logic_error);
+    CHECK_THROWS_AS(EngineWorld(), std::logic_error);
     CHECK(VirtualSockets::here != nullptr);
 }
