@@ -129,12 +129,17 @@ struct Node {
         next = to;
         arrived = at_end;
     }
-    Task<> pass(int hops) {
+    void pass(int hops) {
         if (hops == 0) arrived->set();
-        else co_await next.tell<&Node::pass>(hops - 1);
+        else next.try_tell<&Node::pass>(hops - 1);
+    }
+    Task<> pass_waiting(int hops) {
+        if (hops == 0) arrived->set();
+        else co_await next.tell<&Node::pass_waiting>(hops - 1);
     }
 };
 
+template <auto command>
 Task<double> ring(int size, int hops) {
     Event arrived;
     std::vector<ActorProxy<Node>> nodes;
@@ -145,7 +150,7 @@ Task<double> ring(int size, int hops) {
     while (times.more()) {
         arrived.clear();
         bench::Stopwatch watch;
-        co_await nodes[0].tell<&Node::pass>(hops);
+        co_await nodes[0].template tell<command>(hops);
         co_await arrived.wait();
         times.add(watch.ns() / hops);
     }
@@ -162,8 +167,10 @@ Task<> all() {
     ours = co_await request_reply<&Server::add_later>(count);
     bench::row("the same, a coroutine answers", "ns", floor, ours, "");
     floor = bench::median([] { return raw_ring(503, count); });
-    ours = co_await ring(503, count);
+    ours = co_await ring<&Node::pass>(503, count);
     bench::row("ring of 503, a hop", "ns", floor, ours, "15");
+    ours = co_await ring<&Node::pass_waiting>(503, count);
+    bench::row("the same, coroutines that wait for room", "ns", floor, ours, "");
 }
 
 }  // namespace

@@ -135,9 +135,11 @@ private:
         auto send = [](ActorProxy<Payer> to, int amount, int patience) -> Task<> {
             co_await to.send<&Payer::pay>(amount, patience);
         };
-        for (int i = 0; i < payments; ++i)
-            paying.push_back(loop.start(
-                send(payer, static_cast<int>(random.between(1, 9)), static_cast<int>(random.between(1, 9)))));
+        for (int i = 0; i < payments; ++i) {
+            auto amount = static_cast<int>(random.between(1, 9)),
+                 patience = static_cast<int>(random.between(1, 9));
+            paying.push_back(loop.start(send(payer, amount, patience)));
+        }
         for (auto& job : paying) co_await job;
         co_await sleep(10ms);  // what was given up is carried out all the same
         auto paid = co_await payer.send<&Payer::state>();

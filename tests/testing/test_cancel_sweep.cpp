@@ -259,7 +259,10 @@ TEST_CASE_TEMPLATE("cancel sweep: the whole scenario, at its every step", On, On
     survives<On>(everything, 0, 1);
     int before = open_descriptors();
     for (int round = 0; round < On::rounds; ++round)
-        for (int times : {1, 2}) CHECK(sweep<On>(everything, times) > 30);
+        for (int times : {1, 2}) {
+            int steps = sweep<On>(everything, times);
+            CHECK(steps > 30);
+        }
     CHECK(open_descriptors() == before);
 }
 
@@ -267,6 +270,9 @@ TEST_CASE_TEMPLATE("cancel sweep: one of its jobs, at its every step", On, OnUri
     survives<On>(everything, 0, 1);
     int before = open_descriptors();
     for (int round = 0; round < On::rounds; ++round)
-        for (int victim = 0; victim < World::parts; ++victim) CHECK(sweep<On>(victim, 1) > 30);
+        for (int victim = 0; victim < World::parts; ++victim) {
+            int steps = sweep<On>(victim, 1);
+            CHECK(steps > 30);
+        }
     CHECK(open_descriptors() == before);
 }

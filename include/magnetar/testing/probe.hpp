@@ -32,7 +32,8 @@ struct Recorded {
     std::shared_ptr<void> arguments;
 };
 
-// What a probe knows; shared with its actor, as either may end first.
+// What a probe knows; shared with its actor, as either may end first. What takes a command is chosen at run
+// time, and of any type: std::function costs nothing here, where nobody is in a hurry.
 struct Records {
     std::map<const CommandEntry*, std::function<void(Records&, void* arguments, void* call)>> takers;
     std::deque<Recorded> messages;

@@ -1,7 +1,7 @@
 #pragma once
 #include <vector>
 
-#include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/arbiter.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/testing/random.hpp>
 #include <magnetar/testing/trace.hpp>
