@@ -144,6 +144,17 @@ auto tell(const Target& target, const C&, A&&... arguments) {
     }
 }
 
+/// Sends a message that is not answered, and never waits: true when it is on its way, false when there is no room for it or no such
+/// actor any more. The target is a proxy; see ActorProxy::try_tell.
+template <class Target, class C, class... A>
+    requires std::is_base_of_v<ActorProxy<>, Target>
+bool try_tell(const Target& target, const C&, A&&... arguments) {
+    constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
+    (void)&detail::enlisted<F>;
+    if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>())
+        return detail::try_tell<F>(target.address(), typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+}
+
 template <class Target, class C, class... A>
 auto Actor<void>::send(Target&& target, C&& command, A&&... arguments) {
     return magnetar::send(std::forward<Target>(target), std::forward<C>(command), std::forward<A>(arguments)...);

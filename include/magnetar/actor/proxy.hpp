@@ -22,6 +22,8 @@ template <auto F>
 class SendAwaiter;
 template <auto F>
 class TellAwaiter;
+template <auto F>
+bool try_tell(const Address& target, typename Binding<F>::Args&& arguments);
 
 template <class State>
 constexpr bool lives_in_process() noexcept {
@@ -127,7 +129,7 @@ public:
     bool try_tell(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>()) {
             (void)&detail::enlisted<F>;
-            return detail::TellAwaiter<F>(address(), std::forward<A>(arguments)...).try_now();
+            return detail::try_tell<F>(address(), typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
         }
     }
 };

@@ -310,7 +310,9 @@ class Tell final : public Runnable, public Message {
 public:
     static Tell* make(const Address& target, Args&& args) {
         Door& origin = EventLoop::current()->door();
-        return ::new (message_allocate(sizeof(Tell), origin)) Tell(target, std::move(args), origin);
+        auto* tell = ::new (message_allocate(sizeof(Tell), origin)) Tell(target, std::move(args), origin);
+        stamp<F>(*tell);
+        return tell;
     }
     void dispose() noexcept {
         Door& maker = origin_;
@@ -420,53 +422,13 @@ public:
         check_cancelled();
         if (error_) std::rethrow_exception(error_);
     }
-    // Tells without waiting for anything; false when it is known that the message is not taken.
-    bool try_now() {
-        if (!target_.where.known() || !host_runs()) return false;
-        if (target_.where.host() != this_host) return try_host();
-        if (target_.where.door() == this_door) {
-            Actor<>* actor = resident(target_);
-            return actor && !ActorAccess::would_wait(*actor) && ActorAccess::receive(*actor, *make()) == Receipt::accepted;
-        }
-        Door* door = door_at(target_.where.door());
-        Cell* cell = target_.where.cell();
-        if (!door || (cell && cell->id.load(std::memory_order_acquire) != target_.id.value)) return false;
-        Outbox& outbox = crossing().outbox;
-        if (cell && !outbox.has_room(target_) && !outbox.find_room(target_)) return false;
-        auto* tell = make();
-        tell->never_waits = true;
-        if (cell) {
-            tell->crowds = cell;
-            outbox.take_room();
-        }
-        outbox.post(*door, *tell, false);
-        return true;
-    }
 
 private:
     friend class Tell<F>;
     friend class Acknowledgement<F>;
     friend class HostTell<F>;
 
-    bool try_host() {
-        if constexpr (Binding<F>::travels) {
-            // The link is known on the main loop alone; from elsewhere the message is on its way, and dropped there.
-            if (!link_has_room(target_)) return false;
-            auto call = std::make_unique<HostTell<F>>(nullptr);
-            call->never_waits = true;
-            encode_message(call->body, args_, entry_of<F>.name);
-            stamp<F>(*call, target_);
-            send_to_host(*call.release());
-            return true;
-        } else {
-            throw CodecError("", fmt::format("{}: a type in its parameters cannot leave its process", entry_of<F>.name));
-        }
-    }
-    Tell<F>* make() {
-        auto* tell = Tell<F>::make(target_, std::move(args_));
-        stamp<F>(*tell);
-        return tell;
-    }
+    Tell<F>* make() { return Tell<F>::make(target_, std::move(args_)); }
     [[noreturn]] void fail_not_found() const {
         std::rethrow_exception(not_found<F>(target_));
     }
@@ -571,6 +533,46 @@ void HostTell<F>::deliver() noexcept {
     std::unique_ptr<RemoteCall> self(this);
     if (waiter_) waiter_->settle(std::move(error));
 }
+template <auto F>
+bool try_tell_host(const Address& target, typename Binding<F>::Args&& args) {
+    if constexpr (Binding<F>::travels) {
+        // The link is known on the main loop alone; from elsewhere the message is on its way, and dropped there.
+        if (!link_has_room(target)) return false;
+        auto call = std::make_unique<HostTell<F>>(nullptr);
+        call->never_waits = true;
+        encode_message(call->body, args, entry_of<F>.name);
+        stamp<F>(*call, target);
+        send_to_host(*call.release());
+        return true;
+    } else {
+        throw CodecError("", fmt::format("{}: a type in its parameters cannot leave its process", entry_of<F>.name));
+    }
+}
+// Tells without waiting for anything; false when it is known that the message is not taken.
+template <auto F>
+bool try_tell(const Address& target, typename Binding<F>::Args&& args) {
+    if (!target.where.known() || !host_runs()) return false;
+    if (target.where.host() != this_host) return try_tell_host<F>(target, std::move(args));
+    if (target.where.door() == this_door) {
+        Actor<>* actor = resident(target);
+        if (!actor || ActorAccess::would_wait(*actor)) return false;
+        return ActorAccess::receive(*actor, *Tell<F>::make(target, std::move(args))) == Receipt::accepted;
+    }
+    Door* door = door_at(target.where.door());
+    Cell* cell = target.where.cell();
+    if (!door || (cell && cell->id.load(std::memory_order_acquire) != target.id.value)) return false;
+    Outbox& outbox = crossing().outbox;
+    if (cell && !outbox.has_room(target) && !outbox.find_room(target)) return false;
+    auto* tell = Tell<F>::make(target, std::move(args));
+    tell->never_waits = true;
+    if (cell) {
+        tell->crowds = cell;
+        outbox.take_room();
+    }
+    outbox.post(*door, *tell, false);
+    return true;
+}
+
 template <auto F>
 void Tell<F>::refuse(Refusal reason, ActorId target) noexcept {
     if (crowds) crowds->crowd.fetch_sub(1, std::memory_order_relaxed);

@@ -62,7 +62,7 @@ struct PoolCleaner {
 /// Memory of `bytes` bytes, at least one, from the calling thread's free lists (by size class, at most 2 KiB;
 /// larger from malloc), aligned as malloc aligns. Throws std::bad_alloc. Under AddressSanitizer it is plain
 /// malloc, so that every misuse is seen.
-inline void* pool_allocate(std::size_t bytes) {
+[[gnu::always_inline]] inline void* pool_allocate(std::size_t bytes) {
 #ifndef MAGNETAR_POOL_OFF
     using detail::PoolLists;
     if (bytes <= PoolLists::largest) {
@@ -81,7 +81,7 @@ inline void* pool_allocate(std::size_t bytes) {
 
 /// Gives back what `pool_allocate(bytes)` gave, on whichever thread. A list keeps at most 4,096 blocks of a
 /// size.
-inline void pool_free(void* block, std::size_t bytes) noexcept {
+[[gnu::always_inline]] inline void pool_free(void* block, std::size_t bytes) noexcept {
 #ifndef MAGNETAR_POOL_OFF
     using detail::PoolLists;
     if (bytes <= PoolLists::largest) {

@@ -129,12 +129,12 @@ inline Crossing& crossing() {
         pool_free(first, size);
     }
 }
-inline void* message_allocate(std::size_t size, Door& mine) {
+[[gnu::always_inline]] inline void* message_allocate(std::size_t size, Door& mine) {
     if (!mine.returned.empty()) [[unlikely]]
         take_returned(mine);
     return pool_allocate(size);
 }
-inline void message_free(void* block, std::size_t size, Door& maker) noexcept {
+[[gnu::always_inline]] inline void message_free(void* block, std::size_t size, Door& maker) noexcept {
     if (maker.index() == this_door)
         pool_free(block, size);
     else
