@@ -149,6 +149,26 @@ TEST_CASE("monitor: scale up and down, broadcast, workers in turn") {
     });
 }
 
+TEST_CASE("monitor: SIGHUP reloads all monitors, and the program goes on") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto& first = co_await self.add_monitor<PoolWorker>({.name = "first", .workers = 2});
+        auto& second = co_await self.add_monitor<PoolWorker>({.name = "second", .workers = 1});
+        auto before = first.managed_actors();
+        auto other = second.managed_actors();
+        ::kill(::getpid(), SIGHUP);
+        ::kill(::getpid(), SIGHUP);  // one reload at a time
+        bool renewed = co_await becomes([&] {
+            auto now = first.managed_actors();
+            bool fresh = now.size() == 2 && second.size() == 1 && second.managed_actors() != other;
+            for (auto& old : before) fresh = fresh && std::find(now.begin(), now.end(), old) == now.end();
+            return fresh;
+        });
+        CHECK(renewed);
+        auto pid = co_await first.send<&PoolWorker::process>();
+        CHECK(pid > 0);
+    });
+}
+
 TEST_CASE("monitor: reload under load fails no request") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         auto& pool = co_await self.add_monitor<PoolWorker>({.name = "pool", .workers = 2});

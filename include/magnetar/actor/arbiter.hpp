@@ -4,6 +4,7 @@
 #include <string_view>
 #include <tuple>
 
+#include <magnetar/actor/detail/ending.hpp>
 #include <magnetar/actor/detail/framework.hpp>
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/monitor.hpp>
@@ -86,7 +87,8 @@ inline Task<ExitStatus> live_as_arbiter(Actor<>& self);
 ///     }
 ///
 /// Making it forks the fork server, which all worker processes come from: threads and sockets that the program makes before
-/// are not there in its workers. SIGTERM and SIGINT stop it, a second SIGINT at once.
+/// are not there in its workers. SIGTERM and SIGINT stop it, a second SIGINT at once; SIGHUP reloads its monitors. When it stops,
+/// its monitors and actors end one after the other, in the reverse order of their start.
 template <class State = void>
 class Arbiter : detail::Master, public Actor<State> {
 public:
@@ -135,7 +137,7 @@ private:
         detail::Master::host.root = this;
         detail::Master::host.arbiter = detail::ActorAccess::address(*this);
         detail::set_up(*this, settings, name, Json::object());
-        detail::ActorAccess::extras(*this).before_end = [](Actor<>&) { return detail::the_supervisor->end_all(); };
+        detail::ActorAccess::extras(*this).before_end = &detail::end_in_reverse_order;
         directory.reserve(std::string(name), ActorId::arbiter());
         directory.enter(Actor<>::proxy(), Concurrency::process, ActorId::arbiter());
     }
@@ -196,10 +198,17 @@ private:
 namespace detail {
 
 inline Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
-    SignalSet signals{SIGTERM, SIGINT};
-    for (bool stopping = false;; stopping = true) {
+    SignalSet signals{SIGTERM, SIGINT, SIGHUP};
+    for (bool stopping = false;;) {
         int signal = co_await signals.next();
+        if (signal == SIGHUP) {
+            ActorAccess::children(arbiter).for_each([](Actor<>& child) {
+                if (auto* monitor = dynamic_cast<MonitorBase*>(&child); monitor && monitor->is_running()) monitor->reload_by_signal();
+            });
+            continue;
+        }
         if (stopping && signal == SIGINT) ::_exit(128 + signal);
+        stopping = true;
         arbiter.stop();
     }
 }

@@ -127,6 +127,18 @@ public:
         for (auto& exit : last_exits_) exits.push_back(exit);
     }
 
+    std::vector<ActorId> worker_ids() const {
+        std::vector<ActorId> ids;
+        for (auto& slot : slots_)
+            if (slot.proxy) ids.push_back(slot.proxy.id());
+        return ids;
+    }
+    // In the background, as SIGHUP asks for it; not twice at once.
+    void reload_by_signal() {
+        if (reloading_) return;
+        reloading_ = true;
+        loop().start(reload_and_log(*this), this).detach();
+    }
     // Stops all workers, and waits; for the monitor's own end.
     Task<> end_workers() {
         std::vector<Task<>> endings;
@@ -151,6 +163,19 @@ protected:
     std::size_t next_ = 0;
 
 private:
+    static Task<> reload_and_log(MonitorBase& self) {
+        std::string trouble;
+        try {
+            co_await self.reload();
+        } catch (const std::exception& error) {
+            trouble = error.what();
+        }
+        self.reloading_ = false;
+        if (trouble.empty())
+            self.log().info("reloaded: {} workers", self.size());
+        else
+            self.log().error("reload: {}", trouble);
+    }
     // In the monitor's name, whoever asks.
     Task<ActorProxy<>> make() {
         Job<ActorProxy<>> making = loop().start(make_worker(++made_), this);
@@ -248,6 +273,7 @@ private:
     std::deque<LoopClock::time_point> recent_;
     std::deque<std::string> last_exits_;
     std::uint64_t restarts_ = 0, made_ = 0;
+    bool reloading_ = false;
     std::minstd_rand chance_{std::random_device{}()};
 
 protected:

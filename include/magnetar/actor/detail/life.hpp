@@ -337,9 +337,9 @@ private:
             self.log().warning("{} commands and {} messages were cut off at its end", self.commands_, self.mailbox_.depth());
         for (auto& server : servers) co_await server;
         self.lost_ = true;
+        if (extras.before_end) co_await extras.before_end(self);
         self.children_.for_each([](Actor<>& child) { stop(child, 0); });
         co_await until_quiet(self, deadline, [](Actor<>& a) { return a.children_.empty(); });
-        if (extras.before_end) co_await extras.before_end(self);
         if (extras.registered) co_await deregister(self);
         lose_messages(self);
         JobBase* me = current_job();

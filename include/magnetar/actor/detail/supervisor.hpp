@@ -48,6 +48,7 @@ struct Managed {
     ActorSettings settings;
     std::uint32_t host = 0;   // the process it is
     Address address;          // since it has greeted
+    LoopClock::time_point begun;  // when its spawn began
     LoopClock::time_point heard;  // from it, last
     Event changed;            // set whenever one of the following changes
     bool greeted = false, started = false, ended = false;
@@ -85,6 +86,7 @@ public:
         child->name = plan.name;
         child->host = ++last_host_;
         child->id = plan.id ? ActorId{plan.id} : root_id(child->host);
+        child->begun = host_.loop().now();
         directory->reserve(child->name, child->id);
         children_.emplace(child->id.value, child);
         std::exception_ptr failure;
@@ -109,6 +111,7 @@ public:
         child->settings = settings;
         child->name = std::move(name);
         child->id = id ? id : fresh_id();
+        child->begun = host_.loop().now();
         co_await SendAwaiter<directory_reserve>(host_.arbiter, child->name, child->id.value);
         children_.emplace(child->id.value, child);
         std::exception_ptr failure;
@@ -168,16 +171,21 @@ public:
         auto child = found->second;
         co_await end_by_force(*child);
     }
-    // Ends them all: politely, and by force what is not gone in time.
+    // Ends one: politely, and by force when it is not gone in time.
+    Task<> end(ActorId id) {
+        auto found = children_.find(id.value);
+        if (found == children_.end()) co_return;
+        auto child = found->second;
+        ask_to_stop(*child);
+        co_await see_end(*child, host_.loop().now());
+    }
+    // The same with them all, at once.
     Task<> end_all() {
         auto asked = host_.loop().now();
         for (auto& [id, child] : children_) ask_to_stop(*child);
         while (!children_.empty()) {
             auto child = children_.begin()->second;
-            auto limit = asked + child->settings.exit_timeout + std::chrono::milliseconds(500) - host_.loop().now();
-            if (co_await until(*child, limit, [](Managed& c) { return c.ended; })) continue;
-            Logger(child->to_string()).warning("it did not end in time: ended by force");
-            co_await end_by_force(*child);
+            co_await see_end(*child, asked);
         }
         while (spawning_ > 0) co_await yield();  // they are told that it has failed
     }
@@ -269,6 +277,12 @@ private:
         co_return proxy;
     }
 
+    Task<> see_end(Managed& child, LoopClock::time_point asked) {
+        auto limit = asked + child.settings.exit_timeout + std::chrono::milliseconds(500) - host_.loop().now();
+        if (co_await until(child, limit, [](Managed& c) { return c.ended; })) co_return;
+        Logger(child.to_string()).warning("it did not end in time: ended by force");
+        co_await end_by_force(child);
+    }
     void ask_to_stop(Managed& child) {
         child.unwanted = true;
         if (child.greeted)
@@ -308,6 +322,9 @@ private:
     }
     // Sees the end of a process at once, and lets go of all that was its.
     static Task<> collect(Supervisor& self, std::shared_ptr<Managed> child) {
+        co_await child->process->ended();
+        // What it has started itself ends with it. Until it is collected, its number is no other's.
+        ::kill(-child->process->pid(), SIGKILL);
         ExitStatus status = co_await child->process->exited();
         // Its last words are still in the link; another process that holds the link's other end is not waited for.
         auto link = self.links_.extract(child->host);
