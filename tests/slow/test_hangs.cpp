@@ -67,6 +67,30 @@ TEST_CASE("hangs: a worker that is stopped by SIGSTOP, ignores SIGTERM or blocks
     });
 }
 
+TEST_CASE("hangs: a thread that blocks is reported with its command and given up; the rest goes on") {
+    Program program([](Program&) {
+        return Arbiter<>({
+            .start = [](Arbiter<>& self) -> Task<> {
+                auto thread = co_await spawn<Patient>({.name = "stuck", .concurrency = Concurrency::thread, .timeout = 300ms, .period = 50ms});
+                auto other = co_await spawn<Patient>({.concurrency = Concurrency::thread});
+                bool lost = false;
+                try {
+                    co_await thread.send<&Patient::block>();
+                } catch (const ActorLost&) {
+                    lost = true;
+                }
+                auto status = co_await thread.closed();
+                int there = co_await other.send<&Patient::process>();
+                self.stop(lost && status.code() == 137 && there > 0 ? 5 : 6);
+            },
+        }).run();
+    });
+    CHECK(program.wait() == ExitStatus(5));
+    auto log = program.log();
+    CHECK_MESSAGE(has(log, "stuck: its thread hangs and cannot be ended"), log);
+    CHECK_MESSAGE(has(log, "Patient::block"), log);
+}
+
 TEST_CASE("hangs: what a worker has started itself ends with it") {
     in_arbiter([](Arbiter<>&) -> Task<> {
         for (int how = 0; how < 3; ++how) {

@@ -9,6 +9,7 @@
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/spawn.hpp>
+#include <magnetar/actor/watch.hpp>
 #include <magnetar/loop/signals.hpp>
 
 namespace magnetar {
@@ -36,6 +37,8 @@ struct ArbiterOptions {
     ActorHook<"periodic_task", Subject, true> periodic_task{};
     ActorHook<"on_info", Subject, false, Json&> on_info{};
     ActorHook<"on_params", Subject, false, Json&> on_params{};
+    /// When a monitor has given up, and ends: too many of its workers have died.
+    ActorHook<"monitor_gave_up", Subject, true, const MonitorGaveUp&> monitor_gave_up{};
 };
 
 namespace detail {
@@ -99,6 +102,7 @@ public:
         : Arbiter(settings(options), options.name, std::tuple<detail::Kept<A>...>(std::forward<A>(arguments)...)) {
         static_assert(detail::StateFrom<State, detail::Kept<A>...>,
                       "the actor's state cannot be made from these arguments: give Arbiter what its constructor or its braces take");
+        supervisor.monitor_gave_up = options.monitor_gave_up.erased();
     }
 
     /// Runs until it is stopped and everything it controls has ended; gives the exit code, for main to return. A start
@@ -150,7 +154,7 @@ private:
         detail::check_settings(name, settings);
         auto worker_settings = detail::settings_of(options.worker);
         detail::check_settings(worker_name, worker_settings);
-        detail::RestartRules rules{options.strategy, options.restarts, options.window, options.backoff, options.max_backoff};
+        detail::RestartRules rules{options.choice, options.strategy, options.restarts, options.window, options.backoff, options.max_backoff};
         auto* monitor = new Monitor<Worker>(settings, loop(), rules, options.worker, worker_name, std::move(arguments));
         ActorId id = monitor->id();
         std::exception_ptr failure;

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <string_view>
 #include <tuple>
@@ -131,6 +132,9 @@ struct CommandEntry {
     bool system;
     std::uint32_t number = unlisted;
 };
+
+// Where the thread of a thread actor notes which command it has begun last: should it hang, its manager can tell. Null on others.
+inline constinit thread_local std::atomic<const CommandEntry*>* last_begun = nullptr;
 
 inline std::vector<const CommandEntry*>& command_table() {
     static std::vector<const CommandEntry*> table;

@@ -195,6 +195,7 @@ template <auto F>
 inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Address& sender, LoopClock::time_point arrived,
                    CallMessage<typename Binding<F>::Result>* call) noexcept {
     using Bound = Binding<F>;
+    if (last_begun) last_begun->store(&entry_of<F>, std::memory_order_relaxed);
     if constexpr (!std::is_void_v<typename Bound::State>)
         if (ActorAccess::state_tag(actor) != state_tag<typename Bound::State>()) [[unlikely]] {
             refuse_other_type(actor, call, entry_of<F>.name);

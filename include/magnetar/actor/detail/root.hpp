@@ -112,6 +112,7 @@ inline void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> ch
     try {
         EventLoop loop({.threads = child->settings.threads});
         Resident resident(loop);
+        last_begun = &child->last_begun;
         std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(maker->make(child->settings, loop, child->id),
                                                           [](Actor<>* a) { ActorAccess::destroy(*a); });
         set_up(*actor, child->settings, child->name, std::move(params));

@@ -57,6 +57,7 @@ struct Managed {
     ExitStatus exit;
     std::optional<ProcessHandle> process;
     std::thread thread;
+    std::atomic<const CommandEntry*> last_begun{nullptr};  // by the thread
 
     std::string to_string() const { return name.empty() ? id.to_string() : name; }
 };
@@ -74,6 +75,7 @@ public:
     }
     // The processes of the application, on the master only.
     ForkServer* fork_server = nullptr;
+    ErasedHook<const MonitorGaveUp&> monitor_gave_up;  // the arbiter's hook
     Directory* directory = nullptr;
 
     // Makes a process with one actor, and gives its address when the actor's start hook has returned. Throws SpawnError, and
@@ -301,7 +303,9 @@ private:
     }
     // A thread cannot be ended from outside: the process goes on without it, and what was asked of it fails.
     void give_up(Managed& child) {
-        Logger(child.to_string()).error("its thread hangs and cannot be ended: it is given up");
+        const CommandEntry* last = child.last_begun.load(std::memory_order_relaxed);
+        Logger(child.to_string())
+            .error("its thread hangs and cannot be ended: it is given up. The last command that it began: {}", last ? last->name : "none");
         child.thread.detach();
         if (child.greeted) {
             if (Cell* cell = child.address.where.cell()) cell->id.store(0, std::memory_order_release);
