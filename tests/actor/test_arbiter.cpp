@@ -276,6 +276,46 @@ TEST_CASE("arbiter: an actor that stops takes nothing new, tells of itself, and 
     });
 }
 
+TEST_CASE("arbiter: monitors and actors end in the reverse order of their start, whatever they are") {
+    Program program([](Program& self) {
+        this_program = &self;
+        struct Worker {};
+        return Arbiter<>({
+            .start = [](Arbiter<>& arbiter) -> Task<> {
+                for (int i = 0; i < 6; ++i) {
+                    SpawnOptions<> options;
+                    std::string name = fmt::format("{}", i);
+                    options.name = name;
+                    options.concurrency = every_kind[static_cast<std::size_t>(i) % 3];
+                    options.stopping = [](Actor<>& actor) -> Task<> {
+                        co_await sleep(5ms);
+                        // A worker process has its own copy of the pipe, made before it was one.
+                        this_program->say(actor.name());
+                    };
+                    if (i == 2)
+                        co_await arbiter.add_monitor<Worker>(
+                            {.name = "2", .workers = 2, .stopping = [](Monitor<Worker>&) { this_program->say("2"); }});
+                    else if (options.concurrency == Concurrency::process)
+                        co_await spawn({.name = name, .start = [](Actor<>& actor) {
+                                            actor.loop().start([](Actor<>& a) -> Task<> {
+                                                co_await sleep(1h);
+                                                (void)a;
+                                            }(actor)).detach();
+                                        }});
+                    else
+                        co_await spawn(options);
+                }
+                arbiter.stop();
+            },
+        }).run();
+    });
+    CHECK(program.wait() == ExitStatus(0));
+    // The processes say nothing: they have no descriptor but their own.
+    std::string order;
+    for (std::string line; !(line = program.hear(1s)).empty();) order += line;
+    CHECK(order == "5421");
+}
+
 TEST_CASE("arbiter: a detached job that fails is logged with its actor's name, and whatever is no std::exception ends the actor") {
     Program program([](Program&) {
         return Arbiter<>({

@@ -13,6 +13,10 @@ struct PoolWorker {
         co_await sleep(5ms);
         co_return value;
     }
+    Task<int> nap(int milliseconds) {
+        co_await sleep(std::chrono::milliseconds(milliseconds));
+        co_return 0;
+    }
     void quit(int code) { throw ActorExit{code}; }
 };
 
@@ -146,6 +150,75 @@ TEST_CASE("monitor: scale up and down, broadcast, workers in turn") {
         CHECK(pool.size() == 0);
         auto none = pool.managed_actors();
         CHECK_THROWS_AS((void)pool.pick(), ActorNotFound);
+    });
+}
+
+TEST_CASE("monitor: least loaded: who has the most to answer gets nothing more") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto& pool = co_await self.add_monitor<PoolWorker>(
+            {.name = "pool", .workers = 3, .worker = {.concurrency = Concurrency::thread}, .choice = Choice::least_loaded});
+        std::vector<Job<int>> asked;
+        for (int i = 0; i < 6; ++i) asked.push_back(self.loop().start(as_task(pool.send<&PoolWorker::nap>(100'000 * (i == 0)))));
+        // Six requests, two for each; then five are answered.
+        for (int i = 1; i < 6; ++i) co_await asked[static_cast<std::size_t>(i)];
+        auto workers = pool.managed_actors();
+        auto busy = workers.front();
+        for (int i = 0; i < 20; ++i) {
+            auto next = pool.pick();
+            CHECK(next != busy);
+        }
+        // Its end frees everything.
+        detail::post_tell<detail::end_command>(busy.address());
+        auto text = co_await error_of<ActorLost>(std::move(asked[0]));
+        CHECK(text != "");
+        bool back = co_await becomes([&pool] { return pool.size() == 3; });
+        CHECK(back);
+    });
+}
+
+namespace {
+std::string heard_why;
+}
+TEST_CASE("monitor: the arbiter's hook hears why a monitor gave up") {
+    heard_why.clear();
+    int code = Arbiter<>({
+                             .start = [](Arbiter<>& self) -> Task<> {
+                                 auto& pool = co_await self.add_monitor<PoolWorker>({.name = "pool",
+                                                                                     .workers = 1,
+                                                                                     .worker = {.concurrency = Concurrency::coroutine},
+                                                                                     .restarts = 0});
+                                 auto worker = pool.managed_actors().front();
+                                 co_await worker.tell<&PoolWorker::quit>(7);
+                             },
+                             .monitor_gave_up =
+                                 [](Arbiter<>& self, const MonitorGaveUp& why) {
+                                     heard_why = why.monitor + ": " + why.reason;
+                                     self.stop(3);
+                                 },
+                         })
+                   .run();
+    CHECK(code == 3);
+    CHECK(has(heard_why, "pool: 0 restarts within 60 s: given up. The last: "));
+    CHECK(has(heard_why, "exited with 7"));
+}
+
+TEST_CASE("monitor: SIGHUP reloads all monitors, and the program goes on") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto& first = co_await self.add_monitor<PoolWorker>({.name = "first", .workers = 2});
+        auto& second = co_await self.add_monitor<PoolWorker>({.name = "second", .workers = 1});
+        auto before = first.managed_actors();
+        auto other = second.managed_actors();
+        ::kill(::getpid(), SIGHUP);
+        ::kill(::getpid(), SIGHUP);  // one reload at a time
+        bool renewed = co_await becomes([&] {
+            auto now = first.managed_actors();
+            bool fresh = now.size() == 2 && second.size() == 1 && second.managed_actors() != other;
+            for (auto& old : before) fresh = fresh && std::find(now.begin(), now.end(), old) == now.end();
+            return fresh;
+        });
+        CHECK(renewed);
+        auto pid = co_await first.send<&PoolWorker::process>();
+        CHECK(pid > 0);
     });
 }
 

@@ -13,7 +13,9 @@ namespace magnetar::test {
 /// A scheduler that the test turns by hand: no loop, no clock, no kernel. Failures that nobody awaits are
 /// kept as texts.
 struct ManualScheduler : Scheduler {
+    Activity own_activity;
     ManualScheduler() {
+        activity = &own_activity;
         unhandled = [](Scheduler& self, JobOwner*, std::exception_ptr error) {
             static_cast<ManualScheduler&>(self).failures.push_back(describe(error).what);
         };

@@ -4,10 +4,12 @@
 #include <string_view>
 #include <tuple>
 
+#include <magnetar/actor/detail/ending.hpp>
 #include <magnetar/actor/detail/framework.hpp>
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/spawn.hpp>
+#include <magnetar/actor/watch.hpp>
 #include <magnetar/loop/signals.hpp>
 
 namespace magnetar {
@@ -37,6 +39,8 @@ struct ArbiterOptions {
     ActorHook<"periodic_task", Subject, true> periodic_task{};
     ActorHook<"on_info", Subject, false, Json&> on_info{};
     ActorHook<"on_params", Subject, false, Json&> on_params{};
+    /// When a monitor has given up, and ends: too many of its workers have died.
+    ActorHook<"monitor_gave_up", Subject, true, const MonitorGaveUp&> monitor_gave_up{};
 };
 
 namespace detail {
@@ -88,7 +92,8 @@ inline Task<ExitStatus> live_as_arbiter(Actor<>& self);
 ///     }
 ///
 /// Making it forks the fork server, which all worker processes come from: threads and sockets that the program makes before
-/// are not there in its workers. SIGTERM and SIGINT stop it, a second SIGINT at once.
+/// are not there in its workers. SIGTERM and SIGINT stop it, a second SIGINT at once; SIGHUP reloads its monitors. When it stops,
+/// its monitors and actors end one after the other, in the reverse order of their start.
 template <class State = void>
 class Arbiter : detail::Master, public Actor<State> {
 public:
@@ -99,6 +104,7 @@ public:
         : Arbiter(settings(options), options.name, std::tuple<detail::Kept<A>...>(std::forward<A>(arguments)...)) {
         static_assert(detail::StateFrom<State, detail::Kept<A>...>,
                       "the actor's state cannot be made from these arguments: give Arbiter what its constructor or its braces take");
+        supervisor.monitor_gave_up = options.monitor_gave_up.erased();
     }
 
     /// Runs until it is stopped and everything it controls has ended; gives the exit code, for main to return. A start
@@ -138,7 +144,7 @@ private:
         detail::Master::host.root = this;
         detail::Master::host.arbiter = detail::ActorAccess::address(*this);
         detail::set_up(*this, settings, name, Json::object());
-        detail::ActorAccess::extras(*this).before_end = [](Actor<>&) { return detail::the_supervisor->end_all(); };
+        detail::ActorAccess::extras(*this).before_end = &detail::end_in_reverse_order;
         directory.reserve(std::string(name), ActorId::arbiter());
         directory.enter(Actor<>::proxy(), Concurrency::process, ActorId::arbiter());
     }
@@ -151,7 +157,7 @@ private:
         detail::check_settings(name, settings);
         auto worker_settings = detail::settings_of(options.worker);
         detail::check_settings(worker_name, worker_settings);
-        detail::RestartRules rules{options.strategy, options.restarts, options.window, options.backoff, options.max_backoff};
+        detail::RestartRules rules{options.choice, options.strategy, options.restarts, options.window, options.backoff, options.max_backoff};
         auto* monitor = new Monitor<Worker>(settings, loop(), rules, options.worker, worker_name, std::move(arguments));
         ActorId id = monitor->id();
         std::exception_ptr failure;
@@ -199,11 +205,18 @@ private:
 namespace detail {
 
 inline Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
-    SignalSet signals{SIGTERM, SIGINT, SIGUSR1};
+    SignalSet signals{SIGTERM, SIGINT, SIGHUP, SIGUSR1};
     for (bool stopping = false;;) {
         int signal = co_await signals.next();
         if (signal == SIGUSR1) {
             dump_command(arbiter);
+            continue;
+        }
+        if (signal == SIGHUP) {
+            ActorAccess::children(arbiter).for_each([](Actor<>& child) {
+                if (auto* monitor = dynamic_cast<MonitorBase*>(&child); monitor && monitor->is_running())
+                    monitor->reload_by_signal();
+            });
             continue;
         }
         if (std::exchange(stopping, true) && signal == SIGINT) ::_exit(128 + signal);

@@ -1,4 +1,5 @@
 #pragma once
+#include <string>
 #include <type_traits>
 
 #include <magnetar/actor/address.hpp>
@@ -7,6 +8,12 @@
 #include <magnetar/wire/json.hpp>
 
 namespace magnetar {
+
+/// What the arbiter's hook is told when a monitor has given up.
+struct MonitorGaveUp {
+    std::string monitor, reason;
+};
+
 namespace detail {
 
 // A hook with its actor type erased: a plain function, synchronous or a coroutine, or none. Trivial, so that it can travel to
@@ -62,6 +69,8 @@ private:
             static_assert(callable, "periodic_task is called with the actor: [](Actor<State>& self) { ... }");
         else if constexpr (Name.view() == "on_info")
             static_assert(callable, "on_info is called with the actor and its information: [](Actor<State>& self, Json& info) { ... }");
+        else if constexpr (Name.view() == "monitor_gave_up")
+            static_assert(callable, "monitor_gave_up is called with the arbiter and the reason: [](Arbiter<State>& self, const MonitorGaveUp& why) { ... }");
         else
             static_assert(callable, "on_params is called with the actor and its child's parameters: [](Actor<State>& self, Json& params) { ... }");
         if constexpr (callable) {

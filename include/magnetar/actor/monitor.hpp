@@ -19,6 +19,9 @@ class Monitor;
 /// Which workers a monitor starts anew when one has died: that one; all; or that one and those that were started after it.
 enum class Strategy : std::uint8_t { one_for_one, one_for_all, rest_for_one };
 
+/// Which worker gets the next request that is sent by its monitor: each in turn, or the one that has the fewest of them to answer.
+enum class Choice : std::uint8_t { round_robin, least_loaded };
+
 /// What a monitor is told. Trivially destructible, as SpawnOptions.
 template <class State = void>
 struct MonitorOptions {
@@ -33,6 +36,7 @@ struct MonitorOptions {
     Overflow overflow = Overflow::wait;
     /// How its workers are made. A name here gets a number behind it.
     SpawnOptions<State> worker{};
+    Choice choice = Choice::round_robin;
     Strategy strategy = Strategy::one_for_one;
     /// So many restarts within the window; at the next it gives up, and ends with exit code 1.
     std::uint32_t restarts = 10;
@@ -56,6 +60,7 @@ static_assert(std::is_trivially_destructible_v<MonitorOptions<>>);
 namespace detail {
 
 struct RestartRules {
+    Choice choice;
     Strategy strategy;
     std::uint32_t restarts;
     Nanoseconds window, backoff, max_backoff;
@@ -127,6 +132,18 @@ public:
         for (auto& exit : last_exits_) exits.push_back(exit);
     }
 
+    std::vector<ActorId> worker_ids() const {
+        std::vector<ActorId> ids;
+        for (auto& slot : slots_)
+            if (slot.proxy) ids.push_back(slot.proxy.id());
+        return ids;
+    }
+    // In the background, as SIGHUP asks for it; not twice at once.
+    void reload_by_signal() {
+        if (reloading_) return;
+        reloading_ = true;
+        loop().start(reload_and_log(*this), this).detach();
+    }
     // Stops all workers, and waits; for the monitor's own end.
     Task<> end_workers() {
         std::vector<Task<>> endings;
@@ -140,6 +157,7 @@ public:
 protected:
     struct Slot {
         ActorProxy<> proxy;      // empty while the worker is being made
+        std::uint32_t asked = 0;  // requests by the monitor that it has not answered
         bool retired = false;    // it is not to be made again
         bool ended_by_us = false;  // for the sake of another's death: no restart of its own account
         Event hurry;  // it waits no longer before the next restart
@@ -147,10 +165,70 @@ protected:
     };
     virtual Task<ActorProxy<>> make_worker(std::uint64_t number) = 0;
 
+    // The worker for the next request: in turn, and of those with the fewest to answer if so chosen.
+    Slot& choose() {
+        std::vector<Slot*> running;
+        for (auto& slot : slots_)
+            if (slot.proxy && !slot.retired) running.push_back(&slot);
+        if (running.empty()) throw ActorNotFound(fmt::format("{} has no running worker", to_string()));
+        Slot* best = nullptr;
+        for (std::size_t i = 0; i < running.size(); ++i) {
+            Slot* slot = running[(next_ + i) % running.size()];
+            if (!best || (rules_.choice == Choice::least_loaded && slot->asked < best->asked)) best = slot;
+        }
+        ++next_;
+        return *best;
+    }
+    // A request that a worker has not answered. Monitor and worker may be gone when it ends.
+    class Asked {
+    public:
+        Asked(MonitorBase& monitor, Slot& slot) noexcept
+            : monitor_(ActorAccess::address(monitor)), worker_(slot.proxy.id()) { ++slot.asked; }
+        Asked(const Asked&) = delete;
+        ~Asked() {
+            auto* monitor = static_cast<MonitorBase*>(resident(monitor_));
+            if (!monitor) return;
+            for (auto& slot : monitor->slots_)
+                if (slot.proxy.id() == worker_ && slot.asked > 0) --slot.asked;
+        }
+
+    private:
+        Address monitor_;
+        ActorId worker_;
+    };
+    template <auto F, class Args>
+    static Task<typename Binding<F>::Result> send_to_any(MonitorBase& self, Args arguments) {
+        Slot& slot = self.choose();
+        Asked asked(self, slot);
+        Address worker = slot.proxy.address();
+        auto request = std::apply([&](auto&... a) { return SendAwaiter<F>(worker, std::move(a)...); }, arguments);
+        co_return co_await std::move(request);
+    }
+
     std::list<Slot> slots_;
     std::size_t next_ = 0;
 
 private:
+    static Task<> reload_and_log(MonitorBase& self) {
+        std::string trouble;
+        try {
+            co_await self.reload();
+        } catch (const std::exception& error) {
+            trouble = error.what();
+        }
+        self.reloading_ = false;
+        if (trouble.empty())
+            self.log().info("reloaded: {} workers", self.size());
+        else
+            self.log().error("reload: {}", trouble);
+    }
+    static Task<> tell_arbiter(MonitorGaveUp why) {
+        auto& hook = the_supervisor->monitor_gave_up;
+        if (hook.plain)
+            hook.plain(*the_host->root, why);
+        else
+            co_await hook.coroutine(*the_host->root, why);
+    }
     // In the monitor's name, whoever asks.
     Task<ActorProxy<>> make() {
         Job<ActorProxy<>> making = loop().start(make_worker(++made_), this);
@@ -181,6 +259,7 @@ private:
             ActorProxy<> worker = slot.proxy;
             ExitStatus status = co_await worker.closed();
             slot.proxy = {};
+            slot.asked = 0;
             if (slot.retired || life() >= Life::stopping) break;
             if (!std::exchange(slot.ended_by_us, false)) {
                 last_exits_.push_back(fmt::format("{} {}", worker.to_string(), status.to_string()));
@@ -228,6 +307,7 @@ private:
                                       std::chrono::duration<double>(rules_.window).count(),
                                       last_exits_.empty() ? std::string("no worker could start") : last_exits_.back());
             log().error("{}", reason);
+            if (the_supervisor->monitor_gave_up) loop().start(tell_arbiter({to_string(), reason}), the_host->root).detach();
             stop(1);
             co_return false;
         }
@@ -248,6 +328,7 @@ private:
     std::deque<LoopClock::time_point> recent_;
     std::deque<std::string> last_exits_;
     std::uint64_t restarts_ = 0, made_ = 0;
+    bool reloading_ = false;
     std::minstd_rand chance_{std::random_device{}()};
 
 protected:
@@ -273,16 +354,15 @@ public:
             if (slot.proxy && !slot.retired) actors.push_back(slot.proxy.template as<State>());
         return actors;
     }
-    /// The next worker in turn; throws ActorNotFound when none runs.
-    ActorProxy<State> pick() {
-        auto actors = managed_actors();
-        if (actors.empty()) throw ActorNotFound(fmt::format("{} has no running worker", to_string()));
-        return actors[next_++ % actors.size()];
-    }
-    /// A request to the next worker in turn.
+    /// The worker that is to get the next request, see Choice; throws ActorNotFound when none runs.
+    ActorProxy<State> pick() { return choose().proxy.template as<State>(); }
+    /// A request to any worker, which is chosen when it is awaited.
     template <auto F, class... A>
-    auto send(A&&... arguments) {
-        return pick().template send<F>(std::forward<A>(arguments)...);
+    Task<typename detail::Binding<F>::Result> send(A&&... arguments) {
+        if constexpr (detail::check_call<F, State, A...>()) {
+            (void)&detail::enlisted<F>;
+            return send_to_any<F>(*this, typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+        }
     }
     /// A request to every worker that runs; all answers, or the first exception.
     template <auto F, class... A>

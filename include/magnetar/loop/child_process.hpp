@@ -11,13 +11,18 @@
 
 namespace magnetar {
 
+/// Waits until the process behind `pidfd` has ended, and leaves it to be collected. Throws std::system_error.
+inline Task<> wait_for_end(int pidfd) {
+    check(
+        co_await submit("child exit", [=](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, pidfd, POLLIN); }),
+        "poll of a pidfd");
+}
+
 /// Waits until the child process behind `pidfd` has ended, collects it (it leaves no zombie) and tells how it
 /// ended. Throws std::system_error when it is not a child of this process or was collected already. See
 /// pidfd_open(2), waitid(2).
 inline Task<ExitStatus> wait_for_exit(int pidfd) {
-    check(
-        co_await submit("child exit", [=](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, pidfd, POLLIN); }),
-        "poll of a pidfd");
+    co_await wait_for_end(pidfd);
     siginfo_t ended{};
     if (::waitid(static_cast<idtype_t>(3) /* P_PIDFD, which old headers lack */, static_cast<id_t>(pidfd),
                  &ended, WEXITED) != 0)
@@ -39,6 +44,8 @@ public:
     pid_t pid() const noexcept { return pid_; }
     /// Readable when the process has ended.
     int fd() const noexcept { return fd_.get(); }
+    /// Waits for the end without collecting it: until that is done its pid, and its process group's, is no other's.
+    Task<> ended() const { return wait_for_end(fd()); }
     /// Waits for the end; the handle must stay until then. See wait_for_exit.
     Task<ExitStatus> exited() const { return wait_for_exit(fd()); }
     /// Sends a signal; false when the process has been collected. Throws std::system_error when it may not be

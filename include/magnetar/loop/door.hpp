@@ -35,6 +35,9 @@ public:
     /// What comes back to its maker here, memory for messages above all: never closed, and nobody is woken.
     alignas(64) Inbox<Runnable> returned;
 
+    /// What its loop is busy with.
+    alignas(64) Activity activity;
+
     // The rest is for the loop that owns the door, on its thread.
 
     /// Takes a free door. Throws std::length_error when there are `limit` loops, std::system_error without an

@@ -68,6 +68,7 @@ public:
     explicit EventLoop(std::unique_ptr<Engine> engine, LoopOptions options = {})
         : engine_(std::move(engine)), door_(&Door::open()), spin_(options.spin), threads_(options.threads) {
         unhandled = &report;
+        activity = &door_->activity;
         latest_time = engine_->now();
         doorbell_.listen();
     }
@@ -128,7 +129,7 @@ public:
             explicit Posted(F&& f) : Runnable(&Posted::call), function(std::move(f)) {}
             static void call(Runnable& self) {
                 std::unique_ptr<Posted> posted(&static_cast<Posted&>(self));
-                current_->activity.begin(0, nullptr);
+                current_->activity->begin(0, nullptr);
                 posted->function();
             }
             F function;
@@ -212,10 +213,10 @@ private:
             if (!pthread_equal(loop.thread_, pthread_self()))
                 throw std::logic_error("an EventLoop runs on the thread that made it");
             current_ = &loop;
-            loop.activity.run();
+            loop.activity->run();
         }
         ~Running() {
-            current_->activity.pause();
+            current_->activity->pause();
             current_ = nullptr;
         }
     };
@@ -281,9 +282,9 @@ private:
     }
     void sleep() noexcept {
         auto began = engine_->now();
-        activity.pause();
+        activity->pause();
         engine_->wait(timers_.next());
-        activity.run();
+        activity->run();
         refresh_time();
         if (latest_time < timers_.next()) spin_.woken_after(latest_time - began);
         timers_.fire(latest_time);
@@ -361,10 +362,12 @@ private:
 
 inline EventLoop::~EventLoop() {
     EventLoop* outer = std::exchange(current_, this);
+    activity->run();
     settle();
     executor_.reset();  // joins its threads; what they bring comes through the door
     ready.append(door_->close());
     settle();
+    activity->pause();
     door_->release();
     current_ = outer;
 }

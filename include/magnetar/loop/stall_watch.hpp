@@ -78,7 +78,7 @@ private:
                 auto period = std::chrono::nanoseconds::max();
                 watches_.for_each([&](StallWatch& watch) {
                     period = std::min(period, watch.limit_);
-                    busy |= watch.loop_.activity.running();
+                    busy |= watch.loop_.activity->running();
                 });
                 quiet = busy ? 0 : quiet + 1;
                 if (quiet > 40) {
@@ -95,7 +95,7 @@ private:
         void doze(std::unique_lock<std::mutex>& lock) {
             Activity::wake_watcher.store(&Watcher::wake, std::memory_order_seq_cst);
             bool busy = false;
-            watches_.for_each([&](StallWatch& watch) { busy |= watch.loop_.activity.running(); });
+            watches_.for_each([&](StallWatch& watch) { busy |= watch.loop_.activity->running(); });
             std::size_t number = watches_.size();
             if (!busy)
                 changed_.wait(lock, [&] { return !Activity::wake_watcher.load() || watches_.size() != number; });
@@ -117,7 +117,7 @@ private:
 
     // On the watcher's thread.
     void look(std::chrono::nanoseconds period) {
-        auto stretch = loop_.activity.stretch.load(std::memory_order_relaxed);
+        auto stretch = loop_.activity->stretch.load(std::memory_order_relaxed);
         auto turn = loop_.turns();
         if (stretch % 2 == 0 || stretch != stretch_ || turn != turn_) {
             stretch_ = stretch;
@@ -129,8 +129,8 @@ private:
         kept_ += period;
         if (kept_ < next_report_) return;
         next_report_ *= 10;
-        auto owner = loop_.activity.owner.load(std::memory_order_relaxed);
-        auto* command = loop_.activity.command.load(std::memory_order_relaxed);
+        auto owner = loop_.activity->owner.load(std::memory_order_relaxed);
+        auto* command = loop_.activity->command.load(std::memory_order_relaxed);
         Logger(name_).warning("its loop is kept for more than {} by {}{}{}",
                               detail::duration_text(std::chrono::duration<double>(kept_).count()),
                               command ? *command : "work that is no command",

@@ -1,6 +1,7 @@
 #pragma once
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/spawn.hpp>
+#include <magnetar/actor/watch.hpp>
 
 // The commands of the framework itself, as the first actor of each process carries them out. They know everything below the
 // arbiter, and what is below only declares them: who runs actors includes the arbiter's header.
@@ -131,7 +132,7 @@ inline void enlist_framework_commands() {
     enlist_as<config_command>("config");
     enlist_as<spawn_command>("spawn");
     enlist_as<kill_command>("kill_actor");
-    for (CommandEntry* entry : {&entry_of<by_name_command>, &entry_of<system_by_name_command>, &entry_of<end_command>, &entry_of<doing_command>,
+    for (CommandEntry* entry : {&entry_of<by_name_command>, &entry_of<system_by_name_command>, &entry_of<end_command>, &entry_of<doing_command>, &entry_of<link_command>,
                                 &entry_of<child_greeted>, &entry_of<child_started>, &entry_of<directory_reserve>,
                                 &entry_of<directory_enter>, &entry_of<directory_remove>, &entry_of<directory_release>,
                                 &entry_of<directory_find>, &entry_of<watch_command>, &entry_of<closed_command>,

@@ -195,7 +195,7 @@ template <auto F>
 inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Address& sender, LoopClock::time_point arrived,
                    CallMessage<typename Binding<F>::Result>* call) noexcept {
     using Bound = Binding<F>;
-    actor.loop().activity.command.store(&entry_of<F>.name, std::memory_order_relaxed);
+    actor.loop().activity->command.store(&entry_of<F>.name, std::memory_order_relaxed);
     try {
         if constexpr (!std::is_void_v<typename Bound::State>)
             if (ActorAccess::state_tag(actor) != state_tag<typename Bound::State>()) [[unlikely]] {

@@ -101,7 +101,7 @@ struct ActorAccess {
     static void run(Runnable& runnable) {
         auto& self = static_cast<Actor<>&>(runnable);
         Context outer = std::exchange(context, {nullptr, &self});
-        self.loop_->activity.begin(self.owner_id, nullptr);
+        self.loop_->activity->begin(self.owner_id, nullptr);
         self.newborn_ = false;
         int crowd = 0, budget = 64;
         for (Message* message; budget > 0 && (message = next(self)); --budget) {
@@ -341,9 +341,9 @@ private:
             self.log().warning("{} commands and {} messages were cut off at its end", self.commands_, self.mailbox_.depth());
         for (auto& server : servers) co_await server;
         self.lost_ = true;
+        if (extras.before_end) co_await extras.before_end(self);
         self.children_.for_each([](Actor<>& child) { stop(child, 0); });
         co_await until_quiet(self, deadline, [](Actor<>& a) { return a.children_.empty(); });
-        if (extras.before_end) co_await extras.before_end(self);
         if (extras.registered) co_await deregister(self);
         lose_messages(self);
         JobBase* me = current_job();

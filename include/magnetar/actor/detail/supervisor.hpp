@@ -48,6 +48,7 @@ struct Managed {
     ActorSettings settings;
     std::uint32_t host = 0;   // the process it is
     Address address;          // since it has greeted
+    LoopClock::time_point begun;  // when its spawn began
     LoopClock::time_point heard;  // from it, last
     Notice notice;                // what it said then
     Event changed;            // set whenever one of the following changes
@@ -76,6 +77,7 @@ public:
     bool light_actors_only = false;
     // The processes of the application, on the master only.
     ForkServer* fork_server = nullptr;
+    ErasedHook<const MonitorGaveUp&> monitor_gave_up;  // the arbiter's hook
     Directory* directory = nullptr;
 
     // Makes a process with one actor, and gives its address when the actor's start hook has returned. Throws SpawnError, and
@@ -88,6 +90,7 @@ public:
         child->name = plan.name;
         child->host = ++last_host_;
         child->id = plan.id ? ActorId{plan.id} : root_id(child->host);
+        child->begun = host_.loop().now();
         directory->reserve(child->name, child->id);
         children_.emplace(child->id.value, child);
         std::exception_ptr failure;
@@ -112,6 +115,7 @@ public:
         child->settings = settings;
         child->name = std::move(name);
         child->id = id ? id : fresh_id();
+        child->begun = host_.loop().now();
         co_await SendAwaiter<directory_reserve>(host_.arbiter, child->name, child->id.value);
         children_.emplace(child->id.value, child);
         std::exception_ptr failure;
@@ -174,16 +178,21 @@ public:
         auto child = found->second;
         co_await end_by_force(*child);
     }
-    // Ends them all: politely, and by force what is not gone in time.
+    // Ends one: politely, and by force when it is not gone in time.
+    Task<> end(ActorId id) {
+        auto found = children_.find(id.value);
+        if (found == children_.end()) co_return;
+        auto child = found->second;
+        ask_to_stop(*child);
+        co_await see_end(*child, host_.loop().now());
+    }
+    // The same with them all, at once.
     Task<> end_all() {
         auto asked = host_.loop().now();
         for (auto& [id, child] : children_) ask_to_stop(*child);
         while (!children_.empty()) {
             auto child = children_.begin()->second;
-            auto limit = asked + child->settings.exit_timeout + std::chrono::milliseconds(500) - host_.loop().now();
-            if (co_await until(*child, limit, [](Managed& c) { return c.ended; })) continue;
-            Logger(child->to_string()).warning("it did not end in time: ended by force");
-            co_await end_by_force(*child);
+            co_await see_end(*child, asked);
         }
         while (spawning_ > 0) co_await yield();  // they are told that it has failed
     }
@@ -275,6 +284,12 @@ private:
         co_return proxy;
     }
 
+    Task<> see_end(Managed& child, LoopClock::time_point asked) {
+        auto limit = asked + child.settings.exit_timeout + std::chrono::milliseconds(500) - host_.loop().now();
+        if (co_await until(child, limit, [](Managed& c) { return c.ended; })) co_return;
+        Logger(child.to_string()).warning("it did not end in time: ended by force");
+        co_await end_by_force(child);
+    }
     void ask_to_stop(Managed& child) {
         child.unwanted = true;
         if (child.greeted)
@@ -293,7 +308,12 @@ private:
     }
     // A thread cannot be ended from outside: the process goes on without it, and what was asked of it fails.
     void give_up(Managed& child) {
-        Logger(child.to_string()).error("its thread hangs and cannot be ended: it is given up");
+        const std::string_view* command = nullptr;
+        if (child.greeted)
+            command = door_at(child.address.where.door())->activity.command.load(std::memory_order_relaxed);
+        Logger(child.to_string())
+            .error("its thread hangs and cannot be ended: it is given up. The last command that it began: {}",
+                   command ? *command : "none");
         child.thread.detach();
         if (child.greeted) {
             if (Cell* cell = child.address.where.cell()) cell->id.store(0, std::memory_order_release);
@@ -314,6 +334,9 @@ private:
     }
     // Sees the end of a process at once, and lets go of all that was its.
     static Task<> collect(Supervisor& self, std::shared_ptr<Managed> child) {
+        co_await child->process->ended();
+        // What it has started itself ends with it. Until it is collected, its number is no other's.
+        ::kill(-child->process->pid(), SIGKILL);
         ExitStatus status = co_await child->process->exited();
         // Its last words are still in the link; another process that holds the link's other end is not waited for.
         auto link = self.links_.extract(child->host);

@@ -58,7 +58,8 @@ struct Activity {
 /// nobody awaits. An event loop is one; so is a test. Belongs to one thread.
 struct Scheduler : JobOwner {
     Queue<Runnable> ready;
-    Activity activity;
+    /// For its watchers. Outlives it.
+    Activity* activity = nullptr;
     /// The time at which it last looked, for listings.
     std::chrono::steady_clock::time_point latest_time{};
     /// Called with the job's owner (null when it has none) when a detached job ends with an exception. Must
@@ -153,7 +154,7 @@ private:
     JobOwner& owner() const noexcept { return actor_ ? *actor_ : *scheduler_; }
     static void run_scheduled(Runnable& self) {
         auto& job = static_cast<JobBase&>(self);
-        job.scheduler_->activity.begin(job.owner().owner_id, job.command_name_);
+        job.scheduler_->activity->begin(job.owner().owner_id, job.command_name_);
         job.resume(std::exchange(job.leaf_, nullptr));
         if (job.root_.done()) {
             job.finished();
