@@ -104,6 +104,24 @@ TEST_CASE("tcp server: over v6, unix sockets, by name, and a listener made elsew
           "bind " + server.address().to_string() + ": Address already in use");
 }
 
+TEST_CASE("tcp server: two share a port if both say so") {
+    EventLoop loop;
+    TcpServer one{echo_back, {.reuse_port = true}}, other{echo_back, {.reuse_port = true}}, alone{echo_back};
+    loop.run(one.start_serving("127.0.0.1:0"));
+    auto address = one.address().to_string();
+    loop.run(other.start_serving(address));
+    CHECK(ends_with(loop.run(fate(alone.start_serving(address))), "Address already in use"));
+    loop.run([](TcpServer& a, TcpServer& b) -> Task<> {
+        std::vector<Stream> clients;
+        // Where a connection goes, the kernel takes from its port: soon both have one.
+        while (a.info().accepted == 0 || b.info().accepted == 0) {
+            if (clients.size() == 5) clients.clear();
+            clients.push_back(co_await client_of(a));
+            CHECK(co_await ask(clients.back(), "x") == "x");
+        }
+    }(one, other));
+}
+
 TEST_CASE("tcp server: moved while it serves") {
     EventLoop loop;
     std::optional<TcpServer> first(std::in_place, echo_back);
