@@ -19,8 +19,8 @@ using namespace std::chrono_literals;
 namespace {
 
 const SocketAddress loopback = SocketAddress::parse("127.0.0.1:0");
-const std::string fifo_path = "/tmp/magnetar-test-fifo-" + std::to_string(::getpid());
-const std::string file_path = "/tmp/magnetar-test-file-" + std::to_string(::getpid());
+const std::string fifo_path = unique("/tmp/magnetar-test-fifo");
+const std::string file_path = unique("/tmp/magnetar-test-file");
 
 Task<> echo_back(Connection& client) {
     while (auto data = co_await client.read_some()) co_await client.write(data);

@@ -218,7 +218,7 @@ TEST_CASE(
     "listener: a unix socket's file is replaced when nobody listens, kept when somebody does, and removed in the end") {
     EventLoop loop;
     loop.run([]() -> Task<> {
-        auto address = SocketAddress::unix_socket("/tmp/magnetar-test-listener");
+        auto address = SocketAddress::unix_socket(unique("/tmp/magnetar-test-listener"));
         ::unlink(address.path().c_str());
         UniqueFd crashed(::socket(AF_UNIX, SOCK_STREAM, 0));
         REQUIRE(::bind(crashed.get(), address.data(), address.size()) == 0);

@@ -79,7 +79,8 @@ TEST_CASE("tcp server: connections are numbered from 1, each by a number of its 
 
 TEST_CASE("tcp server: over v6, unix sockets, by name, and a listener made elsewhere") {
     for (std::string address :
-         {"[::1]:0", "unix:@magnetar-test-server", "unix:/tmp/magnetar-test-server", "localhost:0", ":0"}) {
+         {std::string("[::1]:0"), unique("unix:@magnetar-test-server"),
+          unique("unix:/tmp/magnetar-test-server"), std::string("localhost:0"), std::string(":0")}) {
         CAPTURE(address);
         EventLoop loop;
         TcpServer server{echo_back};
