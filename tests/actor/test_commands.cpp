@@ -30,6 +30,11 @@ long twice(Actor<Account>& self) { return self.state().balance *= 2; }
 constexpr Command<"test.twice", twice> doubling;
 constexpr Command<"test.deposit", &Account::deposit> deposit;
 
+Task<> echo_once(Connection& client) {
+    auto data = co_await client.read_some();
+    co_await client.write(data);
+    co_await client.read_some();
+}
 struct Shape {
     std::string name;
     std::vector<std::pair<int, double>> corners;
@@ -304,6 +309,32 @@ TEST_CASE("commands: kill_actor ends any actor by force, asked of any actor") {
         CHECK(has(text, "nobody"));
         text = co_await error_of<RemoteError>(send(worker, kill_actor, "arbiter"));
         CHECK(has(text, "arbiter"));
+    });
+}
+
+TEST_CASE("commands: info tells what an actor's servers have done") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        for (auto kind : every_kind) {
+            auto actor = co_await spawn({
+                .concurrency = kind,
+                .start = [](Actor<>& self) -> Task<> {
+                    auto& server = self.servers().emplace("web", TcpServer{echo_once}).first->second;
+                    co_await server.start_serving("127.0.0.1:0");
+                },
+            });
+            Json told = co_await actor.info();
+            Stream client = co_await connect(told["servers"]["web"]["address"].get<std::string>());
+            co_await client.write("hello");
+            auto echo = co_await client.read_exactly(5);
+            CHECK(echo == "hello");
+            told = co_await actor.info();
+            Json& web = told["servers"]["web"];
+            CHECK(web["accepted"].get<int>() == 1);
+            CHECK(web["connections"].get<int>() == 1);
+            CHECK(web["bytes_in"].get<int>() == 5);
+            CHECK(web["bytes_out"].get<int>() == 5);
+            co_await actor.stop();
+        }
     });
 }
 

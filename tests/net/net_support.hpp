@@ -82,6 +82,9 @@ struct ManyDescriptors : DescriptorLimit {
     ManyDescriptors() : DescriptorLimit(RLIM_INFINITY) {}
 };
 
+/// The address of a unix socket, or a path, that no other run of the tests uses at the same time.
+inline std::string unique(std::string_view name) { return fmt::format("{}-{}", name, ::getpid()); }
+
 /// A text in which every place can be told from the others.
 inline std::string pattern(std::size_t size) {
     std::string text(size, '\0');

@@ -164,7 +164,7 @@ TEST_CASE("buffer ring: there are more for who was told of a buffer that others 
         int told = 0;
     } user;
     EventLoop loop;
-    BufferRing ring(loop, 4 * BufferRing::slab, true);
+    auto& ring = loop.local<BufferRing>(4 * BufferRing::slab, true);
     ring.make_first();
     ring.wait_for_buffer(user, false);
     CHECK(user.told == 1);

@@ -13,7 +13,8 @@ using namespace std::chrono_literals;
 TEST_CASE("connect: over v4, v6, a unix path and an abstract name") {
     EventLoop loop;
     for (std::string address :
-         {"127.0.0.1:0", "[::1]:0", "unix:/tmp/magnetar-test-connect", "unix:@magnetar-test-connect"}) {
+         {std::string("127.0.0.1:0"), std::string("[::1]:0"), unique("unix:/tmp/magnetar-test-connect"),
+          unique("unix:@magnetar-test-connect")}) {
         loop.run([](std::string text) -> Task<> {
             Listener listener = Listener::bind(SocketAddress::parse(text));
             Stream client = co_await connect(listener.address().to_string());

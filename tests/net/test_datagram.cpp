@@ -20,7 +20,8 @@ Task<std::string> receive(DatagramSocket& socket) {
 }  // namespace
 
 TEST_CASE("datagram: there and back, over v4, v6 and unix sockets") {
-    for (const char* kind : {"127.0.0.1:0", "[::1]:0", "unix:@magnetar-test-datagram-"}) {
+    for (std::string kind :
+         {std::string("127.0.0.1:0"), std::string("[::1]:0"), unique("unix:@magnetar-test-datagram")}) {
         EventLoop loop;
         loop.run([](std::string where) -> Task<> {
             bool local = where.starts_with("unix:");
@@ -61,8 +62,9 @@ TEST_CASE("datagram: their bounds are kept, the largest are whole") {
 TEST_CASE("datagram: one that is cut off says so") {
     EventLoop loop;
     loop.run([]() -> Task<> {
-        DatagramSocket one = DatagramSocket::bind(SocketAddress::parse("unix:@magnetar-test-cut-1"));
-        DatagramSocket other = DatagramSocket::bind(SocketAddress::parse("unix:@magnetar-test-cut-2"));
+        DatagramSocket one = DatagramSocket::bind(SocketAddress::parse(unique("unix:@magnetar-test-cut-1")));
+        DatagramSocket other =
+            DatagramSocket::bind(SocketAddress::parse(unique("unix:@magnetar-test-cut-2")));
         std::string large = pattern(100'000);
         co_await one.send_to(large, other.address());
         Datagram got = co_await other.receive_from();

@@ -183,6 +183,20 @@ TEST_CASE("listener: two share a port if both say so") {
     }());
 }
 
+TEST_CASE("listener: the kernel keeps as many connections as the backlog says") {
+    EventLoop loop;
+    loop.run([]() -> Task<> {
+        for (int backlog : {1, 7, 100}) {
+            Listener listener = Listener::bind(loopback, {.backlog = backlog});
+            tcp_info info{};
+            socklen_t size = sizeof info;
+            REQUIRE(::getsockopt(listener.fd(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0);
+            CHECK(info.tcpi_sacked == static_cast<unsigned>(backlog));  // which it is of a listening socket
+        }
+        co_return;
+    }());
+}
+
 TEST_CASE("listener: one that was made elsewhere, and does not block") {
     EventLoop loop;
     loop.run([]() -> Task<> {
@@ -204,7 +218,7 @@ TEST_CASE(
     "listener: a unix socket's file is replaced when nobody listens, kept when somebody does, and removed in the end") {
     EventLoop loop;
     loop.run([]() -> Task<> {
-        auto address = SocketAddress::unix_socket("/tmp/magnetar-test-listener");
+        auto address = SocketAddress::unix_socket(unique("/tmp/magnetar-test-listener"));
         ::unlink(address.path().c_str());
         UniqueFd crashed(::socket(AF_UNIX, SOCK_STREAM, 0));
         REQUIRE(::bind(crashed.get(), address.data(), address.size()) == 0);

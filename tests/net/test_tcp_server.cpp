@@ -79,7 +79,8 @@ TEST_CASE("tcp server: connections are numbered from 1, each by a number of its 
 
 TEST_CASE("tcp server: over v6, unix sockets, by name, and a listener made elsewhere") {
     for (std::string address :
-         {"[::1]:0", "unix:@magnetar-test-server", "unix:/tmp/magnetar-test-server", "localhost:0", ":0"}) {
+         {std::string("[::1]:0"), unique("unix:@magnetar-test-server"),
+          unique("unix:/tmp/magnetar-test-server"), std::string("localhost:0"), std::string(":0")}) {
         CAPTURE(address);
         EventLoop loop;
         TcpServer server{echo_back};
@@ -102,6 +103,24 @@ TEST_CASE("tcp server: over v6, unix sockets, by name, and a listener made elsew
     TcpServer other{echo_back};
     CHECK(loop.run(fate(other.start_serving(server.address().to_string()))) ==
           "bind " + server.address().to_string() + ": Address already in use");
+}
+
+TEST_CASE("tcp server: two share a port if both say so") {
+    EventLoop loop;
+    TcpServer one{echo_back, {.reuse_port = true}}, other{echo_back, {.reuse_port = true}}, alone{echo_back};
+    loop.run(one.start_serving("127.0.0.1:0"));
+    auto address = one.address().to_string();
+    loop.run(other.start_serving(address));
+    CHECK(ends_with(loop.run(fate(alone.start_serving(address))), "Address already in use"));
+    loop.run([](TcpServer& a, TcpServer& b) -> Task<> {
+        std::vector<Stream> clients;
+        // Where a connection goes, the kernel takes from its port: soon both have one.
+        while (a.info().accepted == 0 || b.info().accepted == 0) {
+            if (clients.size() == 5) clients.clear();
+            clients.push_back(co_await client_of(a));
+            CHECK(co_await ask(clients.back(), "x") == "x");
+        }
+    }(one, other));
 }
 
 TEST_CASE("tcp server: moved while it serves") {
