@@ -1,6 +1,7 @@
 #pragma once
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -31,20 +32,23 @@ inline Task<> end_light(Address target) {
 inline Task<> end_in_reverse_order(Actor<>& arbiter) {
     struct Step {
         LoopClock::time_point started;
+        std::size_t place;  // among those that were started in one turn
         std::variant<Address, ActorId> who;  // a light actor; a process or thread
     };
     std::vector<Step> steps;
     std::set<std::uint64_t> workers;
     ActorAccess::children(arbiter).for_each([&](Actor<>& child) {
         if (!ActorAccess::extras_if(child)) return;
-        steps.push_back({ActorAccess::started(child), ActorAccess::address(child)});
+        steps.push_back({ActorAccess::started(child), steps.size(), ActorAccess::address(child)});
         if (auto* monitor = dynamic_cast<MonitorBase*>(&child))
             for (ActorId id : monitor->worker_ids()) workers.insert(id.value);
     });
     the_supervisor->for_each([&](Managed& child) {
-        if (!workers.contains(child.id.value)) steps.push_back({child.begun, child.id});
+        if (!workers.contains(child.id.value)) steps.push_back({child.begun, steps.size(), child.id});
     });
-    std::stable_sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) { return a.started < b.started; });
+    std::sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) {
+        return std::tie(a.started, a.place) < std::tie(b.started, b.place);
+    });
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
         if (auto* light = std::get_if<Address>(&step->who))
             co_await end_light(*light);
