@@ -1,9 +1,7 @@
 #pragma once
-#include <algorithm>
+#include <map>
 #include <set>
-#include <tuple>
 #include <variant>
-#include <vector>
 
 #include <magnetar/actor/monitor.hpp>
 
@@ -30,30 +28,22 @@ inline Task<> end_light(Address target) {
 // Ends what the arbiter controls in the reverse order of its start: what came later may need what was there before. Workers
 // belong to their monitor; light actors without name and hooks have no order.
 inline Task<> end_in_reverse_order(Actor<>& arbiter) {
-    struct Step {
-        LoopClock::time_point started;
-        std::size_t place;  // among those that were started in one turn
-        std::variant<Address, ActorId> who;  // a light actor; a process or thread
-    };
-    std::vector<Step> steps;
+    std::multimap<LoopClock::time_point, std::variant<Address, ActorId>> by_start;  // a light actor; a process or thread
     std::set<std::uint64_t> workers;
     ActorAccess::children(arbiter).for_each([&](Actor<>& child) {
         if (!ActorAccess::extras_if(child)) return;
-        steps.push_back({ActorAccess::started(child), steps.size(), ActorAccess::address(child)});
+        by_start.emplace(ActorAccess::started(child), ActorAccess::address(child));
         if (auto* monitor = dynamic_cast<MonitorBase*>(&child))
             for (ActorId id : monitor->worker_ids()) workers.insert(id.value);
     });
     the_supervisor->for_each([&](Managed& child) {
-        if (!workers.contains(child.id.value)) steps.push_back({child.begun, steps.size(), child.id});
+        if (!workers.contains(child.id.value)) by_start.emplace(child.begun, child.id);
     });
-    std::sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) {
-        return std::tie(a.started, a.place) < std::tie(b.started, b.place);
-    });
-    for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-        if (auto* light = std::get_if<Address>(&step->who))
+    for (auto next = by_start.rbegin(); next != by_start.rend(); ++next) {
+        if (auto* light = std::get_if<Address>(&next->second))
             co_await end_light(*light);
         else
-            co_await the_supervisor->end(std::get<ActorId>(step->who));
+            co_await the_supervisor->end(std::get<ActorId>(next->second));
     }
     co_await the_supervisor->end_all();  // what was being made meanwhile
 }
