@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "net_support.hpp"
+#include "server_support.hpp"
 
 using namespace magnetar;
 using namespace magnetar::test;
@@ -18,18 +18,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const SocketAddress loopback = SocketAddress::parse("127.0.0.1:0");
+const SocketAddress any_port = SocketAddress::parse("127.0.0.1:0");
 const std::string fifo_path = unique("/tmp/magnetar-test-fifo");
 const std::string file_path = unique("/tmp/magnetar-test-file");
-
-Task<> echo_back(Connection& client) {
-    while (auto data = co_await client.read_some()) co_await client.write(data);
-}
 
 // Listens, and answers nobody, as its backlog is full.
 struct Deaf {
     Deaf() {
-        REQUIRE(::bind(fd.get(), loopback.data(), loopback.size()) == 0);
+        REQUIRE(::bind(fd.get(), any_port.data(), any_port.size()) == 0);
         REQUIRE(::listen(fd.get(), 0) == 0);
         address = SocketAddress::of_socket(fd.get());
         for (auto& client : clients) {
@@ -60,8 +56,8 @@ struct Scene {
         if (fifo) fifo->close();
     }
     std::pair<Stream, Stream> tcp, pipe = make_pipe();
-    Listener listener = Listener::bind(loopback);
-    DatagramSocket datagrams = DatagramSocket::bind(loopback), other = DatagramSocket::bind(loopback);
+    Listener listener = Listener::bind(any_port);
+    DatagramSocket datagrams = DatagramSocket::bind(any_port), other = DatagramSocket::bind(any_port);
     std::optional<File> fifo;
     Deaf deaf;
     inline static const std::string large = pattern(8 << 20);
