@@ -88,10 +88,14 @@ int main() {
     return Arbiter<>({
                          .start = [](Arbiter<>& self) -> Task<> {
                              bench::header();
-                             auto& pool = co_await self.add_monitor<Worker>(
-                                 {.name = "pool", .workers = 2, .restarts = 1000, .backoff = 1ns, .max_backoff = 1ns});
+                             auto& pool = co_await self.add_monitor<Worker>({.name = "pool",
+                                                                             .workers = 2,
+                                                                             .restarts = 1000,
+                                                                             .backoff = 1ns,
+                                                                             .max_backoff = 1ns});
                              double ns = co_await restart(pool);
-                             bench::row("SIGKILL to its replacement answering, beside a bare one", "ms", floor / 1e6, ns / 1e6, "10");
+                             bench::row("SIGKILL to its replacement answering, beside a bare one", "ms",
+                                        floor / 1e6, ns / 1e6, "10");
                              // One that tells its manager every 10 ms that it lives, and one that does so every hour, by turns.
                              auto watched = co_await spawn<Worker>({.timeout = 1s, .period = 10ms});
                              auto unwatched = co_await spawn<Worker>({.timeout = 2h, .period = 1h});
@@ -100,8 +104,8 @@ int main() {
                                  with.add(co_await requests(watched));
                                  without.add(co_await requests(unwatched));
                              }
-                             bench::row("requests to a worker that is watched, beside one hardly", "M/s", without.median(), with.median(),
-                                        "1.00");
+                             bench::row("requests to a worker that is watched, beside one hardly", "M/s",
+                                        without.median(), with.median(), "1.00");
                              self.stop();
                          },
                      })

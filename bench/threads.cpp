@@ -191,7 +191,8 @@ int main() {
     bench::header();
     {
         double ours = posts({}, 100'000), asleep = posts({.spin = std::chrono::microseconds(0)}, 5'000);
-        bench::row("a work posted there and back, both awake", "ns", raw_request_reply(100'000), ours, "<= 2.00 of the floor");
+        bench::row("a work posted there and back, both awake", "ns", raw_request_reply(100'000), ours,
+                   "<= 2.00 of the floor");
         bench::row("both asleep", "ns", raw_wake_ups(5'000), asleep, "");
     }
     return Arbiter<>({

@@ -47,7 +47,8 @@ Task<> speak(const std::vector<ActorProxy<Primes>>& actors) {
     for (auto& actor : actors) {
         Place place = co_await actor.send<&Primes::place>();
         int found = co_await actor.send<&Primes::below>(100'000);
-        fmt::print("{:<10} process {}, thread {}: {} primes below 100000\n", actor.name(), place.process, place.thread, found);
+        fmt::print("{:<10} process {}, thread {}: {} primes below 100000\n", actor.name(), place.process,
+                   place.thread, found);
     }
     headline("by name, JSON in and JSON out; errors keep their type across processes");
     Json reply = co_await send("process", "greet", "you");
@@ -88,16 +89,19 @@ Task<> kill_one(ActorProxy<Primes> victim) {
 
 void print_tree(const Json& actors, const Json& root, int depth) {
     auto id = root["id"].get<std::string>();
-    fmt::print("{:{}}{} ({}, {})\n", "", depth * 3, root["name"].get<std::string>(), root["concurrency"].get<std::string>(), id);
+    fmt::print("{:{}}{} ({}, {})\n", "", depth * 3, root["name"].get<std::string>(),
+               root["concurrency"].get<std::string>(), id);
     for (auto& actor : actors.items())
-        if (actor["manager"].get<std::string>() == id && actor["id"] != root["id"]) print_tree(actors, actor, depth + 1);
+        if (actor["manager"].get<std::string>() == id && actor["id"] != root["id"])
+            print_tree(actors, actor, depth + 1);
 }
 
 Task<> measure(ActorProxy<Primes> actor, int count) {
     auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < count; ++i) co_await actor.send<&Primes::below>(2);
     std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    fmt::print("{:<10} {:>12.0f} requests and answers a second, one after another\n", actor.name(), count / took.count());
+    fmt::print("{:<10} {:>12.0f} requests and answers a second, one after another\n", actor.name(),
+               count / took.count());
 }
 
 int main() {

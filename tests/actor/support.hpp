@@ -1,12 +1,12 @@
 #pragma once
 #include <dirent.h>
 #include <doctest/doctest.h>
-#include <magnetar/magnetar.hpp>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <magnetar/magnetar.hpp>
 
 #include <algorithm>
 #include <array>
@@ -63,10 +63,13 @@ Task<std::string> error_of(A awaitable) {
     } catch (const std::exception& error) {
         text = demangled(typeid(error).name()) + ": " + error.what();
     }
-    CHECK_MESSAGE(thrown, "not thrown: " << demangled(typeid(E).name()) << "; but " << (text.empty() ? "nothing" : text));
+    CHECK_MESSAGE(thrown, "not thrown: " << demangled(typeid(E).name()) << "; but "
+                                         << (text.empty() ? "nothing" : text));
     co_return text;
 }
-inline bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+inline bool has(std::string_view text, std::string_view part) {
+    return text.find(part) != std::string_view::npos;
+}
 
 // A command that never ends by itself, and one that asks another actor for it.
 inline Task<> stay(Actor<>&) { co_await sleep(1h); }
@@ -119,7 +122,8 @@ inline std::vector<int> children_of(int pid) {
         std::string_view text(line, size);
         auto after_name = text.rfind(')');
         int parent = 0;
-        if (after_name != text.npos && std::sscanf(line + after_name + 1, " %*c %d", &parent) == 1 && parent == pid)
+        if (after_name != text.npos && std::sscanf(line + after_name + 1, " %*c %d", &parent) == 1 &&
+            parent == pid)
             found.push_back(candidate);
     }
     ::closedir(open);
@@ -195,7 +199,9 @@ public:
         std::string line;
         for (char c = 0;;) {
             pollfd readable{in_.get(), POLLIN, 0};
-            if (::poll(&readable, 1, static_cast<int>(limit.count())) != 1 || ::read(in_.get(), &c, 1) != 1 || c == '\n') return line;
+            if (::poll(&readable, 1, static_cast<int>(limit.count())) != 1 || ::read(in_.get(), &c, 1) != 1 ||
+                c == '\n')
+                return line;
             line += c;
         }
     }
@@ -214,7 +220,8 @@ public:
     std::string log() {
         std::string text;
         char block[4096];
-        for (ssize_t n; (n = ::read(log_.get(), block, sizeof block)) > 0;) text.append(block, static_cast<std::size_t>(n));
+        for (ssize_t n; (n = ::read(log_.get(), block, sizeof block)) > 0;)
+            text.append(block, static_cast<std::size_t>(n));
         return text;
     }
 
@@ -231,7 +238,9 @@ inline Program* this_program = nullptr;
 inline int process_of(Actor<>&) { return ::getpid(); }
 inline int thread_of(Actor<>&) { return static_cast<int>(::syscall(SYS_gettid)); }
 inline std::string name_of(Actor<>& self) { return self.name(); }
-inline Task<> sleep_for(Actor<>&, int milliseconds) { co_await sleep(std::chrono::milliseconds(milliseconds)); }
+inline Task<> sleep_for(Actor<>&, int milliseconds) {
+    co_await sleep(std::chrono::milliseconds(milliseconds));
+}
 inline void quit_with(Actor<>&, int code) { throw ActorExit{code}; }
 inline void throw_text(Actor<>&, std::string text) { throw std::invalid_argument(text); }
 [[noreturn]] inline void hang(Actor<>&) {

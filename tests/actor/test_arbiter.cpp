@@ -12,7 +12,7 @@ Task<bool> knows_itself(Actor<>& self) {
     bool before = get_actor() == &self;
     co_await sleep(1ms);
     bool in_arbiters_domain = self.concurrency() == Concurrency::coroutine;
-    co_return before && get_actor() == &self && (arbiter() != nullptr) == in_arbiters_domain;
+    co_return before&& get_actor() == &self && (arbiter() != nullptr) == in_arbiters_domain;
 }
 
 // Holds what comes until it is opened; by a system command, which reaches it also when it stops.
@@ -37,18 +37,19 @@ namespace {
 int family(Program& self) {
     this_program = &self;
     return Arbiter<>({
-        .exit_timeout = 200ms,
-        .start = [](Arbiter<>&) -> Task<> {
-            auto worker = co_await spawn({.exit_timeout = 200ms});
-            co_await send(worker, run<spawn_child>, "its thread", Concurrency::thread);
-            co_await spawn({.concurrency = Concurrency::thread, .exit_timeout = 200ms});
-            co_await spawn({.concurrency = Concurrency::coroutine});
-            auto hung = co_await spawn({.exit_timeout = 200ms});
-            co_await tell(hung, run<hang>);
-            this_program->say(fmt::format("{}", co_await send(worker, run<process_of>)));
-            this_program->say("ready");
-        },
-    }).run();
+                         .exit_timeout = 200ms,
+                         .start = [](Arbiter<>&) -> Task<> {
+                             auto worker = co_await spawn({.exit_timeout = 200ms});
+                             co_await send(worker, run<spawn_child>, "its thread", Concurrency::thread);
+                             co_await spawn({.concurrency = Concurrency::thread, .exit_timeout = 200ms});
+                             co_await spawn({.concurrency = Concurrency::coroutine});
+                             auto hung = co_await spawn({.exit_timeout = 200ms});
+                             co_await tell(hung, run<hang>);
+                             this_program->say(fmt::format("{}", co_await send(worker, run<process_of>)));
+                             this_program->say("ready");
+                         },
+                     })
+        .run();
 }
 std::vector<int> all_ready(Program& program) {
     int worker = program.hear_number();
@@ -67,10 +68,12 @@ TEST_CASE("arbiter: its exit code is what run() returns") {
     CHECK(Arbiter<>({.start = [](Arbiter<>&) { throw ActorExit{8}; }}).run() != 0);
     CHECK(Arbiter<>({.start = [](Arbiter<>&) { throw std::runtime_error("start"); }}).run() == 1);
     CHECK(Arbiter<>({.start = [](Arbiter<>& self) -> Task<> {
-              self.loop().start([]() -> Task<> {
-                  co_await yield();
-                  throw ActorExit{9};
-              }()).detach();
+              self.loop()
+                  .start([]() -> Task<> {
+                      co_await yield();
+                      throw ActorExit{9};
+                  }())
+                  .detach();
               co_return;
           }}).run() == 9);
     // Stopped before it runs.
@@ -94,9 +97,7 @@ TEST_CASE("arbiter: made and never run, it leaves nothing") {
         CHECK(children_of(::getpid()).size() == 2);
     }
     CHECK(children_of(::getpid()).empty());
-    {
-        Arbiter<> idle;
-    }
+    { Arbiter<> idle; }
     CHECK(open_fds() <= fds + 1);  // a door keeps its eventfd
 }
 
@@ -130,16 +131,17 @@ TEST_CASE("arbiter: a second SIGINT ends it at once") {
     Program program([](Program& self) {
         this_program = &self;
         return Arbiter<>({
-            .exit_timeout = 1h,
-            .start = [](Arbiter<>&) -> Task<> {
-                co_await spawn({});
-                this_program->say("ready");
-            },
-            .stopping = [](Arbiter<>&) -> Task<> {
-                this_program->say("stopping");
-                co_await sleep(1h);
-            },
-        }).run();
+                             .exit_timeout = 1h,
+                             .start = [](Arbiter<>&) -> Task<> {
+                                 co_await spawn({});
+                                 this_program->say("ready");
+                             },
+                             .stopping = [](Arbiter<>&) -> Task<> {
+                                 this_program->say("stopping");
+                                 co_await sleep(1h);
+                             },
+                         })
+            .run();
     });
     CHECK(program.hear() == "ready");
     auto children = children_of(program.pid());
@@ -164,13 +166,14 @@ TEST_CASE("arbiter: stopped while its start hook waits, and while a spawn is und
     Program program([](Program& self) {
         this_program = &self;
         return Arbiter<>({
-            .exit_timeout = 100ms,
-            .start = [](Arbiter<>&) -> Task<> {
-                this_program->say("starting");
-                co_await spawn({.start = [](Actor<>&) -> Task<> { co_await sleep(1h); }});
-                this_program->say("not reached");
-            },
-        }).run();
+                             .exit_timeout = 100ms,
+                             .start = [](Arbiter<>&) -> Task<> {
+                                 this_program->say("starting");
+                                 co_await spawn({.start = [](Actor<>&) -> Task<> { co_await sleep(1h); }});
+                                 this_program->say("not reached");
+                             },
+                         })
+            .run();
     });
     CHECK(program.hear() == "starting");
     CHECK(eventually([&] { return children_of(program.pid()).size() == 3; }));
@@ -186,22 +189,23 @@ TEST_CASE("arbiter: stopped in the midst of many spawns of every kind, nothing i
     for (int round = 0; round < 5; ++round) {
         Program program([](Program& self) {
             this_program = &self;
-            int code = Arbiter<>({
-                .start = [](Arbiter<>& arbiter) -> Task<> {
-                    std::vector<Job<>> jobs;
-                    for (int i = 0; i < 12; ++i)
-                        jobs.push_back(arbiter.loop().start([](Concurrency kind) -> Task<> {
-                            SpawnOptions<> options;
-                            options.concurrency = kind;
-                            try {
-                                co_await spawn(options);
-                                this_program->say("made");
-                            } catch (const SpawnError&) {
-                            }
-                        }(every_kind[static_cast<std::size_t>(i % 3)])));
-                    for (auto& job : jobs) co_await job;
-                },
-            }).run();
+            int code =
+                Arbiter<>({
+                              .start = [](Arbiter<>& arbiter) -> Task<> {
+                                  std::vector<Job<>> jobs;
+                                  for (int i = 0; i < 12; ++i)
+                                      jobs.push_back(arbiter.loop().start([](Concurrency kind) -> Task<> {
+                                          SpawnOptions<> options;
+                                          options.concurrency = kind;
+                                          try {
+                                              co_await spawn(options);
+                                              this_program->say("made");
+                                          } catch (const SpawnError&) {}
+                                      }(every_kind[static_cast<std::size_t>(i % 3)])));
+                                  for (auto& job : jobs) co_await job;
+                              },
+                          })
+                    .run();
             self.say(fmt::format("left {}", children_of(::getpid()).size()));
             return code;
         });
@@ -247,13 +251,17 @@ TEST_CASE("arbiter: stop with commands running past exit_timeout: they are cut o
     });
 }
 
-TEST_CASE("arbiter: an actor that stops takes nothing new, tells of itself, and finishes what it has accepted") {
+TEST_CASE(
+    "arbiter: an actor that stops takes nothing new, tells of itself, and finishes what it has accepted") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         for (auto kind : every_kind) {
-            auto actor = co_await spawn<Turnstile>({.concurrency = kind, .serial = true, .exit_timeout = 20s});
+            auto actor =
+                co_await spawn<Turnstile>({.concurrency = kind, .serial = true, .exit_timeout = 20s});
             std::vector<Job<int>> jobs;
             for (int i = 0; i < 5; ++i)
-                jobs.push_back(self.loop().start([](ActorProxy<Turnstile> to) -> Task<int> { co_return co_await to.send<&Turnstile::pass>(); }(actor)));
+                jobs.push_back(self.loop().start([](ActorProxy<Turnstile> to) -> Task<int> {
+                    co_return co_await to.send<&Turnstile::pass>();
+                }(actor)));
             bool queued = false;
             for (int i = 0; i < 5000 && !queued; ++i) {
                 Json told = co_await actor.info();
@@ -281,33 +289,37 @@ TEST_CASE("arbiter: monitors and actors end in the reverse order of their start,
         this_program = &self;
         struct Worker {};
         return Arbiter<>({
-            .start = [](Arbiter<>& arbiter) -> Task<> {
-                for (int i = 0; i < 6; ++i) {
-                    SpawnOptions<> options;
-                    std::string name = fmt::format("{}", i);
-                    options.name = name;
-                    options.concurrency = every_kind[static_cast<std::size_t>(i) % 3];
-                    options.stopping = [](Actor<>& actor) -> Task<> {
-                        co_await sleep(5ms);
-                        // A worker process has its own copy of the pipe, made before it was one.
-                        this_program->say(actor.name());
-                    };
-                    if (i == 2)
-                        co_await arbiter.add_monitor<Worker>(
-                            {.name = "2", .workers = 2, .stopping = [](Monitor<Worker>&) { this_program->say("2"); }});
-                    else if (options.concurrency == Concurrency::process)
-                        co_await spawn({.name = name, .start = [](Actor<>& actor) {
-                                            actor.loop().start([](Actor<>& a) -> Task<> {
-                                                co_await sleep(1h);
-                                                (void)a;
-                                            }(actor)).detach();
-                                        }});
-                    else
-                        co_await spawn(options);
-                }
-                arbiter.stop();
-            },
-        }).run();
+                             .start = [](Arbiter<>& arbiter) -> Task<> {
+                                 for (int i = 0; i < 6; ++i) {
+                                     SpawnOptions<> options;
+                                     std::string name = fmt::format("{}", i);
+                                     options.name = name;
+                                     options.concurrency = every_kind[static_cast<std::size_t>(i) % 3];
+                                     options.stopping = [](Actor<>& actor) -> Task<> {
+                                         co_await sleep(5ms);
+                                         // A worker process has its own copy of the pipe, made before it was one.
+                                         this_program->say(actor.name());
+                                     };
+                                     if (i == 2)
+                                         co_await arbiter.add_monitor<Worker>(
+                                             {.name = "2", .workers = 2, .stopping = [](Monitor<Worker>&) {
+                                                  this_program->say("2");
+                                              }});
+                                     else if (options.concurrency == Concurrency::process)
+                                         co_await spawn({.name = name, .start = [](Actor<>& actor) {
+                                                             actor.loop()
+                                                                 .start([](Actor<>& a) -> Task<> {
+                                                                     co_await sleep(1h);
+                                                                     (void)a;
+                                                                 }(actor))
+                                                                 .detach();
+                                                         }});
+                                     else co_await spawn(options);
+                                 }
+                                 arbiter.stop();
+                             },
+                         })
+            .run();
     });
     CHECK(program.wait() == ExitStatus(0));
     // The processes say nothing: they have no descriptor but their own.
@@ -316,44 +328,51 @@ TEST_CASE("arbiter: monitors and actors end in the reverse order of their start,
     CHECK(order == "5421");
 }
 
-TEST_CASE("arbiter: a detached job that fails is logged with its actor's name, and whatever is no std::exception ends the actor") {
+TEST_CASE(
+    "arbiter: a detached job that fails is logged with its actor's name, and whatever is no std::exception ends the actor") {
     Program program([](Program&) {
         return Arbiter<>({
-            .start = [](Arbiter<>& self) -> Task<> {
-                for (auto kind : every_kind) {
-                    SpawnOptions<> options;
-                    std::string name = fmt::format("careless {}", to_string(kind));
-                    options.name = name;
-                    options.concurrency = kind;
-                    options.start = [](Actor<>& actor) {
-                        actor.loop().start([]() -> Task<> {
-                            co_await yield();
-                            throw std::runtime_error("spilt milk");
-                        }()).detach();
-                    };
-                    auto first = co_await spawn(options);
-                    co_await send(first, run<sleep_for>, 1);
-                    co_await first.stop();
-                    auto status = co_await first.closed();
-                    if (!status.clean()) self.stop(2);
-                    options.start = [](Actor<>& actor) {
-                        actor.loop().start([]() -> Task<> {
-                            co_await sleep(5ms);
-                            throw ActorExit{11};
-                        }()).detach();
-                    };
-                    auto second = co_await spawn(options);
-                    status = co_await second.closed();
-                    if (status.code() != 11) self.stop(3);
-                }
-                self.stop();
-            },
-        }).run();
+                             .start = [](Arbiter<>& self) -> Task<> {
+                                 for (auto kind : every_kind) {
+                                     SpawnOptions<> options;
+                                     std::string name = fmt::format("careless {}", to_string(kind));
+                                     options.name = name;
+                                     options.concurrency = kind;
+                                     options.start = [](Actor<>& actor) {
+                                         actor.loop()
+                                             .start([]() -> Task<> {
+                                                 co_await yield();
+                                                 throw std::runtime_error("spilt milk");
+                                             }())
+                                             .detach();
+                                     };
+                                     auto first = co_await spawn(options);
+                                     co_await send(first, run<sleep_for>, 1);
+                                     co_await first.stop();
+                                     auto status = co_await first.closed();
+                                     if (!status.clean()) self.stop(2);
+                                     options.start = [](Actor<>& actor) {
+                                         actor.loop()
+                                             .start([]() -> Task<> {
+                                                 co_await sleep(5ms);
+                                                 throw ActorExit{11};
+                                             }())
+                                             .detach();
+                                     };
+                                     auto second = co_await spawn(options);
+                                     status = co_await second.closed();
+                                     if (status.code() != 11) self.stop(3);
+                                 }
+                                 self.stop();
+                             },
+                         })
+            .run();
     });
     CHECK(program.wait() == ExitStatus(0));
     auto log = program.log();
     for (auto kind : every_kind) {
-        auto line = fmt::format("careless {}: a detached job: std::runtime_error: spilt milk", to_string(kind));
+        auto line =
+            fmt::format("careless {}: a detached job: std::runtime_error: spilt milk", to_string(kind));
         CHECK_MESSAGE(has(log, line), log);
     }
 }
@@ -381,7 +400,8 @@ CapturedLog* the_log = nullptr;
 // Keeps its loop until the log names it.
 void keep_loop(Actor<>&) {
     auto deadline = std::chrono::steady_clock::now() + 20s;
-    while (the_log->text().find("keep_loop") == std::string::npos && std::chrono::steady_clock::now() < deadline)
+    while (the_log->text().find("keep_loop") == std::string::npos &&
+           std::chrono::steady_clock::now() < deadline)
         ::usleep(500);
 }
 Task<> have_it_kept(Actor<>&) {
@@ -424,7 +444,8 @@ TEST_CASE("arbiter: SIGUSR1 logs what every job waits for, on every loop") {
         auto light = co_await spawn({.name = "light one", .concurrency = Concurrency::coroutine});
         std::vector<Job<>> jobs;
         for (auto& actor : {process, thread, light})
-            jobs.push_back(self.loop().start([](ActorProxy<> to) -> Task<> { co_await send(to, run<stay>); }(actor)));
+            jobs.push_back(
+                self.loop().start([](ActorProxy<> to) -> Task<> { co_await send(to, run<stay>); }(actor)));
         for (auto& actor : {process, thread, light}) {
             bool runs = false;
             while (!runs) {

@@ -8,7 +8,8 @@ using namespace magnetar::test;
 namespace {
 
 std::string greet(Request& request, std::string who) {
-    return fmt::format("{} greets {}, asked by {}", request.actor().name(), who, request.caller().to_string());
+    return fmt::format("{} greets {}, asked by {}", request.actor().name(), who,
+                       request.caller().to_string());
 }
 constexpr Command<"test.greet", greet> test_greeting;
 
@@ -88,7 +89,8 @@ TEST_CASE("commands: info tells all there is to know") {
                 .mailbox = 77,
                 .start = [](Actor<>& self) { self.extra()["colour"] = "green"; },
             });
-            auto job = get_actor()->loop().start([](ActorProxy<> to) -> Task<> { co_await send(to, run<stay>); }(actor));
+            auto job = get_actor()->loop().start(
+                [](ActorProxy<> to) -> Task<> { co_await send(to, run<stay>); }(actor));
             Json told = co_await actor.info();
             auto process = co_await send(actor, run<process_of>);
             auto thread = co_await send(actor, run<thread_of>);
@@ -106,13 +108,15 @@ TEST_CASE("commands: info tells all there is to know") {
             CHECK(about["manager"].get<std::string>() == "arbiter");
 
             Json& loop = told["loop"];
-            CHECK((loop["engine"].get<std::string>() == "io_uring" || loop["engine"].get<std::string>() == "epoll"));
+            CHECK((loop["engine"].get<std::string>() == "io_uring" ||
+                   loop["engine"].get<std::string>() == "epoll"));
             CHECK(loop["turns"].get<std::uint64_t>() > 0);
             CHECK(loop.find("ready") != nullptr);
             CHECK(loop.find("operations") != nullptr);
 
             // The command was sent before the question, which overtakes only what has not begun.
-            for (int i = 0; i < 1000 && told["mailbox"]["running"].size() == 0; ++i) told = co_await actor.info();
+            for (int i = 0; i < 1000 && told["mailbox"]["running"].size() == 0; ++i)
+                told = co_await actor.info();
             Json& mailbox = told["mailbox"];
             CHECK(mailbox["depth"].get<int>() == 0);
             CHECK(mailbox["capacity"].get<int>() == 77);
@@ -249,8 +253,7 @@ TEST_CASE("commands: stop, by the command, by its name and by the proxy") {
             try {
                 co_await third.stop();
             } catch (const ActorNotFound&) {
-            } catch (const ActorLost&) {
-            }
+            } catch (const ActorLost&) {}
             status = co_await third.closed();
             CHECK(status.clean());
             auto text = co_await error_of<ActorNotFound>(third.stop());
@@ -292,12 +295,12 @@ TEST_CASE("commands: kill_actor ends any actor by force, asked of any actor") {
                     std::string name = "victim";
                     auto victim = co_await send(home, run<spawn_child>, name, kind);
                     // It would take its time to stop.
-                    auto job = self.loop().start([](ActorProxy<> to) -> Task<> { co_await send(to, run<stay>); }(victim));
+                    auto job = self.loop().start(
+                        [](ActorProxy<> to) -> Task<> { co_await send(to, run<stay>); }(victim));
                     co_await send(victim, ping);
                     if (kind == Concurrency::thread)
                         co_await send(asker, kill_actor, victim.id().to_string());
-                    else
-                        co_await send(asker, kill_actor, name);
+                    else co_await send(asker, kill_actor, name);
                     auto text = co_await error_of<ActorNotFound>(send(victim, ping));
                     CHECK(text != "");
                     auto status = co_await victim.closed();
@@ -388,11 +391,13 @@ TEST_CASE("commands: run takes a lambda, on every kind of actor") {
     in_arbiter([](Arbiter<>&) -> Task<> {
         for (auto kind : every_kind) {
             auto actor = co_await spawn({.name = "target", .concurrency = kind});
-            int sum = co_await send(actor, run<[](Actor<>&, int a, int b) -> Task<int> { co_return a + b; }>, 1, 3);
+            int sum =
+                co_await send(actor, run<[](Actor<>&, int a, int b) -> Task<int> { co_return a + b; }>, 1, 3);
             CHECK(sum == 4);
             auto name = co_await send(actor, run<[](Actor<>& self) { return self.name(); }>);
             CHECK(name == "target");
-            auto text = co_await error_of<RemoteError>(send(actor, run<[] { throw std::runtime_error("refused"); }>));
+            auto text =
+                co_await error_of<RemoteError>(send(actor, run<[] { throw std::runtime_error("refused"); }>));
             CHECK(has(text, "refused"));
             co_await actor.stop();
             co_await actor.closed();

@@ -25,7 +25,9 @@ Task<ActorProxy<Clerk>> clerk(Concurrency kind, std::uint32_t mailbox = 1024) {
     options.mailbox = mailbox;
     co_return co_await spawn<Clerk>(options);
 }
-Task<int> slow(ActorProxy<Clerk> to, int milliseconds) { co_return co_await to.send<&Clerk::slow>(milliseconds); }
+Task<int> slow(ActorProxy<Clerk> to, int milliseconds) {
+    co_return co_await to.send<&Clerk::slow>(milliseconds);
+}
 Task<bool> runs_a_command(ActorProxy<> actor) {
     for (int i = 0; i < 5000; ++i) {
         Json told = co_await actor.info();
@@ -53,7 +55,8 @@ TEST_CASE("deadline: past it a request is not started, and its sender is told so
     });
 }
 
-TEST_CASE("deadline: with_timeout of a request says what the callee was doing, and has it not start the request later") {
+TEST_CASE(
+    "deadline: with_timeout of a request says what the callee was doing, and has it not start the request later") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         for (auto kind : every_kind) {
             auto actor = co_await clerk(kind);
@@ -73,7 +76,8 @@ TEST_CASE("deadline: with_timeout of a request says what the callee was doing, a
     });
 }
 
-TEST_CASE("deadline: with_timeout of a request to an actor that blocks its loop says that it does not answer") {
+TEST_CASE(
+    "deadline: with_timeout of a request to an actor that blocks its loop says that it does not answer") {
     in_arbiter([](Arbiter<>&) -> Task<> {
         for (auto kind : {Concurrency::process, Concurrency::thread}) {
             auto actor = co_await clerk(kind);

@@ -25,8 +25,7 @@ struct Serial {
     Task<int> ask_and_give_up(ActorProxy<Serial> other, ActorProxy<Serial> self) {
         try {
             co_await with_timeout(20ms, as_task(other.send<&Serial::wait_and_ask>(self)));
-        } catch (const TimeoutError&) {
-        }
+        } catch (const TimeoutError&) {}
         co_return 5;
     }
     Task<int> wait_and_ask(ActorProxy<Serial> other) {
@@ -59,13 +58,16 @@ TEST_CASE("deadlock: a cycle of serial actors fails at once and names the chain,
                 std::vector<ActorProxy<Serial>> cycle{b, a};
                 auto text = co_await error_of<RemoteError>(a.send<&Serial::pass_on>(cycle));
                 CAPTURE(text);
-                CHECK(has(text, "a cycle of serial actors: anna.Serial::pass_on -> bert.Serial::pass_on -> anna.Serial::pass_on"));
+                CHECK(has(
+                    text,
+                    "a cycle of serial actors: anna.Serial::pass_on -> bert.Serial::pass_on -> anna.Serial::pass_on"));
                 // To itself is the shortest.
                 std::vector<ActorProxy<Serial>> itself{a};
                 text = co_await error_of<RemoteError>(a.send<&Serial::pass_on>(itself));
                 CHECK(has(text, "anna.Serial::pass_on -> anna.Serial::pass_on"));
                 text = co_await error_of<RemoteError>(a.send<&Serial::pass_on_in_a_child>(cycle));
-                CHECK(has(text, "anna.Serial::pass_on_in_a_child -> bert.Serial::pass_on -> anna.Serial::pass_on"));
+                CHECK(has(text,
+                          "anna.Serial::pass_on_in_a_child -> bert.Serial::pass_on -> anna.Serial::pass_on"));
                 // Nobody is stuck.
                 std::vector<ActorProxy<Serial>> chain{b};
                 int answer = co_await a.send<&Serial::pass_on>(chain);

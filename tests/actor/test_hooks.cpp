@@ -44,7 +44,9 @@ SpawnOptions<Diary> plain_hooks(Concurrency kind) {
     options.start = [](Actor<Diary>& self) {
         self.state().write(fmt::format("start {}", get_actor() == &self));
     };
-    options.stopping = [](Actor<Diary>& self) { self.state().write(fmt::format("stopping {}", to_string(self.life()))); };
+    options.stopping = [](Actor<Diary>& self) {
+        self.state().write(fmt::format("stopping {}", to_string(self.life())));
+    };
     options.periodic_task = [](Actor<Diary>& self) { ++self.state().periods; };
     options.on_info = [](Actor<Diary>& self, Json& info) { info["diary"] = self.state().path; };
     options.on_params = [](Actor<Diary>&, Json& params) { params["greeting"] = "hello"; };
@@ -110,27 +112,29 @@ TEST_CASE("hooks: start, stopping and periodic_task as coroutines, on every kind
 TEST_CASE("hooks: those of the arbiter") {
     static int periods, stops;
     periods = stops = 0;
-    int code = Arbiter<>({
-        .period = 1ms,
-        .start = [](Arbiter<>& self) -> Task<> {
-            bool ticked = co_await until([] { return periods >= 3; });
-            CHECK(ticked);
-            Json information = co_await self.proxy().info();
-            CHECK(information["mood"].get<std::string>() == "good");
-            auto child = co_await spawn({.concurrency = Concurrency::thread});
-            auto greeting = co_await send(child, run<greeting_of>);
-            CHECK(greeting == "from the arbiter");
-            self.stop(5);
-        },
-        .stopping = [](Arbiter<>& self) -> Task<> {
-            co_await sleep(1ms);
-            CHECK(self.life() == Life::stopping);
-            ++stops;
-        },
-        .periodic_task = [](Arbiter<>&) { ++periods; },
-        .on_info = [](Arbiter<>&, Json& information) { information["mood"] = "good"; },
-        .on_params = [](Arbiter<>&, Json& params) { params["greeting"] = "from the arbiter"; },
-    }).run();
+    int code =
+        Arbiter<>({
+                      .period = 1ms,
+                      .start = [](Arbiter<>& self) -> Task<> {
+                          bool ticked = co_await until([] { return periods >= 3; });
+                          CHECK(ticked);
+                          Json information = co_await self.proxy().info();
+                          CHECK(information["mood"].get<std::string>() == "good");
+                          auto child = co_await spawn({.concurrency = Concurrency::thread});
+                          auto greeting = co_await send(child, run<greeting_of>);
+                          CHECK(greeting == "from the arbiter");
+                          self.stop(5);
+                      },
+                      .stopping = [](Arbiter<>& self) -> Task<> {
+                          co_await sleep(1ms);
+                          CHECK(self.life() == Life::stopping);
+                          ++stops;
+                      },
+                      .periodic_task = [](Arbiter<>&) { ++periods; },
+                      .on_info = [](Arbiter<>&, Json& information) { information["mood"] = "good"; },
+                      .on_params = [](Arbiter<>&, Json& params) { params["greeting"] = "from the arbiter"; },
+                  })
+            .run();
     CHECK(code == 5);
     CHECK(stops == 1);
 }

@@ -10,7 +10,8 @@ TEST_CASE("identity: an id is 16 hex digits, the arbiter's a word, and both are 
     CHECK(ActorId::arbiter().to_string() == "arbiter");
     for (std::uint64_t value : {std::uint64_t{1}, std::uint64_t{2}, ~std::uint64_t{0}})
         CHECK(ActorId::parse(ActorId{value}.to_string()) == ActorId{value});
-    for (auto text : {"", "ff", "000000000000000g", "00000000000000FF", "00000000000000ff0", "Arbiter"}) CHECK(!ActorId::parse(text));
+    for (auto text : {"", "ff", "000000000000000g", "00000000000000FF", "00000000000000ff0", "Arbiter"})
+        CHECK(!ActorId::parse(text));
 }
 
 TEST_CASE("identity: words for kinds and states") {

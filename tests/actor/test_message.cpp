@@ -133,7 +133,8 @@ inline constexpr bool is_system<open_gate> = true;
 
 namespace {
 
-Task<ActorProxy<Gated>> gated_actor(Concurrency kind, Overflow overflow, std::uint32_t mailbox, std::string_view name = {}) {
+Task<ActorProxy<Gated>> gated_actor(Concurrency kind, Overflow overflow, std::uint32_t mailbox,
+                                    std::string_view name = {}) {
     SpawnOptions<Gated> options;
     options.concurrency = kind;
     options.overflow = overflow;
@@ -169,7 +170,8 @@ TEST_CASE("mailbox: wait: a sender goes on when there is room, and not before") 
             bool reached = co_await reaches_depth(actor, 3);
             CHECK(reached);
             // The fourth finds it full.
-            auto waiting = self.loop().start([](ActorProxy<Gated> to) -> Task<> { co_await to.tell<&Gated::note>(3); }(actor));
+            auto waiting = self.loop().start(
+                [](ActorProxy<Gated> to) -> Task<> { co_await to.tell<&Gated::note>(3); }(actor));
             auto behind = self.loop().start(ask_one(actor, 4));
             reached = co_await reaches_depth(actor, 5);
             CHECK(reached);
@@ -287,7 +289,8 @@ TEST_CASE("mailbox: drop_newest and drop_oldest") {
 
 constexpr int count = 3000;
 
-TEST_CASE("mailbox: many senders on other threads and processes: nothing is lost, each one's messages stay in order") {
+TEST_CASE(
+    "mailbox: many senders on other threads and processes: nothing is lost, each one's messages stay in order") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         for (auto kind : every_kind) {
             SpawnOptions<Gated> options;
@@ -295,18 +298,21 @@ TEST_CASE("mailbox: many senders on other threads and processes: nothing is lost
             options.mailbox = 4;
             auto actor = co_await spawn<Gated>(options);
             std::vector<ActorProxy<>> senders;
-            for (auto sender_kind : every_kind) senders.push_back(co_await spawn({.concurrency = sender_kind}));
+            for (auto sender_kind : every_kind)
+                senders.push_back(co_await spawn({.concurrency = sender_kind}));
             std::vector<Job<std::vector<std::string>>> jobs;
             for (int i = 0; i < 3; ++i)
-                jobs.push_back(self.loop().start([](ActorProxy<> sender, ActorProxy<> to, int first) -> Task<std::vector<std::string>> {
-                    co_return co_await send(sender, run<tell_many>, to, first, count);
-                }(senders[static_cast<std::size_t>(i)], actor, i * count)));
+                jobs.push_back(self.loop().start(
+                    [](ActorProxy<> sender, ActorProxy<> to, int first) -> Task<std::vector<std::string>> {
+                        co_return co_await send(sender, run<tell_many>, to, first, count);
+                    }(senders[static_cast<std::size_t>(i)], actor, i * count)));
             for (auto& job : jobs) {
                 auto fates = co_await job;
                 CHECK(std::count(fates.begin(), fates.end(), "told") == count);
             }
             std::vector<int> seen;
-            for (int i = 0; i < 2000 && seen.size() != 3 * count; ++i) seen = co_await actor.send<&Gated::read>();
+            for (int i = 0; i < 2000 && seen.size() != 3 * count; ++i)
+                seen = co_await actor.send<&Gated::read>();
             CHECK(seen.size() == 3 * count);
             for (int i = 0; i < 3; ++i) {
                 std::vector<int> of_one;
@@ -330,9 +336,10 @@ TEST_CASE("mailbox: senders that wait for room in an actor that dies are told") 
             auto near = self.loop().start([](ActorProxy<Gated> to) -> Task<std::string> {
                 co_return co_await error_of<ActorLost>(to.tell<&Gated::note>(1));
             }(actor));
-            auto far = self.loop().start([](ActorProxy<> sender, ActorProxy<> to) -> Task<std::vector<std::string>> {
-                co_return co_await send(sender, run<tell_many>, to, 10, 3);
-            }(other, actor));
+            auto far =
+                self.loop().start([](ActorProxy<> sender, ActorProxy<> to) -> Task<std::vector<std::string>> {
+                    co_return co_await send(sender, run<tell_many>, to, 10, 3);
+                }(other, actor));
             auto asking = self.loop().start(ask_one(actor, 2));
             // From another thread one is on its way before the next has to wait.
             bool same_loop = kind == Concurrency::coroutine;

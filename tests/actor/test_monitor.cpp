@@ -44,12 +44,9 @@ Task<int> load(Monitor<PoolWorker>& pool, const bool& enough, int& answered) {
         try {
             int value = co_await pool.send<&PoolWorker::slow>(i);
             fine = value == i;
-        } catch (const std::exception&) {
-        }
-        if (fine)
-            ++answered;
-        else
-            ++failed;
+        } catch (const std::exception&) {}
+        if (fine) ++answered;
+        else ++failed;
     }
 }
 
@@ -76,10 +73,14 @@ TEST_CASE("monitor: a killed worker comes back, and info tells of it") {
     });
 }
 
-TEST_CASE("monitor: a worker that ends by itself is made again; past the limit the monitor gives up and ends with 1") {
+TEST_CASE(
+    "monitor: a worker that ends by itself is made again; past the limit the monitor gives up and ends with 1") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
-        auto& pool = co_await self.add_monitor<PoolWorker>(
-            {.name = "pool", .workers = 1, .worker = {.concurrency = Concurrency::coroutine}, .restarts = 2, .backoff = 1ms});
+        auto& pool = co_await self.add_monitor<PoolWorker>({.name = "pool",
+                                                            .workers = 1,
+                                                            .worker = {.concurrency = Concurrency::coroutine},
+                                                            .restarts = 2,
+                                                            .backoff = 1ms});
         ActorProxy<> monitor = pool.proxy();
         for (int round = 0; round < 3; ++round) {
             bool there = co_await becomes([&pool] { return pool.size() == 1; });
@@ -99,15 +100,21 @@ TEST_CASE("monitor: one_for_all and rest_for_one make others anew, too") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         constexpr std::array strategies{Strategy::one_for_one, Strategy::one_for_all, Strategy::rest_for_one};
         for (auto strategy : strategies) {
-            auto& pool = co_await self.add_monitor<PoolWorker>(
-                {.name = "pool", .workers = 3, .worker = {.concurrency = Concurrency::coroutine}, .strategy = strategy});
+            auto& pool =
+                co_await self.add_monitor<PoolWorker>({.name = "pool",
+                                                       .workers = 3,
+                                                       .worker = {.concurrency = Concurrency::coroutine},
+                                                       .strategy = strategy});
             auto before = pool.managed_actors();
             co_await before[1].tell<&PoolWorker::quit>(3);
-            std::size_t expected = strategy == Strategy::one_for_one ? 1 : strategy == Strategy::one_for_all ? 3 : 2;
+            std::size_t expected = strategy == Strategy::one_for_one   ? 1
+                                   : strategy == Strategy::one_for_all ? 3
+                                                                       : 2;
             bool renewed = co_await becomes([&] {
                 auto now = pool.managed_actors();
                 std::size_t fresh = 0;
-                for (auto& actor : now) fresh += std::find(before.begin(), before.end(), actor) == before.end();
+                for (auto& actor : now)
+                    fresh += std::find(before.begin(), before.end(), actor) == before.end();
                 return now.size() == 3 && fresh == expected;
             });
             CHECK(renewed);
@@ -121,10 +128,13 @@ TEST_CASE("monitor: one_for_all and rest_for_one make others anew, too") {
 TEST_CASE("monitor: a worker whose start fails at boot fails add_monitor, and nothing is left") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         auto text = co_await error_of<SpawnError>(self.add_monitor<PoolWorker>(
-            {.name = "pool", .workers = 2, .worker = {.start = [](Actor<PoolWorker>&) { throw std::runtime_error("no database"); }}}));
+            {.name = "pool", .workers = 2, .worker = {.start = [](Actor<PoolWorker>&) {
+                                               throw std::runtime_error("no database");
+                                           }}}));
         CHECK(has(text, "no database"));
         CHECK(self.monitors().empty());
-        auto& pool = co_await self.add_monitor<PoolWorker>({.name = "pool", .workers = 1});  // the name is free again
+        auto& pool =
+            co_await self.add_monitor<PoolWorker>({.name = "pool", .workers = 1});  // the name is free again
         CHECK(pool.size() == 1);
     });
 }
@@ -155,10 +165,13 @@ TEST_CASE("monitor: scale up and down, broadcast, workers in turn") {
 
 TEST_CASE("monitor: least loaded: who has the most to answer gets nothing more") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
-        auto& pool = co_await self.add_monitor<PoolWorker>(
-            {.name = "pool", .workers = 3, .worker = {.concurrency = Concurrency::thread}, .choice = Choice::least_loaded});
+        auto& pool = co_await self.add_monitor<PoolWorker>({.name = "pool",
+                                                            .workers = 3,
+                                                            .worker = {.concurrency = Concurrency::thread},
+                                                            .choice = Choice::least_loaded});
         std::vector<Job<int>> asked;
-        for (int i = 0; i < 6; ++i) asked.push_back(self.loop().start(as_task(pool.send<&PoolWorker::nap>(100'000 * (i == 0)))));
+        for (int i = 0; i < 6; ++i)
+            asked.push_back(self.loop().start(as_task(pool.send<&PoolWorker::nap>(100'000 * (i == 0)))));
         // Six requests, two for each; then five are answered.
         for (int i = 1; i < 6; ++i) co_await asked[static_cast<std::size_t>(i)];
         auto workers = pool.managed_actors();
@@ -183,10 +196,11 @@ TEST_CASE("monitor: the arbiter's hook hears why a monitor gave up") {
     heard_why.clear();
     int code = Arbiter<>({
                              .start = [](Arbiter<>& self) -> Task<> {
-                                 auto& pool = co_await self.add_monitor<PoolWorker>({.name = "pool",
-                                                                                     .workers = 1,
-                                                                                     .worker = {.concurrency = Concurrency::coroutine},
-                                                                                     .restarts = 0});
+                                 auto& pool = co_await self.add_monitor<PoolWorker>(
+                                     {.name = "pool",
+                                      .workers = 1,
+                                      .worker = {.concurrency = Concurrency::coroutine},
+                                      .restarts = 0});
                                  auto worker = pool.managed_actors().front();
                                  co_await worker.tell<&PoolWorker::quit>(7);
                              },

@@ -60,7 +60,8 @@ TEST_CASE("options: numbers that make no sense are named in the refusal") {
     CHECK(refusal([](SpawnOptions<>& o) { o.exit_timeout = 0s; }) == "");
 }
 
-TEST_CASE("options: the period is three tenths of the timeout, within 3 s and 60 s, and always below the timeout") {
+TEST_CASE(
+    "options: the period is three tenths of the timeout, within 3 s and 60 s, and always below the timeout") {
     CHECK(period_for(30s) == 9s);
     CHECK(period_for(10s) == 3s);
     CHECK(period_for(5s) == 3s);

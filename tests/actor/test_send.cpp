@@ -45,8 +45,7 @@ Task<std::vector<int>> mixed_order(Actor<>& self, ActorProxy<> to, int count) {
     auto journal = to.as<Journal>();
     std::vector<Job<int>> answers;
     for (int i = 0; i < count; ++i) {
-        if (i % 3 == 0)
-            co_await journal.tell<&Journal::note>(i);
+        if (i % 3 == 0) co_await journal.tell<&Journal::note>(i);
         else if (i % 3 == 1)
             answers.push_back(self.loop().start([](ActorProxy<Journal> j, int n) -> Task<int> {
                 co_return co_await j.send<&Journal::noted>(n);
@@ -94,11 +93,13 @@ TEST_CASE("send: a thousand requests at once") {
     });
 }
 
-TEST_CASE("send: cancelled while it is queued: it never begins where nothing is shared, and the actor goes on") {
+TEST_CASE(
+    "send: cancelled while it is queued: it never begins where nothing is shared, and the actor goes on") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         for (auto kind : every_kind) {
             auto journal = co_await spawn<Journal>({.concurrency = kind, .serial = true, .exit_timeout = 0s});
-            auto holding = self.loop().start([](ActorProxy<Journal> j) -> Task<> { co_await j.send<&Journal::dwell>(); }(journal));
+            auto holding = self.loop().start(
+                [](ActorProxy<Journal> j) -> Task<> { co_await j.send<&Journal::dwell>(); }(journal));
             bool running = co_await runs(journal, "dwell");
             CHECK(running);
             co_await error_of<TimeoutError>(with_timeout(5ms, journal.send<&Journal::noted>(1)));
@@ -116,7 +117,8 @@ TEST_CASE("send: cancelled while the command runs: the sender goes on at once, t
     in_arbiter([](Arbiter<>& self) -> Task<> {
         for (auto kind : every_kind) {
             auto journal = co_await spawn<Journal>({.concurrency = kind, .exit_timeout = 0s});
-            auto asking = self.loop().start([](ActorProxy<Journal> j) -> Task<> { co_await j.send<&Journal::dwell>(); }(journal));
+            auto asking = self.loop().start(
+                [](ActorProxy<Journal> j) -> Task<> { co_await j.send<&Journal::dwell>(); }(journal));
             bool running = co_await runs(journal, "dwell");
             CHECK(running);
             asking.cancel();
@@ -140,8 +142,7 @@ TEST_CASE("send: an answer that comes after its sender gave up is dropped") {
                 try {
                     auto value = co_await with_timeout(1ms, send(actor, run<answer_after>, i % 3, 7));
                     CHECK(value == 7);
-                } catch (const TimeoutError&) {
-                }
+                } catch (const TimeoutError&) {}
             }
             auto value = co_await send(actor, run<answer_after>, 5, 8);
             CHECK(value == 8);

@@ -11,7 +11,8 @@ struct Named {
     std::string text;
     int number = 0;
     std::vector<double> values;
-    Named(std::string t, int n, std::vector<double> v) : text(std::move(t)), number(n), values(std::move(v)) {}
+    Named(std::string t, int n, std::vector<double> v)
+        : text(std::move(t)), number(n), values(std::move(v)) {}
     std::string tell() { return fmt::format("{} {} {}", text, number, values.size()); }
 };
 struct Picky {
@@ -33,7 +34,8 @@ struct Freezer {
 // What an application has of its children now: all of it must be back where it was after a spawn that failed.
 struct Belongings {
     std::size_t fds = open_fds(), threads = test::threads(), children = children_of(::getpid()).size();
-    std::size_t actors = detail::the_supervisor->directory->entries().size(), managed = detail::the_supervisor->size();
+    std::size_t actors = detail::the_supervisor->directory->entries().size(),
+                managed = detail::the_supervisor->size();
     bool operator==(const Belongings&) const = default;
 };
 // A thread's kernel half may take a moment longer than its end.
@@ -102,7 +104,8 @@ TEST_CASE("spawn: from any actor, of every kind, and the child is known to all")
     });
 }
 
-TEST_CASE("spawn: a process gets the environment and the working directory of the moment, and no descriptor but its own") {
+TEST_CASE(
+    "spawn: a process gets the environment and the working directory of the moment, and no descriptor but its own") {
     in_arbiter([](Arbiter<>&) -> Task<> {
         char before[4096];
         REQUIRE(::getcwd(before, sizeof before) != nullptr);
@@ -168,10 +171,8 @@ TEST_CASE("spawn: the end of an actor whose id is used again is its own") {
         for (auto kind : every_kind) {
             for (int code : {7, 0, 9}) {
                 auto actor = co_await spawn({.id = {77}, .concurrency = kind});
-                if (code)
-                    co_await tell(actor, run<quit_with>, code);
-                else
-                    co_await actor.stop();
+                if (code) co_await tell(actor, run<quit_with>, code);
+                else co_await actor.stop();
                 auto status = co_await actor.closed();
                 CHECK(status.code() == code);
                 status = co_await actor.closed();
@@ -186,7 +187,8 @@ TEST_CASE("spawn: a state or a start hook that throws fails it with the reason, 
         for (auto kind : every_kind) {
             co_await spawn({.concurrency = kind});
             Belongings before;
-            auto text = co_await error_of<SpawnError>(spawn<Picky>({.name = "picky", .concurrency = kind}, 1));
+            auto text =
+                co_await error_of<SpawnError>(spawn<Picky>({.name = "picky", .concurrency = kind}, 1));
             CHECK(has(text, "picky"));
             CHECK(has(text, "std::domain_error: not this number"));
             text = co_await error_of<SpawnError>(spawn<Picky>({.name = "picky", .concurrency = kind}, 2));
@@ -194,12 +196,15 @@ TEST_CASE("spawn: a state or a start hook that throws fails it with the reason, 
             text = co_await error_of<SpawnError>(spawn<Picky>({.concurrency = kind}, 3));
             CHECK(has(text, "int"));
             text = co_await error_of<SpawnError>(
-                spawn({.name = "picky", .concurrency = kind, .start = [](Actor<>&) { throw std::runtime_error("bad start"); }}));
+                spawn({.name = "picky", .concurrency = kind, .start = [](Actor<>&) {
+                           throw std::runtime_error("bad start");
+                       }}));
             CHECK(has(text, "std::runtime_error: bad start"));
-            text = co_await error_of<SpawnError>(spawn({.name = "picky", .concurrency = kind, .start = [](Actor<>&) -> Task<> {
-                                                            co_await sleep(1ms);
-                                                            throw ActorExit{4};
-                                                        }}));
+            text = co_await error_of<SpawnError>(
+                spawn({.name = "picky", .concurrency = kind, .start = [](Actor<>&) -> Task<> {
+                           co_await sleep(1ms);
+                           throw ActorExit{4};
+                       }}));
             CHECK(has(text, "ActorExit"));
             bool same = co_await back_to(before);
             CHECK(same);
@@ -213,7 +218,8 @@ TEST_CASE("spawn: a state or a start hook that throws fails it with the reason, 
 TEST_CASE("spawn: an actor that stops itself in its start hook") {
     in_arbiter([](Arbiter<>&) -> Task<> {
         for (auto kind : every_kind) {
-            auto actor = co_await spawn({.name = "short", .concurrency = kind, .start = [](Actor<>& self) { self.stop(6); }});
+            auto actor = co_await spawn(
+                {.name = "short", .concurrency = kind, .start = [](Actor<>& self) { self.stop(6); }});
             auto status = co_await actor.closed();
             CHECK(status.code() == 6);
             auto text = co_await error_of<ActorNotFound>(send("short", ping));
@@ -306,10 +312,8 @@ TEST_CASE("spawn: a light actor ends with its spawner, and its name is free") {
                 auto count = co_await send(parent, run<light_children>, 3);
                 CHECK(count == 3);
                 auto child = co_await send("light-1", run<spawn_child>, "grandchild", Concurrency::coroutine);
-                if (by_force)
-                    co_await tell(parent, run<quit_with>, 5);
-                else
-                    co_await parent.stop();
+                if (by_force) co_await tell(parent, run<quit_with>, 5);
+                else co_await parent.stop();
                 auto status = co_await parent.closed();
                 CHECK(status.code() == (by_force ? 5 : 0));
                 co_await child.closed();

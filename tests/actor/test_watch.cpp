@@ -34,8 +34,7 @@ Task<ActorProxy<>> actor_of(Concurrency kind) {
 Task<> quit(ActorProxy<> actor, int code) {
     try {
         co_await send(actor, run<quit_with>, code);
-    } catch (const ActorLost&) {
-    }
+    } catch (const ActorLost&) {}
 }
 
 }  // namespace
@@ -63,7 +62,8 @@ TEST_CASE("watch: told once of the end, with its status, whatever the two are, a
     });
 }
 
-TEST_CASE("link: the end of one with failure ends the other, either way, with the same code; a clean end does not") {
+TEST_CASE(
+    "link: the end of one with failure ends the other, either way, with the same code; a clean end does not") {
     in_arbiter([](Arbiter<>&) -> Task<> {
         for (auto first : every_kind)
             for (auto second : every_kind) {

@@ -12,10 +12,7 @@
 using namespace magnetar;
 using namespace magnetar::test;
 
-namespace {
-
-
-}  // namespace
+namespace {}  // namespace
 
 TEST_CASE("when_any: the first to end wins, the loser is cancelled and waited for") {
     ManualScheduler scheduler;

@@ -49,7 +49,9 @@ inline void finish(Engine& engine) {
     while (engine.in_flight() > 0) engine.wait(LoopClock::time_point::max());
 }
 
-inline bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+inline bool has(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
 
 /// From now on the kernel answers this process's io_uring_setup with `error`, as the seccomp profile of a
 /// container does.

@@ -15,7 +15,8 @@ namespace {
 // Keeps the thread until the log says `text`, and gives all of the log; or until the deadline.
 std::string keep_until_said(CapturedLog& log, std::string_view text, std::chrono::seconds limit = 20s) {
     auto deadline = std::chrono::steady_clock::now() + limit;
-    while (log.text().find(text) == std::string::npos && std::chrono::steady_clock::now() < deadline) ::usleep(500);
+    while (log.text().find(text) == std::string::npos && std::chrono::steady_clock::now() < deadline)
+        ::usleep(500);
     return log.text();
 }
 
@@ -29,7 +30,8 @@ TEST_CASE("stall watch: what keeps a loop is named, and named again when it is t
     loop.run([](EventLoop& l, CapturedLog& said) -> Task<> {
         l.activity->begin(7, &command);
         auto first = keep_until_said(said, "reckon");
-        CHECK(first.find("[warning] front end: its loop is kept for more than 2 ms by reckon\n") != std::string::npos);
+        CHECK(first.find("[warning] front end: its loop is kept for more than 2 ms by reckon\n") !=
+              std::string::npos);
         auto second = keep_until_said(said, "more than 20 ms by reckon");
         CHECK(second.find("more than 20 ms by reckon") != std::string::npos);
         co_await yield();

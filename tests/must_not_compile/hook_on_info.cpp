@@ -3,4 +3,6 @@
 
 using namespace magnetar;
 
-Task<> wrong() { co_await spawn({.on_info = [](Actor<>&) {}}); }
+Task<> wrong() {
+    co_await spawn({.on_info = [](Actor<>&) {}});
+}

@@ -3,4 +3,6 @@
 
 using namespace magnetar;
 
-Task<> wrong() { co_await spawn({.on_params = [](Actor<>&, std::string) {}}); }
+Task<> wrong() {
+    co_await spawn({.on_params = [](Actor<>&, std::string) {}});
+}

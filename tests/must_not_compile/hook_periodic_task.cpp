@@ -3,4 +3,6 @@
 
 using namespace magnetar;
 
-Task<> wrong() { co_await spawn({.periodic_task = [](int) {}}); }
+Task<> wrong() {
+    co_await spawn({.periodic_task = [](int) {}});
+}

@@ -3,4 +3,6 @@
 
 using namespace magnetar;
 
-Task<> wrong() { co_await spawn({.start = [](Actor<>&) { return 3; }}); }
+Task<> wrong() {
+    co_await spawn({.start = [](Actor<>&) { return 3; }});
+}

@@ -7,4 +7,6 @@ struct Counter {
     int total = 0;
 };
 struct Clock {};
-Task<> wrong() { co_await spawn<Counter>({.start = [](Actor<Clock>&) {}}); }
+Task<> wrong() {
+    co_await spawn<Counter>({.start = [](Actor<Clock>&) {}});
+}

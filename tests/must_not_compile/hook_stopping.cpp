@@ -3,4 +3,6 @@
 
 using namespace magnetar;
 
-Task<> wrong() { co_await spawn({.stopping = [] {}}); }
+Task<> wrong() {
+    co_await spawn({.stopping = [] {}});
+}

@@ -32,7 +32,8 @@ TEST_CASE("listening socket: copies are one socket, which listens as long as one
     }());
 }
 
-TEST_CASE("listening socket: what a server has accepted when it closes it serves; the rest is for those who share the socket") {
+TEST_CASE(
+    "listening socket: what a server has accepted when it closes it serves; the rest is for those who share the socket") {
     EventLoop loop;
     loop.run([]() -> Task<> {
         auto socket = ListeningSocket::bind(SocketAddress::parse("127.0.0.1:0"));

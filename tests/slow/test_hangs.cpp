@@ -44,21 +44,25 @@ Task<std::chrono::nanoseconds> replaced_after(Arbiter<>& self, std::string name,
 
 }  // namespace
 
-TEST_CASE("hangs: a worker that is stopped by SIGSTOP, ignores SIGTERM or blocks its loop is replaced within timeout + 5 s") {
+TEST_CASE(
+    "hangs: a worker that is stopped by SIGSTOP, ignores SIGTERM or blocks its loop is replaced within timeout + 5 s") {
     in_arbiter<60>([](Arbiter<>& self) -> Task<> {
-        auto stopped = self.loop().start(replaced_after(self, "stopped", [](ActorProxy<Patient>, int pid) -> Task<> {
-            ::kill(pid, SIGSTOP);
-            co_return;
-        }));
-        auto deaf = self.loop().start(replaced_after(self, "deaf", [](ActorProxy<Patient> worker, int pid) -> Task<> {
-            co_await worker.tell<&Patient::block>();
-            auto text = co_await error_of<TimeoutError>(with_timeout(50ms, send(worker, ping)));
-            CHECK(has(text, "does not answer"));
-            ::kill(pid, SIGTERM);  // which it does not hear
-        }));
-        auto blocking = self.loop().start(replaced_after(self, "blocking", [](ActorProxy<Patient> worker, int) -> Task<> {
-            co_await worker.tell<&Patient::block>();
-        }));
+        auto stopped =
+            self.loop().start(replaced_after(self, "stopped", [](ActorProxy<Patient>, int pid) -> Task<> {
+                ::kill(pid, SIGSTOP);
+                co_return;
+            }));
+        auto deaf =
+            self.loop().start(replaced_after(self, "deaf", [](ActorProxy<Patient> worker, int pid) -> Task<> {
+                co_await worker.tell<&Patient::block>();
+                auto text = co_await error_of<TimeoutError>(with_timeout(50ms, send(worker, ping)));
+                CHECK(has(text, "does not answer"));
+                ::kill(pid, SIGTERM);  // which it does not hear
+            }));
+        auto blocking =
+            self.loop().start(replaced_after(self, "blocking", [](ActorProxy<Patient> worker, int) -> Task<> {
+                co_await worker.tell<&Patient::block>();
+            }));
         // The time is the promise here; a machine that is busy gets as much again.
         for (auto* job : {&stopped, &deaf, &blocking}) {
             auto taken = co_await std::move(*job);
@@ -70,20 +74,24 @@ TEST_CASE("hangs: a worker that is stopped by SIGSTOP, ignores SIGTERM or blocks
 TEST_CASE("hangs: a thread that blocks is reported with its command and given up; the rest goes on") {
     Program program([](Program&) {
         return Arbiter<>({
-            .start = [](Arbiter<>& self) -> Task<> {
-                auto thread = co_await spawn<Patient>({.name = "stuck", .concurrency = Concurrency::thread, .timeout = 300ms, .period = 50ms});
-                auto other = co_await spawn<Patient>({.concurrency = Concurrency::thread});
-                bool lost = false;
-                try {
-                    co_await thread.send<&Patient::block>();
-                } catch (const ActorLost&) {
-                    lost = true;
-                }
-                auto status = co_await thread.closed();
-                int there = co_await other.send<&Patient::process>();
-                self.stop(lost && status.code() == 137 && there > 0 ? 5 : 6);
-            },
-        }).run();
+                             .start = [](Arbiter<>& self) -> Task<> {
+                                 auto thread = co_await spawn<Patient>({.name = "stuck",
+                                                                        .concurrency = Concurrency::thread,
+                                                                        .timeout = 300ms,
+                                                                        .period = 50ms});
+                                 auto other = co_await spawn<Patient>({.concurrency = Concurrency::thread});
+                                 bool lost = false;
+                                 try {
+                                     co_await thread.send<&Patient::block>();
+                                 } catch (const ActorLost&) {
+                                     lost = true;
+                                 }
+                                 auto status = co_await thread.closed();
+                                 int there = co_await other.send<&Patient::process>();
+                                 self.stop(lost && status.code() == 137 && there > 0 ? 5 : 6);
+                             },
+                         })
+            .run();
     });
     CHECK(program.wait() == ExitStatus(5));
     auto log = program.log();

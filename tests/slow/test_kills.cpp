@@ -57,7 +57,8 @@ Task<Tally> press(Actor<>&, int seed) {
         for (int round = 0; round < 8; ++round) {
             std::vector<Task<>> requests;
             for (int i = 0; i < 8; ++i)
-                requests.push_back(ask(living[chance() % living.size()], static_cast<int>(chance() % 1000), tally));
+                requests.push_back(
+                    ask(living[chance() % living.size()], static_cast<int>(chance() % 1000), tally));
             co_await when_all(std::move(requests));
         }
     }
@@ -76,12 +77,14 @@ struct Base {
     std::size_t fds, processes, links, managed, memory;
 };
 Base now() {
-    return {open_fds(), children_of(::getpid()).size(), detail::the_host->links(), detail::the_supervisor->size(), resident_bytes()};
+    return {open_fds(), children_of(::getpid()).size(), detail::the_host->links(),
+            detail::the_supervisor->size(), resident_bytes()};
 }
 
 }  // namespace
 
-TEST_CASE("kills: two hundred under load: every request ends, once; workers, descriptors, processes and memory are at their base") {
+TEST_CASE(
+    "kills: two hundred under load: every request ends, once; workers, descriptors, processes and memory are at their base") {
     enough = false;
     in_arbiter<240>([](Arbiter<>& self) -> Task<> {
         auto& pool = co_await self.add_monitor<Victim>(
@@ -120,7 +123,8 @@ TEST_CASE("kills: two hundred under load: every request ends, once; workers, des
         Base loaded = now();
         bool returned = co_await until([&] {
             loaded = now();
-            return loaded.fds <= base.fds && loaded.links <= base.links;  // what the last dead left is let go of
+            return loaded.fds <= base.fds &&
+                   loaded.links <= base.links;  // what the last dead left is let go of
         });
         CHECK_MESSAGE(returned, loaded.fds << " descriptors, before " << base.fds);
         CHECK(loaded.processes == base.processes);

@@ -61,12 +61,17 @@ template <Concurrency kind>
 Task<> reload_fifty_times(Arbiter<>& self) {
     auto socket = ListeningSocket::bind(SocketAddress::parse("127.0.0.1:0"));
     auto& pool = co_await self.add_monitor<Doubler>(
-        {.name = "pool", .workers = 2, .worker = {.concurrency = kind, .start = [](Actor<Doubler>& worker) { return serve(worker); }}}, socket);
+        {.name = "pool",
+         .workers = 2,
+         .worker = {.concurrency = kind, .start = [](Actor<Doubler>& worker) { return serve(worker); }}},
+        socket);
     bool enough = false;
     std::array<ReloadTally, 8> tallies;
     std::vector<Job<>> load;
-    for (std::size_t i = 0; i < 4; ++i) load.push_back(self.loop().start(request_for_ever(pool, enough, tallies[i])));
-    for (std::size_t i = 4; i < 8; ++i) load.push_back(self.loop().start(connect_for_ever(socket.address(), enough, tallies[i])));
+    for (std::size_t i = 0; i < 4; ++i)
+        load.push_back(self.loop().start(request_for_ever(pool, enough, tallies[i])));
+    for (std::size_t i = 4; i < 8; ++i)
+        load.push_back(self.loop().start(connect_for_ever(socket.address(), enough, tallies[i])));
     std::size_t fds = 0;
     for (int i = 0; i < 50; ++i) {
         auto before = pool.managed_actors();

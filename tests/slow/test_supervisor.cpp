@@ -54,10 +54,12 @@ TEST_CASE("supervisor: one that was silent and then hears that it is to stop end
     });
 }
 
-TEST_CASE("supervisor: a thread that hangs is given up: whoever waits for it is told, here and in other processes") {
+TEST_CASE(
+    "supervisor: a thread that hangs is given up: whoever waits for it is told, here and in other processes") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         auto other = co_await spawn({});
-        auto thread = co_await spawn({.name = "hanging", .concurrency = Concurrency::thread, .timeout = 300ms, .period = 50ms});
+        auto thread = co_await spawn(
+            {.name = "hanging", .concurrency = Concurrency::thread, .timeout = 300ms, .period = 50ms});
         auto second = co_await spawn({.concurrency = Concurrency::thread});
         std::vector<Job<std::string>> jobs;
         for (auto& sender : {self.proxy(), other, second})
@@ -67,7 +69,8 @@ TEST_CASE("supervisor: a thread that hangs is given up: whoever waits for it is 
         auto status = co_await with_timeout(20s, thread.closed());
         CHECK(status.code() == 128 + SIGKILL);
         for (auto& job : jobs) {
-            auto fate = co_await with_timeout(10s, [](Job<std::string>& j) -> Task<std::string> { co_return co_await j; }(job));
+            auto fate = co_await with_timeout(
+                10s, [](Job<std::string>& j) -> Task<std::string> { co_return co_await j; }(job));
             CHECK(fate == "lost");
         }
         auto text = co_await error_of<ActorNotFound>(send(thread, ping));
@@ -83,7 +86,8 @@ TEST_CASE("supervisor: a thread that hangs is given up: whoever waits for it is 
     });
 }
 
-TEST_CASE("supervisor: two hundred processes, spawned and stopped: descriptors, processes and memory are back where they were") {
+TEST_CASE(
+    "supervisor: two hundred processes, spawned and stopped: descriptors, processes and memory are back where they were") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         std::size_t fds = 0, memory = 0, least_growth = ~std::size_t{0};
         for (int round = 0; round < 4; ++round) {
@@ -107,7 +111,8 @@ TEST_CASE("supervisor: two hundred processes, spawned and stopped: descriptors, 
             // The first round fills caches; after that nothing may grow with every round.
             if (round > 0) {
                 CHECK(open_fds() == fds);
-                least_growth = std::min(least_growth, resident_bytes() > memory ? resident_bytes() - memory : 0);
+                least_growth =
+                    std::min(least_growth, resident_bytes() > memory ? resident_bytes() - memory : 0);
             }
             fds = open_fds();
             memory = resident_bytes();
@@ -122,7 +127,8 @@ TEST_CASE("supervisor: two hundred threads, spawned and stopped") {
         std::size_t fds = 0, before = threads();
         for (int round = 0; round < 4; ++round) {
             std::vector<ActorProxy<Heap>> actors;
-            for (int i = 0; i < 50; ++i) actors.push_back(co_await spawn<Heap>({.concurrency = Concurrency::thread}));
+            for (int i = 0; i < 50; ++i)
+                actors.push_back(co_await spawn<Heap>({.concurrency = Concurrency::thread}));
             for (auto& actor : actors) co_await actor.stop();
             for (auto& actor : actors) {
                 auto status = co_await actor.closed();

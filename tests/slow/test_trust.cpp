@@ -1,6 +1,6 @@
 // What goes wrong ends in a clear error on one side, and the rest of the program is unharmed.
-#include <magnetar/actor/monitor.hpp>
 #include <sys/resource.h>
+#include <magnetar/actor/monitor.hpp>
 
 #include "../actor/support.hpp"
 
@@ -43,38 +43,40 @@ int few_processes(Program&) {
     rlimit limit{6, 6};  // this one, two fork servers, and three more
     if (::setrlimit(RLIMIT_NPROC, &limit) != 0) return 51;
     return Arbiter<>({
-        .start = [](Arbiter<>& self) -> Task<> {
-            std::vector<ActorProxy<>> workers;
-            std::string text;
-            while (text.empty() && workers.size() < 10) {
-                try {
-                    auto worker = co_await spawn({});
-                    workers.push_back(worker);
-                } catch (const SpawnError& error) {
-                    text = error.what();
-                }
-            }
-            if (workers.size() != 3) co_return self.stop(52);
-            if (!has(text, "fork of a worker: Resource temporarily unavailable")) co_return self.stop(53);
-            std::string pool_text;
-            try {
-                co_await self.add_monitor<SlowReader>({.name = "pool", .workers = 2});
-            } catch (const SpawnError& error) {
-                pool_text = error.what();
-            }
-            if (!has(pool_text, "Resource temporarily unavailable")) co_return self.stop(54);
-            // Those that are there go on, and there is room again when one has ended.
-            for (auto& worker : workers) {
-                auto pong = co_await send(worker, ping);
-                if (pong != "pong") co_return self.stop(55);
-            }
-            co_await workers.back().stop();
-            co_await workers.back().closed();
-            auto again = co_await spawn({});
-            auto pong = co_await send(again, ping);
-            self.stop(pong == "pong" ? 5 : 56);
-        },
-    }).run();
+                         .start = [](Arbiter<>& self) -> Task<> {
+                             std::vector<ActorProxy<>> workers;
+                             std::string text;
+                             while (text.empty() && workers.size() < 10) {
+                                 try {
+                                     auto worker = co_await spawn({});
+                                     workers.push_back(worker);
+                                 } catch (const SpawnError& error) {
+                                     text = error.what();
+                                 }
+                             }
+                             if (workers.size() != 3) co_return self.stop(52);
+                             if (!has(text, "fork of a worker: Resource temporarily unavailable"))
+                                 co_return self.stop(53);
+                             std::string pool_text;
+                             try {
+                                 co_await self.add_monitor<SlowReader>({.name = "pool", .workers = 2});
+                             } catch (const SpawnError& error) {
+                                 pool_text = error.what();
+                             }
+                             if (!has(pool_text, "Resource temporarily unavailable")) co_return self.stop(54);
+                             // Those that are there go on, and there is room again when one has ended.
+                             for (auto& worker : workers) {
+                                 auto pong = co_await send(worker, ping);
+                                 if (pong != "pong") co_return self.stop(55);
+                             }
+                             co_await workers.back().stop();
+                             co_await workers.back().closed();
+                             auto again = co_await spawn({});
+                             auto pong = co_await send(again, ping);
+                             self.stop(pong == "pong" ? 5 : 56);
+                         },
+                     })
+        .run();
 }
 
 }  // namespace
@@ -89,7 +91,8 @@ TEST_CASE("trust: a fork that fails fails the spawn with the reason, and nothing
     CHECK_MESSAGE(status == ExitStatus(5), status.to_string() << "\n" << program.log());
 }
 
-TEST_CASE("trust: a worker that writes faster than it is read waits; neither side's memory grows, and nobody else notices") {
+TEST_CASE(
+    "trust: a worker that writes faster than it is read waits; neither side's memory grows, and nobody else notices") {
     in_arbiter<60>([](Arbiter<>& self) -> Task<> {
         for (auto kind : every_kind) {
             SpawnOptions<SlowReader> options;
@@ -103,7 +106,8 @@ TEST_CASE("trust: a worker that writes faster than it is read waits; neither sid
             }(writer, reader));
             std::size_t before = 0, most = 0;
             for (int i = 0; !writing.done(); ++i) {
-                auto pong = co_await with_timeout(5s, send(reader, ping));  // a system command overtakes them all
+                auto pong =
+                    co_await with_timeout(5s, send(reader, ping));  // a system command overtakes them all
                 CHECK(pong == "pong");
                 if (i == 20) before = resident_bytes();
                 most = std::max(most, resident_bytes());
@@ -130,13 +134,16 @@ TEST_CASE("trust: a storm of restarts ends: the monitor gives up, and the rest g
         auto& pool = co_await self.add_monitor<SlowReader>(
             {.name = "pool",
              .workers = 2,
-             .worker = {.start = [](Actor<SlowReader>& worker) {
-                 worker.loop().start([](Actor<SlowReader>& w) -> Task<> {
-                     co_await sleep(5ms);
-                     (void)w;
-                     throw ActorExit{3};
-                 }(worker)).detach();
-             }},
+             .worker = {.start =
+                            [](Actor<SlowReader>& worker) {
+                                worker.loop()
+                                    .start([](Actor<SlowReader>& w) -> Task<> {
+                                        co_await sleep(5ms);
+                                        (void)w;
+                                        throw ActorExit{3};
+                                    }(worker))
+                                    .detach();
+                            }},
              .restarts = 20,
              .backoff = 1ms,
              .max_backoff = 10ms});

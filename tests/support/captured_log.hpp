@@ -1,9 +1,9 @@
 #pragma once
 #include <doctest/doctest.h>
-#include <magnetar/base/unique_fd.hpp>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <magnetar/base/unique_fd.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -30,10 +30,11 @@ public:
     }
     /// What has been written so far, by this process and those that have its standard error; from any of them.
     std::string text() const {
-        struct stat file {};
+        struct stat file{};
         ::fstat(STDERR_FILENO, &file);
         std::string all(static_cast<std::size_t>(file.st_size), '\0');
-        all.resize(static_cast<std::size_t>(std::max<ssize_t>(0, ::pread(STDERR_FILENO, all.data(), all.size(), 0))));
+        all.resize(static_cast<std::size_t>(
+            std::max<ssize_t>(0, ::pread(STDERR_FILENO, all.data(), all.size(), 0))));
         return all;
     }
 

@@ -330,7 +330,8 @@ TEST_CASE("an optional of what can be null says which of both is") {
     CHECK(json_text(std::optional<std::optional<int>>(std::in_place, std::nullopt)) == "[null]");
     CHECK(json_text(std::optional<std::optional<int>>(5)) == "[5]");
     round_trip(std::optional<Url>(Url("http://a")));
-    CHECK(json_text(std::optional<Url>(Url("http://a"))) == "\"http://a\"");  // what cannot be null has no brackets
+    CHECK(json_text(std::optional<Url>(Url("http://a"))) ==
+          "\"http://a\"");  // what cannot be null has no brackets
 }
 
 TEST_CASE("structs") {

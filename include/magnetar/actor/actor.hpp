@@ -43,7 +43,7 @@ struct Extras {
     ActorProxy<> manager;
     List<ClosedWaiter> closed_waiters;
     Task<> (*before_end)(Actor<>&) = nullptr;  // ends what it manages in other threads and processes
-    Event quiet;       // set whenever the last command, child or job may have ended
+    Event quiet;                               // set whenever the last command, child or job may have ended
     bool registered = false;
 };
 
@@ -99,7 +99,8 @@ public:
 
 protected:
     Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id);
-    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id, std::tuple<>&) : Actor(settings, loop, id) {}
+    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id, std::tuple<>&)
+        : Actor(settings, loop, id) {}
     virtual ~Actor();
 
 private:
@@ -153,12 +154,12 @@ protected:
 private:
     template <class... A>
     static State make(std::tuple<A...>& arguments) {
-        return std::apply([](A&... a) -> State {
-            if constexpr (std::is_constructible_v<State, A...>)
-                return State(std::move(a)...);
-            else
-                return State{std::move(a)...};
-        }, arguments);
+        return std::apply(
+            [](A&... a) -> State {
+                if constexpr (std::is_constructible_v<State, A...>) return State(std::move(a)...);
+                else return State{std::move(a)...};
+            },
+            arguments);
     }
     const void* state_tag() const noexcept override { return detail::state_tag<State>(); }
     State state_;

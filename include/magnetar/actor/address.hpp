@@ -18,7 +18,7 @@ namespace detail {
 // The place of one actor on one loop. Cells are never unmapped, only used again, so a stale pointer to one is harmless:
 // the id in it tells whether the actor that was meant still lives there.
 struct Cell {
-    std::atomic<std::uint64_t> id{0};      // written by the loop that owns the cell, read by any thread
+    std::atomic<std::uint64_t> id{0};  // written by the loop that owns the cell, read by any thread
     std::atomic<int> crowd{0};  // tells from other threads that are on their way here or in the mailbox
     int room = 0;               // how many of those there may be; constant while the actor lives
     std::uint32_t index = 0;
@@ -45,7 +45,8 @@ public:
     }
     // The cell of that index, or null.
     Cell* at(std::uint32_t index) const noexcept {
-        return index / chunk_size < chunks_.size() ? &chunks_[index / chunk_size][index % chunk_size] : nullptr;
+        return index / chunk_size < chunks_.size() ? &chunks_[index / chunk_size][index % chunk_size]
+                                                   : nullptr;
     }
 
     template <class F>
@@ -86,7 +87,8 @@ inline constinit thread_local std::uint32_t this_door = no_door;
 class Where {
 public:
     constexpr Where() noexcept = default;
-    explicit Where(const Cell& cell) noexcept : bits_(reinterpret_cast<std::uintptr_t>(&cell) | std::uint64_t{cell.door} << 48) {}
+    explicit Where(const Cell& cell) noexcept
+        : bits_(reinterpret_cast<std::uintptr_t>(&cell) | std::uint64_t{cell.door} << 48) {}
     Where(std::uint32_t host, std::uint32_t door, std::uint32_t index) noexcept
         : bits_(std::uint64_t{host} << 40 | std::uint64_t{door} << 28 | std::uint64_t{index} << 1 | 1) {}
 
@@ -102,8 +104,12 @@ public:
     }
 
     bool known() const noexcept { return bits_ != 0; }
-    Cell* cell() const noexcept { return bits_ & 1 ? nullptr : reinterpret_cast<Cell*>(bits_ & pointer_bits); }
-    std::uint32_t host() const noexcept { return bits_ & 1 ? static_cast<std::uint32_t>(bits_ >> 40) : this_host; }
+    Cell* cell() const noexcept {
+        return bits_ & 1 ? nullptr : reinterpret_cast<Cell*>(bits_ & pointer_bits);
+    }
+    std::uint32_t host() const noexcept {
+        return bits_ & 1 ? static_cast<std::uint32_t>(bits_ >> 40) : this_host;
+    }
     std::uint32_t door() const noexcept {
         return static_cast<std::uint32_t>(bits_ & 1 ? bits_ >> 28 & 0xfff : bits_ >> 48);
     }
@@ -124,7 +130,9 @@ struct Address {
     Where where;
 };
 
-[[gnu::noinline]] inline Cell* look_up_cell(std::uint32_t index) noexcept { return cell_table(this_door).at(index); }
+[[gnu::noinline]] inline Cell* look_up_cell(std::uint32_t index) noexcept {
+    return cell_table(this_door).at(index);
+}
 
 // The actor at an address on this thread's loop, or null when it lives no more. Only for addresses of this door.
 inline Actor<>* resident(const Address& address) noexcept {

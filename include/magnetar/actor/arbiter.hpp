@@ -49,7 +49,11 @@ namespace detail {
 // actor.
 struct Master {
     explicit Master(const LoopOptions& options)
-        : fork_server((enlist_framework_commands(), run_worker)), loop(options), resident(loop), host(loop), supervisor(host) {
+        : fork_server((enlist_framework_commands(), run_worker)),
+          loop(options),
+          resident(loop),
+          host(loop),
+          supervisor(host) {
         the_host = &host;
         the_supervisor = &supervisor;
         obituaries().clear();
@@ -101,16 +105,19 @@ public:
     /// for options that make no sense, std::logic_error when there is an arbiter already.
     template <class... A>
     explicit Arbiter(ArbiterOptions<State> options = {}, A&&... arguments)
-        : Arbiter(settings(options), options.name, std::tuple<detail::Kept<A>...>(std::forward<A>(arguments)...)) {
-        static_assert(detail::StateFrom<State, detail::Kept<A>...>,
-                      "the actor's state cannot be made from these arguments: give Arbiter what its constructor or its braces take");
+        : Arbiter(settings(options), options.name,
+                  std::tuple<detail::Kept<A>...>(std::forward<A>(arguments)...)) {
+        static_assert(
+            detail::StateFrom<State, detail::Kept<A>...>,
+            "the actor's state cannot be made from these arguments: give Arbiter what its constructor or its braces take");
         supervisor.monitor_gave_up = options.monitor_gave_up.erased();
     }
 
     /// Runs until it is stopped and everything it controls has ended; gives the exit code, for main to return. A start
     /// hook that throws is logged and ends it with 1.
     int run() {
-        StallWatch watch(loop(), detail::ActorAccess::extras(*this).settings.stall, Actor<>::to_string(), ActorId::arbiter().value);
+        StallWatch watch(loop(), detail::ActorAccess::extras(*this).settings.stall, Actor<>::to_string(),
+                         ActorId::arbiter().value);
         ExitStatus status = Actor<>::loop().run(detail::live_as_arbiter(*this));
         return status.code();
     }
@@ -120,10 +127,12 @@ public:
     /// The monitor lives until it is stopped, gives up, or the arbiter ends.
     template <class Worker, class... A>
     Task<Monitor<Worker>&> add_monitor(MonitorOptions<Worker> options, A&&... arguments) {
-        static_assert(detail::StateFrom<Worker, detail::Kept<A>...>,
-                      "the actor's state cannot be made from these arguments: give add_monitor what its constructor or its braces take");
-        return make_monitor<Worker, detail::Kept<A>...>(std::string(options.name), std::string(options.worker.name), options,
-                                                        std::tuple<detail::Kept<A>...>(std::forward<A>(arguments)...));
+        static_assert(
+            detail::StateFrom<Worker, detail::Kept<A>...>,
+            "the actor's state cannot be made from these arguments: give add_monitor what its constructor or its braces take");
+        return make_monitor<Worker, detail::Kept<A>...>(
+            std::string(options.name), std::string(options.worker.name), options,
+            std::tuple<detail::Kept<A>...>(std::forward<A>(arguments)...));
     }
     /// The monitors that live now, by name.
     std::map<std::string, ActorProxy<>> monitors() {
@@ -140,7 +149,8 @@ public:
 private:
     template <class... A>
     Arbiter(const detail::ActorSettings& settings, std::string_view name, std::tuple<A...> arguments)
-        : detail::Master({.threads = settings.threads}), Actor<State>(settings, detail::Master::loop, ActorId::arbiter(), arguments) {
+        : detail::Master({.threads = settings.threads}),
+          Actor<State>(settings, detail::Master::loop, ActorId::arbiter(), arguments) {
         detail::Master::host.root = this;
         detail::Master::host.arbiter = detail::ActorAccess::address(*this);
         detail::set_up(*this, settings, name, Json::object());
@@ -149,16 +159,18 @@ private:
         directory.enter(Actor<>::proxy(), Concurrency::process, ActorId::arbiter());
     }
     template <class Worker, class... A>
-    Task<Monitor<Worker>&> make_monitor(std::string name, std::string worker_name, MonitorOptions<Worker> options,
-                                        std::tuple<A...> arguments) {
+    Task<Monitor<Worker>&> make_monitor(std::string name, std::string worker_name,
+                                        MonitorOptions<Worker> options, std::tuple<A...> arguments) {
         options.name = name;
         options.worker.name = worker_name;
         auto settings = detail::settings_of(options);
         detail::check_settings(name, settings);
         auto worker_settings = detail::settings_of(options.worker);
         detail::check_settings(worker_name, worker_settings);
-        detail::RestartRules rules{options.choice, options.strategy, options.restarts, options.window, options.backoff, options.max_backoff};
-        auto* monitor = new Monitor<Worker>(settings, loop(), rules, options.worker, worker_name, std::move(arguments));
+        detail::RestartRules rules{options.choice, options.strategy, options.restarts,
+                                   options.window, options.backoff,  options.max_backoff};
+        auto* monitor =
+            new Monitor<Worker>(settings, loop(), rules, options.worker, worker_name, std::move(arguments));
         ActorId id = monitor->id();
         std::exception_ptr failure;
         try {
@@ -174,9 +186,12 @@ private:
         detail::ActorAccess::adopt(*this, *monitor);
         auto& extras = detail::ActorAccess::extras(*monitor);
         extras.registered = true;
-        extras.before_end = [](Actor<>& self) { return static_cast<detail::MonitorBase&>(self).end_workers(); };
+        extras.before_end = [](Actor<>& self) {
+            return static_cast<detail::MonitorBase&>(self).end_workers();
+        };
         std::string reason;
-        if (auto start = co_await detail::started(*monitor)) reason = fmt::format("its start failed: {}: {}", start->type, start->what);
+        if (auto start = co_await detail::started(*monitor))
+            reason = fmt::format("its start failed: {}: {}", start->type, start->what);
         if (reason.empty()) {
             try {
                 co_await monitor->scale(options.workers);

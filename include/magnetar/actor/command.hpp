@@ -102,10 +102,8 @@ template <class State>
 inline constexpr char state_tag_of = 0;
 template <class State>
 constexpr const void* state_tag() noexcept {
-    if constexpr (std::is_void_v<State>)
-        return nullptr;
-    else
-        return &state_tag_of<State>;
+    if constexpr (std::is_void_v<State>) return nullptr;
+    else return &state_tag_of<State>;
 }
 
 // All that is known of a command function at compile time.
@@ -172,8 +170,8 @@ inline constexpr bool is_observer = false;
 
 // The entry of a command function: a constant, so that it costs nothing in the files that do not use it.
 template <auto F>
-inline constinit CommandEntry entry_of{function_name<F>(), state_tag<typename Binding<F>::State>(), &start_from_wire<F>, nullptr,
-                                       is_system<F>};
+inline constinit CommandEntry entry_of{function_name<F>(), state_tag<typename Binding<F>::State>(),
+                                       &start_from_wire<F>, nullptr, is_system<F>};
 
 // Using one of these enters the command in the table before main runs. A name makes it callable by name, which costs the way
 // through JSON.
@@ -190,8 +188,9 @@ inline const bool enlisted_as = enlist_as<F>(Name.view());
 
 template <auto F>
 struct RunCommand {
-    static_assert(requires { typename Signature<decltype(F)>::Return; },
-                  "run takes a function, a member function of the actor's state, or a lambda without captures");
+    static_assert(
+        requires { typename Signature<decltype(F)>::Return; },
+        "run takes a function, a member function of the actor's state, or a lambda without captures");
     static constexpr auto function = F;
 };
 }  // namespace detail

@@ -74,7 +74,8 @@ inline constexpr detail::RunCommand<detail::kill_command> kill_actor;
 namespace detail {
 struct EchoCommand {
     template <class T>
-    using Value = std::conditional_t<std::is_convertible_v<T, std::string_view>, std::string, std::decay_t<T>>;
+    using Value =
+        std::conditional_t<std::is_convertible_v<T, std::string_view>, std::string, std::decay_t<T>>;
 };
 }  // namespace detail
 /// Answers its argument, whatever its type.
@@ -115,7 +116,8 @@ Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments) {
             co_return to_json(static_cast<typename Bound::Result>(Bound::call(actor, request, decoded)));
         }
     } else {
-        throw NoSuchCommand{fmt::format("a command of {} takes or gives what cannot be JSON", actor.to_string())};
+        throw NoSuchCommand{
+            fmt::format("a command of {} takes or gives what cannot be JSON", actor.to_string())};
         co_return Json();
     }
 }
@@ -129,8 +131,9 @@ inline std::string doing_command(Request& request) {
     auto now = actor.loop().now();
     actor.jobs.for_each([&](JobBase& job) {
         if (auto* command = dynamic_cast<CommandJobBase*>(&job))
-            commands += fmt::format("{}{} for {}", commands.empty() ? "it has been running " : ", ", command->command(),
-                                    duration_text(std::chrono::duration<double>(now - command->since()).count()));
+            commands += fmt::format(
+                "{}{} for {}", commands.empty() ? "it has been running " : ", ", command->command(),
+                duration_text(std::chrono::duration<double>(now - command->since()).count()));
     });
     return fmt::format("{}; {} messages wait", commands.empty() ? "it runs no command" : commands,
                        ActorAccess::mailbox(actor).depth());
@@ -155,7 +158,9 @@ inline Json process_info() {
         if (std::fscanf(statm, "%ld %ld", &pages, &resident) != 2) resident = 0;
         std::fclose(statm);
     }
-    auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+    auto seconds = [](const timeval& t) {
+        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+    };
     Json json = Json::object();
     json["memory_bytes"] = static_cast<std::int64_t>(resident) * ::sysconf(_SC_PAGESIZE);
     json["peak_memory_bytes"] = static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
@@ -169,7 +174,9 @@ inline void add_application_info(Json& info);
 inline Json info_command(Request& request) {
     Actor<>& actor = request.actor();
     EventLoop& loop = actor.loop();
-    auto seconds = [&](LoopClock::time_point since) { return std::chrono::duration<double>(loop.now() - since).count(); };
+    auto seconds = [&](LoopClock::time_point since) {
+        return std::chrono::duration<double>(loop.now() - since).count();
+    };
     Json info = Json::object();
     Json& about = info["actor"] = Json::object();
     about["name"] = actor.name();
@@ -225,7 +232,8 @@ inline Json info_command(Request& request) {
 /// with_timeout of a request: the callee does not start it later than that, and the error says what the callee was doing, when it
 /// can still be asked (for 200 ms at most).
 template <class Rep, class Period, auto F>
-Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep, Period> limit, detail::SendAwaiter<F> request) {
+Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep, Period> limit,
+                                                       detail::SendAwaiter<F> request) {
     detail::Address callee = request.target();
     std::string trouble;
     try {
@@ -235,7 +243,8 @@ Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep
         trouble = error.what();
     }
     auto doing = co_await detail::what_it_does(callee);
-    throw TimeoutError(fmt::format("{}: {} of {}: {}", trouble, detail::entry_of<F>.name, callee.id.to_string(), doing));
+    throw TimeoutError(
+        fmt::format("{}: {} of {}: {}", trouble, detail::entry_of<F>.name, callee.id.to_string(), doing));
 }
 
 }  // namespace magnetar

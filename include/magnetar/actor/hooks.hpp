@@ -37,8 +37,9 @@ public:
     template <class F>
         requires(!std::is_same_v<F, ActorHook>)
     constexpr ActorHook(F) noexcept {
-        static_assert(std::is_empty_v<F> && std::is_default_constructible_v<F>,
-                      "a hook is stateless: its lambda must not capture; give the actor a state and its arguments to spawn() instead");
+        static_assert(
+            std::is_empty_v<F> && std::is_default_constructible_v<F>,
+            "a hook is stateless: its lambda must not capture; give the actor a state and its arguments to spawn() instead");
         if constexpr (std::is_empty_v<F> && std::is_default_constructible_v<F>) {
             check_signature<F>();
             if constexpr (std::is_invocable_v<F, Subject&, Extra...>) {
@@ -68,15 +69,22 @@ private:
         else if constexpr (Name.view() == "periodic_task")
             static_assert(callable, "periodic_task is called with the actor: [](Actor<State>& self) { ... }");
         else if constexpr (Name.view() == "on_info")
-            static_assert(callable, "on_info is called with the actor and its information: [](Actor<State>& self, Json& info) { ... }");
+            static_assert(
+                callable,
+                "on_info is called with the actor and its information: [](Actor<State>& self, Json& info) { ... }");
         else if constexpr (Name.view() == "monitor_gave_up")
-            static_assert(callable, "monitor_gave_up is called with the arbiter and the reason: [](Arbiter<State>& self, const MonitorGaveUp& why) { ... }");
+            static_assert(
+                callable,
+                "monitor_gave_up is called with the arbiter and the reason: [](Arbiter<State>& self, const MonitorGaveUp& why) { ... }");
         else
-            static_assert(callable, "on_params is called with the actor and its child's parameters: [](Actor<State>& self, Json& params) { ... }");
+            static_assert(
+                callable,
+                "on_params is called with the actor and its child's parameters: [](Actor<State>& self, Json& params) { ... }");
         if constexpr (callable) {
             using Result = std::invoke_result_t<F, Subject&, Extra...>;
-            static_assert(std::is_void_v<Result> || (may_wait && std::is_same_v<Result, Task<>>),
-                          "a hook returns nothing; start, stopping and periodic_task may be coroutines that return Task<>");
+            static_assert(
+                std::is_void_v<Result> || (may_wait && std::is_same_v<Result, Task<>>),
+                "a hook returns nothing; start, stopping and periodic_task may be coroutines that return Task<>");
         }
     }
     detail::ErasedHook<Extra...> erased_;

@@ -20,7 +20,8 @@ inline std::string_view to_string(Concurrency kind) noexcept {
     return names[static_cast<int>(kind)];
 }
 inline std::string_view to_string(Life life) noexcept {
-    constexpr std::string_view names[] = {"initial", "starting", "running", "stopping", "closed", "terminated"};
+    constexpr std::string_view names[] = {"initial",  "starting", "running",
+                                          "stopping", "closed",   "terminated"};
     return names[static_cast<int>(life)];
 }
 

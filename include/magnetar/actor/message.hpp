@@ -20,9 +20,9 @@ public:
     Message* next = nullptr;
     Address sender;
     LoopClock::time_point arrived{};
-    bool system = false;        // overtakes user messages, is taken by a stopping actor too
+    bool system = false;          // overtakes user messages, is taken by a stopping actor too
     bool waits_for_room = false;  // its sender is suspended until the mailbox has room
-    Cell* crowds = nullptr;     // the cell in whose crowd it is counted
+    Cell* crowds = nullptr;       // the cell in whose crowd it is counted
 
     virtual void start(Actor<>& actor) noexcept = 0;
     virtual void refuse(Refusal reason, ActorId target) noexcept = 0;

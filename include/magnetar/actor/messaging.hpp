@@ -57,7 +57,8 @@ inline std::string target_text(std::string_view name) { return std::string(name)
 // The function that a command object stands for.
 template <class C, class... A>
 struct FunctionOf {
-    static_assert(requires { C::function; }, "send takes a Command, run<function>, echo, or a command's name");
+    static_assert(
+        requires { C::function; }, "send takes a Command, run<function>, echo, or a command's name");
     static constexpr auto value = C::function;
 };
 template <class T>
@@ -100,7 +101,8 @@ auto send(const Target& target, const C&, A&&... arguments) {
             return detail::SendAwaiter<F>(target.address(), std::forward<A>(arguments)...);
         else
             return [&]<class... P>(std::tuple<P...>*) {
-                return detail::send_to_name<F, P...>(detail::target_text(target), P(std::forward<A>(arguments))...);
+                return detail::send_to_name<F, P...>(detail::target_text(target),
+                                                     P(std::forward<A>(arguments))...);
             }(static_cast<typename detail::Binding<F>::Args*>(nullptr));
     }
 }
@@ -113,18 +115,15 @@ auto send(const Target& target, std::string_view command, A&&... arguments) {
     constexpr auto system = &detail::system_by_name_command;
     auto by_name = [](auto where, std::string name, Json args) -> Task<Json> {
         detail::Address address;
-        if constexpr (std::is_same_v<decltype(where), detail::Address>)
-            address = where;
-        else
-            address = co_await detail::resolve(std::move(where));
+        if constexpr (std::is_same_v<decltype(where), detail::Address>) address = where;
+        else address = co_await detail::resolve(std::move(where));
         if (detail::names_system_command(name))
             co_return co_await detail::SendAwaiter<system>(address, std::move(name), std::move(args));
         co_return co_await detail::SendAwaiter<user>(address, std::move(name), std::move(args));
     };
     if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
         return by_name(target.address(), std::string(command), std::move(list));
-    else
-        return by_name(detail::target_text(target), std::string(command), std::move(list));
+    else return by_name(detail::target_text(target), std::string(command), std::move(list));
 }
 
 /// Sends a message that is not answered: returns when it has found room in the target's mailbox, or, for an actor of another process, on
@@ -139,7 +138,8 @@ auto tell(const Target& target, const C&, A&&... arguments) {
             return detail::TellAwaiter<F>(target.address(), std::forward<A>(arguments)...);
         else
             return [&]<class... P>(std::tuple<P...>*) {
-                return detail::tell_to_name<F, P...>(detail::target_text(target), P(std::forward<A>(arguments))...);
+                return detail::tell_to_name<F, P...>(detail::target_text(target),
+                                                     P(std::forward<A>(arguments))...);
             }(static_cast<typename detail::Binding<F>::Args*>(nullptr));
     }
 }
@@ -152,16 +152,19 @@ bool try_tell(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
     (void)&detail::enlisted<F>;
     if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>())
-        return detail::try_tell<F>(target.address(), typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+        return detail::try_tell<F>(target.address(),
+                                   typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
 }
 
 template <class Target, class C, class... A>
 auto Actor<void>::send(Target&& target, C&& command, A&&... arguments) {
-    return magnetar::send(std::forward<Target>(target), std::forward<C>(command), std::forward<A>(arguments)...);
+    return magnetar::send(std::forward<Target>(target), std::forward<C>(command),
+                          std::forward<A>(arguments)...);
 }
 template <class Target, class C, class... A>
 auto Actor<void>::tell(Target&& target, C&& command, A&&... arguments) {
-    return magnetar::tell(std::forward<Target>(target), std::forward<C>(command), std::forward<A>(arguments)...);
+    return magnetar::tell(std::forward<Target>(target), std::forward<C>(command),
+                          std::forward<A>(arguments)...);
 }
 
 // ---- what a proxy can ask
@@ -173,19 +176,25 @@ inline Task<Json> ActorProxy<void>::info() const {
     }(target);
 }
 inline Task<> ActorProxy<void>::stop() const {
-    return [](detail::Address to) -> Task<> { co_await detail::SendAwaiter<detail::stop_command>(to); }(address_);
+    return [](detail::Address to) -> Task<> {
+        co_await detail::SendAwaiter<detail::stop_command>(to);
+    }(address_);
 }
 
 namespace detail {
 
 using StatusOnWire = std::pair<int, int>;  // code, signal
-inline StatusOnWire to_wire(ExitStatus status) noexcept { return {status.signal() ? 0 : status.code(), status.signal()}; }
+inline StatusOnWire to_wire(ExitStatus status) noexcept {
+    return {status.signal() ? 0 : status.code(), status.signal()};
+}
 inline ExitStatus from_wire(StatusOnWire status) noexcept {
     return status.second ? ExitStatus::killed(status.second) : ExitStatus(status.first);
 }
 
 // Waits for the end of the light actor that is asked.
-inline Task<StatusOnWire> watch_command(Actor<>& self) { co_return to_wire(co_await ActorAccess::closed(self)); }
+inline Task<StatusOnWire> watch_command(Actor<>& self) {
+    co_return to_wire(co_await ActorAccess::closed(self));
+}
 // Waits for the end of an actor that the process of the actor that is asked has made, or of a light actor there.
 inline Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64_t where);
 template <>
@@ -214,8 +223,7 @@ inline Task<ExitStatus> closed_from_main(Address target) {
         try {
             co_return from_wire(co_await SendAwaiter<closed_command>(worker->address, id, where));
         } catch (const ActorNotFound&) {
-        } catch (const ActorLost&) {
-        }
+        } catch (const ActorLost&) {}
         co_return co_await the_supervisor->closed(worker->id);
     }
     co_return obituaries().of(target.id);

@@ -90,10 +90,8 @@ public:
             } catch (const std::exception&) {
                 failure = std::current_exception();
             }
-            if (slot->proxy)
-                loop().start(tend(*slot), this).detach();
-            else
-                slots_.remove_if([slot](const Slot& s) { return &s == slot; });
+            if (slot->proxy) loop().start(tend(*slot), this).detach();
+            else slots_.remove_if([slot](const Slot& s) { return &s == slot; });
         }
         co_await yield();  // all are watched when this returns
         if (failure) std::rethrow_exception(failure);
@@ -156,11 +154,11 @@ public:
 
 protected:
     struct Slot {
-        ActorProxy<> proxy;      // empty while the worker is being made
-        std::uint32_t asked = 0;  // requests by the monitor that it has not answered
-        bool retired = false;    // it is not to be made again
+        ActorProxy<> proxy;        // empty while the worker is being made
+        std::uint32_t asked = 0;   // requests by the monitor that it has not answered
+        bool retired = false;      // it is not to be made again
         bool ended_by_us = false;  // for the sake of another's death: no restart of its own account
-        Event hurry;  // it waits no longer before the next restart
+        Event hurry;               // it waits no longer before the next restart
         Event gone;
     };
     virtual Task<ActorProxy<>> make_worker(std::uint64_t number) = 0;
@@ -183,7 +181,9 @@ protected:
     class Asked {
     public:
         Asked(MonitorBase& monitor, Slot& slot) noexcept
-            : monitor_(ActorAccess::address(monitor)), worker_(slot.proxy.id()) { ++slot.asked; }
+            : monitor_(ActorAccess::address(monitor)), worker_(slot.proxy.id()) {
+            ++slot.asked;
+        }
         Asked(const Asked&) = delete;
         ~Asked() {
             auto* monitor = static_cast<MonitorBase*>(resident(monitor_));
@@ -201,7 +201,8 @@ protected:
         Slot& slot = self.choose();
         Asked asked(self, slot);
         Address worker = slot.proxy.address();
-        auto request = std::apply([&](auto&... a) { return SendAwaiter<F>(worker, std::move(a)...); }, arguments);
+        auto request =
+            std::apply([&](auto&... a) { return SendAwaiter<F>(worker, std::move(a)...); }, arguments);
         co_return co_await std::move(request);
     }
 
@@ -217,17 +218,13 @@ private:
             trouble = error.what();
         }
         self.reloading_ = false;
-        if (trouble.empty())
-            self.log().info("reloaded: {} workers", self.size());
-        else
-            self.log().error("reload: {}", trouble);
+        if (trouble.empty()) self.log().info("reloaded: {} workers", self.size());
+        else self.log().error("reload: {}", trouble);
     }
     static Task<> tell_arbiter(MonitorGaveUp why) {
         auto& hook = the_supervisor->monitor_gave_up;
-        if (hook.plain)
-            hook.plain(*the_host->root, why);
-        else
-            co_await hook.coroutine(*the_host->root, why);
+        if (hook.plain) hook.plain(*the_host->root, why);
+        else co_await hook.coroutine(*the_host->root, why);
     }
     // In the monitor's name, whoever asks.
     Task<ActorProxy<>> make() {
@@ -247,8 +244,7 @@ private:
         try {
             co_await with_timeout(limit, slot.gone.wait());
             co_return;
-        } catch (const TimeoutError&) {
-        }
+        } catch (const TimeoutError&) {}
         log().warning("worker {} did not end in time: ended by force", id.to_string());
         co_await the_supervisor->kill(id);
         co_await slot.gone.wait();
@@ -279,7 +275,8 @@ private:
                 if (!co_await may_restart(slot)) break;
             }
             // It was retired while it was being made.
-            if (slot.proxy && (slot.retired || life() >= Life::stopping)) post_tell<stop_command>(slot.proxy.address());
+            if (slot.proxy && (slot.retired || life() >= Life::stopping))
+                post_tell<stop_command>(slot.proxy.address());
         }
         slot.gone.set();
         slots_.remove_if([&slot](const Slot& s) { return &s == &slot; });
@@ -292,7 +289,8 @@ private:
                 after = true;
                 continue;
             }
-            bool also = rules_.strategy == Strategy::one_for_all || (rules_.strategy == Strategy::rest_for_one && after);
+            bool also = rules_.strategy == Strategy::one_for_all ||
+                        (rules_.strategy == Strategy::rest_for_one && after);
             if (!also || slot.retired || !slot.proxy) continue;
             slot.ended_by_us = true;
             post_tell<stop_command>(slot.proxy.address());
@@ -303,19 +301,24 @@ private:
         auto now = loop().now();
         while (!recent_.empty() && now - recent_.front() > rules_.window) recent_.pop_front();
         if (recent_.size() >= rules_.restarts) {
-            auto reason = fmt::format("{} restarts within {} s: given up. The last: {}", recent_.size(),
-                                      std::chrono::duration<double>(rules_.window).count(),
-                                      last_exits_.empty() ? std::string("no worker could start") : last_exits_.back());
+            auto reason =
+                fmt::format("{} restarts within {} s: given up. The last: {}", recent_.size(),
+                            std::chrono::duration<double>(rules_.window).count(),
+                            last_exits_.empty() ? std::string("no worker could start") : last_exits_.back());
             log().error("{}", reason);
-            if (the_supervisor->monitor_gave_up) loop().start(tell_arbiter({to_string(), reason}), the_host->root).detach();
+            if (the_supervisor->monitor_gave_up)
+                loop().start(tell_arbiter({to_string(), reason}), the_host->root).detach();
             stop(1);
             co_return false;
         }
         recent_.push_back(now);
         ++restarts_;
         if (recent_.size() == 1) co_return true;
-        auto delay = std::min(rules_.max_backoff, rules_.backoff * (std::int64_t{1} << std::min<std::size_t>(recent_.size() - 2, 20)));
-        auto wait = std::chrono::duration_cast<Nanoseconds>(delay * std::uniform_real_distribution<>(0.5, 1.5)(chance_));
+        auto delay =
+            std::min(rules_.max_backoff,
+                     rules_.backoff * (std::int64_t{1} << std::min<std::size_t>(recent_.size() - 2, 20)));
+        auto wait = std::chrono::duration_cast<Nanoseconds>(
+            delay * std::uniform_real_distribution<>(0.5, 1.5)(chance_));
         try {
             co_await with_timeout(wait, slot.hurry.wait());
         } catch (const TimeoutError&) {
@@ -369,7 +372,8 @@ public:
     auto broadcast(const A&... arguments) {
         using Result = typename detail::Binding<F>::Result;
         std::vector<Task<Result>> requests;
-        for (auto& actor : managed_actors()) requests.push_back(as_task(actor.template send<F>(arguments...)));
+        for (auto& actor : managed_actors())
+            requests.push_back(as_task(actor.template send<F>(arguments...)));
         return when_all(std::move(requests));
     }
 

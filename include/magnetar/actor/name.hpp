@@ -11,7 +11,8 @@ namespace magnetar::detail {
 class SharedName {
 public:
     SharedName() noexcept = default;
-    explicit SharedName(std::string_view text) : block_(text.empty() ? nullptr : new Block{{1}, std::string(text)}) {}
+    explicit SharedName(std::string_view text)
+        : block_(text.empty() ? nullptr : new Block{{1}, std::string(text)}) {}
     SharedName(const SharedName& other) noexcept : block_(other.block_) {
         if (block_) block_->users.fetch_add(1, std::memory_order_relaxed);
     }

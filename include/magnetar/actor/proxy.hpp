@@ -27,10 +27,8 @@ bool try_tell(const Address& target, typename Binding<F>::Args&& arguments);
 
 template <class State>
 constexpr bool lives_in_process() noexcept {
-    if constexpr (requires { State::in_process; })
-        return State::in_process;
-    else
-        return false;
+    if constexpr (requires { State::in_process; }) return State::in_process;
+    else return false;
 }
 
 // The sentences for a call that cannot be made; true when it can.
@@ -40,10 +38,10 @@ consteval bool check_call() {
     using Args = typename Bound::Args;
     constexpr bool belongs = std::is_void_v<typename Bound::State> || std::is_void_v<State> ||
                              std::is_same_v<typename Bound::State, State>;
-    static_assert(belongs, "this command belongs to another actor type: send it to a proxy of the type that has it");
+    static_assert(belongs,
+                  "this command belongs to another actor type: send it to a proxy of the type that has it");
     constexpr bool match = [] {
-        if constexpr (std::tuple_size_v<Args> != sizeof...(A))
-            return false;
+        if constexpr (std::tuple_size_v<Args> != sizeof...(A)) return false;
         else
             return []<class... P>(std::tuple<P...>*) {
                 return (std::is_constructible_v<P, A> && ...);
@@ -51,9 +49,10 @@ consteval bool check_call() {
     }();
     static_assert(match, "the arguments do not match the command's parameters: their number or types differ");
     constexpr bool can_travel = Bound::travels || lives_in_process<State>();
-    static_assert(can_travel,
-                  "this message cannot leave its process: make its parameters and result types that the codec knows, or declare "
-                  "`static constexpr bool in_process = true;` in the actor's state");
+    static_assert(
+        can_travel,
+        "this message cannot leave its process: make its parameters and result types that the codec knows, or declare "
+        "`static constexpr bool in_process = true;` in the actor's state");
     return belongs && match && can_travel;
 }
 
@@ -113,14 +112,16 @@ public:
     template <auto F, class... A>
     detail::SendAwaiter<F> send(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>())
-            return (void)&detail::enlisted<F>, detail::SendAwaiter<F>(address(), std::forward<A>(arguments)...);
+            return (void)&detail::enlisted<F>,
+                   detail::SendAwaiter<F>(address(), std::forward<A>(arguments)...);
     }
     /// The same without an answer: returns when the message has found room in the actor's mailbox (within one process), or on
     /// the link to it. An exception in the command is logged by the callee. Throws ActorNotFound when the actor is known to have ended.
     template <auto F, class... A>
     detail::TellAwaiter<F> tell(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>())
-            return (void)&detail::enlisted<F>, detail::TellAwaiter<F>(address(), std::forward<A>(arguments)...);
+            return (void)&detail::enlisted<F>,
+                   detail::TellAwaiter<F>(address(), std::forward<A>(arguments)...);
     }
     /// The same without ever waiting, and no coroutine is needed: true when the message is on its way, false when there is no room for
     /// it or no such actor any more. Room on the link to another process is known on this process's main thread; from another
@@ -129,7 +130,8 @@ public:
     bool try_tell(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>()) {
             (void)&detail::enlisted<F>;
-            return detail::try_tell<F>(address(), typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+            return detail::try_tell<F>(address(),
+                                       typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
         }
     }
 };

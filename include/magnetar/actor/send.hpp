@@ -35,13 +35,16 @@ void stamp(RemoteCall& call, const Address& target) noexcept {
 // A message to an actor on another thread of this process. Owned by the runtime: it goes there, stands in the actor's mailbox
 // and, if it is answered, comes back, whether or not somebody still waits for it.
 template <auto F>
-class ThreadCall final : public Runnable, public CallMessage<typename Binding<F>::Result>, public Outstanding {
+class ThreadCall final : public Runnable,
+                         public CallMessage<typename Binding<F>::Result>,
+                         public Outstanding {
     using Args = typename Binding<F>::Args;
 
 public:
     static ThreadCall* make(SendAwaiter<F>& waiter, const Address& target, Args&& args) {
         Door& origin = EventLoop::current()->door();
-        return ::new (message_allocate(sizeof(ThreadCall), origin)) ThreadCall(waiter, target, std::move(args), origin);
+        return ::new (message_allocate(sizeof(ThreadCall), origin))
+            ThreadCall(waiter, target, std::move(args), origin);
     }
     void depart(Door& door) noexcept {
         wait_for_door(*this, door.index());
@@ -84,10 +87,8 @@ private:
     }
     void answered() noexcept override {
         Runnable::run = [](Runnable& self) { static_cast<ThreadCall&>(self).come_back(); };
-        if (origin_.index() == this_door)
-            come_back();
-        else
-            crossing().outbox.post(origin_, *this, true);
+        if (origin_.index() == this_door) come_back();
+        else crossing().outbox.post(origin_, *this, true);
     }
     inline void come_back() noexcept;
 
@@ -113,7 +114,8 @@ private:
 /// allocated.
 template <auto F>
 class [[nodiscard("a message is sent when it is awaited: co_await it")]] SendAwaiter final
-    : public Waiter, CallMessage<typename Binding<F>::Result> {
+    : public Waiter,
+      CallMessage<typename Binding<F>::Result> {
     using Result = typename Binding<F>::Result;
     using Args = typename Binding<F>::Args;
 
@@ -145,7 +147,8 @@ public:
         if (target_.where.door() == this_door && target_.where.host() == this_host) [[likely]] {
             if (Actor<>* actor = resident(target_)) [[likely]] {
                 if (this->terms.chain) [[unlikely]]
-                    if (auto cycle = find_cycle(*actor, *this->terms.chain, entry_of<F>.name)) return end_at_once(std::move(cycle));
+                    if (auto cycle = find_cycle(*actor, *this->terms.chain, entry_of<F>.name))
+                        return end_at_once(std::move(cycle));
                 ActorAccess::receive(*actor, *this);
                 return true;
             }
@@ -194,8 +197,9 @@ private:
             send_to_host(*owned.release());
             return true;
         } else {
-            return end_at_once(std::make_exception_ptr(CodecError(
-                "", fmt::format("{}: a type in its parameters or result cannot leave its process", entry_of<F>.name))));
+            return end_at_once(std::make_exception_ptr(
+                CodecError("", fmt::format("{}: a type in its parameters or result cannot leave its process",
+                                           entry_of<F>.name))));
         }
     }
     // An answer from elsewhere.
@@ -263,10 +267,8 @@ void HostCall<F>::deliver() noexcept {
         try {
             if (error) std::rethrow_exception(error);
             Reader reader(body.bytes());
-            if constexpr (std::is_void_v<Result>)
-                outcome.emplace();
-            else
-                outcome.emplace(decode<Result>(reader));
+            if constexpr (std::is_void_v<Result>) outcome.emplace();
+            else outcome.emplace(decode<Result>(reader));
             reader.finish();
         } catch (...) {
             outcome.fail(std::current_exception());
@@ -280,7 +282,10 @@ template <auto F>
 class Acknowledgement final : public Runnable, public Outstanding, public Pooled {
 public:
     Acknowledgement(TellAwaiter<F>& waiter, Door& origin) noexcept
-        : Runnable(&Acknowledgement::come_back), Outstanding(&Acknowledgement::lose), waiter_(&waiter), origin_(origin) {}
+        : Runnable(&Acknowledgement::come_back),
+          Outstanding(&Acknowledgement::lose),
+          waiter_(&waiter),
+          origin_(origin) {}
     void forget_sender() noexcept {
         waiter_ = nullptr;
         Outstanding::unlink();
@@ -288,10 +293,8 @@ public:
     // On the target's thread; the acknowledgement is no longer the caller's.
     void give(std::exception_ptr error) noexcept {
         error_ = std::move(error);
-        if (origin_.index() == this_door)
-            EventLoop::current()->schedule(*this);
-        else
-            crossing().outbox.post(origin_, *this, true);
+        if (origin_.index() == this_door) EventLoop::current()->schedule(*this);
+        else crossing().outbox.post(origin_, *this, true);
     }
 
 private:
@@ -320,7 +323,7 @@ public:
         message_free(this, sizeof(Tell), maker);
     }
     bool never_waits = false;
-    TellAwaiter<F>* waiter = nullptr;                   // on this loop
+    TellAwaiter<F>* waiter = nullptr;               // on this loop
     Acknowledgement<F>* acknowledgement = nullptr;  // on another
 
 private:
@@ -385,13 +388,13 @@ public:
             local_ = make();
             local_->waiter = this;
             switch (ActorAccess::receive(*actor, *local_)) {
-            case Receipt::waiting:
-                return false;
-            case Receipt::refused:
-                return true;  // await_resume tells why
-            case Receipt::accepted:
-                std::exchange(local_, nullptr)->waiter = nullptr;
-                return true;
+                case Receipt::waiting:
+                    return false;
+                case Receipt::refused:
+                    return true;  // await_resume tells why
+                case Receipt::accepted:
+                    std::exchange(local_, nullptr)->waiter = nullptr;
+                    return true;
             }
         }
         Cell* cell = target_.where.cell();
@@ -429,9 +432,7 @@ private:
     friend class HostTell<F>;
 
     Tell<F>* make() { return Tell<F>::make(target_, std::move(args_)); }
-    [[noreturn]] void fail_not_found() const {
-        std::rethrow_exception(not_found<F>(target_));
-    }
+    [[noreturn]] void fail_not_found() const { std::rethrow_exception(not_found<F>(target_)); }
     bool end_at_once(std::exception_ptr error) noexcept {
         unpark();
         error_ = std::move(error);
@@ -479,12 +480,9 @@ private:
         local_->dispose();
     }
     void request_cancel() noexcept override {
-        if (local_)
-            withdraw();
-        else if (acknowledgement_)
-            acknowledgement_->forget_sender();
-        else if (host_tell_)
-            host_tell_->forget_sender();
+        if (local_) withdraw();
+        else if (acknowledgement_) acknowledgement_->forget_sender();
+        else if (host_tell_) host_tell_->forget_sender();
         wake_cancelled();
     }
 
@@ -512,10 +510,8 @@ void post_tell(const Address& target, A... arguments) {
     stamp<F>(*tell);
     if (Door* door = door_at(target.where.door()); door && door->index() != this_door)
         crossing().outbox.post(*door, *tell, true);
-    else if (Actor<>* actor = resident(target))
-        ActorAccess::receive(*actor, *tell);
-    else
-        tell->dispose();
+    else if (Actor<>* actor = resident(target)) ActorAccess::receive(*actor, *tell);
+    else tell->dispose();
 }
 
 template <auto F>
@@ -545,7 +541,8 @@ bool try_tell_host(const Address& target, typename Binding<F>::Args&& args) {
         send_to_host(*call.release());
         return true;
     } else {
-        throw CodecError("", fmt::format("{}: a type in its parameters cannot leave its process", entry_of<F>.name));
+        throw CodecError(
+            "", fmt::format("{}: a type in its parameters cannot leave its process", entry_of<F>.name));
     }
 }
 // Tells without waiting for anything; false when it is known that the message is not taken.
@@ -577,10 +574,8 @@ template <auto F>
 void Tell<F>::refuse(Refusal reason, ActorId target) noexcept {
     if (crowds) crowds->crowd.fetch_sub(1, std::memory_order_relaxed);
     auto error = reason == Refusal::dropped ? nullptr : refusal_error(reason, target, entry_of<F>.name);
-    if (waiter)
-        waiter->settle(std::move(error));
-    else if (acknowledgement)
-        acknowledgement->give(std::move(error));
+    if (waiter) waiter->settle(std::move(error));
+    else if (acknowledgement) acknowledgement->give(std::move(error));
     dispose();
 }
 template <auto F>
@@ -589,7 +584,8 @@ void Tell<F>::admitted() noexcept {
         std::exchange(waiter, nullptr)->settle(nullptr);
     } else if (acknowledgement) {
         // From now on it takes the room of one that comes without waiting.
-        if ((this->crowds = target_.where.cell())) this->crowds->crowd.fetch_add(1, std::memory_order_relaxed);
+        if ((this->crowds = target_.where.cell()))
+            this->crowds->crowd.fetch_add(1, std::memory_order_relaxed);
         std::exchange(acknowledgement, nullptr)->give(nullptr);
     }
 }

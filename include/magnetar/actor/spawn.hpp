@@ -11,20 +11,21 @@ namespace detail {
 
 // A state's argument as it is kept until the state is made: text literals as std::string.
 template <class A>
-using Kept = std::conditional_t<std::is_convertible_v<A, std::string_view> && !std::is_same_v<std::decay_t<A>, std::string>,
+using Kept = std::conditional_t<std::is_convertible_v<A, std::string_view> &&
+                                    !std::is_same_v<std::decay_t<A>, std::string>,
                                 std::string, std::decay_t<A>>;
 
 template <class State, class... A>
 consteval bool makes_state() {
-    if constexpr (std::is_void_v<State>)
-        return sizeof...(A) == 0;
-    else
-        return std::is_constructible_v<State, A...> || requires(A&&... a) { State{std::forward<A>(a)...}; };
+    if constexpr (std::is_void_v<State>) return sizeof...(A) == 0;
+    else return std::is_constructible_v<State, A...> || requires(A&&... a) { State{std::forward<A>(a)...}; };
 }
 template <class State, class... A>
 concept StateFrom = makes_state<State, A...>();
 
-inline Task<ActorProxy<>> spawn_process(Actor<>&, SpawnPlan plan) { return the_supervisor->spawn_process(std::move(plan)); }
+inline Task<ActorProxy<>> spawn_process(Actor<>&, SpawnPlan plan) {
+    return the_supervisor->spawn_process(std::move(plan));
+}
 template <>
 inline constexpr bool is_system<spawn_process> = true;
 template <>
@@ -38,8 +39,8 @@ struct ThreadBirth {
     std::unique_ptr<Maker> maker;
 };
 inline Task<ActorProxy<>> spawn_thread(Actor<>&, ThreadBirth birth) {
-    return the_supervisor->spawn_thread(std::move(birth.name), birth.id, birth.settings, std::move(birth.params),
-                                        std::move(birth.maker));
+    return the_supervisor->spawn_thread(std::move(birth.name), birth.id, birth.settings,
+                                        std::move(birth.params), std::move(birth.maker));
 }
 template <>
 inline constexpr bool is_system<spawn_thread> = true;
@@ -49,7 +50,8 @@ inline constexpr bool is_observer<spawn_thread> = true;
 // The actor that spawns; throws when none does.
 inline Actor<>& spawner() {
     if (Actor<>* actor = get_actor()) return *actor;
-    throw std::logic_error("spawn needs an actor: call it in an actor's hook or command, or in an Arbiter's start");
+    throw std::logic_error(
+        "spawn needs an actor: call it in an actor's hook or command, or in an Arbiter's start");
 }
 inline Json child_params(Actor<>& parent) {
     Json params = Json::object();
@@ -62,7 +64,8 @@ inline Json child_params(Actor<>& parent) {
     try {
         std::rethrow_exception(error);
     } catch (const RemoteError& remote) {
-        if (remote.type() == "magnetar::SpawnError" || remote.type() == "magnetar::RemoteError") throw SpawnError(remote.what());
+        if (remote.type() == "magnetar::SpawnError" || remote.type() == "magnetar::RemoteError")
+            throw SpawnError(remote.what());
         throw SpawnError(fmt::format("spawn: {}: {}", remote.type(), remote.what()));
     } catch (const ActorNotFound& gone) {
         throw SpawnError(fmt::format("spawn: the arbiter is gone: {}", gone.what()));
@@ -92,8 +95,7 @@ Task<ActorProxy<>> spawn_by(Address manager, Plan plan) {
     Job<ActorProxy<>> spawning = loop.start(ask_for<F>(manager, std::move(plan)), nullptr);
     try {
         co_return co_await spawning;
-    } catch (const Cancelled&) {
-    }
+    } catch (const Cancelled&) {}
     loop.start(undo_spawn(std::move(spawning)), nullptr).detach();
     throw Cancelled();
 }
@@ -105,7 +107,8 @@ Task<ActorProxy<State>> spawn_elsewhere(Actor<>& parent, std::string name, Actor
     try {
         if (settings.concurrency == Concurrency::process) {
             if constexpr (lives_in_process<State>()) {
-                throw SpawnError("an actor type with in_process = true cannot be a process: its messages could not reach it");
+                throw SpawnError(
+                    "an actor type with in_process = true cannot be a process: its messages could not reach it");
             } else if constexpr ((Wireable<A> && ...)) {
                 SpawnPlan plan;
                 plan.type = reinterpret_cast<std::uint64_t>(&actor_type_of<State, A...>);
@@ -122,7 +125,8 @@ Task<ActorProxy<State>> spawn_elsewhere(Actor<>& parent, std::string name, Actor
                 ActorProxy<> proxy = co_await spawn_by<spawn_process>(the_host->arbiter, std::move(plan));
                 co_return proxy.template as<State>();
             } else {
-                throw SpawnError("the arguments of this actor's state cannot leave the process: make them types that the codec knows");
+                throw SpawnError(
+                    "the arguments of this actor's state cannot leave the process: make them types that the codec knows");
             }
         }
         struct TypedMaker final : Maker {
@@ -220,18 +224,24 @@ template <class State, class... A>
 class [[nodiscard("an actor is spawned when this is awaited: co_await it")]] SpawnAwaiter {
 public:
     SpawnAwaiter(const SpawnOptions<State>& options, std::tuple<A...>&& arguments)
-        : settings_(settings_of(options)), name_(options.name), id_(options.id), arguments_(std::move(arguments)) {
+        : settings_(settings_of(options)),
+          name_(options.name),
+          id_(options.id),
+          arguments_(std::move(arguments)) {
         check_settings(name_, settings_);
-        if (the_supervisor && the_supervisor->light_actors_only) settings_.concurrency = Concurrency::coroutine;
+        if (the_supervisor && the_supervisor->light_actors_only)
+            settings_.concurrency = Concurrency::coroutine;
     }
 
     // A light actor without name and hooks is made on the spot: a million of them is normal.
     bool await_ready() {
         Actor<>& parent = spawner();
         if (settings_.concurrency != Concurrency::coroutine) {
-            task_.emplace(spawn_elsewhere<State, A...>(parent, std::move(name_), id_, settings_, std::move(arguments_)));
+            task_.emplace(spawn_elsewhere<State, A...>(parent, std::move(name_), id_, settings_,
+                                                       std::move(arguments_)));
         } else if (!name_.empty() || id_ || !settings_.plain()) {
-            task_.emplace(spawn_light<State, A...>(parent, std::move(name_), id_, settings_, std::move(arguments_)));
+            task_.emplace(
+                spawn_light<State, A...>(parent, std::move(name_), id_, settings_, std::move(arguments_)));
         } else {
             proxy_ = make_plain(parent);
             return true;
@@ -284,8 +294,9 @@ private:
 /// reason, when the actor cannot be made, its name or id is in use, or its start hook throws: nothing of it is left then.
 template <class State = void, class... A>
 detail::SpawnAwaiter<State, detail::Kept<A>...> spawn(SpawnOptions<State> options, A&&... arguments) {
-    static_assert(detail::StateFrom<State, detail::Kept<A>...>,
-                  "the actor's state cannot be made from these arguments: give spawn() what its constructor or its braces take");
+    static_assert(
+        detail::StateFrom<State, detail::Kept<A>...>,
+        "the actor's state cannot be made from these arguments: give spawn() what its constructor or its braces take");
     if constexpr (detail::StateFrom<State, detail::Kept<A>...>)
         return {options, std::tuple<detail::Kept<A>...>(std::forward<A>(arguments)...)};
 }

@@ -13,8 +13,7 @@ Task<> watching(Actor<>& self, ActorProxy<> other) {
     F told;
     if constexpr (std::is_same_v<std::invoke_result_t<F&, Actor<>&, ActorProxy<>, ExitStatus>, Task<>>)
         co_await told(self, std::move(other), status);
-    else
-        told(self, std::move(other), status);
+    else told(self, std::move(other), status);
 }
 
 struct EndWithIt {
@@ -43,10 +42,12 @@ inline constexpr bool is_system<link_command> = true;
 ///     });
 template <class F>
 void watch(const ActorProxy<>& other, F) {
-    static_assert(std::is_empty_v<F> && std::is_default_constructible_v<F>,
-                  "what watch() calls is stateless: its lambda must not capture; keep what it needs in the actor's state");
-    static_assert(std::is_invocable_v<F&, Actor<>&, ActorProxy<>, ExitStatus>,
-                  "watch() calls it with the actor, who has ended, and how: [](Actor<>& self, ActorProxy<> other, ExitStatus status) { ... }");
+    static_assert(
+        std::is_empty_v<F> && std::is_default_constructible_v<F>,
+        "what watch() calls is stateless: its lambda must not capture; keep what it needs in the actor's state");
+    static_assert(
+        std::is_invocable_v<F&, Actor<>&, ActorProxy<>, ExitStatus>,
+        "watch() calls it with the actor, who has ended, and how: [](Actor<>& self, ActorProxy<> other, ExitStatus status) { ... }");
     Actor<>* self = get_actor();
     if (!self) throw std::logic_error("watch needs an actor: call it in an actor's hook or command");
     self->loop().start(detail::watching<F>(*self, other), self).detach();
@@ -61,8 +62,7 @@ Task<> link(ActorProxy<> a, ActorProxy<> b) {
             co_await detail::SendAwaiter<detail::link_command>(a.address(), b);
         } catch (const ActorNotFound&) {
             // The other will see how it ended.
-        } catch (const ActorLost&) {
-        }
+        } catch (const ActorLost&) {}
         std::swap(a, b);
     }
 }

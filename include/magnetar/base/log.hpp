@@ -55,7 +55,8 @@ public:
     }
 
 private:
-    void write(LogLevel level, std::string_view word, fmt::string_view format, fmt::format_args arguments) const {
+    void write(LogLevel level, std::string_view word, fmt::string_view format,
+               fmt::format_args arguments) const {
         if (level < log_level()) return;
         std::string line = fmt::format("[{}] {}: {}\n", word, subject_, fmt::vformat(format, arguments));
         std::fwrite(line.data(), 1, line.size(), stderr);

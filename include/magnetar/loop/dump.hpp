@@ -8,7 +8,8 @@ namespace magnetar {
 
 namespace detail {
 
-inline void append_job(std::string& out, const JobBase& job, std::string_view owner, LoopClock::time_point now) {
+inline void append_job(std::string& out, const JobBase& job, std::string_view owner,
+                       LoopClock::time_point now) {
     out += fmt::format("  {}{}{}", owner, job.command().empty() ? "" : ", ", job.command());
     const Waiter* waiter = job.waiting();
     if (!waiter) {

@@ -98,7 +98,8 @@ private:
             watches_.for_each([&](StallWatch& watch) { busy |= watch.loop_.activity->running(); });
             std::size_t number = watches_.size();
             if (!busy)
-                changed_.wait(lock, [&] { return !Activity::wake_watcher.load() || watches_.size() != number; });
+                changed_.wait(lock,
+                              [&] { return !Activity::wake_watcher.load() || watches_.size() != number; });
             Activity::wake_watcher.store(nullptr);
         }
         static void wake() noexcept {

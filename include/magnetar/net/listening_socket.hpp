@@ -48,8 +48,12 @@ private:
 /// How it travels: beside the bytes.
 template <>
 struct Codec<ListeningSocket> {
-    static std::uint32_t to_wire(const ListeningSocket& socket) { return detail::Descriptors::put(socket.duplicate()); }
-    static ListeningSocket from_wire(std::uint32_t number) { return ListeningSocket(detail::Descriptors::take(number)); }
+    static std::uint32_t to_wire(const ListeningSocket& socket) {
+        return detail::Descriptors::put(socket.duplicate());
+    }
+    static ListeningSocket from_wire(std::uint32_t number) {
+        return ListeningSocket(detail::Descriptors::take(number));
+    }
 };
 
 inline Listener::Listener(const ListeningSocket& socket) : Listener(socket.duplicate()) {}

@@ -115,9 +115,7 @@ public:
         channel_.put(std::move(value_));
         return true;
     }
-    bool await_suspend(Suspension leaf) noexcept {
-        return wait_in(channel_.senders_, *this, leaf);
-    }
+    bool await_suspend(Suspension leaf) noexcept { return wait_in(channel_.senders_, *this, leaf); }
     void await_resume() const {
         check_cancelled();
         if (refused_) throw ChannelClosed();
@@ -150,9 +148,7 @@ public:
         channel_.take(value_);
         return value_ || channel_.closed_;
     }
-    bool await_suspend(Suspension leaf) noexcept {
-        return wait_in(channel_.receivers_, *this, leaf);
-    }
+    bool await_suspend(Suspension leaf) noexcept { return wait_in(channel_.receivers_, *this, leaf); }
     std::optional<T> await_resume() {
         check_cancelled();
         return std::move(value_);

@@ -38,9 +38,7 @@ public:
 
     std::string_view what() const noexcept override { return "event"; }
     bool await_ready() const noexcept { return event_.set_; }
-    bool await_suspend(Suspension leaf) noexcept {
-        return wait_in(event_.waiting_, *this, leaf);
-    }
+    bool await_suspend(Suspension leaf) noexcept { return wait_in(event_.waiting_, *this, leaf); }
     void await_resume() const { check_cancelled(); }
 
 private:

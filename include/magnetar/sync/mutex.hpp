@@ -70,9 +70,7 @@ public:
 
     std::string_view what() const noexcept override { return "mutex"; }
     bool await_ready() noexcept { return granted_ = mutex_.take(); }
-    bool await_suspend(Suspension leaf) noexcept {
-        return wait_in(mutex_.waiting_, *this, leaf);
-    }
+    bool await_suspend(Suspension leaf) noexcept { return wait_in(mutex_.waiting_, *this, leaf); }
     Lock await_resume() {
         check_cancelled();
         granted_ = false;

@@ -58,9 +58,7 @@ public:
 
     std::string_view what() const noexcept override { return "semaphore"; }
     bool await_ready() noexcept { return granted_ = semaphore_.try_acquire(permits_); }
-    bool await_suspend(Suspension leaf) noexcept {
-        return wait_in(semaphore_.waiting_, *this, leaf);
-    }
+    bool await_suspend(Suspension leaf) noexcept { return wait_in(semaphore_.waiting_, *this, leaf); }
     void await_resume() {
         check_cancelled();
         granted_ = false;

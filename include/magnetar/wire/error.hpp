@@ -12,7 +12,9 @@ namespace magnetar {
 class CodecError : public std::runtime_error {
 public:
     CodecError(std::string where, std::string reason)
-        : std::runtime_error(where.empty() ? reason : where + ": " + reason), path_(std::move(where)), reason_(std::move(reason)) {}
+        : std::runtime_error(where.empty() ? reason : where + ": " + reason),
+          path_(std::move(where)),
+          reason_(std::move(reason)) {}
 
     /// Where: `$.points[3].x` in the JSON form, `byte 17` in the binary form; empty when it is of the whole.
     const std::string& path() const noexcept { return path_; }

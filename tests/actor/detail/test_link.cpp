@@ -24,7 +24,8 @@ std::vector<int> sockets() {
     for (int fd = 3; fd < 64; ++fd) {
         int domain = 0;
         socklen_t size = sizeof domain;
-        if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX) found.push_back(fd);
+        if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX)
+            found.push_back(fd);
     }
     return found;
 }
@@ -77,7 +78,7 @@ std::vector<std::vector<std::byte>> nonsense() {
             out.put(std::uint64_t{0});
         };
     };
-    all.push_back(frame_of(Packet::request, call(~0u, 1)));                            // no such command
+    all.push_back(frame_of(Packet::request, call(~0u, 1)));                             // no such command
     all.push_back(frame_of(Packet::request, call(0, std::uint64_t{0xfff} << 40 | 1)));  // another host
     return all;
 }
@@ -149,7 +150,8 @@ TEST_CASE("link: broken by the death of one worker: the other's requests fail, a
     });
 }
 
-TEST_CASE("link: a worker that writes nonsense to the master loses its link and its life; nothing else is harmed") {
+TEST_CASE(
+    "link: a worker that writes nonsense to the master loses its link and its life; nothing else is harmed") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         auto bystander = co_await spawn({});
         for (auto& bytes : nonsense()) {

@@ -16,8 +16,7 @@ inline Task<> end_light(Address target) {
     try {
         co_await with_timeout(limit, ActorAccess::closed(*actor));
         co_return;
-    } catch (const TimeoutError&) {
-    }
+    } catch (const TimeoutError&) {}
     if ((actor = resident(target))) {
         actor->log().warning("it did not end in time: ended by force");
         ActorAccess::exit(*actor, 1);
@@ -28,7 +27,8 @@ inline Task<> end_light(Address target) {
 // Ends what the arbiter controls in the reverse order of its start: what came later may need what was there before. Workers
 // belong to their monitor; light actors without name and hooks have no order.
 inline Task<> end_in_reverse_order(Actor<>& arbiter) {
-    std::multimap<LoopClock::time_point, std::variant<Address, ActorId>> by_start;  // a light actor; a process or thread
+    std::multimap<LoopClock::time_point, std::variant<Address, ActorId>>
+        by_start;  // a light actor; a process or thread
     std::set<std::uint64_t> workers;
     ActorAccess::children(arbiter).for_each([&](Actor<>& child) {
         if (!ActorAccess::extras_if(child)) return;
@@ -40,10 +40,8 @@ inline Task<> end_in_reverse_order(Actor<>& arbiter) {
         if (!workers.contains(child.id.value)) by_start.emplace(child.begun, child.id);
     });
     for (auto next = by_start.rbegin(); next != by_start.rend(); ++next) {
-        if (auto* light = std::get_if<Address>(&next->second))
-            co_await end_light(*light);
-        else
-            co_await the_supervisor->end(std::get<ActorId>(next->second));
+        if (auto* light = std::get_if<Address>(&next->second)) co_await end_light(*light);
+        else co_await the_supervisor->end(std::get<ActorId>(next->second));
     }
     co_await the_supervisor->end_all();  // what was being made meanwhile
 }

@@ -76,7 +76,8 @@ struct DescriptorMessage {
 };
 
 struct ForkRequest {
-    std::uint64_t size;  // of the plan that follows; none: become another fork server, for the other end of the descriptor
+    std::uint64_t
+        size;  // of the plan that follows; none: become another fork server, for the other end of the descriptor
 };
 
 // A child of the fork server's parent, not its own: who asked for it also waits for it. fork(2) has no way to say so; what it does
@@ -204,17 +205,20 @@ private:
     }
     static std::pair<UniqueFd, UniqueFd> make_ends() {
         int ends[2];
-        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_system_error(errno, "socketpair for the fork server");
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+            throw_system_error(errno, "socketpair for the fork server");
         return {UniqueFd(ends[0]), UniqueFd(ends[1])};
     }
     // The spare one takes over, and its first work is to make the next spare.
     Task<> replace() {
-        Logger("arbiter").warning("the fork server (process {}) has ended: another takes its place", serving_.pid);
+        Logger("arbiter").warning("the fork server (process {}) has ended: another takes its place",
+                                  serving_.pid);
         serving_.end();
         serving_ = std::exchange(spare_, Process{});
         broken_ = false;
         auto ends = make_ends();
-        if (co_await send_request(0, {&ends.second, 1}) == Sent::nothing) throw_system_error(EPIPE, "fork server");
+        if (co_await send_request(0, {&ends.second, 1}) == Sent::nothing)
+            throw_system_error(EPIPE, "fork server");
         ends.second.reset();
         pid_t pid = co_await finish({});
         spare_.control = std::move(ends.first);
@@ -226,25 +230,31 @@ private:
         DescriptorMessage message(&request, sizeof request);
         message.attach(descriptors);
         broken_ = true;  // until the answer is here: a conversation cut short cannot be taken up again
-        int n = co_await submit("fork request", [fd = serving_.control.get(), m = &message.message](io_uring_sqe* sqe) {
-            io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);
-        });
+        int n = co_await submit("fork request",
+                                [fd = serving_.control.get(), m = &message.message](io_uring_sqe* sqe) {
+                                    io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);
+                                });
         if (n == -EPIPE || n == -ECONNRESET) co_return Sent::nothing;
-        if (check(n, "sendmsg", "fork server") != sizeof request) throw_system_error(EPIPE, "sendmsg", "fork server");
+        if (check(n, "sendmsg", "fork server") != sizeof request)
+            throw_system_error(EPIPE, "sendmsg", "fork server");
         co_return Sent::all;
     }
     Task<pid_t> finish(std::span<const std::byte> plan) {
         int fd = serving_.control.get();
         while (!plan.empty()) {
-            int n = check(co_await submit("fork request", [fd, data = plan.data(), size = plan.size()](io_uring_sqe* sqe) {
-                io_uring_prep_send(sqe, fd, data, size, MSG_NOSIGNAL);
-            }), "send", "fork server");
+            int n = check(co_await submit("fork request",
+                                          [fd, data = plan.data(), size = plan.size()](io_uring_sqe* sqe) {
+                                              io_uring_prep_send(sqe, fd, data, size, MSG_NOSIGNAL);
+                                          }),
+                          "send", "fork server");
             plan = plan.subspan(static_cast<std::size_t>(n));
         }
         std::int64_t answer = 0;
-        int n = check(co_await submit("fork", [fd, a = &answer](io_uring_sqe* sqe) {
-            io_uring_prep_recv(sqe, fd, a, sizeof *a, MSG_WAITALL);
-        }), "recv", "fork server");
+        int n = check(co_await submit("fork",
+                                      [fd, a = &answer](io_uring_sqe* sqe) {
+                                          io_uring_prep_recv(sqe, fd, a, sizeof *a, MSG_WAITALL);
+                                      }),
+                      "recv", "fork server");
         if (n != sizeof answer) throw_system_error(EPIPE, "recv", "fork server");
         broken_ = false;
         if (answer < 0) throw_system_error(static_cast<int>(-answer), "fork of a worker");

@@ -7,7 +7,9 @@
 // arbiter, and what is below only declares them: who runs actors includes the arbiter's header.
 namespace magnetar::detail {
 
-inline void child_greeted(Actor<>&, std::uint64_t id, ActorProxy<> proxy) { the_supervisor->greeted({id}, proxy); }
+inline void child_greeted(Actor<>&, std::uint64_t id, ActorProxy<> proxy) {
+    the_supervisor->greeted({id}, proxy);
+}
 inline void child_started(Actor<>&, std::uint64_t id, std::optional<ErrorOnWire> failure) {
     the_supervisor->started({id}, std::move(failure));
 }
@@ -15,12 +17,16 @@ inline Directory& directory_here() {
     if (the_supervisor->directory) return *the_supervisor->directory;
     throw std::logic_error("only the arbiter keeps the directory of actors");
 }
-inline void directory_reserve(Actor<>&, std::string name, std::uint64_t id) { directory_here().reserve(name, {id}); }
+inline void directory_reserve(Actor<>&, std::string name, std::uint64_t id) {
+    directory_here().reserve(name, {id});
+}
 inline void directory_enter(Actor<>&, ActorProxy<> proxy, Concurrency kind, std::uint64_t manager) {
     directory_here().enter(std::move(proxy), kind, {manager});
 }
 inline void directory_remove(Actor<>&, std::uint64_t id) { directory_here().remove({id}); }
-inline void directory_release(Actor<>&, std::string name, std::uint64_t id) { directory_here().release(name, {id}); }
+inline void directory_release(Actor<>&, std::string name, std::uint64_t id) {
+    directory_here().release(name, {id});
+}
 inline std::optional<ActorProxy<>> directory_find(Actor<>&, std::string target) {
     Directory& directory = directory_here();
     if (auto* found = directory.find(target)) return found->proxy;
@@ -50,7 +56,8 @@ inline void add_application_info(Json& info) {
         child["id"] = managed.id.to_string();
         child["process_id"] = managed.process ? Json(managed.process->pid()) : Json();
         child["notice"] = to_json(managed.notice);
-        child["silent_seconds"] = std::chrono::duration<double>(the_host->loop().now() - managed.heard).count();
+        child["silent_seconds"] =
+            std::chrono::duration<double>(the_host->loop().now() - managed.heard).count();
         children.push_back(std::move(child));
     });
 }
@@ -60,18 +67,18 @@ inline void notify_command(Request& request, Notice notice) {
 inline Task<ActorProxy<>> spawn_command(Actor<>&, std::string name, std::string concurrency) {
     SpawnOptions<> options;
     options.name = name;
-    if (concurrency == "thread")
-        options.concurrency = Concurrency::thread;
-    else if (concurrency == "coroutine")
-        options.concurrency = Concurrency::coroutine;
+    if (concurrency == "thread") options.concurrency = Concurrency::thread;
+    else if (concurrency == "coroutine") options.concurrency = Concurrency::coroutine;
     else if (concurrency != "process")
-        throw std::invalid_argument(fmt::format("concurrency '{}': must be process, thread or coroutine", concurrency));
+        throw std::invalid_argument(
+            fmt::format("concurrency '{}': must be process, thread or coroutine", concurrency));
     auto spawning = magnetar::spawn(options);
     co_return co_await spawning;
 }
 inline Task<> kill_command(Actor<>& actor, std::string target) {
     Address address = co_await resolve(target);
-    if (address.id == the_host->arbiter.id) throw std::invalid_argument("kill_actor: the arbiter can only be stopped");
+    if (address.id == the_host->arbiter.id)
+        throw std::invalid_argument("kill_actor: the arbiter can only be stopped");
     Actor<>& root = *the_host->root;
     bool at_home = address.where.host() == this_host && address.id != root.id();
     if (&actor.loop() != &the_host->loop()) {
@@ -103,7 +110,8 @@ inline void introduce_hosts(Request& request, std::uint32_t peer, bool again) {
     if (!a || !b || first == peer) throw ActorNotFound(fmt::format("no living process {}", peer));
     if (!the_host->introduced(first, peer, again)) return;  // the other has asked at the same time
     int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_system_error(errno, "socketpair");
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        throw_system_error(errno, "socketpair");
     a->introduce(peer, UniqueFd(ends[0]));
     b->introduce(first, UniqueFd(ends[1]));
 }
@@ -132,11 +140,13 @@ inline void enlist_framework_commands() {
     enlist_as<config_command>("config");
     enlist_as<spawn_command>("spawn");
     enlist_as<kill_command>("kill_actor");
-    for (CommandEntry* entry : {&entry_of<by_name_command>, &entry_of<system_by_name_command>, &entry_of<end_command>, &entry_of<doing_command>, &entry_of<link_command>,
-                                &entry_of<child_greeted>, &entry_of<child_started>, &entry_of<directory_reserve>,
-                                &entry_of<directory_enter>, &entry_of<directory_remove>, &entry_of<directory_release>,
-                                &entry_of<directory_find>, &entry_of<watch_command>, &entry_of<closed_command>,
-                                &entry_of<introduce_hosts>, &entry_of<dump_command>, &entry_of<spawn_process>, &entry_of<spawn_thread>})
+    for (CommandEntry* entry :
+         {&entry_of<by_name_command>, &entry_of<system_by_name_command>, &entry_of<end_command>,
+          &entry_of<doing_command>, &entry_of<link_command>, &entry_of<child_greeted>,
+          &entry_of<child_started>, &entry_of<directory_reserve>, &entry_of<directory_enter>,
+          &entry_of<directory_remove>, &entry_of<directory_release>, &entry_of<directory_find>,
+          &entry_of<watch_command>, &entry_of<closed_command>, &entry_of<introduce_hosts>,
+          &entry_of<dump_command>, &entry_of<spawn_process>, &entry_of<spawn_thread>})
         enlist(*entry);
 }
 

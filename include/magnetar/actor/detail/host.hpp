@@ -76,13 +76,13 @@ public:
     }
     // Returns when all that was to be sent has been; but waits for nobody who does not read.
     Task<> flushed() {
-        auto idle = [this] { return std::all_of(links_.begin(), links_.end(), [](auto& link) { return link.second->idle(); }); };
+        auto idle = [this] {
+            return std::all_of(links_.begin(), links_.end(), [](auto& link) { return link.second->idle(); });
+        };
         auto deadline = loop_.now() + std::chrono::seconds(1);
         for (int round = 0; !idle() && loop_.now() < deadline; ++round) {
-            if (round < 8)
-                co_await yield();
-            else
-                co_await sleep(std::chrono::milliseconds(1));
+            if (round < 8) co_await yield();
+            else co_await sleep(std::chrono::milliseconds(1));
         }
     }
     // Set by those who must hear of a link's end: the arbiter of the end of a worker, a worker of that of the master.
@@ -99,7 +99,8 @@ private:
         if (auto found = host.link_to_.find(peer); found != host.link_to_.end() && found->second == number)
             host.link_to_.erase(found);
         host.links_.erase(number);
-        std::erase_if(host.introduced_, [peer](auto& pair) { return pair.first == peer || pair.second == peer; });
+        std::erase_if(host.introduced_,
+                      [peer](auto& pair) { return pair.first == peer || pair.second == peer; });
         if (host.link_ended) host.link_ended(host, peer);
     }
     static inline Task<> ask_for_link(Host& host, std::uint32_t peer);
@@ -143,10 +144,8 @@ inline void WireCall::go_back() noexcept {
         return;
     }
     Door& main = the_host->loop().door();
-    if (main.index() == this_door)
-        run(*this);
-    else
-        crossing().outbox.post(main, *this, true);
+    if (main.index() == this_door) run(*this);
+    else crossing().outbox.post(main, *this, true);
 }
 
 // On the main loop, where links live.
@@ -155,10 +154,8 @@ inline void WireCall::report(const std::exception_ptr& error) noexcept {
     if (!link) return;
     if (tell_) {
         if (!entry_.system) link->consumed(target_.id.value);
-    } else if (error)
-        link->answer_error(id_, error);
-    else
-        link->answer(id_, body_.bytes());
+    } else if (error) link->answer_error(id_, error);
+    else link->answer(id_, body_.bytes());
 }
 
 inline void Link::accept_call(Reader& reader, bool tell, TermsOnWire terms) {
@@ -170,8 +167,10 @@ inline void Link::accept_call(Reader& reader, bool tell, TermsOnWire terms) {
     sender.id = {reader.get<std::uint64_t>()};
     sender.where = Where::from_wire(reader.get<std::uint64_t>());
     auto& table = command_table();
-    if (number >= table.size()) throw FrameError(CloseCode::protocol_error, "link: a command that does not exist");
-    if (target.where.host() != this_host) throw FrameError(CloseCode::protocol_error, "link: a message for another host");
+    if (number >= table.size())
+        throw FrameError(CloseCode::protocol_error, "link: a command that does not exist");
+    if (target.where.host() != this_host)
+        throw FrameError(CloseCode::protocol_error, "link: a message for another host");
     auto* call = new WireCall(number_, id, tell, target, *table[number], reader.rest());
     call->sender = sender;
     call->system = table[number]->system;
@@ -183,35 +182,36 @@ inline void Link::accept(std::span<const std::byte> packet) {
     auto kind = static_cast<Packet>(reader.get<std::uint8_t>());
     if (!greeted_ && kind != Packet::hello) throw FrameError(CloseCode::protocol_error, "link: no hello");
     switch (kind) {
-    case Packet::hello: {
-        auto hello = decode<Hello>(reader);
-        if (hello.magic != link_magic || hello.oldest_protocol > link_protocol || hello.newest_protocol < link_protocol ||
-            hello.host != peer_)
-            throw FrameError(CloseCode::protocol_error, "link: a hello of another kind, protocol or host");
-        greeted_ = true;
-        return;
-    }
-    case Packet::request:
-    case Packet::tell:
-        return accept_call(reader, kind == Packet::tell);
-    case Packet::termed_request: {
-        auto terms = decode<TermsOnWire>(reader);
-        return accept_call(reader, false, std::move(terms));
-    }
-    case Packet::answer:
-    case Packet::error:
-        return accept_answer(reader, kind == Packet::error);
-    case Packet::credit:
-        return accept_credit(reader);
-    case Packet::peer: {
-        auto third = reader.get<std::uint32_t>();
-        if (peer_ != 0 || received_.empty() || third == this_host)
-            throw FrameError(CloseCode::protocol_error, "link: an introduction that makes no sense");
-        UniqueFd fd = std::move(received_.front());
-        received_.pop_front();
-        host_.connect(third, std::move(fd)).detach();
-        return;
-    }
+        case Packet::hello: {
+            auto hello = decode<Hello>(reader);
+            if (hello.magic != link_magic || hello.oldest_protocol > link_protocol ||
+                hello.newest_protocol < link_protocol || hello.host != peer_)
+                throw FrameError(CloseCode::protocol_error,
+                                 "link: a hello of another kind, protocol or host");
+            greeted_ = true;
+            return;
+        }
+        case Packet::request:
+        case Packet::tell:
+            return accept_call(reader, kind == Packet::tell);
+        case Packet::termed_request: {
+            auto terms = decode<TermsOnWire>(reader);
+            return accept_call(reader, false, std::move(terms));
+        }
+        case Packet::answer:
+        case Packet::error:
+            return accept_answer(reader, kind == Packet::error);
+        case Packet::credit:
+            return accept_credit(reader);
+        case Packet::peer: {
+            auto third = reader.get<std::uint32_t>();
+            if (peer_ != 0 || received_.empty() || third == this_host)
+                throw FrameError(CloseCode::protocol_error, "link: an introduction that makes no sense");
+            UniqueFd fd = std::move(received_.front());
+            received_.pop_front();
+            host_.connect(third, std::move(fd)).detach();
+            return;
+        }
     }
     throw FrameError(CloseCode::protocol_error, "link: a packet of no known kind");
 }

@@ -6,31 +6,31 @@ namespace magnetar::detail {
 
 template <auto F>
 typename Binding<F>::Signature_::Return Binding<F>::call(Actor<>& actor, Request& request, Args& args) {
-    return std::apply([&](auto&... a) -> typename Signature_::Return {
-        auto with_first = [&](auto&&... first) -> typename Signature_::Return {
-            if constexpr (Signature_::member)
-                return (static_cast<Actor<State>&>(actor).state().*F)(first..., std::move(a)...);
-            else
-                return F(first..., std::move(a)...);
-        };
-        if constexpr (Signature_::first == First::request) {
-            return with_first(request);
-        } else if constexpr (Signature_::first == First::actor) {
-            if constexpr (std::is_void_v<State>)
-                return with_first(actor);
-            else
-                return with_first(static_cast<Actor<State>&>(actor));
-        } else {
-            return with_first();
-        }
-    }, args);
+    return std::apply(
+        [&](auto&... a) -> typename Signature_::Return {
+            auto with_first = [&](auto&&... first) -> typename Signature_::Return {
+                if constexpr (Signature_::member)
+                    return (static_cast<Actor<State>&>(actor).state().*F)(first..., std::move(a)...);
+                else return F(first..., std::move(a)...);
+            };
+            if constexpr (Signature_::first == First::request) {
+                return with_first(request);
+            } else if constexpr (Signature_::first == First::actor) {
+                if constexpr (std::is_void_v<State>) return with_first(actor);
+                else return with_first(static_cast<Actor<State>&>(actor));
+            } else {
+                return with_first();
+            }
+        },
+        args);
 }
 
 // A command that is a coroutine, running. It owns the arguments, so that the command may take them by reference, and outlives
 // its request when the caller gives up.
 class CommandJobBase : public JobBase, public Pooled {
 public:
-    CommandJobBase(Actor<>& actor, JobOwner* owner, const Address& sender, const std::string_view& command, LoopClock::time_point now)
+    CommandJobBase(Actor<>& actor, JobOwner* owner, const Address& sender, const std::string_view& command,
+                   LoopClock::time_point now)
         : JobBase(actor.loop(), owner), request_(actor, sender), since_(now) {
         command_name_ = &command;
     }
@@ -71,7 +71,8 @@ inline std::unique_ptr<CallChain> current_chain() {
     return static_cast<CommandJobBase*>(job->errand())->chain();
 }
 // Fails a request that this actor could never answer: a command that runs here waits for it. Null when it may come.
-[[gnu::noinline]] inline std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain, std::string_view command) {
+[[gnu::noinline]] inline std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain,
+                                                       std::string_view command) {
     if (!ActorAccess::serial(actor)) return nullptr;
     for (auto link = chain.begin(); link != chain.end(); ++link) {
         if (link->actor != actor.id().value) continue;
@@ -81,11 +82,13 @@ inline std::unique_ptr<CallChain> current_chain() {
             runs = runs || (running && running->number() == link->number);
         };
         actor.jobs.for_each(look_at);
-        if (JobBase* now = current_job(); now && now->errand()) look_at(*now->errand());  // it has not waited yet
+        if (JobBase* now = current_job(); now && now->errand())
+            look_at(*now->errand());  // it has not waited yet
         if (!runs) continue;
         std::string steps;
         for (; link != chain.end(); ++link) steps += link->step + " -> ";
-        return std::make_exception_ptr(DeadlockError(fmt::format("a cycle of serial actors: {}{}.{}", steps, actor.to_string(), command)));
+        return std::make_exception_ptr(DeadlockError(
+            fmt::format("a cycle of serial actors: {}{}.{}", steps, actor.to_string(), command)));
     }
     return nullptr;
 }
@@ -106,7 +109,8 @@ inline std::exception_ptr missing_command(const std::exception_ptr& error) noexc
 
 // Gives a command's failure to its caller, or to nobody; ends the actor if it is of the kind that does.
 template <class R>
-void fail_call(Actor<>& actor, CallMessage<R>* call, const std::exception_ptr& error, std::string_view command) noexcept {
+void fail_call(Actor<>& actor, CallMessage<R>* call, const std::exception_ptr& error,
+               std::string_view command) noexcept {
     if (auto missing = missing_command(error)) {
         if (call) call->outcome.fail(std::move(missing));
     } else if (ActorAccess::ends_actor(error)) {
@@ -118,8 +122,8 @@ void fail_call(Actor<>& actor, CallMessage<R>* call, const std::exception_ptr& e
         call->outcome.fail(lost_error(actor));  // it was cut off by the actor's end
     } else {
         auto text = describe(error);
-        call->outcome.fail(
-            std::make_exception_ptr(RemoteError(std::move(text.type), std::move(text.what), actor.to_string())));
+        call->outcome.fail(std::make_exception_ptr(
+            RemoteError(std::move(text.type), std::move(text.what), actor.to_string())));
     }
     if (call) call->answered();
 }
@@ -130,21 +134,22 @@ class CommandJob final : public CommandJobBase {
 
 public:
     // Runs the command up to its first suspension, and to its end from the loop.
-    static void begin(Actor<>& actor, typename Binding<F>::Args&& args, const Address& sender, LoopClock::time_point arrived,
-                      CallMessage<Result>* call) {
+    static void begin(Actor<>& actor, typename Binding<F>::Args&& args, const Address& sender,
+                      LoopClock::time_point arrived, CallMessage<Result>* call) {
         auto* job = new CommandJob(actor, std::move(args), sender, arrived, call);
         if constexpr (!is_observer<F>) ActorAccess::command_started(actor);
         if (call) call->running = job;
         std::unique_ptr<CallChain> callers = call ? std::move(call->terms.chain) : nullptr;
         if (callers || ActorAccess::serial(actor)) job->belongs_to_chain(std::move(callers));
-        job->JobBase::start(job->task_.handle(), [](JobBase& self) { static_cast<CommandJob&>(self).ended(); });
+        job->JobBase::start(job->task_.handle(),
+                            [](JobBase& self) { static_cast<CommandJob&>(self).ended(); });
         if (job->completed()) job->ended();
     }
     void forget_call() noexcept override { call_ = nullptr; }
 
 private:
-    CommandJob(Actor<>& actor, typename Binding<F>::Args&& args, const Address& sender, LoopClock::time_point arrived,
-               CallMessage<Result>* call)
+    CommandJob(Actor<>& actor, typename Binding<F>::Args&& args, const Address& sender,
+               LoopClock::time_point arrived, CallMessage<Result>* call)
         : CommandJobBase(actor, is_observer<F> ? nullptr : &actor, sender, entry_of<F>.name, arrived),
           args_(std::move(args)),
           task_(Binding<F>::call(actor, request_, args_)),
@@ -178,7 +183,8 @@ private:
 };
 
 template <class R>
-[[gnu::noinline]] void refuse_other_type(Actor<>& actor, CallMessage<R>* call, std::string_view command) noexcept {
+[[gnu::noinline]] void refuse_other_type(Actor<>& actor, CallMessage<R>* call,
+                                         std::string_view command) noexcept {
     auto error = std::make_exception_ptr(CommandNotFound(
         fmt::format("{} has no command {}: it is an actor of another type", actor.to_string(), command)));
     if (call) {
@@ -192,8 +198,8 @@ template <class R>
 // Carries out a command. `call` is null for a tell. True when the call's outcome is set and it is still to be told so; otherwise it
 // is told by itself, and may be gone when this returns.
 template <auto F>
-inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Address& sender, LoopClock::time_point arrived,
-                   CallMessage<typename Binding<F>::Result>* call) noexcept {
+inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Address& sender,
+                   LoopClock::time_point arrived, CallMessage<typename Binding<F>::Result>* call) noexcept {
     using Bound = Binding<F>;
     actor.loop().activity->command.store(&entry_of<F>.name, std::memory_order_relaxed);
     try {

@@ -87,10 +87,8 @@ struct ActorAccess {
     }
     static void wake(Actor<>& self) noexcept {
         if (std::exchange(self.scheduled_, true)) return;
-        if (self.newborn_)
-            self.loop_->schedule_newborn(self);
-        else
-            self.loop_->schedule(self);
+        if (self.newborn_) self.loop_->schedule_newborn(self);
+        else self.loop_->schedule(self);
     }
     // Whether a sender would have to wait for room.
     static bool would_wait(const Actor<>& self) noexcept {
@@ -123,10 +121,8 @@ struct ActorAccess {
         if (self.life_ == Life::initial) self.life_ = Life::starting;
         if (self.extras_)
             if (auto& hook = self.extras_->settings.start) {
-                if (hook.plain)
-                    hook.plain(self);
-                else
-                    co_await hook.coroutine(self);
+                if (hook.plain) hook.plain(self);
+                else co_await hook.coroutine(self);
             }
         if (self.life_ == Life::starting) running(self);
     }
@@ -223,11 +219,10 @@ struct ActorAccess {
     static bool lost(const Actor<>& self) noexcept { return self.lost_; }
 
     template <class State, class... A>
-    static Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id, std::tuple<A...>& arguments) {
-        if constexpr (std::is_void_v<State>)
-            return new Actor<>(settings, loop, id);
-        else
-            return new Actor<State>(settings, loop, id, arguments);
+    static Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id,
+                         std::tuple<A...>& arguments) {
+        if constexpr (std::is_void_v<State>) return new Actor<>(settings, loop, id);
+        else return new Actor<State>(settings, loop, id, arguments);
     }
     // A light actor belongs to its spawner and ends with it.
     static void adopt(Actor<>& parent, Actor<>& child) {
@@ -248,18 +243,18 @@ private:
     }
     [[gnu::noinline]] static Receipt overflow(Actor<>& self, Message& message) noexcept {
         switch (self.mailbox_.policy()) {
-        case Overflow::reject:
-            message.refuse(Refusal::full, self.id());
-            return Receipt::refused;
-        case Overflow::drop_newest:
-            message.refuse(Refusal::dropped, self.id());
-            return Receipt::refused;
-        case Overflow::drop_oldest:
-            self.mailbox_.pop()->refuse(Refusal::dropped, self.id());
-            self.mailbox_.push(message);
-            return Receipt::accepted;
-        case Overflow::wait:
-            break;
+            case Overflow::reject:
+                message.refuse(Refusal::full, self.id());
+                return Receipt::refused;
+            case Overflow::drop_newest:
+                message.refuse(Refusal::dropped, self.id());
+                return Receipt::refused;
+            case Overflow::drop_oldest:
+                self.mailbox_.pop()->refuse(Refusal::dropped, self.id());
+                self.mailbox_.push(message);
+                return Receipt::accepted;
+            case Overflow::wait:
+                break;
         }
         message.waits_for_room = true;
         self.mailbox_.push(message);
@@ -271,10 +266,8 @@ private:
         for (;;) {
             co_await sleep(settings.period);
             try {
-                if (settings.periodic_task.plain)
-                    settings.periodic_task.plain(self);
-                else
-                    co_await settings.periodic_task.coroutine(self);
+                if (settings.periodic_task.plain) settings.periodic_task.plain(self);
+                else co_await settings.periodic_task.coroutine(self);
             } catch (const std::exception& e) {
                 self.log().error("periodic_task: {}: {}", demangled(typeid(e).name()), e.what());
             }
@@ -306,10 +299,8 @@ private:
         auto& hook = self.extras_->settings.stopping;
         if (!hook) co_return;
         try {
-            if (hook.plain)
-                hook.plain(self);
-            else
-                co_await hook.coroutine(self);
+            if (hook.plain) hook.plain(self);
+            else co_await hook.coroutine(self);
         } catch (const std::exception& e) {
             self.log().error("stopping: {}: {}", demangled(typeid(e).name()), e.what());
         } catch (const Cancelled&) {
@@ -317,7 +308,8 @@ private:
         } catch (const ActorExit& end) {
             self.exit_code_ = end.code;
         } catch (...) {
-            self.log().error("stopping: ended by an exception of type {}", describe(std::current_exception()).type);
+            self.log().error("stopping: ended by an exception of type {}",
+                             describe(std::current_exception()).type);
             self.exit_code_ = 1;
         }
     }
@@ -331,14 +323,16 @@ private:
         auto deadline = self.loop_->now() + extras.settings.exit_timeout;
         std::vector<Job<>> servers;  // they accept nothing from now on, and drain meanwhile
         for (auto& [name, server] : extras.servers)
-            if (server.is_serving()) servers.push_back(self.loop_->start(server.close(extras.settings.exit_timeout), &self));
+            if (server.is_serving())
+                servers.push_back(self.loop_->start(server.close(extras.settings.exit_timeout), &self));
         try {
             co_await with_timeout(extras.settings.exit_timeout, stopping_hook(self));
         } catch (const TimeoutError&) {
             self.log().warning("its stopping hook was cut off");
         }
         if (!co_await until_quiet(self, deadline, [](Actor<>& a) { return idle(a) || a.lost_; }))
-            self.log().warning("{} commands and {} messages were cut off at its end", self.commands_, self.mailbox_.depth());
+            self.log().warning("{} commands and {} messages were cut off at its end", self.commands_,
+                               self.mailbox_.depth());
         for (auto& server : servers) co_await server;
         self.lost_ = true;
         if (extras.before_end) co_await extras.before_end(self);
@@ -352,10 +346,8 @@ private:
             self.jobs.for_each([me](JobBase& job) {
                 if (&job != me) job.cancel();
             });
-            if (round < 3)
-                co_await yield();
-            else
-                co_await sleep(std::chrono::milliseconds(1));
+            if (round < 3) co_await yield();
+            else co_await sleep(std::chrono::milliseconds(1));
         }
         finish(self);
     }
@@ -371,10 +363,8 @@ private:
         while (Message* message = self.mailbox_.pop_system()) message->refuse(Refusal::not_found, id);
         lose_messages(self);
         bool registered = self.extras_ && self.extras_->registered;
-        if (!status.clean())
-            obituaries().add(id, status);
-        else if (registered)
-            obituaries().forget(id);
+        if (!status.clean()) obituaries().add(id, status);
+        else if (registered) obituaries().forget(id);
         if (self.extras_)
             while (ClosedWaiter* waiter = self.extras_->closed_waiters.pop_front()) {
                 waiter->status = status;

@@ -66,10 +66,10 @@ public:
             call.finish();
             return;
         }
-        if (found != outbound_.end() && (!found->second.waiting.empty() || (call.tell && found->second.in_flight >= window)))
+        if (found != outbound_.end() &&
+            (!found->second.waiting.empty() || (call.tell && found->second.in_flight >= window)))
             found->second.waiting.push(call);
-        else
-            write(call);
+        else write(call);
     }
     void answer(std::uint64_t id, std::span<const std::byte> body) {
         append(Packet::answer, [&] {
@@ -131,17 +131,21 @@ private:
     void write(RemoteCall& call) {
         std::uint64_t id = ++last_id_;
         bool termed = call.terms.chain || call.terms.deadline != LoopClock::time_point{};
-        append(call.tell ? Packet::tell : termed ? Packet::termed_request : Packet::request, [&] {
-            if (termed)
-                encode(out_, TermsOnWire{call.terms.deadline.time_since_epoch().count(), call.terms.chain ? *call.terms.chain : CallChain()});
-            out_.put(id);
-            out_.put(call.command);
-            out_.put(call.target.id.value);
-            out_.put(call.target.where.to_wire());
-            out_.put(call.sender.id.value);
-            out_.put(call.sender.where.to_wire());
-            out_.append(call.body.bytes());
-        });
+        append(call.tell ? Packet::tell
+               : termed  ? Packet::termed_request
+                         : Packet::request,
+               [&] {
+                   if (termed)
+                       encode(out_, TermsOnWire{call.terms.deadline.time_since_epoch().count(),
+                                                call.terms.chain ? *call.terms.chain : CallChain()});
+                   out_.put(id);
+                   out_.put(call.command);
+                   out_.put(call.target.id.value);
+                   out_.put(call.target.where.to_wire());
+                   out_.put(call.sender.id.value);
+                   out_.put(call.sender.where.to_wire());
+                   out_.append(call.body.bytes());
+               });
         if (call.tell) {
             if (!command_table()[call.command]->system) ++outbound_[call.target.id.value].in_flight;
             call.finish();
@@ -187,15 +191,14 @@ private:
 
 inline void Link::accept_answer(Reader& reader, bool error) {
     auto found = pending_.find(reader.get<std::uint64_t>());
-    if (found == pending_.end()) throw FrameError(CloseCode::protocol_error, "link: an answer that nobody asked for");
+    if (found == pending_.end())
+        throw FrameError(CloseCode::protocol_error, "link: an answer that nobody asked for");
     RemoteCall& call = *found->second;
     pending_.erase(found);
     call.body.clear();
     try {
-        if (error)
-            call.error = from_wire(decode<ErrorOnWire>(reader));
-        else
-            call.body.append(reader.rest());
+        if (error) call.error = from_wire(decode<ErrorOnWire>(reader));
+        else call.body.append(reader.rest());
     } catch (...) {
         call.error = std::current_exception();
     }
@@ -234,22 +237,24 @@ inline Task<> Link::write_out() {
             bool with_descriptor = !descriptors.empty();
             std::size_t end = with_descriptor ? descriptors.front().end : sending_.size();
             DescriptorMessage message(sending_.data() + at, end - at);
-            if (with_descriptor)
-                message.attach({&descriptors.front().fd, 1});
-            else
-                message.attach_none();
-            int sent = check(co_await submit("link write", [fd = fd_.get(), m = &message.message](io_uring_sqe* sqe) {
-                io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);
-            }), "sendmsg", "link");
+            if (with_descriptor) message.attach({&descriptors.front().fd, 1});
+            else message.attach_none();
+            int sent = check(co_await submit("link write",
+                                             [fd = fd_.get(), m = &message.message](io_uring_sqe* sqe) {
+                                                 io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);
+                                             }),
+                             "sendmsg", "link");
             at += static_cast<std::size_t>(sent);
             if (!with_descriptor) continue;
             // The descriptor has gone with the first byte; the rest of its frame goes alone.
             descriptors.pop_front();
             while (at < end) {
-                sent = check(co_await submit("link write", [fd = fd_.get(), data = sending_.data() + at, size = end - at](
-                                                               io_uring_sqe* sqe) {
-                    io_uring_prep_send(sqe, fd, data, size, MSG_NOSIGNAL);
-                }), "send", "link");
+                sent = check(co_await submit("link write",
+                                             [fd = fd_.get(), data = sending_.data() + at,
+                                              size = end - at](io_uring_sqe* sqe) {
+                                                 io_uring_prep_send(sqe, fd, data, size, MSG_NOSIGNAL);
+                                             }),
+                             "send", "link");
                 at += static_cast<std::size_t>(sent);
             }
         }

@@ -27,10 +27,8 @@ public:
             returned->next = std::exchange(newest_, returned);
             if (!returned->next) oldest_ = returned;
         }
-        if (++count_ >= 64 || !EventLoop::current())
-            flush();
-        else
-            EventLoop::current()->at_turn_end(*this);
+        if (++count_ >= 64 || !EventLoop::current()) flush();
+        else EventLoop::current()->at_turn_end(*this);
     }
 
 private:
@@ -98,7 +96,8 @@ private:
         if (!door.post(work)) work.run(work);
     }
     void count_crowd() noexcept {
-        if (joined_) crowded_.where.cell()->crowd.fetch_add(std::exchange(joined_, 0), std::memory_order_relaxed);
+        if (joined_)
+            crowded_.where.cell()->crowd.fetch_add(std::exchange(joined_, 0), std::memory_order_relaxed);
         room_ = 0;
     }
     void flush() noexcept {
@@ -135,10 +134,8 @@ inline Crossing& crossing() {
     return pool_allocate(size);
 }
 [[gnu::always_inline]] inline void message_free(void* block, std::size_t size, Door& maker) noexcept {
-    if (maker.index() == this_door)
-        pool_free(block, size);
-    else
-        crossing().returns.give_back(maker, block, size);
+    if (maker.index() == this_door) pool_free(block, size);
+    else crossing().returns.give_back(maker, block, size);
 }
 
 inline void Outbox::post(Door& door, Runnable& work, bool at_once) noexcept {

@@ -36,10 +36,8 @@ inline void give_up_door(std::uint32_t door) {
     };
     for (std::uint32_t i = 0; Door* other = door_at(i); ++i) {
         auto news = std::make_unique<News>(door);
-        if (i == this_door)
-            News::arrive(*news.release());
-        else if (i != door && other->post(*news))
-            news.release();
+        if (i == this_door) News::arrive(*news.release());
+        else if (i != door && other->post(*news)) news.release();
     }
 }
 

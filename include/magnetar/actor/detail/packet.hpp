@@ -30,7 +30,17 @@ struct CallHeader {
 };
 
 // An exception on the wire. What the framework throws is the same again at the other end; the rest is RemoteError.
-enum class ErrorKind : std::uint8_t { remote, not_found, lost, stopping, full, no_command, timeout, codec, deadlock };
+enum class ErrorKind : std::uint8_t {
+    remote,
+    not_found,
+    lost,
+    stopping,
+    full,
+    no_command,
+    timeout,
+    codec,
+    deadlock
+};
 struct ErrorOnWire {
     ErrorKind kind = ErrorKind::remote;
     std::string type, what, actor;
@@ -66,24 +76,24 @@ inline ErrorOnWire to_wire(const std::exception_ptr& error) {
 }
 inline std::exception_ptr from_wire(ErrorOnWire e) {
     switch (e.kind) {
-    case ErrorKind::not_found:
-        return std::make_exception_ptr(ActorNotFound(e.what));
-    case ErrorKind::lost:
-        return std::make_exception_ptr(ActorLost(e.what));
-    case ErrorKind::stopping:
-        return std::make_exception_ptr(ActorStopping(e.what));
-    case ErrorKind::full:
-        return std::make_exception_ptr(MailboxFull(e.what));
-    case ErrorKind::no_command:
-        return std::make_exception_ptr(CommandNotFound(e.what));
-    case ErrorKind::timeout:
-        return std::make_exception_ptr(TimeoutError(e.what));
-    case ErrorKind::deadlock:
-        return std::make_exception_ptr(DeadlockError(e.what));
-    case ErrorKind::codec:
-        return std::make_exception_ptr(CodecError(e.type, e.what));
-    case ErrorKind::remote:
-        break;
+        case ErrorKind::not_found:
+            return std::make_exception_ptr(ActorNotFound(e.what));
+        case ErrorKind::lost:
+            return std::make_exception_ptr(ActorLost(e.what));
+        case ErrorKind::stopping:
+            return std::make_exception_ptr(ActorStopping(e.what));
+        case ErrorKind::full:
+            return std::make_exception_ptr(MailboxFull(e.what));
+        case ErrorKind::no_command:
+            return std::make_exception_ptr(CommandNotFound(e.what));
+        case ErrorKind::timeout:
+            return std::make_exception_ptr(TimeoutError(e.what));
+        case ErrorKind::deadlock:
+            return std::make_exception_ptr(DeadlockError(e.what));
+        case ErrorKind::codec:
+            return std::make_exception_ptr(CodecError(e.type, e.what));
+        case ErrorKind::remote:
+            break;
     }
     return std::make_exception_ptr(RemoteError(std::move(e.type), e.what, std::move(e.actor)));
 }

@@ -12,7 +12,8 @@
 template <>
 struct magnetar::Codec<magnetar::detail::Descriptors> {
     static std::monostate to_wire(const detail::Descriptors& sockets) {
-        if (!sockets.fds.empty()) throw CodecError("", "only an actor of the arbiter's process can give a socket to a new process");
+        if (!sockets.fds.empty())
+            throw CodecError("", "only an actor of the arbiter's process can give a socket to a new process");
         return {};
     }
     static detail::Descriptors from_wire(std::monostate) { return {}; }
@@ -26,10 +27,11 @@ struct ActorType {
 };
 
 template <class State, class... A>
-inline constexpr ActorType actor_type_of{[](const ActorSettings& settings, EventLoop& loop, ActorId id, Reader& reader) {
-    auto arguments = decode<std::tuple<A...>>(reader);
-    return ActorAccess::make<State>(settings, loop, id, arguments);
-}};
+inline constexpr ActorType actor_type_of{
+    [](const ActorSettings& settings, EventLoop& loop, ActorId id, Reader& reader) {
+        auto arguments = decode<std::tuple<A...>>(reader);
+        return ActorAccess::make<State>(settings, loop, id, arguments);
+    }};
 
 // All that is needed to make an actor somewhere else. The addresses in it are good in every process of the application, for all
 // are forked from one image that has not changed since.

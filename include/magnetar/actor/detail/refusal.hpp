@@ -11,20 +11,26 @@ namespace magnetar::detail {
 inline std::exception_ptr refusal_error(Refusal reason, ActorId target, std::string_view command) {
     auto who = target.to_string();
     switch (reason) {
-    case Refusal::not_found:
-        return std::make_exception_ptr(ActorNotFound(fmt::format("{}: no living actor {}", command, who)));
-    case Refusal::lost:
-        return std::make_exception_ptr(ActorLost(fmt::format("{}: {} ended before it answered", command, who)));
-    case Refusal::stopping:
-        return std::make_exception_ptr(ActorStopping(fmt::format("{}: {} is stopping", command, who)));
-    case Refusal::full:
-        return std::make_exception_ptr(MailboxFull(fmt::format("{}: the mailbox of {} is full", command, who)));
-    case Refusal::dropped:
-        return std::make_exception_ptr(MailboxFull(fmt::format("{}: dropped from the full mailbox of {}", command, who)));
-    case Refusal::late:
-        return std::make_exception_ptr(TimeoutError(fmt::format("{}: not started by {}: its deadline had passed", command, who)));
-    case Refusal::unknown_command:
-        return std::make_exception_ptr(CommandNotFound(fmt::format("{} has no command {}", who, command)));
+        case Refusal::not_found:
+            return std::make_exception_ptr(
+                ActorNotFound(fmt::format("{}: no living actor {}", command, who)));
+        case Refusal::lost:
+            return std::make_exception_ptr(
+                ActorLost(fmt::format("{}: {} ended before it answered", command, who)));
+        case Refusal::stopping:
+            return std::make_exception_ptr(ActorStopping(fmt::format("{}: {} is stopping", command, who)));
+        case Refusal::full:
+            return std::make_exception_ptr(
+                MailboxFull(fmt::format("{}: the mailbox of {} is full", command, who)));
+        case Refusal::dropped:
+            return std::make_exception_ptr(
+                MailboxFull(fmt::format("{}: dropped from the full mailbox of {}", command, who)));
+        case Refusal::late:
+            return std::make_exception_ptr(
+                TimeoutError(fmt::format("{}: not started by {}: its deadline had passed", command, who)));
+        case Refusal::unknown_command:
+            return std::make_exception_ptr(
+                CommandNotFound(fmt::format("{} has no command {}", who, command)));
     }
     return nullptr;
 }

@@ -17,7 +17,7 @@ public:
     bool tell = false;
     bool never_waits = false;  // a tell that is dropped when there is no room for it on the link
     CallTerms terms;
-    Writer body;             // the encoded arguments; later the encoded answer
+    Writer body;               // the encoded arguments; later the encoded answer
     std::exception_ptr error;  // in place of an answer
     Door* origin = nullptr;
 
@@ -26,10 +26,8 @@ public:
     // Ends the call, on the host's main loop: takes it back to its sender's loop. The call is no longer the caller's.
     void finish() noexcept {
         run = [](Runnable& self) { static_cast<RemoteCall&>(self).deliver(); };
-        if (origin->index() == this_door)
-            EventLoop::current()->schedule(*this);
-        else if (!origin->post(*this))
-            delete this;
+        if (origin->index() == this_door) EventLoop::current()->schedule(*this);
+        else if (!origin->post(*this)) delete this;
     }
 
 protected:
@@ -43,7 +41,9 @@ inline constexpr std::size_t largest_message = (std::size_t{64} << 20) - 256;
 
 inline void check_size(std::size_t size, std::string_view command) {
     if (size > largest_message)
-        throw CodecError(std::string(command), fmt::format("a message of {} bytes; at most {} can leave a process", size, largest_message));
+        throw CodecError(
+            std::string(command),
+            fmt::format("a message of {} bytes; at most {} can leave a process", size, largest_message));
 }
 template <class Args>
 void encode_message(Writer& body, const Args& args, std::string_view command) {

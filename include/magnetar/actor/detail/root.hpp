@@ -23,10 +23,8 @@ public:
         this_door = loop.door().index();
         loop.dump_actors = &dump_actors;
         loop.unhandled = [](Scheduler&, JobOwner* owner, std::exception_ptr error) {
-            if (owner)
-                ActorAccess::unhandled(static_cast<Actor<>&>(*owner), error, "a detached job");
-            else
-                Logger("magnetar").error("a detached job: {}", describe(error).what);
+            if (owner) ActorAccess::unhandled(static_cast<Actor<>&>(*owner), error, "a detached job");
+            else Logger("magnetar").error("a detached job: {}", describe(error).what);
         };
     }
     Resident(const Resident&) = delete;
@@ -71,7 +69,8 @@ inline Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
     auto text = describe(error);
     ErrorOnWire failure;
     failure.type = std::move(text.type);
-    failure.what = failure.cut_off() ? "it was stopped before its start hook had returned" : std::move(text.what);
+    failure.what =
+        failure.cut_off() ? "it was stopped before its start hook had returned" : std::move(text.what);
     co_return failure;
 }
 
@@ -84,10 +83,8 @@ inline Task<ExitStatus> live(Actor<>& self, Address manager) {
     auto failure = co_await started(self);
     bool failed = failure.has_value();
     co_await SendAwaiter<child_started>(manager, id, std::move(failure));
-    if (failed)
-        ActorAccess::exit(self, 1);
-    else
-        ActorAccess::run_periodic_task(self);
+    if (failed) ActorAccess::exit(self, 1);
+    else ActorAccess::run_periodic_task(self);
     co_return co_await ActorAccess::closed(self);
 }
 
@@ -102,7 +99,8 @@ inline void set_up(Actor<>& self, const ActorSettings& settings, std::string_vie
 
 // The news that a thread has ended, for its manager; which may have given it up, and even be gone.
 struct ThreadOver final : Runnable {
-    ThreadOver(Supervisor& s, std::shared_ptr<Managed> c) : Runnable(&ThreadOver::arrive), supervisor(s), child(std::move(c)) {}
+    ThreadOver(Supervisor& s, std::shared_ptr<Managed> c)
+        : Runnable(&ThreadOver::arrive), supervisor(s), child(std::move(c)) {}
     inline static void arrive(Runnable& self);
     Supervisor& supervisor;
     std::shared_ptr<Managed> child;
@@ -111,10 +109,12 @@ struct ThreadOver final : Runnable {
 };
 inline void ThreadOver::arrive(Runnable& self) {
     std::unique_ptr<ThreadOver> news(&static_cast<ThreadOver&>(self));
-    if (!news->child->ended) news->supervisor.thread_over(*news->child, news->status, std::move(news->failure));
+    if (!news->child->ended)
+        news->supervisor.thread_over(*news->child, news->status, std::move(news->failure));
 }
 
-inline void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params, std::unique_ptr<Maker> maker) {
+inline void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
+                                   std::unique_ptr<Maker> maker) {
     Host& host = self.host_;
     Door& door = host.loop().door();
     Address manager = ActorAccess::address(*host.root);
@@ -123,7 +123,7 @@ inline void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> ch
         EventLoop loop({.threads = child->settings.threads});
         Resident resident(loop);
         std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(maker->make(child->settings, loop, child->id),
-                                                          [](Actor<>* a) { ActorAccess::destroy(*a); });
+                                                           [](Actor<>* a) { ActorAccess::destroy(*a); });
         set_up(*actor, child->settings, child->name, std::move(params));
         StallWatch watch(loop, child->settings.stall, actor->to_string(), actor->id().value);
         news->status = loop.run(live(*actor, manager));
@@ -141,7 +141,8 @@ inline void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> ch
 // Logs what every job waits for, on the actor's loop and on those of the processes and threads that are managed there.
 inline void dump_command(Actor<>& self) {
     std::string text = self.loop().dump();
-    self.log().warning("jobs of its loop, turn {}:{}{}", self.loop().turns(), text.empty() ? " none" : "\n", text);
+    self.log().warning("jobs of its loop, turn {}:{}{}", self.loop().turns(), text.empty() ? " none" : "\n",
+                       text);
     if (&self != the_host->root) return;
     the_supervisor->for_each([](Managed& child) {
         if (child.greeted && !child.ended) post_tell<dump_command>(child.address);
@@ -154,14 +155,13 @@ inline constexpr bool is_system<dump_command> = true;
 inline Task<> stop_on_signal(Actor<>& root) {
     SignalSet signals{SIGTERM, SIGUSR1};
     while (true) {
-        if (co_await signals.next() == SIGUSR1)
-            dump_command(root);
-        else
-            root.stop();
+        if (co_await signals.next() == SIGUSR1) dump_command(root);
+        else root.stop();
     }
 }
 
-inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, UniqueFd link, ExitStatus& status) {
+inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, UniqueFd link,
+                             ExitStatus& status) {
     host.connect(0, std::move(link)).detach();
     auto settings = plan.unpack();
     std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(nullptr, [](Actor<>* a) { ActorAccess::destroy(*a); });
@@ -169,7 +169,8 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
     try {
         Reader arguments(plan.arguments);
         Descriptors::Opened here(plan.sockets);
-        actor.reset(reinterpret_cast<const ActorType*>(plan.type)->make(settings, loop, {plan.id}, arguments));
+        actor.reset(
+            reinterpret_cast<const ActorType*>(plan.type)->make(settings, loop, {plan.id}, arguments));
     } catch (...) {
         failure = to_wire(std::current_exception());
     }
@@ -187,7 +188,8 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
     co_await host.flushed();
 }
 
-[[noreturn]] inline void run_worker(std::span<const std::byte> bytes, std::vector<UniqueFd> descriptors) noexcept {
+[[noreturn]] inline void run_worker(std::span<const std::byte> bytes,
+                                    std::vector<UniqueFd> descriptors) noexcept {
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     std::signal(SIGTERM, SIG_DFL);
@@ -218,7 +220,8 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
         host.link_ended = [](Host&, std::uint32_t peer) {
             if (peer == 0) ::_exit(1);
         };
-        StallWatch watch(loop, plan.unpack().stall, plan.name.empty() ? ActorId{plan.id}.to_string() : plan.name, plan.id);
+        StallWatch watch(loop, plan.unpack().stall,
+                         plan.name.empty() ? ActorId{plan.id}.to_string() : plan.name, plan.id);
         try {
             loop.run(live_in_worker(loop, host, plan, std::move(link), status));
         } catch (...) {

@@ -46,14 +46,14 @@ struct Managed {
     ActorId id;
     std::string name;
     ActorSettings settings;
-    std::uint32_t host = 0;   // the process it is
-    Address address;          // since it has greeted
+    std::uint32_t host = 0;       // the process it is
+    Address address;              // since it has greeted
     LoopClock::time_point begun;  // when its spawn began
     LoopClock::time_point heard;  // from it, last
     Notice notice;                // what it said then
-    Event changed;            // set whenever one of the following changes
+    Event changed;                // set whenever one of the following changes
     bool greeted = false, started = false, ended = false;
-    bool unwanted = false;    // asked to end before it could hear it
+    bool unwanted = false;               // asked to end before it could hear it
     std::optional<ErrorOnWire> failure;  // of its start
     ExitStatus exit;
     std::optional<ProcessHandle> process;
@@ -97,7 +97,8 @@ public:
         try {
             co_await launch(*child, std::move(plan));
         } catch (const std::exception& e) {
-            failure = std::make_exception_ptr(SpawnError(fmt::format("spawn of {}: {}", child->to_string(), e.what())));
+            failure = std::make_exception_ptr(
+                SpawnError(fmt::format("spawn of {}: {}", child->to_string(), e.what())));
         }
         if (failure) {
             over(*child, ExitStatus(1));
@@ -108,7 +109,8 @@ public:
         co_return co_await accompany(child);
     }
     // The same on a thread of this process.
-    Task<ActorProxy<>> spawn_thread(std::string name, ActorId id, ActorSettings settings, Json params, std::unique_ptr<Maker> maker) {
+    Task<ActorProxy<>> spawn_thread(std::string name, ActorId id, ActorSettings settings, Json params,
+                                    std::unique_ptr<Maker> maker) {
         Spawning spawning(*this);
         refuse_when_stopping();
         auto child = std::make_shared<Managed>();
@@ -121,9 +123,11 @@ public:
         std::exception_ptr failure;
         try {
             refuse_when_stopping();
-            child->thread = std::thread(run_thread, std::ref(*this), child, std::move(params), std::move(maker));
+            child->thread =
+                std::thread(run_thread, std::ref(*this), child, std::move(params), std::move(maker));
         } catch (const std::exception& e) {
-            failure = std::make_exception_ptr(SpawnError(fmt::format("spawn of {}: thread: {}", child->to_string(), e.what())));
+            failure = std::make_exception_ptr(
+                SpawnError(fmt::format("spawn of {}: thread: {}", child->to_string(), e.what())));
         }
         if (failure) {
             over(*child, ExitStatus(1));
@@ -200,7 +204,8 @@ public:
 private:
     Managed& expected(ActorId id) {
         auto found = children_.find(id.value);
-        if (found == children_.end()) throw ActorNotFound(fmt::format("no actor {} is expected here", id.to_string()));
+        if (found == children_.end())
+            throw ActorNotFound(fmt::format("no actor {} is expected here", id.to_string()));
         return *found->second;
     }
     // A spawn that is under way.
@@ -232,7 +237,8 @@ private:
 
     Task<> launch(Managed& child, SpawnPlan plan) {
         int ends[2];
-        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_system_error(errno, "socketpair");
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+            throw_system_error(errno, "socketpair");
         UniqueFd ours(ends[0]);
         std::vector<UniqueFd> theirs;  // its end of the link, then the sockets of its arguments
         theirs.emplace_back(ends[1]);
@@ -268,7 +274,8 @@ private:
             trouble = fmt::format("no handshake within {} s", std::chrono::duration<double>(limit).count());
         if (trouble.empty()) {
             host_.loop().start(guard(*this, child), host_.root).detach();
-            co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.started || c.failure || c.ended; });
+            co_await until(*child, LoopClock::duration::max(),
+                           [](Managed& c) { return c.started || c.failure || c.ended; });
             if (child->failure)
                 trouble = fmt::format("its start failed: {}: {}", child->failure->type, child->failure->what);
             else if (!child->started)
@@ -280,29 +287,27 @@ private:
             throw SpawnError(fmt::format("spawn of {}: {}", child->to_string(), trouble));
         }
         ActorProxy<> proxy(child->address, SharedName(child->name));
-        co_await SendAwaiter<directory_enter>(host_.arbiter, proxy, child->settings.concurrency, host_.root->id().value);
+        co_await SendAwaiter<directory_enter>(host_.arbiter, proxy, child->settings.concurrency,
+                                              host_.root->id().value);
         co_return proxy;
     }
 
     Task<> see_end(Managed& child, LoopClock::time_point asked) {
-        auto limit = asked + child.settings.exit_timeout + std::chrono::milliseconds(500) - host_.loop().now();
+        auto limit =
+            asked + child.settings.exit_timeout + std::chrono::milliseconds(500) - host_.loop().now();
         if (co_await until(child, limit, [](Managed& c) { return c.ended; })) co_return;
         Logger(child.to_string()).warning("it did not end in time: ended by force");
         co_await end_by_force(child);
     }
     void ask_to_stop(Managed& child) {
         child.unwanted = true;
-        if (child.greeted)
-            post_tell<stop_command>(child.address);
-        else if (child.process)
-            child.process->kill(SIGKILL);
+        if (child.greeted) post_tell<stop_command>(child.address);
+        else if (child.process) child.process->kill(SIGKILL);
     }
     Task<> end_by_force(Managed& child) {
         child.unwanted = true;
-        if (child.process)
-            child.process->kill(SIGKILL);
-        else if (child.greeted)
-            post_tell<end_command>(child.address);
+        if (child.process) child.process->kill(SIGKILL);
+        else if (child.greeted) post_tell<end_command>(child.address);
         if (co_await until(child, std::chrono::seconds(1), [](Managed& c) { return c.ended; })) co_return;
         if (child.thread.joinable()) give_up(child);
     }
@@ -323,10 +328,8 @@ private:
     }
     void over(Managed& child, ExitStatus status) {
         if (child.ended) return;
-        if (status.clean())
-            obituaries().forget(child.id);
-        else
-            obituaries().add(child.id, status);
+        if (status.clean()) obituaries().forget(child.id);
+        else obituaries().add(child.id, status);
         child.exit = status;
         child.ended = true;
         forget(child);
@@ -365,7 +368,8 @@ private:
             co_return;
         }
     }
-    static inline void run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params, std::unique_ptr<Maker> maker);
+    static inline void run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
+                                  std::unique_ptr<Maker> maker);
 
     Host& host_;
     std::map<std::uint64_t, std::shared_ptr<Managed>> children_;

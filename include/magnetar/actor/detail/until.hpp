@@ -13,8 +13,7 @@ Task<bool> until(EventLoop& loop, Event& changed, LoopClock::time_point deadline
         changed.clear();
         try {
             co_await with_timeout(left, changed.wait());
-        } catch (const TimeoutError&) {
-        }
+        } catch (const TimeoutError&) {}
     }
     co_return true;
 }

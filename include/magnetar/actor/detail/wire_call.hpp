@@ -10,7 +10,13 @@ class WireCall final : public Runnable, public Message, public Outstanding, publ
 public:
     WireCall(std::uint64_t link, std::uint64_t id, bool tell, Address target, const CommandEntry& entry,
              std::span<const std::byte> arguments)
-        : Runnable(&WireCall::arrive), Outstanding(&WireCall::lose), link_(link), id_(id), tell_(tell), target_(target), entry_(entry) {
+        : Runnable(&WireCall::arrive),
+          Outstanding(&WireCall::lose),
+          link_(link),
+          id_(id),
+          tell_(tell),
+          target_(target),
+          entry_(entry) {
         body_.append(arguments);
     }
 
@@ -60,18 +66,19 @@ private:
         Actor<>* actor = resident_here(call.target_);
         if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
         if (call.terms.chain)
-            if (auto cycle = find_cycle(*actor, *call.terms.chain, call.entry_.name)) return call.fail(std::move(cycle));
+            if (auto cycle = find_cycle(*actor, *call.terms.chain, call.entry_.name))
+                return call.fail(std::move(cycle));
         ActorAccess::receive(*actor, call);
     }
     void start(Actor<>& actor) noexcept override {
-        if (ActorAccess::is_late(actor, terms))
-            refuse(Refusal::late, actor.id());
+        if (ActorAccess::is_late(actor, terms)) refuse(Refusal::late, actor.id());
         else if (entry_.state && entry_.state != ActorAccess::state_tag(actor))
             refuse(Refusal::unknown_command, actor.id());
-        else
-            entry_.start(actor, *this);
+        else entry_.start(actor, *this);
     }
-    void refuse(Refusal reason, ActorId target) noexcept override { fail(refusal_error(reason, target, entry_.name)); }
+    void refuse(Refusal reason, ActorId target) noexcept override {
+        fail(refusal_error(reason, target, entry_.name));
+    }
     inline void go_back() noexcept;
     inline void report(const std::exception_ptr& error) noexcept;
     static void lose(Outstanding& self) {
@@ -107,10 +114,8 @@ void start_from_wire(Actor<>& actor, WireCall& call) noexcept {
                     failed.fail(std::move(error));
                 } else {
                     call.answer_with([&](Writer& out) {
-                        if constexpr (std::is_void_v<Result>)
-                            (void)out;
-                        else
-                            encode(out, this->outcome.get());
+                        if constexpr (std::is_void_v<Result>) (void)out;
+                        else encode(out, this->outcome.get());
                     });
                 }
             }
@@ -133,7 +138,8 @@ void start_from_wire(Actor<>& actor, WireCall& call) noexcept {
         }
         if (error) call.fail(std::move(error));
     } else {
-        call.fail(std::make_exception_ptr(CodecError("", fmt::format("{} takes or gives what cannot leave its process", entry_of<F>.name))));
+        call.fail(std::make_exception_ptr(CodecError(
+            "", fmt::format("{} takes or gives what cannot leave its process", entry_of<F>.name))));
     }
 }
 

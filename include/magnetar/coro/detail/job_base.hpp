@@ -46,7 +46,9 @@ struct Activity {
         if (wake_watcher.load(std::memory_order_seq_cst)) [[unlikely]]
             if (auto wake = wake_watcher.exchange(nullptr)) wake();
     }
-    void pause() noexcept { stretch.store(stretch.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+    void pause() noexcept {
+        stretch.store(stretch.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
     bool running() const noexcept { return stretch.load(std::memory_order_seq_cst) % 2 == 1; }
     void begin(std::uint64_t number, const std::string_view* name) noexcept {
         owner.store(number, std::memory_order_relaxed);

@@ -151,8 +151,7 @@ private:
             core.changed.clear();
             try {
                 co_await with_timeout(left, core.changed.wait());
-            } catch (const TimeoutError&) {
-            }
+            } catch (const TimeoutError&) {}
         }
         co_return true;
     }
