@@ -1,4 +1,5 @@
-// What supervision costs: from the SIGKILL of a worker to its replacement running, and requests when nothing dies.
+// What supervision costs: from the SIGKILL of a worker to its replacement running, and requests when nothing
+// dies.
 #include <liburing.h>
 #include <poll.h>
 #include <signal.h>
@@ -33,7 +34,8 @@ pid_t raw_child(int said) {
     io_uring_wait_cqe(&ring, &cqe);
     ::_exit(0);
 }
-// From the SIGKILL of one to the next one's first word: the kernel's share, most of which is the end of the ring.
+// From the SIGKILL of one to the next one's first word: the kernel's share, most of which is the end of the
+// ring.
 double raw_restart() {
     int ends[2];
     if (::pipe(ends) != 0) return 0;
@@ -96,7 +98,8 @@ int main() {
                              double ns = co_await restart(pool);
                              bench::row("SIGKILL to its replacement answering, beside a bare one", "ms",
                                         floor / 1e6, ns / 1e6, "10");
-                             // One that tells its manager every 10 ms that it lives, and one that does so every hour, by turns.
+                             // One that tells its manager every 10 ms that it lives, and one that does so
+                             // every hour, by turns.
                              auto watched = co_await spawn<Worker>({.timeout = 1s, .period = 10ms});
                              auto unwatched = co_await spawn<Worker>({.timeout = 2h, .period = 1h});
                              bench::Samples with(15), without(15);

@@ -29,7 +29,8 @@ RawNode* raw_node(RawNode* parent, int leaves, long first) {
     newest = node;
     return node;
 }
-// A tree of nodes with `width` children each, and the sum of the numbers of its leaves, handed up as nodes end.
+// A tree of nodes with `width` children each, and the sum of the numbers of its leaves, handed up as nodes
+// end.
 double raw_tree(int width, int leaves) {
     bench::Stopwatch watch;
     RawNode root{nullptr, nullptr, 0, 1, 0, {}};
@@ -96,8 +97,8 @@ Task<Made> keep_spawning(int count) {
     co_return made;
 }
 
-// A node gets its part of the tree by a message, makes children for it, adds up the sums that they tell, tells its own to its
-// parent, and ends.
+// A node gets its part of the tree by a message, makes children for it, adds up the sums that they tell,
+// tells its own to its parent, and ends.
 struct Node {
     static constexpr bool in_process = true;
     ActorProxy<Node> parent;

@@ -77,7 +77,8 @@ inline std::string number(double value) {
 inline void header() {
     fmt::print("{:<52} {:>10} {:>10} {:>7}   {}\n", "", "floor", "magnetar", "ratio", "goal");
 }
-// One workload: the floor is a raw program without any framework, measured in the same run; 0 where there is none.
+// One workload: the floor is a raw program without any framework, measured in the same run; 0 where there is
+// none.
 inline void row(std::string_view workload, std::string_view unit, double floor, double ours,
                 std::string_view goal) {
     std::string raw = floor == 0 ? "" : number(floor),

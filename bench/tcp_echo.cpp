@@ -1,5 +1,6 @@
-// TCP echo of 64 bytes over 1, 64 and 512 connections: by liburing, by epoll, and by a TcpServer on either engine. Each
-// server is a process on core 0; the load comes from core 1, by epoll, one message in flight on each connection.
+// TCP echo of 64 bytes over 1, 64 and 512 connections: by liburing, by epoll, and by a TcpServer on either
+// engine. Each server is a process on core 0; the load comes from core 1, by epoll, one message in flight on
+// each connection.
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/epoll.h>

@@ -1,5 +1,5 @@
-// The tour: one type of actor in a process, on a thread and as a coroutine; typed messages and messages by name; one of them
-// is killed; who is there; how fast it goes.
+// The tour: one type of actor in a process, on a thread and as a coroutine; typed messages and messages by
+// name; one of them is killed; who is there; how fast it goes.
 #include <fmt/core.h>
 #include <signal.h>
 #include <sys/syscall.h>

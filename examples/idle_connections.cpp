@@ -2,8 +2,8 @@
 //
 //     idle_connections [NUMBER]
 //
-// The clients are plain sockets in a process of their own. All of them have spoken once, are then quiet, and are
-// answered once more in the end.
+// The clients are plain sockets in a process of their own. All of them have spoken once, are then quiet, and
+// are answered once more in the end.
 #include <malloc.h>
 #include <sys/resource.h>
 #include <sys/wait.h>

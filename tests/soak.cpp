@@ -1,7 +1,9 @@
-// Everything at once, for a long time: what of memory and descriptors grows? Run by `./dev soak SECONDS`, outside CI.
+// Everything at once, for a long time: what of memory and descriptors grows? Run by `./dev soak SECONDS`,
+// outside CI.
 //
-// An arbiter whose workers are processes, threads and coroutines, with an echo server whose clients come and go, requests
-// to all kinds, actors that are born, stopped and killed, a monitor whose workers are killed and reloaded.
+// An arbiter whose workers are processes, threads and coroutines, with an echo server whose clients come and
+// go, requests to all kinds, actors that are born, stopped and killed, a monitor whose workers are killed and
+// reloaded.
 #include <dirent.h>
 #include <fmt/core.h>
 #include <signal.h>

@@ -33,7 +33,8 @@ inline constexpr bool magnetar::detail::is_system<open_turnstile> = true;
 
 namespace {
 
-// A program with a worker process, a thread, a light actor, and a worker that does not answer any more. Tells their processes.
+// A program with a worker process, a thread, a light actor, and a worker that does not answer any more. Tells
+// their processes.
 int family(Program& self) {
     this_program = &self;
     return Arbiter<>({
@@ -297,7 +298,8 @@ TEST_CASE("arbiter: monitors and actors end in the reverse order of their start,
                                      options.concurrency = every_kind[static_cast<std::size_t>(i) % 3];
                                      options.stopping = [](Actor<>& actor) -> Task<> {
                                          co_await sleep(5ms);
-                                         // A worker process has its own copy of the pipe, made before it was one.
+                                         // A worker process has its own copy of the pipe, made before it was
+                                         // one.
                                          this_program->say(actor.name());
                                      };
                                      if (i == 2)

@@ -214,7 +214,8 @@ TEST_CASE("mailbox: wait: a waiting sender that is cancelled is gone without a t
             co_await send(actor, run<open_gate>);
             co_await second;
             auto seen = co_await actor.send<&Gated::read>();
-            // On another thread the cancelled may already stand in the mailbox; what was not cancelled is there, once, in order.
+            // On another thread the cancelled may already stand in the mailbox; what was not cancelled is
+            // there, once, in order.
             if (kind == Concurrency::coroutine) CHECK(seen == std::vector<int>{0, 2});
             std::erase(seen, 1);
             std::erase(seen, 3);

@@ -160,7 +160,8 @@ TEST_CASE("send: requests in flight to an actor that dies end with ActorLost, at
                 jobs.push_back(self.loop().start([](ActorProxy<> to) -> Task<std::string> {
                     co_return co_await error_of<ActorLost>(send(to, run<stay>));
                 }(actor)));
-            // A sender in another process, too: its error is an ActorLost there, and a RemoteError of that type here.
+            // A sender in another process, too: its error is an ActorLost there, and a RemoteError of that
+            // type here.
             auto far = self.loop().start([](ActorProxy<> sender, ActorProxy<> to) -> Task<std::string> {
                 co_return co_await error_of<RemoteError>(send(sender, run<stay_at>, to));
             }(other, actor));

@@ -1,5 +1,5 @@
-// Exit code 1 where the compiler awaits both branches of a conditional in a co_return, as g++ 12 does. A program that
-// relies on `co_return done ? 0 : 1 + co_await more()` cannot work there, whatever the library.
+// Exit code 1 where the compiler awaits both branches of a conditional in a co_return, as g++ 12 does. A
+// program that relies on `co_return done ? 0 : 1 + co_await more()` cannot work there, whatever the library.
 #include <coroutine>
 #include <exception>
 

@@ -1,4 +1,5 @@
-// What is read as an address is written so that it is read as the same one; what is refused is refused as an argument.
+// What is read as an address is written so that it is read as the same one; what is refused is refused as an
+// argument.
 #include <magnetar/net/address.hpp>
 
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// However a stream is cut into pieces, read_until gives the same lines and ends with the same failure, as a reader of the
-// whole would; what follows a line is left to the next read.
+// However a stream is cut into pieces, read_until gives the same lines and ends with the same failure, as a
+// reader of the whole would; what follows a line is left to the next read.
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/net/stream.hpp>
 

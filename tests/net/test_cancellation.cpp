@@ -1,6 +1,6 @@
-// Every operation of the network ends, whatever happens to it and whenever: it is cancelled before it is submitted, in
-// flight, as it completes, and twice; it is timed out; what it works on is closed under it; its loop ends. Nothing is left
-// then: no operation, no buffer, no descriptor.
+// Every operation of the network ends, whatever happens to it and whenever: it is cancelled before it is
+// submitted, in flight, as it completes, and twice; it is timed out; what it works on is closed under it; its
+// loop ends. Nothing is left then: no operation, no buffer, no descriptor.
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <magnetar/net/datagram.hpp>

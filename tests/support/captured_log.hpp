@@ -28,7 +28,8 @@ public:
         REQUIRE(::ftruncate(STDERR_FILENO, 0) == 0);
         REQUIRE(::lseek(STDERR_FILENO, 0, SEEK_SET) == 0);
     }
-    /// What has been written so far, by this process and those that have its standard error; from any of them.
+    /// What has been written so far, by this process and those that have its standard error; from any of
+    /// them.
     std::string text() const {
         struct stat file{};
         ::fstat(STDERR_FILENO, &file);

@@ -49,9 +49,9 @@ struct Extras {
 
 }  // namespace detail
 
-/// A unit of state and control that is reached only by messages. It runs on exactly one event loop, on one thread; all members
-/// are for that thread. Hooks and commands get it by reference and must not keep it longer than the actor lives (a
-/// coroutine started by the actor is ended before the actor is).
+/// A unit of state and control that is reached only by messages. It runs on exactly one event loop, on one
+/// thread; all members are for that thread. Hooks and commands get it by reference and must not keep it
+/// longer than the actor lives (a coroutine started by the actor is ended before the actor is).
 template <>
 class Actor<void> : public Runnable, public JobOwner, public TaggedNode<detail::Siblings>, public Pooled {
 public:
@@ -70,7 +70,8 @@ public:
     ActorProxy<> monitor() const;
 
     EventLoop& loop() const noexcept { return *loop_; }
-    /// Threads for work that would keep the loop: `co_await self.executor().run(f)`. Shared by all actors of the loop.
+    /// Threads for work that would keep the loop: `co_await self.executor().run(f)`. Shared by all actors of
+    /// the loop.
     Executor& executor() const { return loop_->executor(); }
 
     Concurrency concurrency() const noexcept { return concurrency_; }
@@ -85,8 +86,8 @@ public:
     std::map<std::string, TcpServer>& servers() { return extras().servers; }
     Logger log() const { return Logger(to_string()); }
 
-    /// Begins to stop: accepts nothing new, runs the stopping hook, finishes what it has accepted within exit_timeout, ends with
-    /// `code`. Returns at once; a second call does nothing.
+    /// Begins to stop: accepts nothing new, runs the stopping hook, finishes what it has accepted within
+    /// exit_timeout, ends with `code`. Returns at once; a second call does nothing.
     void stop(int code = 0) noexcept;
 
     /// Same as the free functions of these names.
@@ -119,8 +120,8 @@ private:
     virtual void add_info(Json&) const {}
     // The address of state_tag_of<State>; null for an actor without a state.
     virtual const void* state_tag() const noexcept { return nullptr; }
-    // Takes a command of another actor type, for one that stands in for such: the arguments are the command's tuple, `call` its
-    // CallMessage, whose outcome it sets, or null for a tell. False when it does not.
+    // Takes a command of another actor type, for one that stands in for such: the arguments are the command's
+    // tuple, `call` its CallMessage, whose outcome it sets, or null for a tell. False when it does not.
     virtual bool stand_in(const detail::CommandEntry&, void*, void*) { return false; }
 
     detail::Cell* cell_;
@@ -137,8 +138,8 @@ private:
     bool newborn_ = true, scheduled_ = false, serial_, stop_asked_ = false, ending_ = false, lost_ = false;
 };
 
-/// An actor with a state: any class, made inside the actor from the arguments given to spawn(). Its member functions are the
-/// actor's commands.
+/// An actor with a state: any class, made inside the actor from the arguments given to spawn(). Its member
+/// functions are the actor's commands.
 template <class State>
 class Actor : public Actor<> {
 public:

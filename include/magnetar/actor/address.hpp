@@ -15,8 +15,8 @@ class Actor;
 
 namespace detail {
 
-// The place of one actor on one loop. Cells are never unmapped, only used again, so a stale pointer to one is harmless:
-// the id in it tells whether the actor that was meant still lives there.
+// The place of one actor on one loop. Cells are never unmapped, only used again, so a stale pointer to one is
+// harmless: the id in it tells whether the actor that was meant still lives there.
 struct Cell {
     std::atomic<std::uint64_t> id{0};  // written by the loop that owns the cell, read by any thread
     std::atomic<int> crowd{0};  // tells from other threads that are on their way here or in the mailbox
@@ -30,7 +30,8 @@ struct Cell {
     Cell() noexcept : actor(nullptr) {}
 };
 
-// The cells of one door; it passes from a loop that has ended to the next that takes the door. Owner's thread only.
+// The cells of one door; it passes from a loop that has ended to the next that takes the door. Owner's thread
+// only.
 class CellTable {
 public:
     Cell& take(std::uint32_t door) {
@@ -78,12 +79,14 @@ inline CellTable& cell_table(std::uint32_t door) {
 
 // Which process this is: 0 for the master. Set once in each process, before it has loops.
 inline constinit std::uint32_t this_host = 0;
-// The door of the loop that runs on this thread, or no_door. Kept beside the context so that routing reads one variable.
+// The door of the loop that runs on this thread, or no_door. Kept beside the context so that routing reads
+// one variable.
 inline constexpr std::uint32_t no_door = ~0u;
 inline constinit thread_local std::uint32_t this_door = no_door;
 
-// Where an actor lives, in 64 bits: for one in this process a pointer to its cell and above its 48 bits the door, so that
-// routing reads no memory that another core writes to; else host, door and cell number; 0 for unknown.
+// Where an actor lives, in 64 bits: for one in this process a pointer to its cell and above its 48 bits the
+// door, so that routing reads no memory that another core writes to; else host, door and cell number; 0 for
+// unknown.
 class Where {
 public:
     constexpr Where() noexcept = default;
@@ -134,7 +137,8 @@ struct Address {
     return cell_table(this_door).at(index);
 }
 
-// The actor at an address on this thread's loop, or null when it lives no more. Only for addresses of this door.
+// The actor at an address on this thread's loop, or null when it lives no more. Only for addresses of this
+// door.
 inline Actor<>* resident(const Address& address) noexcept {
     Cell* cell = address.where.cell();
     if (!cell) [[unlikely]]

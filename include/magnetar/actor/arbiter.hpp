@@ -45,8 +45,8 @@ struct ArbiterOptions {
 
 namespace detail {
 
-// What the master process is made of, in the order in which it must come: the fork server before any loop, the loop before any
-// actor.
+// What the master process is made of, in the order in which it must come: the fork server before any loop,
+// the loop before any actor.
 struct Master {
     explicit Master(const LoopOptions& options)
         : fork_server((enlist_framework_commands(), run_worker)),
@@ -82,8 +82,8 @@ inline Task<ExitStatus> live_as_arbiter(Actor<>& self);
 
 }  // namespace detail
 
-/// The actor that controls the life of all others: make it in main, on the main thread, and run it. It lives in the master
-/// process, whose processes, threads and light actors all end before run() returns.
+/// The actor that controls the life of all others: make it in main, on the main thread, and run it. It lives
+/// in the master process, whose processes, threads and light actors all end before run() returns.
 ///
 ///     int main() {
 ///         return Arbiter<>({
@@ -95,14 +95,16 @@ inline Task<ExitStatus> live_as_arbiter(Actor<>& self);
 ///         }).run();
 ///     }
 ///
-/// Making it forks the fork server, which all worker processes come from: threads and sockets that the program makes before
-/// are not there in its workers. SIGTERM and SIGINT stop it, a second SIGINT at once; SIGHUP reloads its monitors. When it stops,
-/// its monitors and actors end one after the other, in the reverse order of their start.
+/// Making it forks the fork server, which all worker processes come from: threads and sockets that the
+/// program makes before are not there in its workers. SIGTERM and SIGINT stop it, a second SIGINT at once;
+/// SIGHUP reloads its monitors. When it stops, its monitors and actors end one after the other, in the
+/// reverse order of their start.
 template <class State = void>
 class Arbiter : detail::Master, public Actor<State> {
 public:
-    /// Throws std::system_error when the fork server cannot be made, EngineError when the kernel gives no engine, std::invalid_argument
-    /// for options that make no sense, std::logic_error when there is an arbiter already.
+    /// Throws std::system_error when the fork server cannot be made, EngineError when the kernel gives no
+    /// engine, std::invalid_argument for options that make no sense, std::logic_error when there is an
+    /// arbiter already.
     template <class... A>
     explicit Arbiter(ArbiterOptions<State> options = {}, A&&... arguments)
         : Arbiter(settings(options), options.name,
@@ -113,8 +115,8 @@ public:
         supervisor.monitor_gave_up = options.monitor_gave_up.erased();
     }
 
-    /// Runs until it is stopped and everything it controls has ended; gives the exit code, for main to return. A start
-    /// hook that throws is logged and ends it with 1.
+    /// Runs until it is stopped and everything it controls has ended; gives the exit code, for main to
+    /// return. A start hook that throws is logged and ends it with 1.
     int run() {
         StallWatch watch(loop(), detail::ActorAccess::extras(*this).settings.stall, Actor<>::to_string(),
                          ActorId::arbiter().value);
@@ -122,9 +124,10 @@ public:
         return status.code();
     }
 
-    /// Makes a monitor, whose workers have States made from copies of `arguments`, and returns it when all have started. Throws
-    /// SpawnError, with the reason, when one cannot, and std::invalid_argument for options that make no sense; nothing is left then.
-    /// The monitor lives until it is stopped, gives up, or the arbiter ends.
+    /// Makes a monitor, whose workers have States made from copies of `arguments`, and returns it when all
+    /// have started. Throws SpawnError, with the reason, when one cannot, and std::invalid_argument for
+    /// options that make no sense; nothing is left then. The monitor lives until it is stopped, gives up, or
+    /// the arbiter ends.
     template <class Worker, class... A>
     Task<Monitor<Worker>&> add_monitor(MonitorOptions<Worker> options, A&&... arguments) {
         static_assert(

@@ -123,8 +123,8 @@ struct Binding {
     static typename Signature_::Return call(Actor<>& actor, Request& request, Args& args);
 };
 
-// One row of the table of commands. Every process of an application is the same image, forked when the table is complete, so a row's
-// number means the same command in each of them.
+// One row of the table of commands. Every process of an application is the same image, forked when the table
+// is complete, so a row's number means the same command in each of them.
 struct CommandEntry {
     static constexpr std::uint32_t unlisted = ~0u;
     std::string_view name;
@@ -146,7 +146,8 @@ inline bool enlist(CommandEntry& entry) {
     return true;
 }
 
-// The actor type's command of that name, or null. Commands of the actor's own type win over those that all types have.
+// The actor type's command of that name, or null. Commands of the actor's own type win over those that all
+// types have.
 inline const CommandEntry* find_command(std::string_view name, const void* state) noexcept {
     const CommandEntry* found = nullptr;
     for (const CommandEntry* entry : command_table())
@@ -173,8 +174,8 @@ template <auto F>
 inline constinit CommandEntry entry_of{function_name<F>(), state_tag<typename Binding<F>::State>(),
                                        &start_from_wire<F>, nullptr, is_system<F>};
 
-// Using one of these enters the command in the table before main runs. A name makes it callable by name, which costs the way
-// through JSON.
+// Using one of these enters the command in the table before main runs. A name makes it callable by name,
+// which costs the way through JSON.
 template <auto F>
 inline const bool enlisted = enlist(entry_of<F>);
 template <auto F>
@@ -195,9 +196,9 @@ struct RunCommand {
 };
 }  // namespace detail
 
-/// A command: a function that other actors can ask for by this object, or by its name. The function's first parameter may be
-/// `Actor<State>&` or `Request&`; the others, and the result, are values that can travel (see the codec). It may be a coroutine.
-/// It needs no registration: to be declared in the program is enough.
+/// A command: a function that other actors can ask for by this object, or by its name. The function's first
+/// parameter may be `Actor<State>&` or `Request&`; the others, and the result, are values that can travel
+/// (see the codec). It may be a coroutine. It needs no registration: to be declared in the program is enough.
 ///
 ///     std::string greet(Request& request, std::string who);
 ///     inline constexpr Command<"greet", greet> greeting;
@@ -214,8 +215,8 @@ private:
     const bool* enlisted_;
 };
 
-/// Runs a function, or a lambda without captures, in another actor: `co_await send(proxy, run<add>, 1, 3)`. Its first parameter may be
-/// `Actor<State>&` (then the target must be an actor of that type) or `Request&`.
+/// Runs a function, or a lambda without captures, in another actor: `co_await send(proxy, run<add>, 1, 3)`.
+/// Its first parameter may be `Actor<State>&` (then the target must be an actor of that type) or `Request&`.
 template <auto F>
 inline constexpr detail::RunCommand<F> run{};
 

@@ -60,13 +60,16 @@ inline constexpr bool is_system<notify_command> = true;
 inline constexpr detail::RunCommand<detail::ping_command> ping;
 /// Everything the actor tells of itself, as JSON; `proxy.info()` is the same. Overtakes other messages.
 inline constexpr detail::RunCommand<detail::info_command> info;
-/// Has the actor stop: it finishes what it has accepted and ends. `proxy.stop()` is the same. Overtakes other messages.
+/// Has the actor stop: it finishes what it has accepted and ends. `proxy.stop()` is the same. Overtakes other
+/// messages.
 inline constexpr detail::RunCommand<detail::stop_command> stop;
 /// What an actor sends to its manager at every period; the manager puts down those that fall silent.
 inline constexpr detail::RunCommand<detail::notify_command> notify;
-/// Reads one of the actor's parameters, or sets it: `send(actor, config, "level", std::nullopt)`, `send(actor, config, "level", Json(3))`.
+/// Reads one of the actor's parameters, or sets it: `send(actor, config, "level", std::nullopt)`,
+/// `send(actor, config, "level", Json(3))`.
 inline constexpr detail::RunCommand<detail::config_command> config;
-/// Has the target spawn an actor without a state, of that name and concurrency ("process", "thread" or "coroutine").
+/// Has the target spawn an actor without a state, of that name and concurrency ("process", "thread" or
+/// "coroutine").
 inline constexpr detail::RunCommand<detail::spawn_command> spawn_actor;
 /// Has the target end the actor of that id or name by force, and wait until it is gone.
 inline constexpr detail::RunCommand<detail::kill_command> kill_actor;
@@ -229,8 +232,8 @@ inline Json info_command(Request& request) {
 
 }  // namespace detail
 
-/// with_timeout of a request: the callee does not start it later than that, and the error says what the callee was doing, when it
-/// can still be asked (for 200 ms at most).
+/// with_timeout of a request: the callee does not start it later than that, and the error says what the
+/// callee was doing, when it can still be asked (for 200 ms at most).
 template <class Rep, class Period, auto F>
 Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep, Period> limit,
                                                        detail::SendAwaiter<F> request) {

@@ -9,7 +9,8 @@
 
 namespace magnetar {
 
-/// A command ended with a std::exception in another actor: its type and text, and who threw it. The callee lives on.
+/// A command ended with a std::exception in another actor: its type and text, and who threw it. The callee
+/// lives on.
 class RemoteError : public std::runtime_error {
 public:
     RemoteError(std::string type, const std::string& what, std::string actor)
@@ -60,8 +61,8 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// A request to a serial actor that waits, itself or by others, for the one who asks: it could never be answered. The text names the
-/// chain of commands that wait for one another. Thrown at once.
+/// A request to a serial actor that waits, itself or by others, for the one who asks: it could never be
+/// answered. The text names the chain of commands that wait for one another. Thrown at once.
 class DeadlockError : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
@@ -73,8 +74,8 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// Throw it inside an actor to end that actor with an exit code. Like everything that does not derive from std::exception,
-/// it is never swallowed.
+/// Throw it inside an actor to end that actor with an exit code. Like everything that does not derive from
+/// std::exception, it is never swallowed.
 struct ActorExit {
     int code = 0;
 };

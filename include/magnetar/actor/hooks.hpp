@@ -16,8 +16,8 @@ struct MonitorGaveUp {
 
 namespace detail {
 
-// A hook with its actor type erased: a plain function, synchronous or a coroutine, or none. Trivial, so that it can travel to
-// a process of the same image.
+// A hook with its actor type erased: a plain function, synchronous or a coroutine, or none. Trivial, so that
+// it can travel to a process of the same image.
 template <class... Extra>
 struct ErasedHook {
     void (*plain)(Actor<>&, Extra...) = nullptr;
@@ -27,8 +27,8 @@ struct ErasedHook {
 
 }  // namespace detail
 
-/// A hook: a captureless lambda, or a class without members, called with the actor. Checked when it is compiled. `Name` stands
-/// in the sentences for those that are wrong.
+/// A hook: a captureless lambda, or a class without members, called with the actor. Checked when it is
+/// compiled. `Name` stands in the sentences for those that are wrong.
 template <fixed_string Name, class Subject, bool may_wait, class... Extra>
 class ActorHook {
 public:

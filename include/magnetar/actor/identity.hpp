@@ -9,7 +9,8 @@
 
 namespace magnetar {
 
-/// Where an actor lives: in a process of its own, on a thread of its spawner's process, or on its spawner's loop.
+/// Where an actor lives: in a process of its own, on a thread of its spawner's process, or on its spawner's
+/// loop.
 enum class Concurrency : std::uint8_t { process, thread, coroutine };
 
 /// The states of an actor's life, in order.
@@ -25,8 +26,8 @@ inline std::string_view to_string(Life life) noexcept {
     return names[static_cast<int>(life)];
 }
 
-/// An actor's identity: 64 bits, unique in the application for as long as it runs, printed as 16 hex digits; the arbiter's is
-/// printed `arbiter`.
+/// An actor's identity: 64 bits, unique in the application for as long as it runs, printed as 16 hex digits;
+/// the arbiter's is printed `arbiter`.
 struct ActorId {
     std::uint64_t value = 0;
 

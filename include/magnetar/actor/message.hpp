@@ -14,7 +14,8 @@ namespace detail {
 // Why a message was not carried out.
 enum class Refusal : std::uint8_t { not_found, lost, stopping, full, dropped, unknown_command, late };
 
-// A message at its target's loop: it stands in the mailbox, and is consumed by exactly one of start and refuse.
+// A message at its target's loop: it stands in the mailbox, and is consumed by exactly one of start and
+// refuse.
 class Message {
 public:
     Message* next = nullptr;
@@ -56,14 +57,14 @@ protected:
 
 }  // namespace detail
 
-/// What a full mailbox does with the next message: its sender waits for room (the default), or the message is refused with
-/// MailboxFull, or dropped, or the oldest one waiting is dropped for it.
+/// What a full mailbox does with the next message: its sender waits for room (the default), or the message is
+/// refused with MailboxFull, or dropped, or the oldest one waiting is dropped for it.
 enum class Overflow : std::uint8_t { wait, reject, drop_newest, drop_oldest };
 
 namespace detail {
 
-// The messages that an actor has not started yet. System messages come first and are not bounded; user messages are.
-// Invariant: those whose senders wait for room stand behind all that have it.
+// The messages that an actor has not started yet. System messages come first and are not bounded; user
+// messages are. Invariant: those whose senders wait for room stand behind all that have it.
 class Mailbox {
 public:
     explicit Mailbox(std::uint32_t capacity, Overflow policy = Overflow::wait) noexcept

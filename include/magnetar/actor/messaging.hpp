@@ -81,16 +81,17 @@ inline bool names_system_command(std::string_view name) noexcept {
 
 }  // namespace detail
 
-/// Sends a request and waits for its answer. The target is a proxy, an ActorId, a name, or the word `arbiter` or `monitor` (the
-/// sender's manager). The command is a Command, `run<function>`, or `echo`; then the arguments are checked when the program is compiled and
-/// the result is the command's. Or it is a command's name: then arguments and result are JSON.
+/// Sends a request and waits for its answer. The target is a proxy, an ActorId, a name, or the word `arbiter`
+/// or `monitor` (the sender's manager). The command is a Command, `run<function>`, or `echo`; then the
+/// arguments are checked when the program is compiled and the result is the command's. Or it is a command's
+/// name: then arguments and result are JSON.
 ///
 ///     co_await send(pluto, ping);
 ///     int sum = co_await send("pluto", run<add>, 1, 3);
 ///     Json reply = co_await send("pluto", "greet", "you");
 ///
-/// Throws RemoteError when the command throws, CommandNotFound, ActorNotFound, ActorLost when the target ends before it
-/// answers, ActorStopping, MailboxFull, Cancelled.
+/// Throws RemoteError when the command throws, CommandNotFound, ActorNotFound, ActorLost when the target ends
+/// before it answers, ActorStopping, MailboxFull, Cancelled.
 template <class Target, class C, class... A>
     requires(!detail::CommandName<C>)
 auto send(const Target& target, const C&, A&&... arguments) {
@@ -126,8 +127,9 @@ auto send(const Target& target, std::string_view command, A&&... arguments) {
     else return by_name(detail::target_text(target), std::string(command), std::move(list));
 }
 
-/// Sends a message that is not answered: returns when it has found room in the target's mailbox, or, for an actor of another process, on
-/// the link to it. Throws ActorNotFound when the target is known to have ended, ActorStopping or MailboxFull when it refuses.
+/// Sends a message that is not answered: returns when it has found room in the target's mailbox, or, for an
+/// actor of another process, on the link to it. Throws ActorNotFound when the target is known to have ended,
+/// ActorStopping or MailboxFull when it refuses.
 template <class Target, class C, class... A>
     requires(!detail::CommandName<C>)
 auto tell(const Target& target, const C&, A&&... arguments) {
@@ -144,8 +146,8 @@ auto tell(const Target& target, const C&, A&&... arguments) {
     }
 }
 
-/// Sends a message that is not answered, and never waits: true when it is on its way, false when there is no room for it or no such
-/// actor any more. The target is a proxy; see ActorProxy::try_tell.
+/// Sends a message that is not answered, and never waits: true when it is on its way, false when there is no
+/// room for it or no such actor any more. The target is a proxy; see ActorProxy::try_tell.
 template <class Target, class C, class... A>
     requires std::is_base_of_v<ActorProxy<>, Target>
 bool try_tell(const Target& target, const C&, A&&... arguments) {
@@ -195,7 +197,8 @@ inline ExitStatus from_wire(StatusOnWire status) noexcept {
 inline Task<StatusOnWire> watch_command(Actor<>& self) {
     co_return to_wire(co_await ActorAccess::closed(self));
 }
-// Waits for the end of an actor that the process of the actor that is asked has made, or of a light actor there.
+// Waits for the end of an actor that the process of the actor that is asked has made, or of a light actor
+// there.
 inline Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64_t where);
 template <>
 inline constexpr bool is_system<watch_command> = true;

@@ -16,10 +16,12 @@ namespace magnetar {
 template <class State>
 class Monitor;
 
-/// Which workers a monitor starts anew when one has died: that one; all; or that one and those that were started after it.
+/// Which workers a monitor starts anew when one has died: that one; all; or that one and those that were
+/// started after it.
 enum class Strategy : std::uint8_t { one_for_one, one_for_all, rest_for_one };
 
-/// Which worker gets the next request that is sent by its monitor: each in turn, or the one that has the fewest of them to answer.
+/// Which worker gets the next request that is sent by its monitor: each in turn, or the one that has the
+/// fewest of them to answer.
 enum class Choice : std::uint8_t { round_robin, least_loaded };
 
 /// What a monitor is told. Trivially destructible, as SpawnOptions.
@@ -41,8 +43,8 @@ struct MonitorOptions {
     /// So many restarts within the window; at the next it gives up, and ends with exit code 1.
     std::uint32_t restarts = 10;
     std::chrono::nanoseconds window = std::chrono::seconds(60);
-    /// The first restart is immediate; the following wait from `backoff` on, twice as long each time up to `max_backoff`, within half to
-    /// one and a half times that by chance. A quiet window begins anew.
+    /// The first restart is immediate; the following wait from `backoff` on, twice as long each time up to
+    /// `max_backoff`, within half to one and a half times that by chance. A quiet window begins anew.
     std::chrono::nanoseconds backoff = std::chrono::milliseconds(50);
     std::chrono::nanoseconds max_backoff = std::chrono::seconds(5);
     /// How often its periodic_task runs.
@@ -66,7 +68,8 @@ struct RestartRules {
     Nanoseconds window, backoff, max_backoff;
 };
 
-// A monitor whatever its workers are. It lives on the arbiter's loop; each worker has a coroutine that sees its end and makes the next.
+// A monitor whatever its workers are. It lives on the arbiter's loop; each worker has a coroutine that sees
+// its end and makes the next.
 class MonitorBase : public Actor<> {
 public:
     MonitorBase(const ActorSettings& settings, EventLoop& loop, const RestartRules& rules)
@@ -78,8 +81,8 @@ public:
         for (auto& slot : slots_) count += slot.proxy && !slot.retired;
         return count;
     }
-    /// Has so many workers, and returns when it has: new ones have started, those too many have finished what they had accepted and
-    /// ended. Throws SpawnError when a new one cannot start.
+    /// Has so many workers, and returns when it has: new ones have started, those too many have finished what
+    /// they had accepted and ended. Throws SpawnError when a new one cannot start.
     Task<> scale(std::uint32_t workers) {
         std::vector<Slot*> fresh;
         while (kept() < workers) fresh.push_back(&slots_.emplace_back());
@@ -103,8 +106,9 @@ public:
             }
         co_await when_all(std::move(endings));
     }
-    /// Replaces all workers, one at a time: the new one has started before the old one is told to stop, and takes its place;
-    /// nothing that was accepted is lost. Throws SpawnError when a new one cannot start; the old one stays then.
+    /// Replaces all workers, one at a time: the new one has started before the old one is told to stop, and
+    /// takes its place; nothing that was accepted is lost. Throws SpawnError when a new one cannot start; the
+    /// old one stays then.
     Task<> reload() {
         std::vector<Slot*> olds;
         for (auto& slot : slots_)
@@ -341,8 +345,8 @@ protected:
 }  // namespace detail
 
 /// An actor that keeps a pool of workers of one type alive. It lives on the arbiter's loop, and is made by
-/// `arbiter.add_monitor<State>({...})`. Dead workers are made again, with a growing delay, until there are too many deaths; silent ones
-/// are put down. Its members are for the arbiter's thread.
+/// `arbiter.add_monitor<State>({...})`. Dead workers are made again, with a growing delay, until there are
+/// too many deaths; silent ones are put down. Its members are for the arbiter's thread.
 ///
 ///     auto& pool = co_await self.add_monitor<Worker>({.name = "pool", .workers = 4});
 ///     int answer = co_await pool.send<&Worker::handle>(21);    // any one of them, in turn

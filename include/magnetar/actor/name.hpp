@@ -6,8 +6,8 @@
 
 namespace magnetar::detail {
 
-// A name shared by all proxies of an actor, on whatever thread; null for the many actors that have none, so that copying
-// their proxies touches no shared memory.
+// A name shared by all proxies of an actor, on whatever thread; null for the many actors that have none, so
+// that copying their proxies touches no shared memory.
 class SharedName {
 public:
     SharedName() noexcept = default;

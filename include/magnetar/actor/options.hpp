@@ -39,8 +39,9 @@ static_assert(std::is_trivially_copyable_v<ActorSettings>);
 
 }  // namespace detail
 
-/// What spawn() is told. One aggregate, trivially destructible: `co_await spawn({.name = "x"})` would otherwise be destroyed twice by g++
-/// 10 to 12. The name is read before spawn() returns; it need not live longer.
+/// What spawn() is told. One aggregate, trivially destructible: `co_await spawn({.name = "x"})` would
+/// otherwise be destroyed twice by g++ 10 to 12. The name is read before spawn() returns; it need not live
+/// longer.
 template <class State = void>
 struct SpawnOptions {
     using Subject = Actor<State>;
@@ -58,13 +59,16 @@ struct SpawnOptions {
     Overflow overflow = Overflow::wait;
     /// How many threads its executor may have, for a process or thread; a light actor shares its loop's.
     std::uint32_t threads = 5;
-    /// Silent for longer than this, the actor is put down by its manager. Also how long its start may take to begin.
+    /// Silent for longer than this, the actor is put down by its manager. Also how long its start may take to
+    /// begin.
     std::chrono::nanoseconds timeout = std::chrono::seconds(30);
-    /// How often the actor notifies its manager, and runs its periodic_task. 0: 0.3 x timeout, within 3 s and 60 s.
+    /// How often the actor notifies its manager, and runs its periodic_task. 0: 0.3 x timeout, within 3 s and
+    /// 60 s.
     std::chrono::nanoseconds period{};
     /// How long a stopping actor may take to finish what it has accepted.
     std::chrono::nanoseconds exit_timeout = detail::usual_exit_timeout;
-    /// What keeps the loop of a process or thread longer than this is named in the log: see StallWatch. 0: nothing is.
+    /// What keeps the loop of a process or thread longer than this is named in the log: see StallWatch. 0:
+    /// nothing is.
     std::chrono::nanoseconds stall = detail::usual_stall;
     /// In the actor, before spawn() returns. May be a coroutine. An exception fails the spawn.
     ActorHook<"start", Subject, true> start{};

@@ -58,9 +58,10 @@ consteval bool check_call() {
 
 }  // namespace detail
 
-/// The address of an actor, wherever it lives: a small value that is copied, compared, and sent in messages. It keeps nothing
-/// alive, and outlives its actor: a message to an actor that has ended fails with ActorNotFound. `ActorProxy<>` addresses
-/// an actor of any type. May be copied between threads; used on any thread that runs an EventLoop.
+/// The address of an actor, wherever it lives: a small value that is copied, compared, and sent in messages.
+/// It keeps nothing alive, and outlives its actor: a message to an actor that has ended fails with
+/// ActorNotFound. `ActorProxy<>` addresses an actor of any type. May be copied between threads; used on any
+/// thread that runs an EventLoop.
 template <>
 class ActorProxy<void> {
 public:
@@ -75,15 +76,17 @@ public:
     std::string to_string() const { return name().empty() ? id().to_string() : name(); }
     explicit operator bool() const noexcept { return bool(address_.id); }
 
-    /// Everything the actor tells of itself: actor, loop, mailbox, process, extra, and what its on_info hook adds. Throws as
-    /// send does.
+    /// Everything the actor tells of itself: actor, loop, mailbox, process, extra, and what its on_info hook
+    /// adds. Throws as send does.
     Task<Json> info() const;
-    /// Asks the actor to stop: it finishes what it has accepted and ends. Returns when it has begun to. Throws as send does.
+    /// Asks the actor to stop: it finishes what it has accepted and ends. Returns when it has begun to.
+    /// Throws as send does.
     Task<> stop() const;
-    /// Waits for the actor's end and tells how it ended; at once when it has ended already. Any number may wait.
+    /// Waits for the actor's end and tells how it ended; at once when it has ended already. Any number may
+    /// wait.
     Task<ExitStatus> closed() const;
-    /// The same address, for commands of that actor type. Not checked here; a command that the actor does not have is answered
-    /// with CommandNotFound.
+    /// The same address, for commands of that actor type. Not checked here; a command that the actor does not
+    /// have is answered with CommandNotFound.
     template <class State>
     ActorProxy<State> as() const noexcept;
 
@@ -107,25 +110,28 @@ class ActorProxy : public ActorProxy<> {
 public:
     using ActorProxy<>::ActorProxy;
 
-    /// Calls a member function of the actor's state, there, and gives its result. Throws RemoteError when it throws,
-    /// ActorNotFound, ActorLost, ActorStopping, MailboxFull, or Cancelled. Nothing is sent before it is awaited.
+    /// Calls a member function of the actor's state, there, and gives its result. Throws RemoteError when it
+    /// throws, ActorNotFound, ActorLost, ActorStopping, MailboxFull, or Cancelled. Nothing is sent before it
+    /// is awaited.
     template <auto F, class... A>
     detail::SendAwaiter<F> send(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>())
             return (void)&detail::enlisted<F>,
                    detail::SendAwaiter<F>(address(), std::forward<A>(arguments)...);
     }
-    /// The same without an answer: returns when the message has found room in the actor's mailbox (within one process), or on
-    /// the link to it. An exception in the command is logged by the callee. Throws ActorNotFound when the actor is known to have ended.
+    /// The same without an answer: returns when the message has found room in the actor's mailbox (within one
+    /// process), or on the link to it. An exception in the command is logged by the callee. Throws
+    /// ActorNotFound when the actor is known to have ended.
     template <auto F, class... A>
     detail::TellAwaiter<F> tell(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>())
             return (void)&detail::enlisted<F>,
                    detail::TellAwaiter<F>(address(), std::forward<A>(arguments)...);
     }
-    /// The same without ever waiting, and no coroutine is needed: true when the message is on its way, false when there is no room for
-    /// it or no such actor any more. Room on the link to another process is known on this process's main thread; from another
-    /// thread it may also be dropped there. Throws CodecError for what cannot travel.
+    /// The same without ever waiting, and no coroutine is needed: true when the message is on its way, false
+    /// when there is no room for it or no such actor any more. Room on the link to another process is known
+    /// on this process's main thread; from another thread it may also be dropped there. Throws CodecError for
+    /// what cannot travel.
     template <auto F, class... A>
     bool try_tell(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>()) {

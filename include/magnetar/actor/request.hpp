@@ -3,8 +3,8 @@
 
 namespace magnetar {
 
-/// What a command may learn of the message that it answers: take `Request&` as the first parameter. It lives as long as
-/// the command runs, also while that waits.
+/// What a command may learn of the message that it answers: take `Request&` as the first parameter. It lives
+/// as long as the command runs, also while that waits.
 class Request {
 public:
     Request(Actor<>& actor, const detail::Address& caller) noexcept : actor_(&actor), caller_(caller) {}

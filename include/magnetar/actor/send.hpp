@@ -32,8 +32,8 @@ void stamp(RemoteCall& call, const Address& target) noexcept {
     call.command = entry_of<F>.number;
 }
 
-// A message to an actor on another thread of this process. Owned by the runtime: it goes there, stands in the actor's mailbox
-// and, if it is answered, comes back, whether or not somebody still waits for it.
+// A message to an actor on another thread of this process. Owned by the runtime: it goes there, stands in the
+// actor's mailbox and, if it is answered, comes back, whether or not somebody still waits for it.
 template <auto F>
 class ThreadCall final : public Runnable,
                          public CallMessage<typename Binding<F>::Result>,
@@ -110,8 +110,8 @@ private:
     SendAwaiter<F>* waiter_;
 };
 
-/// Sends a request and waits for its answer. On one loop the request lives here, in the awaiting coroutine, and nothing is
-/// allocated.
+/// Sends a request and waits for its answer. On one loop the request lives here, in the awaiting coroutine,
+/// and nothing is allocated.
 template <auto F>
 class [[nodiscard("a message is sent when it is awaited: co_await it")]] SendAwaiter final
     : public Waiter,
@@ -128,8 +128,9 @@ public:
     }
 
     const Address& target() const noexcept { return target_; }
-    /// Has the request carry a deadline, counted from here: past it the callee does not start it, and it fails with TimeoutError when
-    /// its turn comes. (Not to wait any longer, too, is what with_timeout does; it gives this deadline by itself.)
+    /// Has the request carry a deadline, counted from here: past it the callee does not start it, and it
+    /// fails with TimeoutError when its turn comes. (Not to wait any longer, too, is what with_timeout does;
+    /// it gives this deadline by itself.)
     ///
     ///     int answer = co_await worker.send<&Worker::handle>(21).within(2s);
     template <class Rep, class Period>
@@ -305,7 +306,8 @@ private:
     std::exception_ptr error_;
 };
 
-// A message without an answer, in or on its way to a mailbox of this process. Its memory returns to the thread that made it.
+// A message without an answer, in or on its way to a mailbox of this process. Its memory returns to the
+// thread that made it.
 template <auto F>
 class Tell final : public Runnable, public Message {
     using Args = typename Binding<F>::Args;
@@ -494,7 +496,8 @@ private:
     std::exception_ptr error_;
 };
 
-// Sends a system message that nobody waits for. It needs no coroutine, so that it works at the very end of a loop, too.
+// Sends a system message that nobody waits for. It needs no coroutine, so that it works at the very end of a
+// loop, too.
 template <auto F, class... A>
 void post_tell(const Address& target, A... arguments) {
     static_assert(is_system<F>);
@@ -532,7 +535,8 @@ void HostTell<F>::deliver() noexcept {
 template <auto F>
 bool try_tell_host(const Address& target, typename Binding<F>::Args&& args) {
     if constexpr (Binding<F>::travels) {
-        // The link is known on the main loop alone; from elsewhere the message is on its way, and dropped there.
+        // The link is known on the main loop alone; from elsewhere the message is on its way, and dropped
+        // there.
         if (!link_has_room(target)) return false;
         auto call = std::make_unique<HostTell<F>>(nullptr);
         call->never_waits = true;

@@ -284,14 +284,16 @@ private:
 
 }  // namespace detail
 
-/// Makes an actor with a state of type State (none: `spawn({...})`), constructed there from the arguments, and gives its proxy when
-/// it runs and its start hook has returned. See SpawnOptions. The spawner is the actor that runs now.
+/// Makes an actor with a state of type State (none: `spawn({...})`), constructed there from the arguments,
+/// and gives its proxy when it runs and its start hook has returned. See SpawnOptions. The spawner is the
+/// actor that runs now.
 ///
 ///     auto counter = co_await spawn<Counter>({.name = "counter"}, 40);
 ///     auto worker = co_await spawn({.start = [](Actor<>& self) { self.log().info("here"); }});
 ///
-/// Throws std::invalid_argument for options that make no sense, std::logic_error where no actor runs, and SpawnError, with the
-/// reason, when the actor cannot be made, its name or id is in use, or its start hook throws: nothing of it is left then.
+/// Throws std::invalid_argument for options that make no sense, std::logic_error where no actor runs, and
+/// SpawnError, with the reason, when the actor cannot be made, its name or id is in use, or its start hook
+/// throws: nothing of it is left then.
 template <class State = void, class... A>
 detail::SpawnAwaiter<State, detail::Kept<A>...> spawn(SpawnOptions<State> options, A&&... arguments) {
     static_assert(

@@ -33,9 +33,10 @@ inline constexpr bool is_system<link_command> = true;
 
 }  // namespace detail
 
-/// Tells the actor that runs now, once, how `other` has ended; at once when it has already. `told` is a captureless lambda, called in
-/// that actor, and may be a coroutine. Not told any more when the watching actor ends first. (A coroutine that wants to wait for the
-/// end itself has `co_await other.closed()`.) Throws std::logic_error where no actor runs.
+/// Tells the actor that runs now, once, how `other` has ended; at once when it has already. `told` is a
+/// captureless lambda, called in that actor, and may be a coroutine. Not told any more when the watching
+/// actor ends first. (A coroutine that wants to wait for the end itself has `co_await other.closed()`.)
+/// Throws std::logic_error where no actor runs.
 ///
 ///     watch(worker, [](Actor<>& self, ActorProxy<> worker, ExitStatus status) {
 ///         self.log().info("{} {}", worker.to_string(), status.to_string());
@@ -53,8 +54,9 @@ void watch(const ActorProxy<>& other, F) {
     self->loop().start(detail::watching<F>(*self, other), self).detach();
 }
 
-/// Ties two actors, wherever they live: when one of them ends with failure, the other stops, with the same code. A clean end of one
-/// means nothing to the other. Returns when both know; one that has failed before counts as if it did it now.
+/// Ties two actors, wherever they live: when one of them ends with failure, the other stops, with the same
+/// code. A clean end of one means nothing to the other. Returns when both know; one that has failed before
+/// counts as if it did it now.
 template <class = void>
 Task<> link(ActorProxy<> a, ActorProxy<> b) {
     for (int i = 0; i < 2; ++i) {

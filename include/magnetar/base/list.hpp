@@ -32,8 +32,8 @@ private:
 template <class Tag>
 class TaggedNode : public ListNode {};
 
-/// A doubly linked list of objects that derive from ListNode (or from TaggedNode<Tag>). It owns nothing and allocates
-/// nothing; every operation is O(1). Not thread safe.
+/// A doubly linked list of objects that derive from ListNode (or from TaggedNode<Tag>). It owns nothing and
+/// allocates nothing; every operation is O(1). Not thread safe.
 template <class T, class Tag = void>
 class List {
 public:

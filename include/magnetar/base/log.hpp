@@ -25,8 +25,8 @@ inline LogLevel log_level_from_environment() noexcept {
 
 }  // namespace detail
 
-/// The least level that is written; from the environment's MAGNETAR_LOG (debug, info, warning, error, off), or warning. Set it
-/// before there are threads.
+/// The least level that is written; from the environment's MAGNETAR_LOG (debug, info, warning, error, off),
+/// or warning. Set it before there are threads.
 inline LogLevel& log_level() noexcept {
     static LogLevel level = detail::log_level_from_environment();
     return level;

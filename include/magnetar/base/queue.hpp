@@ -3,7 +3,8 @@
 
 namespace magnetar {
 
-/// A first-in first-out queue of objects that have a public member `T* next`. It owns nothing. Not thread safe.
+/// A first-in first-out queue of objects that have a public member `T* next`. It owns nothing. Not thread
+/// safe.
 template <class T>
 class Queue {
 public:

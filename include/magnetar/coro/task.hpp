@@ -123,7 +123,8 @@ template <class F>
 void JobBase::for_each_place(F visit) const {
     if (!waiting_) return;
     visit(where_);
-    // Only tasks run in jobs, and as no promise is aligned to more, all stand at the same distance from the frame's begin.
+    // Only tasks run in jobs, and as no promise is aligned to more, all stand at the same distance from the
+    // frame's begin.
     for (auto frame = leaf_; frame;) {
         auto& promise = std::coroutine_handle<detail::PromiseBase>::from_address(frame.address()).promise();
         frame = promise.continuation;

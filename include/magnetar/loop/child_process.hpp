@@ -44,7 +44,8 @@ public:
     pid_t pid() const noexcept { return pid_; }
     /// Readable when the process has ended.
     int fd() const noexcept { return fd_.get(); }
-    /// Waits for the end without collecting it: until that is done its pid, and its process group's, is no other's.
+    /// Waits for the end without collecting it: until that is done its pid, and its process group's, is no
+    /// other's.
     Task<> ended() const { return wait_for_end(fd()); }
     /// Waits for the end; the handle must stay until then. See wait_for_exit.
     Task<ExitStatus> exited() const { return wait_for_exit(fd()); }

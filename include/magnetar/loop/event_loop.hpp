@@ -111,8 +111,8 @@ public:
         return Job<T>(std::make_unique<detail::JobState<T>>(*this, actor, std::move(task)));
     }
 
-    /// Runs a work for the first time. The newest comes first, in turns with what is ready: so a tree of actors grows in
-    /// depth, and is never alive as a whole.
+    /// Runs a work for the first time. The newest comes first, in turns with what is ready: so a tree of
+    /// actors grows in depth, and is never alive as a whole.
     void schedule_newborn(Runnable& work) noexcept { newborn_.push_front(work); }
     /// Runs `work` from the ready queue; from any thread. The works of one thread run in the order posted.
     /// False when the loop is being destroyed and takes no more. A work must not throw.
@@ -164,15 +164,16 @@ public:
     /// The loop's pool of threads for work that computes or blocks, made on first use. Include
     /// <magnetar/loop/executor.hpp>.
     inline Executor& executor();
-    /// The T that all on this loop share, made as `T(loop, arguments...)` by the first call. It is destroyed with the loop, when all jobs and
-    /// operations have ended. Only on the loop's thread.
+    /// The T that all on this loop share, made as `T(loop, arguments...)` by the first call. It is destroyed
+    /// with the loop, when all jobs and operations have ended. Only on the loop's thread.
     template <class T, class... A>
     T& local(A... arguments) {
         return locals_.get<T>(*this, arguments...);
     }
 
-    /// Every job that is suspended on this loop, a line each: its actor and command, what it waits for, for how long, and where, from
-    /// the innermost `co_await` outwards. Include <magnetar/loop/dump.hpp>. Only on the loop's thread.
+    /// Every job that is suspended on this loop, a line each: its actor and command, what it waits for, for
+    /// how long, and where, from the innermost `co_await` outwards. Include <magnetar/loop/dump.hpp>. Only on
+    /// the loop's thread.
     inline std::string dump();
     /// Where the layer above lists the jobs of its actors, as `dump` lists those of none.
     std::string (*dump_actors)(EventLoop&) = nullptr;

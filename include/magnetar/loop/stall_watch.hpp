@@ -11,9 +11,10 @@
 
 namespace magnetar {
 
-/// Logs a warning, with the actor and the command, when something keeps a loop from its next turn for longer than `limit`, and again
-/// each time that has become ten times as long. The loop pays nothing for it: one thread of the process looks at all watched
-/// loops once per limit, so a stall is seen after one to two times the limit, and sleeps when they sleep.
+/// Logs a warning, with the actor and the command, when something keeps a loop from its next turn for longer
+/// than `limit`, and again each time that has become ten times as long. The loop pays nothing for it: one
+/// thread of the process looks at all watched loops once per limit, so a stall is seen after one to two times
+/// the limit, and sleeps when they sleep.
 ///
 ///     EventLoop loop;
 ///     StallWatch watch(loop, 25ms, "front end");

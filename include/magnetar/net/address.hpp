@@ -91,8 +91,8 @@ public:
         address.size_ = sizeof(sockaddr_in);
         return address;
     }
-    /// A unix socket's path; `@name` is abstract, and may hold zero bytes. Throws std::invalid_argument when it is
-    /// empty, longer than 107 bytes, or a path with a zero byte, where it would end.
+    /// A unix socket's path; `@name` is abstract, and may hold zero bytes. Throws std::invalid_argument when
+    /// it is empty, longer than 107 bytes, or a path with a zero byte, where it would end.
     static SocketAddress unix_socket(std::string_view path) {
         SocketAddress address;
         auto& un = address.storage_.un;

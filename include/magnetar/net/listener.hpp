@@ -158,8 +158,8 @@ inline void ListenerCore::ended(int result, unsigned flags) noexcept {
         if (result >= 0) accepted(std::move(fd));
         else failed(-result);
         if (!finished()) return;
-        // Of all that wait for a socket the kernel wakes one. If that was this one, when it was about to leave, the connection
-        // is its own; otherwise nobody would hear of it.
+        // Of all that wait for a socket the kernel wakes one. If that was this one, when it was about to
+        // leave, the connection is its own; otherwise nobody would hear of it.
         if (has_more()) {
             submit(false);
             stop();
@@ -268,8 +268,8 @@ public:
     void close() noexcept {
         if (core_) core_->close();
     }
-    /// Accepts no more, and leaves to others who share the socket (see ListeningSocket) what is to come: accept() gives
-    /// what has been accepted already, and then throws ECANCELED.
+    /// Accepts no more, and leaves to others who share the socket (see ListeningSocket) what is to come:
+    /// accept() gives what has been accepted already, and then throws ECANCELED.
     void finish() noexcept {
         if (core_ && core_->descriptor) core_->finish();
     }

@@ -7,9 +7,10 @@
 
 namespace magnetar {
 
-/// A socket that listens and belongs to no loop: made once, it is given to every worker of a pool as an argument of its state, and
-/// connections that come while workers are replaced wait in it for the next. Copies are descriptors of the same socket, which
-/// stops listening when the last is gone. To a process it travels only from the arbiter's process, when the actor is spawned.
+/// A socket that listens and belongs to no loop: made once, it is given to every worker of a pool as an
+/// argument of its state, and connections that come while workers are replaced wait in it for the next.
+/// Copies are descriptors of the same socket, which stops listening when the last is gone. To a process it
+/// travels only from the arbiter's process, when the actor is spawned.
 ///
 ///     auto socket = ListeningSocket::bind(SocketAddress::parse("0.0.0.0:8080"));
 ///     auto& pool = co_await self.add_monitor<Web>({.name = "web", .workers = 4}, socket);

@@ -8,9 +8,9 @@
 
 namespace magnetar::detail {
 
-// File descriptors that go beside encoded bytes, where there is a way for them: in the plan of a new process. While one of these is
-// open, what this thread encodes puts its descriptors here, and what it decodes takes them from here; the bytes hold their numbers in
-// this list.
+// File descriptors that go beside encoded bytes, where there is a way for them: in the plan of a new process.
+// While one of these is open, what this thread encodes puts its descriptors here, and what it decodes takes
+// them from here; the bytes hold their numbers in this list.
 class Descriptors {
 public:
     // So many go with one message: SCM_RIGHTS takes 253.

@@ -8,8 +8,8 @@
 
 namespace magnetar::detail {
 
-// Who lives in the application: every process and thread actor, and the light actors that have a name or an id of their own. Kept
-// by the arbiter; others ask it by message.
+// Who lives in the application: every process and thread actor, and the light actors that have a name or an
+// id of their own. Kept by the arbiter; others ask it by message.
 class Directory {
 public:
     struct Entry {

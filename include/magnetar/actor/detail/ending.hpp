@@ -24,8 +24,8 @@ inline Task<> end_light(Address target) {
     }
 }
 
-// Ends what the arbiter controls in the reverse order of its start: what came later may need what was there before. Workers
-// belong to their monitor; light actors without name and hooks have no order.
+// Ends what the arbiter controls in the reverse order of its start: what came later may need what was there
+// before. Workers belong to their monitor; light actors without name and hooks have no order.
 inline Task<> end_in_reverse_order(Actor<>& arbiter) {
     std::multimap<LoopClock::time_point, std::variant<Address, ActorId>>
         by_start;  // a light actor; a process or thread

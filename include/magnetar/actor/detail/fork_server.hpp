@@ -76,12 +76,13 @@ struct DescriptorMessage {
 };
 
 struct ForkRequest {
-    std::uint64_t
-        size;  // of the plan that follows; none: become another fork server, for the other end of the descriptor
+    // Of the plan that follows; none: become another fork server, for the other end of the descriptor.
+    std::uint64_t size;
 };
 
-// A child of the fork server's parent, not its own: who asked for it also waits for it. fork(2) has no way to say so; what it does
-// beside the call, in a process of one thread, is to correct the thread id that the C library keeps.
+// A child of the fork server's parent, not its own: who asked for it also waits for it. fork(2) has no way to
+// say so; what it does beside the call, in a process of one thread, is to correct the thread id that the C
+// library keeps.
 inline pid_t fork_sibling() noexcept {
     std::uintptr_t tid_address = 0;
     unsigned long flags = CLONE_PARENT | SIGCHLD;
@@ -90,7 +91,8 @@ inline pid_t fork_sibling() noexcept {
     return static_cast<pid_t>(::syscall(SYS_clone, flags, nullptr, nullptr, tid_address, 0));
 }
 
-// What a new process does: it gets the plan's bytes, and the descriptors of its link and of the plan's sockets. It does not return.
+// What a new process does: it gets the plan's bytes, and the descriptors of its link and of the plan's
+// sockets. It does not return.
 using RunChild = void (*)(std::span<const std::byte>, std::vector<UniqueFd>);
 
 // Its main: serves until the other end is closed.
@@ -140,9 +142,9 @@ using RunChild = void (*)(std::span<const std::byte>, std::vector<UniqueFd>);
     }
 }
 
-// The master's side of the fork server: a process of one thread, forked before the master has threads or rings, that makes
-// every worker process from a clean image. Beside it a second one waits: should the first be killed, the second takes its place
-// and makes another to wait beside it.
+// The master's side of the fork server: a process of one thread, forked before the master has threads or
+// rings, that makes every worker process from a clean image. Beside it a second one waits: should the first
+// be killed, the second takes its place and makes another to wait beside it.
 class ForkServer {
 public:
     // Forks it. To be called before anything else is made. Throws std::system_error.
@@ -159,8 +161,8 @@ public:
     }
     pid_t pid() const noexcept { return serving_.pid; }
 
-    // Makes a process that runs the plan, with these descriptors: its end of the link first. Throws std::system_error when it cannot, for the
-    // lack of processes or because the fork server is gone.
+    // Makes a process that runs the plan, with these descriptors: its end of the link first. Throws
+    // std::system_error when it cannot, for the lack of processes or because the fork server is gone.
     Task<pid_t> fork(std::span<const std::byte> plan, std::vector<UniqueFd> descriptors) {
         auto lock = co_await turn_.lock();
         if (broken_) co_await replace();

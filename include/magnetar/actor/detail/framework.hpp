@@ -3,8 +3,9 @@
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/actor/watch.hpp>
 
-// The commands of the framework itself, as the first actor of each process carries them out. They know everything below the
-// arbiter, and what is below only declares them: who runs actors includes the arbiter's header.
+// The commands of the framework itself, as the first actor of each process carries them out. They know
+// everything below the arbiter, and what is below only declares them: who runs actors includes the arbiter's
+// header.
 namespace magnetar::detail {
 
 inline void child_greeted(Actor<>&, std::uint64_t id, ActorProxy<> proxy) {
@@ -120,8 +121,8 @@ inline constexpr bool is_system<introduce_hosts> = true;
 
 inline Task<> Host::ask_for_link(Host& host, std::uint32_t peer) {
     try {
-        // Asked in the name of this process's first actor; the link itself comes before the answer. Two hosts that have had one
-        // already, and lost it, get another.
+        // Asked in the name of this process's first actor; the link itself comes before the answer. Two hosts
+        // that have had one already, and lost it, get another.
         co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, false);
         if (!host.link_to(peer)) co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, true);
     } catch (const std::exception&) {

@@ -11,8 +11,8 @@
 
 namespace magnetar::detail {
 
-// What all loops of a process share: its number, its first actor, and the links to the other hosts. All of it belongs to the main
-// loop; other threads reach it through that loop's door.
+// What all loops of a process share: its number, its first actor, and the links to the other hosts. All of it
+// belongs to the main loop; other threads reach it through that loop's door.
 class Host {
 public:
     explicit Host(EventLoop& loop) : loop_(loop) {}
@@ -45,7 +45,8 @@ public:
         auto found = link_to_.find(peer);
         return found == link_to_.end() ? nullptr : link(found->second);
     }
-    // Whether these two hosts are to get a link of their own: the first time, and again when one of them says that it is gone.
+    // Whether these two hosts are to get a link of their own: the first time, and again when one of them says
+    // that it is gone.
     bool introduced(std::uint32_t a, std::uint32_t b, bool again) {
         return introduced_.emplace(std::min(a, b), std::max(a, b)).second || again;
     }
@@ -85,7 +86,8 @@ public:
             else co_await sleep(std::chrono::milliseconds(1));
         }
     }
-    // Set by those who must hear of a link's end: the arbiter of the end of a worker, a worker of that of the master.
+    // Set by those who must hear of a link's end: the arbiter of the end of a worker, a worker of that of the
+    // master.
     void (*link_ended)(Host&, std::uint32_t peer) = nullptr;
 
 private:

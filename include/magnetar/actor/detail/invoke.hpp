@@ -25,8 +25,8 @@ typename Binding<F>::Signature_::Return Binding<F>::call(Actor<>& actor, Request
         args);
 }
 
-// A command that is a coroutine, running. It owns the arguments, so that the command may take them by reference, and outlives
-// its request when the caller gives up.
+// A command that is a coroutine, running. It owns the arguments, so that the command may take them by
+// reference, and outlives its request when the caller gives up.
 class CommandJobBase : public JobBase, public Pooled {
 public:
     CommandJobBase(Actor<>& actor, JobOwner* owner, const Address& sender, const std::string_view& command,
@@ -40,7 +40,8 @@ public:
     LoopClock::time_point since() const noexcept { return since_; }
     std::uint64_t number() const noexcept { return number_; }
 
-    // From now on its requests say on whose behalf they are made: it is a serial actor's, or works for one itself.
+    // From now on its requests say on whose behalf they are made: it is a serial actor's, or works for one
+    // itself.
     void belongs_to_chain(std::unique_ptr<CallChain> callers) noexcept {
         static constinit thread_local std::uint64_t last = 0;
         callers_ = std::move(callers);
@@ -70,7 +71,8 @@ inline std::unique_ptr<CallChain> current_chain() {
         return nullptr;
     return static_cast<CommandJobBase*>(job->errand())->chain();
 }
-// Fails a request that this actor could never answer: a command that runs here waits for it. Null when it may come.
+// Fails a request that this actor could never answer: a command that runs here waits for it. Null when it may
+// come.
 [[gnu::noinline]] inline std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain,
                                                        std::string_view command) {
     if (!ActorAccess::serial(actor)) return nullptr;
@@ -195,8 +197,8 @@ template <class R>
     }
 }
 
-// Carries out a command. `call` is null for a tell. True when the call's outcome is set and it is still to be told so; otherwise it
-// is told by itself, and may be gone when this returns.
+// Carries out a command. `call` is null for a tell. True when the call's outcome is set and it is still to be
+// told so; otherwise it is told by itself, and may be gone when this returns.
 template <auto F>
 inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Address& sender,
                    LoopClock::time_point arrived, CallMessage<typename Binding<F>::Result>* call) noexcept {

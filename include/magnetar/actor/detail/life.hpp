@@ -10,8 +10,8 @@
 
 namespace magnetar::detail {
 
-// How the actors of this process ended that did not end cleanly, so that `closed()` can tell it afterwards. A clean end leaves
-// nothing; of the others the last 65,536 are kept.
+// How the actors of this process ended that did not end cleanly, so that `closed()` can tell it afterwards. A
+// clean end leaves nothing; of the others the last 65,536 are kept.
 class Obituaries {
 public:
     void add(ActorId id, ExitStatus status) {
@@ -48,8 +48,8 @@ inline Obituaries& obituaries() {
     return here;
 }
 
-// Fresh ids for the actors of this thread: blocks are drawn from a counter of the process, whose number stands in the high
-// bits, so that no two processes of an application ever make the same.
+// Fresh ids for the actors of this thread: blocks are drawn from a counter of the process, whose number
+// stands in the high bits, so that no two processes of an application ever make the same.
 inline ActorId fresh_id() noexcept {
     static std::atomic<std::uint64_t> blocks{0};
     constexpr std::uint64_t block_size = 1 << 16;
@@ -278,7 +278,8 @@ private:
     static void quiet(Actor<>& self) noexcept {
         if (self.extras_) self.extras_->quiet.set();
     }
-    // At the end of a turn of a stopping actor: ends at once what has nothing left to do, else begins the closing.
+    // At the end of a turn of a stopping actor: ends at once what has nothing left to do, else begins the
+    // closing.
     static void settle(Actor<>& self) {
         if (self.ending_) {
             quiet(self);
@@ -355,7 +356,8 @@ private:
         self.mailbox_.admit_no_more();
         while (Message* message = self.mailbox_.pop()) message->refuse(Refusal::lost, self.id());
     }
-    // The last of an actor: afterwards only its status is left. A light actor deletes itself; others belong to their thread's main.
+    // The last of an actor: afterwards only its status is left. A light actor deletes itself; others belong
+    // to their thread's main.
     static void finish(Actor<>& self) noexcept {
         ActorId id = self.id();
         ExitStatus status(self.exit_code_);

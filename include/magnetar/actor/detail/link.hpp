@@ -14,11 +14,13 @@ namespace magnetar::detail {
 
 class Host;
 
-// The connection to another host: requests and tells out, answers back, and the same the other way round, as WebSocket frames on a
-// socket pair. Lives on its host's main loop. Output is gathered over a turn into one write.
+// The connection to another host: requests and tells out, answers back, and the same the other way round, as
+// WebSocket frames on a socket pair. Lives on its host's main loop. Output is gathered over a turn into one
+// write.
 class Link {
 public:
-    // So many messages to one actor may be on their way before senders wait; the receiver gives credit back by halves.
+    // So many messages to one actor may be on their way before senders wait; the receiver gives credit back
+    // by halves.
     static constexpr std::uint32_t window = 1024;
 
     Link(Host& host, EventLoop& loop, UniqueFd fd, std::uint32_t peer, std::uint64_t number)

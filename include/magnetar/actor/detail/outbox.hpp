@@ -5,9 +5,10 @@
 
 namespace magnetar::detail {
 
-// Memory of messages goes back to the thread that made it, in batches: a thread that only frees and one that only makes would
-// both pay for malloc's locks at every message. A block carries the addresses of as many others of its size as it has room
-// for: the maker would otherwise wait, block by block, until the other core lets go of it.
+// Memory of messages goes back to the thread that made it, in batches: a thread that only frees and one that
+// only makes would both pay for malloc's locks at every message. A block carries the addresses of as many
+// others of its size as it has room for: the maker would otherwise wait, block by block, until the other core
+// lets go of it.
 struct Returned : Runnable {
     explicit Returned(std::size_t s) noexcept : Runnable(nullptr), size(static_cast<std::uint32_t>(s)) {}
     void** others() noexcept { return reinterpret_cast<void**>(this + 1); }
@@ -44,7 +45,8 @@ private:
 
 inline void message_free(void* block, std::size_t size, Door& maker) noexcept;
 
-// Works for another loop, handed over together. They are listed side by side, so that the other core can fetch several at once.
+// Works for another loop, handed over together. They are listed side by side, so that the other core can
+// fetch several at once.
 struct Parcel final : Runnable {
     explicit Parcel(Door& m) noexcept : Runnable(&Parcel::unpack), maker(m) {}
     static void unpack(Runnable& self) {
@@ -67,16 +69,16 @@ struct Parcel final : Runnable {
 };
 static_assert(sizeof(Parcel) == 512);
 
-// What this thread has for other loops. Tells wait for the end of the turn, so that many of them cost one atomic operation and one
-// wake-up; what somebody waits for goes at once, with all that was before it.
+// What this thread has for other loops. Tells wait for the end of the turn, so that many of them cost one
+// atomic operation and one wake-up; what somebody waits for goes at once, with all that was before it.
 class Outbox final : public TurnHook {
 public:
     Outbox() noexcept : TurnHook([](TurnHook& self) { static_cast<Outbox&>(self).flush(); }) {}
     inline void post(Door& door, Runnable& work, bool at_once) noexcept;
 
-    // The crowd before an actor counts all messages that are on their way there. It is looked at once for each parcel, and those
-    // in the parcel are added when it goes: cores that count by ones would wait for each other at each. So the crowd may grow
-    // past its room by a parcel for each thread.
+    // The crowd before an actor counts all messages that are on their way there. It is looked at once for
+    // each parcel, and those in the parcel are added when it goes: cores that count by ones would wait for
+    // each other at each. So the crowd may grow past its room by a parcel for each thread.
     bool has_room(const Address& target) const noexcept { return target.id == crowded_.id && room_ > 0; }
     bool find_room(const Address& target) noexcept {
         count_crowd();

@@ -3,8 +3,8 @@
 
 namespace magnetar::detail {
 
-// What waits for an answer from another thread of this process, in a list of the thread that waits. A thread that hangs and is given
-// up will never answer: then those who wait for it are told.
+// What waits for an answer from another thread of this process, in a list of the thread that waits. A thread
+// that hangs and is given up will never answer: then those who wait for it are told.
 struct Outstanding : ListNode {
     explicit Outstanding(void (*f)(Outstanding&)) noexcept : lost(f) {}
     void (*lost)(Outstanding&);

@@ -29,7 +29,8 @@ struct CallHeader {
     std::uint64_t target = 0, where = 0, sender = 0, sender_where = 0;
 };
 
-// An exception on the wire. What the framework throws is the same again at the other end; the rest is RemoteError.
+// An exception on the wire. What the framework throws is the same again at the other end; the rest is
+// RemoteError.
 enum class ErrorKind : std::uint8_t {
     remote,
     not_found,

@@ -21,7 +21,8 @@ struct magnetar::Codec<magnetar::detail::Descriptors> {
 
 namespace magnetar::detail {
 
-// How an actor of one type is made from encoded arguments, in a process of the same image: plans carry the address of one of these.
+// How an actor of one type is made from encoded arguments, in a process of the same image: plans carry the
+// address of one of these.
 struct ActorType {
     Actor<>* (*make)(const ActorSettings&, EventLoop&, ActorId, Reader& arguments);
 };
@@ -33,8 +34,8 @@ inline constexpr ActorType actor_type_of{
         return ActorAccess::make<State>(settings, loop, id, arguments);
     }};
 
-// All that is needed to make an actor somewhere else. The addresses in it are good in every process of the application, for all
-// are forked from one image that has not changed since.
+// All that is needed to make an actor somewhere else. The addresses in it are good in every process of the
+// application, for all are forked from one image that has not changed since.
 struct SpawnPlan {
     std::uint64_t type = 0;
     std::string name;

@@ -8,8 +8,9 @@
 
 namespace magnetar::detail {
 
-// A message to an actor of another host, on its way from the loop of its sender by way of the host's main loop, and back with
-// the answer. Owned by the runtime; its sender may have given up (then `sender_gone`, touched on the sender's thread only).
+// A message to an actor of another host, on its way from the loop of its sender by way of the host's main
+// loop, and back with the answer. Owned by the runtime; its sender may have given up (then `sender_gone`,
+// touched on the sender's thread only).
 class RemoteCall : public Runnable, public Pooled {
 public:
     Address target, sender;
@@ -23,7 +24,8 @@ public:
 
     virtual ~RemoteCall() = default;
 
-    // Ends the call, on the host's main loop: takes it back to its sender's loop. The call is no longer the caller's.
+    // Ends the call, on the host's main loop: takes it back to its sender's loop. The call is no longer the
+    // caller's.
     void finish() noexcept {
         run = [](Runnable& self) { static_cast<RemoteCall&>(self).deliver(); };
         if (origin->index() == this_door) EventLoop::current()->schedule(*this);

@@ -52,7 +52,8 @@ inline Task<> notify_manager(Actor<>& self, Address manager) {
     }
 }
 
-// The start hook as a job of the actor's, so that get_actor() is right in it. What went wrong, if something did.
+// The start hook as a job of the actor's, so that get_actor() is right in it. What went wrong, if something
+// did.
 inline Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
     if (self.life() >= Life::stopping) co_return std::nullopt;
     std::exception_ptr error;
@@ -138,7 +139,8 @@ inline void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> ch
 
 // ---- a process
 
-// Logs what every job waits for, on the actor's loop and on those of the processes and threads that are managed there.
+// Logs what every job waits for, on the actor's loop and on those of the processes and threads that are
+// managed there.
 inline void dump_command(Actor<>& self) {
     std::string text = self.loop().dump();
     self.log().warning("jobs of its loop, turn {}:{}{}", self.loop().turns(), text.empty() ? " none" : "\n",

@@ -41,7 +41,8 @@ struct Maker {
     virtual Actor<>* make(const ActorSettings&, EventLoop&, ActorId) = 0;
 };
 
-// A process or thread actor, as its manager sees it. Shared by its spawn, its watchers and those who wait for its end.
+// A process or thread actor, as its manager sees it. Shared by its spawn, its watchers and those who wait for
+// its end.
 struct Managed {
     ActorId id;
     std::string name;
@@ -62,8 +63,9 @@ struct Managed {
     std::string to_string() const { return name.empty() ? id.to_string() : name; }
 };
 
-// The process and thread actors of one manager: their making, their watching, their end. The arbiter has one; the first actor
-// of a worker process has one for the threads that are spawned there. On the main loop of its process.
+// The process and thread actors of one manager: their making, their watching, their end. The arbiter has one;
+// the first actor of a worker process has one for the threads that are spawned there. On the main loop of its
+// process.
 class Supervisor {
 public:
     explicit Supervisor(Host& host) noexcept : host_(host) {}
@@ -80,8 +82,8 @@ public:
     ErasedHook<const MonitorGaveUp&> monitor_gave_up;  // the arbiter's hook
     Directory* directory = nullptr;
 
-    // Makes a process with one actor, and gives its address when the actor's start hook has returned. Throws SpawnError, and
-    // then nothing of it is left.
+    // Makes a process with one actor, and gives its address when the actor's start hook has returned. Throws
+    // SpawnError, and then nothing of it is left.
     Task<ActorProxy<>> spawn_process(SpawnPlan plan) {
         Spawning spawning(*this);
         refuse_when_stopping();
@@ -248,7 +250,8 @@ private:
         plan.id = child.id.value;
         plan.arbiter = host_.arbiter.where.to_wire();
         plan.arbiter_id = host_.arbiter.id.value;
-        // Not to be found out, and said, by every worker; of a variable that is there twice, the first counts.
+        // Not to be found out, and said, by every worker; of a variable that is there twice, the first
+        // counts.
         if (host_.loop().engine().name() == "epoll") plan.environment.push_back("MAGNETAR_ENGINE=epoll");
         for (char** variable = environ; *variable; ++variable) plan.environment.push_back(*variable);
         std::string directory_now(4096, '\0');
@@ -341,7 +344,8 @@ private:
         // What it has started itself ends with it. Until it is collected, its number is no other's.
         ::kill(-child->process->pid(), SIGKILL);
         ExitStatus status = co_await child->process->exited();
-        // Its last words are still in the link; another process that holds the link's other end is not waited for.
+        // Its last words are still in the link; another process that holds the link's other end is not waited
+        // for.
         auto link = self.links_.extract(child->host);
         try {
             co_await with_timeout(std::chrono::seconds(1), std::move(link.mapped()));

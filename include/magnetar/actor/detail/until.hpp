@@ -4,7 +4,8 @@
 
 namespace magnetar::detail {
 
-// Waits until `holds()`, which is asked again whenever `changed` is set; false when that is not so by the deadline.
+// Waits until `holds()`, which is asked again whenever `changed` is set; false when that is not so by the
+// deadline.
 template <class Condition>
 Task<bool> until(EventLoop& loop, Event& changed, LoopClock::time_point deadline, Condition holds) {
     while (!holds()) {

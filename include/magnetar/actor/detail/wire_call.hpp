@@ -4,8 +4,8 @@
 
 namespace magnetar::detail {
 
-// A message from another host, at its target's loop: the arguments are decoded when the command starts. It ends by going back to
-// the main loop with the answer's bytes.
+// A message from another host, at its target's loop: the arguments are decoded when the command starts. It
+// ends by going back to the main loop with the answer's bytes.
 class WireCall final : public Runnable, public Message, public Outstanding, public Pooled {
 public:
     WireCall(std::uint64_t link, std::uint64_t id, bool tell, Address target, const CommandEntry& entry,
@@ -107,7 +107,8 @@ void start_from_wire(Actor<>& actor, WireCall& call) noexcept {
             void answered() noexcept override {
                 std::unique_ptr<Answer> self(this);
                 if (this->outcome.has_error()) {
-                    // Handed over whole: two threads that let go of one exception look like a race to a sanitizer.
+                    // Handed over whole: two threads that let go of one exception look like a race to a
+                    // sanitizer.
                     auto error = this->outcome.error();
                     WireCall& failed = call;
                     self.reset();

@@ -140,7 +140,8 @@ public:
     /// place.
     void cancel_next() noexcept { cancel_pending_ = true; }
 
-    /// The job for which this one works and which waits for it, as far as somebody must know it; null for none.
+    /// The job for which this one works and which waits for it, as far as somebody must know it; null for
+    /// none.
     JobBase* errand() const noexcept { return errand_; }
     void work_for(JobBase* errand) noexcept { errand_ = errand; }
 

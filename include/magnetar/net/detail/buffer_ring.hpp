@@ -87,11 +87,12 @@ public:
         give_back(chunk);
         return *copy;
     }
-    // Few are left and there will be no more: who keeps what it read shall keep a copy. Those who keep a piece of data
-    // until other data comes would otherwise have all the buffers one day, and wait for ever.
+    // Few are left and there will be no more: who keeps what it read shall keep a copy. Those who keep a
+    // piece of data until other data comes would otherwise have all the buffers one day, and wait for ever.
     bool scarce() const noexcept { return free_ <= most_ / 4 && total() == most_; }
-    // For a user that has data to receive, and found no buffer: calls receive_again when there is one. `again`: it was
-    // told before that there is one, and others were faster. They would be for ever, were there no more.
+    // For a user that has data to receive, and found no buffer: calls receive_again when there is one.
+    // `again`: it was told before that there is one, and others were faster. They would be for ever, were
+    // there no more.
     void wait_for_buffer(BufferUser& user, bool again) noexcept {
         waiting_.push_back(user);
         if ((again || free_ == 0) && !grow() && free_ == 0)
