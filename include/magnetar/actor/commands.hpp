@@ -8,7 +8,7 @@
 #include <optional>
 
 #include <magnetar/actor/detail/host.hpp>
-#include <magnetar/actor/send.hpp>
+#include <magnetar/actor/tell.hpp>
 
 namespace magnetar {
 

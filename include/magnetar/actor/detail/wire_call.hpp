@@ -1,6 +1,6 @@
 #pragma once
 #include <magnetar/actor/detail/packet.hpp>
-#include <magnetar/actor/send.hpp>
+#include <magnetar/actor/tell.hpp>
 
 namespace magnetar::detail {
 
