@@ -23,6 +23,7 @@ public:
     LoopClock::time_point arrived{};
     bool system = false;          // overtakes user messages, is taken by a stopping actor too
     bool waits_for_room = false;  // its sender is suspended until the mailbox has room
+    bool never_waits = false;     // a tell that is dropped when it would have to
     Cell* crowds = nullptr;       // the cell in whose crowd it is counted
 
     virtual void start(Actor<>& actor) noexcept = 0;

@@ -54,7 +54,6 @@ public:
         this->~Tell();
         message_free(this, sizeof(Tell), maker);
     }
-    bool never_waits = false;
     TellAwaiter<F>* waiter = nullptr;               // on this loop
     Acknowledgement<F>* acknowledgement = nullptr;  // on another
 
