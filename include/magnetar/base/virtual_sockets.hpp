@@ -1,4 +1,5 @@
 #pragma once
+#include <poll.h>
 #include <sys/socket.h>
 
 namespace magnetar {
@@ -23,6 +24,8 @@ public:
     virtual int getsockname(int fd, sockaddr* address, socklen_t* size) = 0;
     virtual int getpeername(int fd, sockaddr* address, socklen_t* size) = 0;
     virtual int close(int fd) = 0;
+    /// Whether a read, or an accept, would not wait.
+    virtual bool readable(int fd) = 0;
 
 protected:
     ~VirtualSockets() = default;
@@ -50,6 +53,11 @@ inline int socket_name(int fd, sockaddr* address, socklen_t* size) {
 inline int peer_name(int fd, sockaddr* address, socklen_t* size) {
     if (auto* sockets = VirtualSockets::of(fd)) return sockets->getpeername(fd, address, size);
     return ::getpeername(fd, address, size);
+}
+inline bool readable(int fd) {
+    if (auto* sockets = VirtualSockets::of(fd)) return sockets->readable(fd);
+    pollfd readable{fd, POLLIN, 0};
+    return ::poll(&readable, 1, 0) == 1;
 }
 inline int make_socket_pair(int (&ends)[2]) {
     if (VirtualSockets::here) return VirtualSockets::here->socketpair(ends);

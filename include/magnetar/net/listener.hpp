@@ -74,10 +74,6 @@ private:
     inline void accepted(UniqueFd fd) noexcept;
     inline void failed(int error) noexcept;
     bool finished() const noexcept { return finishing_ && !accepting_; }
-    bool has_more() const noexcept {
-        pollfd readable{descriptor.get(), POLLIN, 0};
-        return ::poll(&readable, 1, 0) == 1;
-    }
     inline void fail_waiting(ListenerCore* core) noexcept;
 
     List<Accept> waiting_;
@@ -160,7 +156,7 @@ inline void ListenerCore::ended(int result, unsigned flags) noexcept {
         if (!finished()) return;
         // Of all that wait for a socket the kernel wakes one. If that was this one, when it was about to
         // leave, the connection is its own; otherwise nobody would hear of it.
-        if (has_more()) {
+        if (readable(descriptor.get())) {
             submit(false);
             stop();
         } else {

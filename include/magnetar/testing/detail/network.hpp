@@ -81,6 +81,8 @@ public:
         return 0;
     }
 
+    bool readable(int fd) override { return poll(fd, POLLIN) > 0; }
+
     // ---- what may wait
 
     int connect(int fd, const SocketAddress& to) {
