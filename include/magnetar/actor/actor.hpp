@@ -44,7 +44,7 @@ struct Extras {
     List<ClosedWaiter> closed_waiters;
     Task<> (*before_end)(Actor<>&) = nullptr;  // ends what it manages in other threads and processes
     Event quiet;                               // set whenever the last command, child or job may have ended
-    bool registered = false;
+    bool registered = false, ending = false;
 };
 
 }  // namespace detail
@@ -126,16 +126,17 @@ private:
 
     detail::Cell* cell_;
     EventLoop* loop_;
-    detail::Mailbox mailbox_;
+    // The next seven bytes stand in what the mailbox leaves free at its end.
+    [[no_unique_address]] detail::Mailbox mailbox_;
+    Concurrency concurrency_;
+    Life life_ = Life::initial;
+    bool newborn_ = true, scheduled_ = false, serial_, stop_asked_ = false, lost_ = false;
     Actor<>* parent_ = nullptr;  // a light actor's spawner
     List<Actor<>, detail::Siblings> children_;
     std::unique_ptr<detail::Extras> extras_;
     LoopClock::time_point started_;
     std::uint32_t commands_ = 0;  // commands that wait for something
     int exit_code_ = 0;
-    Concurrency concurrency_;
-    Life life_ = Life::initial;
-    bool newborn_ = true, scheduled_ = false, serial_, stop_asked_ = false, ending_ = false, lost_ = false;
 };
 
 /// An actor with a state: any class, made inside the actor from the arguments given to spawn(). Its member

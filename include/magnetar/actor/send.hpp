@@ -144,7 +144,9 @@ public:
     bool await_suspend(Suspension leaf) {
         if (!park(leaf)) return false;
         stamp<F>(*this);
-        if constexpr (!is_system<F>) this->terms.chain = current_chain();
+        if constexpr (!is_system<F>)
+            if (on_an_errand()) [[unlikely]]
+                this->terms.chain = current_chain();
         if (target_.where.door() == this_door && target_.where.host() == this_host) [[likely]] {
             if (Actor<>* actor = resident(target_)) [[likely]] {
                 if (this->terms.chain) [[unlikely]]

@@ -42,15 +42,15 @@ public:
 
     // From now on its requests say on whose behalf they are made: it is a serial actor's, or works for one
     // itself.
-    void belongs_to_chain(std::unique_ptr<CallChain> callers) noexcept {
+    void belongs_to_chain(CallChainPtr callers) noexcept {
         static constinit thread_local std::uint64_t last = 0;
         callers_ = std::move(callers);
         number_ = ++last;
         work_for(this);
     }
     // What a request says that it makes.
-    std::unique_ptr<CallChain> chain() const {
-        auto chain = callers_ ? std::make_unique<CallChain>(*callers_) : std::make_unique<CallChain>();
+    CallChainPtr chain() const {
+        CallChainPtr chain(callers_ ? new CallChain(*callers_) : new CallChain());
         Actor<>& actor = request_.actor();
         if (ActorAccess::serial(actor))
             chain->push_back({actor.id().value, number_, fmt::format("{}.{}", actor.to_string(), command())});
@@ -61,15 +61,16 @@ protected:
     Request request_;
     LoopClock::time_point since_;
     std::uint64_t number_ = 0;
-    std::unique_ptr<CallChain> callers_;
+    CallChainPtr callers_;
 };
 
-// What the job that runs now has to say with a request that it makes; null for nothing.
-inline std::unique_ptr<CallChain> current_chain() {
+// Whether the job that runs now has something to say with a request that it makes; and what.
+inline bool on_an_errand() noexcept {
     JobBase* job = current_job();
-    if (!job || !job->errand()) [[likely]]
-        return nullptr;
-    return static_cast<CommandJobBase*>(job->errand())->chain();
+    return job && job->errand();
+}
+[[gnu::noinline]] inline CallChainPtr current_chain() {
+    return static_cast<CommandJobBase*>(current_job()->errand())->chain();
 }
 // Fails a request that this actor could never answer: a command that runs here waits for it. Null when it may
 // come.
@@ -141,7 +142,7 @@ public:
         auto* job = new CommandJob(actor, std::move(args), sender, arrived, call);
         if constexpr (!is_observer<F>) ActorAccess::command_started(actor);
         if (call) call->running = job;
-        std::unique_ptr<CallChain> callers = call ? std::move(call->terms.chain) : nullptr;
+        CallChainPtr callers = call ? std::move(call->terms.chain) : nullptr;
         if (callers || ActorAccess::serial(actor)) job->belongs_to_chain(std::move(callers));
         job->JobBase::start(job->task_.handle(),
                             [](JobBase& self) { static_cast<CommandJob&>(self).ended(); });

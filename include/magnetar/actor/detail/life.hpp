@@ -281,7 +281,7 @@ private:
     // At the end of a turn of a stopping actor: ends at once what has nothing left to do, else begins the
     // closing.
     static void settle(Actor<>& self) {
-        if (self.ending_) {
+        if (self.extras_ && self.extras_->ending) {
             quiet(self);
             return;
         }
@@ -292,8 +292,7 @@ private:
             if (!self.scheduled_) finish(self);
             return;
         }
-        self.ending_ = true;
-        self.extras();
+        self.extras().ending = true;
         self.loop_->start(closing(self), &self).detach();
     }
     static Task<> stopping_hook(Actor<>& self) {
@@ -390,9 +389,9 @@ inline Actor<void>::Actor(const detail::ActorSettings& settings, EventLoop& loop
       cell_(&detail::cell_table(detail::this_door).take(detail::this_door)),
       loop_(&loop),
       mailbox_(settings.mailbox, settings.overflow),
-      started_(loop.now()),
       concurrency_(settings.concurrency),
-      serial_(settings.serial) {
+      serial_(settings.serial),
+      started_(loop.now()) {
     cell_->actor = this;
     cell_->room = settings.overflow == Overflow::wait ? static_cast<int>(settings.mailbox) : INT_MAX;
     cell_->id.store(id.value, std::memory_order_release);

@@ -17,11 +17,16 @@ struct ChainLink {
 };
 // Those commands, the first caller first. A request to one of their actors could never be answered.
 using CallChain = std::vector<ChainLink>;
+struct FreeChain {
+    // Out of line, as hardly any request has one.
+    [[gnu::noinline]] void operator()(CallChain* chain) const noexcept { delete chain; }
+};
+using CallChainPtr = std::unique_ptr<CallChain, FreeChain>;
 
 // What a request says beside its arguments.
 struct CallTerms {
     LoopClock::time_point deadline{};  // past it the callee does not start it; none when it is zero
-    std::unique_ptr<CallChain> chain;  // null when no serial actor waits for it
+    CallChainPtr chain;                // null when no serial actor waits for it
 };
 
 // How they travel: between processes of one machine, which share the clock.

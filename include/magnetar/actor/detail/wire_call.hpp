@@ -26,7 +26,7 @@ public:
     CallTerms terms;
     void set_terms(TermsOnWire on_wire) {
         terms.deadline = LoopClock::time_point(LoopClock::duration(on_wire.deadline));
-        if (!on_wire.chain.empty()) terms.chain = std::make_unique<CallChain>(std::move(on_wire.chain));
+        if (!on_wire.chain.empty()) terms.chain.reset(new CallChain(std::move(on_wire.chain)));
     }
     const Address& target() const noexcept { return target_; }
     std::span<const std::byte> arguments() const noexcept { return body_.bytes(); }
