@@ -21,6 +21,7 @@ struct Fake final : VirtualSockets {
     int getsockname(int, sockaddr*, socklen_t* size) override { return *size = 3, 0; }
     int getpeername(int, sockaddr*, socklen_t* size) override { return *size = 4, 0; }
     int close(int fd) override { return closed.push_back(fd), 0; }
+    bool readable(int fd) override { return fd == first + 5; }
     std::vector<int> closed;
 };
 
@@ -41,6 +42,8 @@ TEST_CASE("virtual sockets: calls go to them by the number, while there are some
         CHECK(size == 3);
         CHECK(detail::peer_name(fd, &address, &size) == 0);
         CHECK(size == 4);
+        CHECK(detail::readable(fd));
+        CHECK(!detail::readable(fd + 1));
         int ends[2];
         CHECK(detail::make_socket_pair(ends) == 0);
         CHECK(ends[1] == VirtualSockets::first + 1);
