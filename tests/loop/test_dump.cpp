@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr int line_of_sleep = __LINE__ + 2;
+constexpr int line_of_sleep = __LINE__ + 1;
 Task<> sleeper() { co_await sleep(1h); }
 constexpr int line_of_sleeper = __LINE__ + 3;
 Task<> middle(bool first_something_else) {

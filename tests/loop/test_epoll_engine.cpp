@@ -658,3 +658,38 @@ TEST_CASE("epoll: operations do not starve while works never end") {
         works.stop = true;
     }(loop, pipe, endless));
 }
+
+namespace {
+
+// What the kernel says of the epoll instances of this process.
+std::string registrations() {
+    std::string all;
+    for (int fd = 0; fd < 256; ++fd) {
+        char target[64] = {};
+        if (::readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), target, sizeof target - 1) < 0) continue;
+        if (std::string_view(target) != "anon_inode:[eventpoll]") continue;
+        UniqueFd info(::open(fmt::format("/proc/self/fdinfo/{}", fd).c_str(), O_RDONLY | O_CLOEXEC));
+        std::string text(10'000, '\0');
+        text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, ::read(info.get(), text.data(), text.size()))));
+        all += text;
+    }
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("epoll: a descriptor that is closed is told of no more, though its file lives on under another") {
+    EpollEngine engine;
+    Pair pair;
+    UniqueFd other(::dup(pair.here.get()));
+    CHECK(registrations().find("tfd:") == std::string::npos);
+    Recorder waiting;
+    char data[8];
+    engine.submit(waiting, receive(pair.here.get(), data, sizeof data));
+    look(engine);
+    CHECK(registrations().find("tfd:") != std::string::npos);
+    int closed = run(engine, [fd = pair.here.release()](io_uring_sqe* sqe) { io_uring_prep_close(sqe, fd); });
+    CHECK(closed == 0);
+    CHECK(waiting.results == Results{-ECANCELED});
+    CHECK(registrations().find("tfd:") == std::string::npos);
+}

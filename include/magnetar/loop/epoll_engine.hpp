@@ -100,7 +100,7 @@ private:
             case IORING_OP_PROVIDE_BUFFERS:
                 return complete(sqe, provide(sqe));
             case IORING_OP_CLOSE:
-                for (auto& waiting = watched_[sqe.fd]; !waiting.empty();) end(waiting.front(), -ECANCELED);
+                unwatch(sqe.fd);
                 break;
             default:
                 break;
@@ -158,6 +158,14 @@ private:
         while (!waiting.empty()) end(waiting.front(), -error);
     }
 
+    // `fd` is about to be closed. The file may live on under other numbers, and would be told of for ever.
+    void unwatch(int fd) {
+        auto found = watched_.find(fd);
+        if (found == watched_.end()) return;
+        while (!found->second.empty()) end(found->second.front(), -ECANCELED);
+        watched_.erase(found);
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+    }
     int cancel_waiting(const io_uring_sqe& sqe) {
         if (sqe.cancel_flags != 0) return -EINVAL;
         auto found = waiting_.find(sqe.addr);

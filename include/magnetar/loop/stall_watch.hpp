@@ -25,14 +25,16 @@ public:
     /// `name` and `number` are of the actor that the loop is for. A limit of 0 or less never looks.
     StallWatch(EventLoop& loop, std::chrono::nanoseconds limit, std::string name, std::uint64_t number = 0)
         : loop_(loop), limit_(limit), name_(std::move(name)), number_(number) {
-        if (limit_ > std::chrono::nanoseconds::zero()) Watcher::of_process().add(*this);
+        if (watched()) Watcher::of_process().add(*this);
     }
     StallWatch(const StallWatch&) = delete;
     ~StallWatch() {
-        if (linked()) Watcher::of_process().remove(*this);
+        if (watched()) Watcher::of_process().remove(*this);
     }
 
 private:
+    bool watched() const noexcept { return limit_ > std::chrono::nanoseconds::zero(); }
+
     class Watcher {
     public:
         // Never destroyed. After a fork the child has one of its own, as the thread is not there.
