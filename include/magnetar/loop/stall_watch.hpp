@@ -75,24 +75,33 @@ private:
 
     private:
         void look() {
+            using Clock = std::chrono::steady_clock;
             std::unique_lock lock(mutex_);
+            auto last = Clock::now();
             for (int quiet = 0; !watches_.empty();) {
+                auto due = last + shortest_limit();
+                // Those who come and go wake it, too: then it is not time yet.
+                if (changed_.wait_until(lock, due) != std::cv_status::timeout && Clock::now() < due) continue;
+                auto now = Clock::now();
                 bool busy = false;
-                auto period = std::chrono::nanoseconds::max();
                 watches_.for_each([&](StallWatch& watch) {
-                    period = std::min(period, watch.limit_);
+                    watch.look(now - last);
                     busy |= watch.loop_.activity->running();
                 });
+                last = now;
                 quiet = busy ? 0 : quiet + 1;
-                if (quiet > 40) {
-                    doze(lock);
-                    quiet = 0;
-                }
-                changed_.wait_for(lock, period);
-                watches_.for_each([&](StallWatch& watch) { watch.look(period); });
+                if (quiet <= 40) continue;
+                doze(lock);
+                quiet = 0;
+                last = Clock::now();
             }
             looking_ = false;
             changed_.notify_all();
+        }
+        std::chrono::nanoseconds shortest_limit() {
+            auto shortest = std::chrono::nanoseconds::max();
+            watches_.for_each([&](StallWatch& watch) { shortest = std::min(shortest, watch.limit_); });
+            return shortest;
         }
         // Sleeps until a loop runs; that nobody runs is looked at again after all have been told to call.
         void doze(std::unique_lock<std::mutex>& lock) {
@@ -120,7 +129,7 @@ private:
     };
 
     // On the watcher's thread.
-    void look(std::chrono::nanoseconds period) {
+    void look(std::chrono::nanoseconds since_last) {
         auto stretch = loop_.activity->stretch.load(std::memory_order_relaxed);
         auto turn = loop_.turns();
         if (stretch % 2 == 0 || stretch != stretch_ || turn != turn_) {
@@ -130,13 +139,13 @@ private:
             next_report_ = limit_;
             return;
         }
-        kept_ += period;
+        kept_ += since_last;
         if (kept_ < next_report_) return;
-        next_report_ *= 10;
+        auto passed = std::exchange(next_report_, next_report_ * 10);
         auto owner = loop_.activity->owner.load(std::memory_order_relaxed);
         auto* command = loop_.activity->command.load(std::memory_order_relaxed);
         Logger(name_).warning("its loop is kept for more than {} by {}{}{}",
-                              detail::duration_text(std::chrono::duration<double>(kept_).count()),
+                              detail::duration_text(std::chrono::duration<double>(passed).count()),
                               command ? *command : "work that is no command",
                               owner == 0 || owner == number_ ? "" : " of the actor ",
                               owner == 0 || owner == number_ ? "" : fmt::format("{:#x}", owner));
