@@ -670,7 +670,8 @@ std::string registrations() {
         if (std::string_view(target) != "anon_inode:[eventpoll]") continue;
         UniqueFd info(::open(fmt::format("/proc/self/fdinfo/{}", fd).c_str(), O_RDONLY | O_CLOEXEC));
         std::string text(10'000, '\0');
-        text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, ::read(info.get(), text.data(), text.size()))));
+        text.resize(
+            static_cast<std::size_t>(std::max<ssize_t>(0, ::read(info.get(), text.data(), text.size()))));
         all += text;
     }
     return all;
