@@ -2,13 +2,13 @@
 #include <atomic>
 #include <cstdint>
 #include <string_view>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <magnetar/actor/address.hpp>
 #include <magnetar/base/fixed_string.hpp>
+#include <magnetar/base/pack.hpp>
 #include <magnetar/base/reflect.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/wire/codec.hpp>
@@ -53,21 +53,21 @@ template <class... P>
 struct Parameters {
     static constexpr First first = First::none;
     using State = void;
-    using Args = std::tuple<std::remove_cvref_t<P>...>;
+    using Args = Pack<std::remove_cvref_t<P>...>;
 };
 template <class P, class... Rest>
     requires(FirstParameter<P>::kind == First::actor)
 struct Parameters<P, Rest...> {
     static constexpr First first = First::actor;
     using State = typename FirstParameter<P>::State;
-    using Args = std::tuple<std::remove_cvref_t<Rest>...>;
+    using Args = Pack<std::remove_cvref_t<Rest>...>;
 };
 template <class P, class... Rest>
     requires(FirstParameter<P>::kind == First::request)
 struct Parameters<P, Rest...> {
     static constexpr First first = First::request;
     using State = void;
-    using Args = std::tuple<std::remove_cvref_t<Rest>...>;
+    using Args = Pack<std::remove_cvref_t<Rest>...>;
 };
 
 // How a command function is called: F is a function, or a member function of an actor's state.
@@ -114,8 +114,7 @@ struct Binding {
     using State = typename Signature_::State;
     using Args = typename Signature_::Args;
     static constexpr bool is_task = ReturnOf<typename Signature_::Return>::is_task;
-    static constexpr std::size_t arity = std::tuple_size_v<Args>;
-    static constexpr bool travels = []<class... A>(std::tuple<A...>*) {
+    static constexpr bool travels = []<class... A>(Pack<A...>*) {
         return (Wireable<A> && ...) && (std::is_void_v<Result> || Wireable<Result>);
     }(static_cast<Args*>(nullptr));
 

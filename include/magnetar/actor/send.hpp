@@ -1,7 +1,6 @@
 #pragma once
 #include <string>
 #include <string_view>
-#include <tuple>
 
 #include <magnetar/actor/detail/invoke.hpp>
 #include <magnetar/actor/detail/outstanding.hpp>

@@ -26,7 +26,7 @@ using magnetar::detail::Binding;
 using magnetar::detail::CommandEntry;
 using magnetar::detail::entry_of;
 
-// One message that came: the arguments are the command's tuple.
+// One message that came: the arguments are the command's Args.
 struct Recorded {
     const CommandEntry* command;
     std::shared_ptr<void> arguments;
@@ -59,12 +59,12 @@ private:
 
 // A single argument as itself, others as a tuple.
 template <class... A>
-std::tuple<A...> plain(std::tuple<A...>&& all) {
-    return std::move(all);
+std::tuple<A...> plain(magnetar::detail::Pack<A...>&& all) {
+    return with_items(all, [](auto&... each) { return std::tuple<A...>(std::move(each)...); });
 }
 template <class A>
-A plain(std::tuple<A>&& one) {
-    return std::get<0>(std::move(one));
+A plain(magnetar::detail::Pack<A>&& one) {
+    return with_items(one, [](A& value) { return std::move(value); });
 }
 
 template <class = void>
@@ -183,10 +183,10 @@ private:
             if (!call) return;
             auto& outcome = static_cast<magnetar::detail::CallMessage<Result>*>(call)->outcome;
             if constexpr (std::is_void_v<Result>) {
-                std::apply(function, *kept);
+                with_items(*kept, function);
                 outcome.emplace();
             } else {
-                outcome.emplace(std::apply(function, *kept));
+                outcome.emplace(with_items(*kept, function));
             }
         };
     }

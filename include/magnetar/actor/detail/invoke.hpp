@@ -6,23 +6,17 @@ namespace magnetar::detail {
 
 template <auto F>
 typename Binding<F>::Signature_::Return Binding<F>::call(Actor<>& actor, Request& request, Args& args) {
-    return std::apply(
-        [&](auto&... a) -> typename Signature_::Return {
-            auto with_first = [&](auto&&... first) -> typename Signature_::Return {
-                if constexpr (Signature_::member)
-                    return (static_cast<Actor<State>&>(actor).state().*F)(first..., std::move(a)...);
-                else return F(first..., std::move(a)...);
-            };
-            if constexpr (Signature_::first == First::request) {
-                return with_first(request);
-            } else if constexpr (Signature_::first == First::actor) {
-                if constexpr (std::is_void_v<State>) return with_first(actor);
-                else return with_first(static_cast<Actor<State>&>(actor));
-            } else {
-                return with_first();
-            }
-        },
-        args);
+    return with_items(args, [&](auto&... a) -> typename Signature_::Return {
+        auto with_first = [&](auto&... first) -> typename Signature_::Return {
+            if constexpr (Signature_::member)
+                return (static_cast<Actor<State>&>(actor).state().*F)(first..., std::move(a)...);
+            else return F(first..., std::move(a)...);
+        };
+        if constexpr (Signature_::first == First::request) return with_first(request);
+        else if constexpr (Signature_::first != First::actor) return with_first();
+        else if constexpr (std::is_void_v<State>) return with_first(actor);
+        else return with_first(static_cast<Actor<State>&>(actor));
+    });
 }
 
 // A command that is a coroutine, running. It owns the arguments, so that the command may take them by

@@ -219,8 +219,7 @@ struct ActorAccess {
     static bool lost(const Actor<>& self) noexcept { return self.lost_; }
 
     template <class State, class... A>
-    static Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id,
-                         std::tuple<A...>& arguments) {
+    static Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id, Pack<A...>& arguments) {
         if constexpr (std::is_void_v<State>) return new Actor<>(settings, loop, id);
         else return new Actor<State>(settings, loop, id, arguments);
     }

@@ -157,7 +157,7 @@ protected:
         Asked asked(self, slot);
         Address worker = slot.proxy.address();
         auto request =
-            std::apply([&](auto&... a) { return SendAwaiter<F>(worker, std::move(a)...); }, arguments);
+            with_items(arguments, [&](auto&... a) { return SendAwaiter<F>(worker, std::move(a)...); });
         co_return co_await std::move(request);
     }
 
