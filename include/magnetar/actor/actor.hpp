@@ -120,7 +120,7 @@ private:
     // The address of state_tag_of<State>; null for an actor without a state.
     virtual const void* state_tag() const noexcept { return nullptr; }
     // Takes a command of another actor type, for one that stands in for such: the arguments are the command's
-    // Args, `call` its CallMessage, whose outcome it sets, or null for a tell. False when it does not.
+    // Args, `outcome` is the call's, which it sets, or null for a tell. False when it does not.
     virtual bool stand_in(const detail::CommandEntry&, void*, void*) { return false; }
 
     detail::Cell* cell_;

@@ -21,6 +21,7 @@ class Request;
 namespace detail {
 
 class WireCall;
+class WireAnswer;
 
 template <class T>
 struct ReturnOf {
@@ -127,8 +128,8 @@ struct Binding {
 struct CommandEntry {
     static constexpr std::uint32_t unlisted = ~0u;
     std::string_view name;
-    const void* state;  // the only actor type that has it; null for all
-    void (*start)(Actor<>&, WireCall&) noexcept;
+    const void* state;               // the only actor type that has it; null for all
+    WireAnswer* (*open)(WireCall&);  // decodes a request from elsewhere
     Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);  // null for what has no name of its own
     bool system;
     std::uint32_t number = unlisted;
@@ -156,7 +157,7 @@ inline const CommandEntry* find_command(std::string_view name, const void* state
 }
 
 template <auto F>
-void start_from_wire(Actor<>& actor, WireCall& call) noexcept;
+WireAnswer* open_from_wire(WireCall& call);
 template <auto F>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
 
@@ -171,7 +172,7 @@ inline constexpr bool is_observer = false;
 // The entry of a command function: a constant, so that it costs nothing in the files that do not use it.
 template <auto F>
 inline constinit CommandEntry entry_of{function_name<F>(), state_tag<typename Binding<F>::State>(),
-                                       &start_from_wire<F>, nullptr, is_system<F>};
+                                       &open_from_wire<F>, nullptr, is_system<F>};
 
 // Using one of these enters the command in the table before main runs. A name makes it callable by name,
 // which costs the way through JSON.

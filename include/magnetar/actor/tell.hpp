@@ -46,7 +46,7 @@ public:
     static Tell* make(const Address& target, Args&& args) {
         Door& origin = EventLoop::current()->door();
         auto* tell = ::new (message_allocate(sizeof(Tell), origin)) Tell(target, std::move(args), origin);
-        stamp<F>(*tell);
+        stamp(*tell, entry_of<F>);
         return tell;
     }
     void dispose() noexcept {
@@ -163,17 +163,17 @@ private:
     friend class HostTell<F>;
 
     Tell<F>* make() { return Tell<F>::make(target_, std::move(args_)); }
-    [[noreturn]] void fail_not_found() const { std::rethrow_exception(not_found<F>(target_)); }
+    [[noreturn]] void fail_not_found() const { std::rethrow_exception(not_found(target_, entry_of<F>)); }
     bool end_at_once(std::exception_ptr error) noexcept {
         unpark();
         error_ = std::move(error);
         return false;
     }
     [[gnu::noinline]] bool depart() {
-        if (!target_.where.known() || !host_runs()) return end_at_once(not_found<F>(target_));
+        if (!target_.where.known() || !host_runs()) return end_at_once(not_found(target_, entry_of<F>));
         if (target_.where.host() == this_host) {
             Door* door = door_at(target_.where.door());
-            if (!door) return end_at_once(not_found<F>(target_));
+            if (!door) return end_at_once(not_found(target_, entry_of<F>));
             auto* tell = make();
             acknowledgement_ = new Acknowledgement<F>(*this, EventLoop::current()->door());
             tell->acknowledgement = acknowledgement_;
@@ -189,7 +189,7 @@ private:
             } catch (const CodecError&) {
                 return end_at_once(std::current_exception());
             }
-            stamp<F>(*call, target_);
+            stamp(*call, entry_of<F>, target_);
             host_tell_ = call;
             send_to_host(*owned.release());
             return true;
@@ -234,12 +234,12 @@ void post_tell(const Address& target, A... arguments) {
     if (target.where.host() != this_host) {
         auto* call = new HostTell<F>(nullptr);
         encode(call->body, args);
-        stamp<F>(*call, target);
+        stamp(*call, entry_of<F>, target);
         send_to_host(*call);
         return;
     }
     auto* tell = Tell<F>::make(target, std::move(args));
-    stamp<F>(*tell);
+    stamp(*tell, entry_of<F>);
     if (Door* door = door_at(target.where.door()); door && door->index() != this_door)
         crossing().outbox.post(*door, *tell, true);
     else if (Actor<>* actor = resident(target)) ActorAccess::receive(*actor, *tell);
@@ -270,7 +270,7 @@ bool try_tell_host(const Address& target, typename Binding<F>::Args&& args) {
         auto call = std::make_unique<HostTell<F>>(nullptr);
         call->never_waits = true;
         encode_message(call->body, args, entry_of<F>.name);
-        stamp<F>(*call, target);
+        stamp(*call, entry_of<F>, target);
         send_to_host(*call.release());
         return true;
     } else {

@@ -35,7 +35,7 @@ struct Recorded {
 // What a probe knows; shared with its actor, as either may end first. What takes a command is chosen at run
 // time, and of any type: std::function costs nothing here, where nobody is in a hurry.
 struct Records {
-    std::map<const CommandEntry*, std::function<void(Records&, void* arguments, void* call)>> takers;
+    std::map<const CommandEntry*, std::function<void(Records&, void* arguments, void* outcome)>> takers;
     std::deque<Recorded> messages;
     std::size_t total = 0;
     Event arrived;
@@ -48,10 +48,10 @@ public:
         : Actor<>(settings, loop, magnetar::detail::fresh_id()), records_(std::move(records)) {}
 
 private:
-    bool stand_in(const CommandEntry& command, void* arguments, void* call) override {
+    bool stand_in(const CommandEntry& command, void* arguments, void* outcome) override {
         auto found = records_->takers.find(&command);
         if (found == records_->takers.end()) return false;
-        found->second(*records_, arguments, call);
+        found->second(*records_, arguments, outcome);
         return true;
     }
     std::shared_ptr<Records> records_;
@@ -175,18 +175,18 @@ private:
         using Args = typename detail::Binding<F>::Args;
         using Result = typename detail::Binding<F>::Result;
         records_->takers[&detail::entry_of<F>] = [function](detail::Records& records, void* arguments,
-                                                            void* call) {
+                                                            void* outcome) {
             auto kept = std::make_shared<Args>(std::move(*static_cast<Args*>(arguments)));
             records.messages.push_back({&detail::entry_of<F>, kept});
             ++records.total;
             records.arrived.set();
-            if (!call) return;
-            auto& outcome = static_cast<magnetar::detail::CallMessage<Result>*>(call)->outcome;
+            if (!outcome) return;
+            auto& answer = *static_cast<Outcome<Result>*>(outcome);
             if constexpr (std::is_void_v<Result>) {
                 with_items(*kept, function);
-                outcome.emplace();
+                answer.emplace();
             } else {
-                outcome.emplace(with_items(*kept, function));
+                answer.emplace(with_items(*kept, function));
             }
         };
     }

@@ -206,8 +206,8 @@ struct ActorAccess {
     static Mailbox& mailbox(Actor<>& self) noexcept { return self.mailbox_; }
     static Address address(const Actor<>& self) noexcept { return self.address(); }
     static const void* state_tag(const Actor<>& self) noexcept { return self.state_tag(); }
-    static bool stand_in(Actor<>& self, const CommandEntry& command, void* arguments, void* call) {
-        return self.stand_in(command, arguments, call);
+    static bool stand_in(Actor<>& self, const CommandEntry& command, void* arguments, void* outcome) {
+        return self.stand_in(command, arguments, outcome);
     }
     static std::uint32_t commands(const Actor<>& self) noexcept { return self.commands_; }
     static LoopClock::time_point started(const Actor<>& self) noexcept { return self.started_; }
