@@ -46,10 +46,8 @@ public:
     // Whether these two hosts are to get a link of their own: the first time, and again when one of them says
     // that it is gone.
     bool introduced(std::uint32_t a, std::uint32_t b, bool again) {
-        Introduction pair{std::min(a, b), std::max(a, b)};
-        bool known = std::find(introduced_.begin(), introduced_.end(), pair) != introduced_.end();
-        if (!known) introduced_.push_back(pair);
-        return !known || again;
+        bool& known = introduced_[std::uint64_t{std::min(a, b)} << 32 | std::max(a, b)];
+        return !std::exchange(known, true) || again;
     }
     std::size_t links() const noexcept { return links_.size(); }
 
@@ -103,21 +101,18 @@ private:
         co_await link.serve();
         if (host.link_to(peer) == &link) host.link_to_.erase(peer);
         host.links_.erase(number);
-        std::erase_if(host.introduced_,
-                      [peer](const Introduction& pair) { return pair.low == peer || pair.high == peer; });
+        host.introduced_.for_each([&](std::uint64_t pair, bool) {
+            if (pair >> 32 == peer || static_cast<std::uint32_t>(pair) == peer) host.introduced_.erase(pair);
+        });
         if (host.link_ended) host.link_ended(host, peer);
     }
     static inline Task<> ask_for_link(Host& host, std::uint32_t peer);
 
     EventLoop& loop_;
-    struct Introduction {
-        std::uint32_t low, high;
-        bool operator==(const Introduction&) const = default;
-    };
     IdMap<std::unique_ptr<Link>> links_;  // by its number
     IdMap<Link*> link_to_;                // by the host at its other end
     IdMap<Queue<Runnable>> connecting_;   // what waits for a link, by the same
-    std::vector<Introduction> introduced_;
+    IdMap<bool> introduced_;              // by the lower host, and 32 bits below it the other
     std::uint64_t last_link_ = 0;
 };
 

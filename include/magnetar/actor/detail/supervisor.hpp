@@ -126,7 +126,9 @@ public:
         try {
             refuse_when_stopping();
             child->thread =
-                std::thread(run_thread, std::ref(*this), child, std::move(params), std::move(maker));
+                std::thread([this, child, params = std::move(params), maker = std::move(maker)]() mutable {
+                    run_thread(*this, std::move(child), std::move(params), std::move(maker));
+                });
         } catch (const std::exception& e) {
             failure = std::make_exception_ptr(
                 SpawnError(fmt::format("spawn of {}: thread: {}", child->to_string(), e.what())));
