@@ -77,6 +77,10 @@ struct ActorAccess {
     static Receipt receive(Actor<>& self, Message& message) noexcept {
         message.arrived = self.loop_->now();
         if (message.system) {
+            if (self.life_ >= Life::closed) [[unlikely]] {  // it is about to be deleted
+                message.refuse(Refusal::not_found, self.id());
+                return Receipt::refused;
+            }
             self.mailbox_.push_system(message);
             wake(self);
             return Receipt::accepted;

@@ -53,7 +53,7 @@ private:
     struct Root {
         explicit Root(Stage& s) : stage(s) {
             auto settings = magnetar::detail::settings_of(ArbiterOptions<>{});
-            std::tuple<> none;
+            magnetar::detail::Pack<> none;
             stage.root = ActorAccess::make<void>(settings, stage.loop, ActorId::arbiter(), none);
             magnetar::detail::set_up(*stage.root, settings, "arbiter", Json::object());
             stage.host_.root = stage.root;
