@@ -14,7 +14,7 @@ using namespace magnetar;
 TEST_CASE("pool: blocks of every size are writable, aligned and distinct") {
     std::vector<std::pair<unsigned char*, std::size_t>> blocks;
     std::set<void*> addresses;
-    for (std::size_t bytes : {1, 63, 64, 65, 128, 2047, 2048, 2049, 100'000})
+    for (std::size_t bytes : {1, 63, 64, 65, 128, 2047, 2048, 2049, 4095, 4096, 4097, 100'000})
         for (int i = 0; i < 3; ++i) {
             auto* block = static_cast<unsigned char*>(pool_allocate(bytes));
             CHECK(reinterpret_cast<std::uintptr_t>(block) % alignof(std::max_align_t) == 0);
@@ -66,6 +66,17 @@ std::size_t in_use() {
 }
 
 }  // namespace
+
+TEST_CASE("pool: a list of large blocks keeps 4 MiB and no more") {
+    std::thread([] {
+        std::vector<void*> blocks;
+        for (int i = 0; i < 2000; ++i) blocks.push_back(pool_allocate(4096));
+        for (void* block : blocks) pool_free(block, 4096);
+        int kept = 0;
+        for (auto* block = detail::pool_lists.free[63]; block; block = block->next) ++kept;
+        CHECK(kept == 1024);
+    }).join();
+}
 
 TEST_CASE("pool: a thread that only frees what others made leaves nothing behind when it ends") {
     auto round = [] {

@@ -42,13 +42,12 @@ class ThreadCall final : public Runnable,
 
 public:
     static ThreadCall* make(SendAwaiter<F>& waiter, const Address& target, Args&& args) {
-        Door& origin = EventLoop::current()->door();
-        return ::new (message_allocate(sizeof(ThreadCall), origin))
-            ThreadCall(waiter, target, std::move(args), origin);
+        return ::new (pool_allocate(sizeof(ThreadCall)))
+            ThreadCall(waiter, target, std::move(args), EventLoop::current()->door());
     }
     void depart(Door& door) noexcept {
         wait_for_door(*this, door.index());
-        crossing().outbox.post(door, *this, true);
+        outbox().post(door, *this);
     }
     // On the sender's thread: it has given up.
     void forget_sender() noexcept {
@@ -68,6 +67,9 @@ private:
 
     static void arrive(Runnable& self) {
         auto& call = static_cast<ThreadCall&>(self);
+        // All of it at once, and not line after line as it is used.
+        for (std::size_t line = 64; line < sizeof(ThreadCall); line += 64)
+            prefetch_to_write(reinterpret_cast<char*>(&call) + line);
         Actor<>* actor = resident_here(call.target_);
         if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
         if (call.terms.chain)
@@ -88,7 +90,7 @@ private:
     void answered() noexcept override {
         Runnable::run = [](Runnable& self) { static_cast<ThreadCall&>(self).come_back(); };
         if (origin_.index() == this_door) come_back();
-        else crossing().outbox.post(origin_, *this, true);
+        else outbox().post(origin_, *this);
     }
     inline void come_back() noexcept;
 
@@ -255,9 +257,8 @@ void ThreadCall<F>::lose(Outstanding& self) {
 template <auto F>
 void ThreadCall<F>::come_back() noexcept {
     if (waiter_) waiter_->settle(std::move(this->outcome));
-    Door& maker = origin_;
     this->~ThreadCall();
-    message_free(this, sizeof(ThreadCall), maker);
+    pool_free(this, sizeof(ThreadCall));
 }
 
 template <auto F>

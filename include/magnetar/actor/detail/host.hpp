@@ -127,7 +127,7 @@ inline void send_to_host(RemoteCall& call) noexcept {
         return;
     }
     call.run = [](Runnable& self) { the_host->send(static_cast<RemoteCall&>(self)); };
-    crossing().outbox.post(the_host->loop().door(), call, true);
+    outbox().post(the_host->loop().door(), call);
 }
 
 inline bool link_has_room(const Address& target) noexcept {
@@ -147,7 +147,7 @@ inline void WireCall::go_back() noexcept {
     }
     Door& main = the_host->loop().door();
     if (main.index() == this_door) run(*this);
-    else crossing().outbox.post(main, *this, true);
+    else outbox().post(main, *this);
 }
 
 // On the main loop, where links live.
