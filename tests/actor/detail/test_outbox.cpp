@@ -6,25 +6,26 @@
 
 using namespace magnetar;
 using namespace magnetar::test;
-using namespace magnetar::detail;
+using detail::outbox;
+using detail::Parcel;
 
 namespace {
 
 // What arrives writes down its number, and stays until it is dropped.
 template <std::size_t Size>
-struct Letter {
-    Letter(std::vector<int>& l, int n) : log(&l), number(n) {}
-    ~Letter() { log->push_back(-number); }
+struct Sheet {
+    Sheet(std::vector<int>& l, int n) : log(&l), number(n) {}
+    ~Sheet() { log->push_back(-number); }
     void arrive() noexcept {
         log->push_back(number);
         arrived.push_back(this);
     }
-    static inline thread_local std::vector<Letter*> arrived;
+    static inline thread_local std::vector<Sheet*> arrived;
     std::vector<int>* log;
     int number;
     char rest[Size];
 };
-using Note = Letter<4>;
+using Note = Sheet<4>;
 
 std::size_t parcels_at_home(Door& door) {
     std::size_t count = 0;
@@ -113,7 +114,7 @@ TEST_CASE("parcel: it goes home when the last of its messages is dropped, wherev
 TEST_CASE("parcel: a message larger than any parcel gets one of its size") {
     EventLoop loop;
     std::vector<int> log;
-    using Heavy = Letter<50'000>;
+    using Heavy = Sheet<50'000>;
     Parcel* parcel = Parcel::make(loop.door(), Parcel::size_for(Parcel::small, Parcel::space<Heavy>));
     REQUIRE(parcel->has_room(Parcel::space<Heavy>));
     parcel->place<Heavy>(log, 1).rest[49'999] = 'x';
