@@ -3,7 +3,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <utility>
 
 #include <magnetar/actor/errors.hpp>
@@ -100,7 +99,7 @@ public:
 
 protected:
     Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id);
-    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id, std::tuple<>&)
+    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id, detail::Pack<>&)
         : Actor(settings, loop, id) {}
     virtual ~Actor();
 
@@ -121,7 +120,7 @@ private:
     // The address of state_tag_of<State>; null for an actor without a state.
     virtual const void* state_tag() const noexcept { return nullptr; }
     // Takes a command of another actor type, for one that stands in for such: the arguments are the command's
-    // tuple, `call` its CallMessage, whose outcome it sets, or null for a tell. False when it does not.
+    // Args, `outcome` is the call's, which it sets, or null for a tell. False when it does not.
     virtual bool stand_in(const detail::CommandEntry&, void*, void*) { return false; }
 
     detail::Cell* cell_;
@@ -150,18 +149,16 @@ public:
 protected:
     friend struct detail::ActorAccess;
     template <class... A>
-    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id, std::tuple<A...>& arguments)
+    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id, detail::Pack<A...>& arguments)
         : Actor<>(settings, loop, id), state_(make(arguments)) {}
 
 private:
     template <class... A>
-    static State make(std::tuple<A...>& arguments) {
-        return std::apply(
-            [](A&... a) -> State {
-                if constexpr (std::is_constructible_v<State, A...>) return State(std::move(a)...);
-                else return State{std::move(a)...};
-            },
-            arguments);
+    static State make(detail::Pack<A...>& arguments) {
+        return detail::with_items(arguments, [](A&... a) -> State {
+            if constexpr (std::is_constructible_v<State, A...>) return State(std::move(a)...);
+            else return State{std::move(a)...};
+        });
     }
     const void* state_tag() const noexcept override { return detail::state_tag<State>(); }
     State state_;

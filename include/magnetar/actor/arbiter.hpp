@@ -2,7 +2,6 @@
 #include <chrono>
 #include <csignal>
 #include <string_view>
-#include <tuple>
 
 #include <magnetar/actor/detail/ending.hpp>
 #include <magnetar/actor/detail/framework.hpp>
@@ -108,7 +107,7 @@ public:
     template <class... A>
     explicit Arbiter(ArbiterOptions<State> options = {}, A&&... arguments)
         : Arbiter(settings(options), options.name,
-                  std::tuple<detail::Kept<A>...>(std::forward<A>(arguments)...)) {
+                  detail::Pack<detail::Kept<A>...>(std::forward<A>(arguments)...)) {
         static_assert(
             detail::StateFrom<State, detail::Kept<A>...>,
             "the actor's state cannot be made from these arguments: give Arbiter what its constructor or its braces take");
@@ -135,7 +134,7 @@ public:
             "the actor's state cannot be made from these arguments: give add_monitor what its constructor or its braces take");
         return make_monitor<Worker, detail::Kept<A>...>(
             std::string(options.name), std::string(options.worker.name), options,
-            std::tuple<detail::Kept<A>...>(std::forward<A>(arguments)...));
+            detail::Pack<detail::Kept<A>...>(std::forward<A>(arguments)...));
     }
     /// The monitors that live now, by name.
     std::map<std::string, ActorProxy<>> monitors() {
@@ -151,7 +150,7 @@ public:
 
 private:
     template <class... A>
-    Arbiter(const detail::ActorSettings& settings, std::string_view name, std::tuple<A...> arguments)
+    Arbiter(const detail::ActorSettings& settings, std::string_view name, detail::Pack<A...> arguments)
         : detail::Master({.threads = settings.threads}),
           Actor<State>(settings, detail::Master::loop, ActorId::arbiter(), arguments) {
         detail::Master::host.root = this;
@@ -163,7 +162,7 @@ private:
     }
     template <class Worker, class... A>
     Task<Monitor<Worker>&> make_monitor(std::string name, std::string worker_name,
-                                        MonitorOptions<Worker> options, std::tuple<A...> arguments) {
+                                        MonitorOptions<Worker> options, detail::Pack<A...> arguments) {
         options.name = name;
         options.worker.name = worker_name;
         auto settings = detail::settings_of(options);

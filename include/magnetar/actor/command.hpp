@@ -2,13 +2,13 @@
 #include <atomic>
 #include <cstdint>
 #include <string_view>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <magnetar/actor/address.hpp>
 #include <magnetar/base/fixed_string.hpp>
+#include <magnetar/base/pack.hpp>
 #include <magnetar/base/reflect.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/wire/codec.hpp>
@@ -21,6 +21,7 @@ class Request;
 namespace detail {
 
 class WireCall;
+class WireAnswer;
 
 template <class T>
 struct ReturnOf {
@@ -53,21 +54,21 @@ template <class... P>
 struct Parameters {
     static constexpr First first = First::none;
     using State = void;
-    using Args = std::tuple<std::remove_cvref_t<P>...>;
+    using Args = Pack<std::remove_cvref_t<P>...>;
 };
 template <class P, class... Rest>
     requires(FirstParameter<P>::kind == First::actor)
 struct Parameters<P, Rest...> {
     static constexpr First first = First::actor;
     using State = typename FirstParameter<P>::State;
-    using Args = std::tuple<std::remove_cvref_t<Rest>...>;
+    using Args = Pack<std::remove_cvref_t<Rest>...>;
 };
 template <class P, class... Rest>
     requires(FirstParameter<P>::kind == First::request)
 struct Parameters<P, Rest...> {
     static constexpr First first = First::request;
     using State = void;
-    using Args = std::tuple<std::remove_cvref_t<Rest>...>;
+    using Args = Pack<std::remove_cvref_t<Rest>...>;
 };
 
 // How a command function is called: F is a function, or a member function of an actor's state.
@@ -114,8 +115,7 @@ struct Binding {
     using State = typename Signature_::State;
     using Args = typename Signature_::Args;
     static constexpr bool is_task = ReturnOf<typename Signature_::Return>::is_task;
-    static constexpr std::size_t arity = std::tuple_size_v<Args>;
-    static constexpr bool travels = []<class... A>(std::tuple<A...>*) {
+    static constexpr bool travels = []<class... A>(Pack<A...>*) {
         return (Wireable<A> && ...) && (std::is_void_v<Result> || Wireable<Result>);
     }(static_cast<Args*>(nullptr));
 
@@ -128,8 +128,8 @@ struct Binding {
 struct CommandEntry {
     static constexpr std::uint32_t unlisted = ~0u;
     std::string_view name;
-    const void* state;  // the only actor type that has it; null for all
-    void (*start)(Actor<>&, WireCall&) noexcept;
+    const void* state;               // the only actor type that has it; null for all
+    WireAnswer* (*open)(WireCall&);  // decodes a request from elsewhere
     Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);  // null for what has no name of its own
     bool system;
     std::uint32_t number = unlisted;
@@ -157,7 +157,7 @@ inline const CommandEntry* find_command(std::string_view name, const void* state
 }
 
 template <auto F>
-void start_from_wire(Actor<>& actor, WireCall& call) noexcept;
+WireAnswer* open_from_wire(WireCall& call);
 template <auto F>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
 
@@ -172,7 +172,7 @@ inline constexpr bool is_observer = false;
 // The entry of a command function: a constant, so that it costs nothing in the files that do not use it.
 template <auto F>
 inline constinit CommandEntry entry_of{function_name<F>(), state_tag<typename Binding<F>::State>(),
-                                       &start_from_wire<F>, nullptr, is_system<F>};
+                                       &open_from_wire<F>, nullptr, is_system<F>};
 
 // Using one of these enters the command in the table before main runs. A name makes it callable by name,
 // which costs the way through JSON.

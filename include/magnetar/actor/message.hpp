@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <exception>
 #include <string_view>
 
 #include <magnetar/actor/address.hpp>
@@ -41,12 +42,12 @@ class CommandJobBase;
 // What became of a message that an actor received.
 enum class Receipt : std::uint8_t { accepted, waiting, refused };
 
-// A message that is answered: `answered` is called once its outcome is set.
-template <class R>
+// A message that is answered, whatever its types: `answered` is called once its outcome has a value, or its
+// error is set. Who knows the types has the outcome.
 class CallMessage : public Message {
 public:
-    Outcome<R> outcome;
     CallTerms terms;
+    std::exception_ptr error;
     CommandJobBase* running = nullptr;
 
     virtual void answered() noexcept = 0;

@@ -101,7 +101,7 @@ auto send(const Target& target, const C&, A&&... arguments) {
         if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
             return detail::SendAwaiter<F>(target.address(), std::forward<A>(arguments)...);
         else
-            return [&]<class... P>(std::tuple<P...>*) {
+            return [&]<class... P>(detail::Pack<P...>*) {
                 return detail::send_to_name<F, P...>(detail::target_text(target),
                                                      P(std::forward<A>(arguments))...);
             }(static_cast<typename detail::Binding<F>::Args*>(nullptr));
@@ -139,7 +139,7 @@ auto tell(const Target& target, const C&, A&&... arguments) {
         if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
             return detail::TellAwaiter<F>(target.address(), std::forward<A>(arguments)...);
         else
-            return [&]<class... P>(std::tuple<P...>*) {
+            return [&]<class... P>(detail::Pack<P...>*) {
                 return detail::tell_to_name<F, P...>(detail::target_text(target),
                                                      P(std::forward<A>(arguments))...);
             }(static_cast<typename detail::Binding<F>::Args*>(nullptr));

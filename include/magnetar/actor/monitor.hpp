@@ -2,7 +2,6 @@
 #include <chrono>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include <magnetar/actor/detail/monitor_base.hpp>
@@ -89,17 +88,17 @@ private:
     friend class Arbiter;
     template <class... A>
     Monitor(const detail::ActorSettings& settings, EventLoop& loop, const detail::RestartRules& rules,
-            const SpawnOptions<State>& worker, std::string worker_name, std::tuple<A...> arguments)
+            const SpawnOptions<State>& worker, std::string worker_name, detail::Pack<A...> arguments)
         : MonitorBase(settings, loop, rules), worker_(worker), worker_name_(std::move(worker_name)) {
         worker_exit_timeout_ = worker.exit_timeout;
         struct Typed final : Spawner {
-            explicit Typed(std::tuple<A...>&& a) : arguments(std::move(a)) {}
+            explicit Typed(detail::Pack<A...>&& a) : arguments(std::move(a)) {}
             Task<ActorProxy<>> spawn(SpawnOptions<State> options) override {
                 auto copy = arguments;
                 detail::SpawnAwaiter<State, A...> spawning(options, std::move(copy));
                 co_return co_await spawning;
             }
-            std::tuple<A...> arguments;
+            detail::Pack<A...> arguments;
         };
         spawner_ = std::make_unique<Typed>(std::move(arguments));
     }

@@ -1,6 +1,5 @@
 #pragma once
 #include <string>
-#include <tuple>
 #include <type_traits>
 
 #include <magnetar/actor/address.hpp>
@@ -41,11 +40,10 @@ consteval bool check_call() {
     static_assert(belongs,
                   "this command belongs to another actor type: send it to a proxy of the type that has it");
     constexpr bool match = [] {
-        if constexpr (std::tuple_size_v<Args> != sizeof...(A)) return false;
-        else
-            return []<class... P>(std::tuple<P...>*) {
-                return (std::is_constructible_v<P, A> && ...);
-            }(static_cast<Args*>(nullptr));
+        return []<class... P>(Pack<P...>*) {
+            if constexpr (sizeof...(P) != sizeof...(A)) return false;
+            else return (std::is_constructible_v<P, A> && ...);
+        }(static_cast<Args*>(nullptr));
     }();
     static_assert(match, "the arguments do not match the command's parameters: their number or types differ");
     constexpr bool can_travel = Bound::travels || lives_in_process<State>();

@@ -1,7 +1,6 @@
 #pragma once
 #include <string>
 #include <string_view>
-#include <tuple>
 
 #include <magnetar/actor/detail/invoke.hpp>
 #include <magnetar/actor/detail/outstanding.hpp>
@@ -13,123 +12,274 @@ namespace magnetar {
 namespace detail {
 
 // Fills in what every message carries.
-template <auto F>
-void stamp(Message& message) noexcept {
+inline void stamp(Message& message, const CommandEntry& command) noexcept {
     if (auto* actor = get_actor()) message.sender = ActorAccess::address(*actor);
-    message.system = is_system<F>;
+    message.system = command.system;
 }
-
-template <auto F>
-std::exception_ptr not_found(const Address& target) {
-    return refusal_error(Refusal::not_found, target.id, entry_of<F>.name);
-}
-
 // Addresses a message to an actor of another host.
-template <auto F>
-void stamp(RemoteCall& call, const Address& target) noexcept {
+inline void stamp(RemoteCall& call, const CommandEntry& command, const Address& target) noexcept {
     if (auto* actor = get_actor()) call.sender = ActorAccess::address(*actor);
     call.target = target;
-    call.command = entry_of<F>.number;
+    call.command = command.number;
+}
+inline std::exception_ptr not_found(const Address& target, const CommandEntry& command) {
+    return refusal_error(Refusal::not_found, target.id, command.name);
 }
 
-// A message to an actor on another thread of this process. Owned by the runtime: it goes there, stands in the
-// actor's mailbox and, if it is answered, comes back, whether or not somebody still waits for it.
-template <auto F>
-class ThreadCall final : public Runnable,
-                         public CallMessage<typename Binding<F>::Result>,
-                         public Outstanding {
-    using Args = typename Binding<F>::Args;
+class Sending;
 
+// A request to an actor on another thread of this process. Owned by the runtime: it goes there, stands in the
+// actor's mailbox and comes back, whether or not somebody still waits for it.
+class ThreadCall : public CallMessage, public Runnable, public Outstanding {
 public:
-    static ThreadCall* make(SendAwaiter<F>& waiter, const Address& target, Args&& args) {
-        return ::new (pool_allocate(sizeof(ThreadCall)))
-            ThreadCall(waiter, target, std::move(args), EventLoop::current()->door());
-    }
-    void depart(Door& door) noexcept {
-        wait_for_door(*this, door.index());
-        outbox().post(door, *this);
-    }
+    inline void depart(Door& door) noexcept;
     // On the sender's thread: it has given up.
     void forget_sender() noexcept {
         waiter_ = nullptr;
         Outstanding::unlink();
     }
 
-private:
-    ThreadCall(SendAwaiter<F>& waiter, const Address& target, Args&& args, Door& origin)
-        : Runnable(&ThreadCall::arrive),
-          Outstanding(&ThreadCall::lose),
-          target_(target),
-          args_(std::move(args)),
-          origin_(origin),
-          waiter_(&waiter) {}
-    static inline void lose(Outstanding& self);
-
-    static void arrive(Runnable& self) {
-        auto& call = static_cast<ThreadCall&>(self);
-        // All of it at once, and not line after line as it is used.
-        for (std::size_t line = 64; line < sizeof(ThreadCall); line += 64)
-            prefetch_to_write(reinterpret_cast<char*>(&call) + line);
-        Actor<>* actor = resident_here(call.target_);
-        if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
-        if (call.terms.chain)
-            if (auto cycle = find_cycle(*actor, *call.terms.chain, entry_of<F>.name)) {
-                call.outcome.fail(std::move(cycle));
-                return call.answered();
-            }
-        ActorAccess::receive(*actor, call);
-    }
-    void start(Actor<>& actor) noexcept override {
-        if (ActorAccess::is_late(actor, this->terms)) return refuse(Refusal::late, actor.id());
-        if (invoke<F>(actor, args_, this->sender, this->arrived, this)) answered();
-    }
+protected:
+    inline ThreadCall(Sending& waiter, Door& origin) noexcept;
+    ~ThreadCall() = default;
     void refuse(Refusal reason, ActorId target) noexcept override {
-        this->outcome.fail(refusal_error(reason, target, entry_of<F>.name));
+        error = refusal_error(reason, target, command_.name);
         answered();
     }
     void answered() noexcept override {
-        Runnable::run = [](Runnable& self) { static_cast<ThreadCall&>(self).come_back(); };
-        if (origin_.index() == this_door) come_back();
+        Runnable::run = &ThreadCall::come_back;
+        if (origin_.index() == this_door) come_back(*this);
         else outbox().post(origin_, *this);
     }
-    inline void come_back() noexcept;
-
-    Address target_;
-    Args args_;
     Door& origin_;
-    SendAwaiter<F>* waiter_;
+
+private:
+    virtual void dispose() noexcept = 0;
+    // Another core has written to it: has all of it brought over at once, and not line after line as it is used.
+    void fetch() const noexcept {
+        for (std::size_t line = 64; line < sizeof(ThreadCall) + 64; line += 64)
+            prefetch_to_write(reinterpret_cast<const char*>(this) + line);
+    }
+    static inline void arrive(Runnable& self);
+    static inline void come_back(Runnable& self);
+    static inline void lose(Outstanding& self);
+
+    const CommandEntry& command_;
+    Address target_;
+    Sending* waiter_;
 };
 
 // A request to an actor of another host.
-template <auto F>
 class HostCall final : public RemoteCall {
 public:
-    explicit HostCall(SendAwaiter<F>& waiter) noexcept : waiter_(&waiter) {}
+    explicit HostCall(Sending& waiter) noexcept : waiter_(&waiter) {}
     void forget_sender() noexcept { waiter_ = nullptr; }
 
 private:
     inline void deliver() noexcept override;
-    SendAwaiter<F>* waiter_;
+    Sending* waiter_;
 };
 
-/// Sends a request and waits for its answer. On one loop the request lives here, in the awaiting coroutine,
-/// and nothing is allocated.
+// A request and the wait for its answer, whatever its command. On one loop the request lives here, in the
+// awaiting coroutine, and nothing is allocated.
+class Sending : public CallMessage, public Waiter {
+public:
+    const Address& target() const noexcept { return target_; }
+    const CommandEntry& command() const noexcept { return command_; }
+
+    std::string_view what() const noexcept override { return "answer"; }
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(Suspension leaf) {
+        if (!park(leaf)) return false;
+        stamp(*this, command_);
+        if (!command_.system && on_an_errand()) [[unlikely]]
+            terms.chain = current_chain();
+        if (target_.where.door() == this_door && target_.where.host() == this_host) [[likely]] {
+            if (Actor<>* actor = resident(target_)) [[likely]] {
+                if (terms.chain) [[unlikely]]
+                    if (auto cycle = find_cycle(*actor, *terms.chain, command_.name))
+                        return end_at_once(std::move(cycle));
+                ActorAccess::receive(*actor, *this);
+                return true;
+            }
+            return end_at_once(not_found(target_, command_));
+        }
+        return depart();
+    }
+
+protected:
+    Sending(const Address& target, const CommandEntry& command) noexcept
+        : target_(target), command_(command) {}
+    Sending(Sending&& other) noexcept : target_(other.target_), command_(other.command_) {
+        terms.deadline = other.terms.deadline;
+    }
+    ~Sending() = default;
+    void refuse(Refusal reason, ActorId target) noexcept override {
+        error = refusal_error(reason, target, command_.name);
+        wake();
+    }
+
+private:
+    friend class ThreadCall;
+    friend class HostCall;
+
+    // What the command's types decide: the arguments leave it, the answer comes to it.
+    virtual ThreadCall& to_thread() = 0;
+    virtual void encode_arguments(Writer& out) = 0;
+    virtual void take_answer(ThreadCall& call) noexcept = 0;
+    virtual void take_answer(Reader& answer) = 0;
+
+    bool end_at_once(std::exception_ptr failure) noexcept {
+        unpark();
+        error = std::move(failure);
+        return false;
+    }
+    [[gnu::noinline]] bool depart() {
+        if (!target_.where.known() || !host_runs()) return end_at_once(not_found(target_, command_));
+        if (target_.where.host() != this_host) return depart_to_host();
+        Cell* cell = target_.where.cell();
+        Door* door = door_at(target_.where.door());
+        if (!door || (cell && cell->id.load(std::memory_order_acquire) != target_.id.value))
+            return end_at_once(not_found(target_, command_));
+        thread_call_ = &to_thread();
+        stamp(*thread_call_, command_);
+        thread_call_->terms = std::move(terms);
+        thread_call_->depart(*door);
+        return true;
+    }
+    bool depart_to_host() {
+        auto call = std::make_unique<HostCall>(*this);
+        try {
+            encode_arguments(call->body);
+            check_size(call->body.size(), command_.name);
+        } catch (const CodecError&) {
+            return end_at_once(std::current_exception());
+        }
+        stamp(*call, command_, target_);
+        call->terms = std::move(terms);
+        host_call_ = call.get();
+        send_to_host(*call.release());
+        return true;
+    }
+    // There is an answer from elsewhere, or none will come.
+    void settle(std::exception_ptr failure) noexcept {
+        thread_call_ = nullptr;
+        host_call_ = nullptr;
+        error = std::move(failure);
+        wake();
+    }
+
+    void answered() noexcept override { wake(); }
+
+    void request_cancel() noexcept override {
+        if (thread_call_) {
+            thread_call_->forget_sender();
+        } else if (host_call_) {
+            host_call_->forget_sender();
+        } else if (running) {
+            running->forget_call();
+        } else if (Actor<>* actor = resident(target_); !actor || !ActorAccess::withdraw(*actor, *this)) {
+            job()->cancel_next();  // its command is being carried out at this moment
+            return;
+        }
+        wake_cancelled();
+    }
+
+    Address target_;
+    const CommandEntry& command_;
+    ThreadCall* thread_call_ = nullptr;
+    HostCall* host_call_ = nullptr;
+};
+
+inline ThreadCall::ThreadCall(Sending& waiter, Door& origin) noexcept
+    : Runnable(&ThreadCall::arrive),
+      Outstanding(&ThreadCall::lose),
+      origin_(origin),
+      command_(waiter.command()),
+      target_(waiter.target()),
+      waiter_(&waiter) {}
+inline void ThreadCall::depart(Door& door) noexcept {
+    wait_for_door(*this, door.index());
+    outbox().post(door, *this);
+}
+inline void ThreadCall::arrive(Runnable& self) {
+    auto& call = static_cast<ThreadCall&>(self);
+    call.fetch();
+    Actor<>* actor = resident_here(call.target_);
+    if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
+    if (call.terms.chain)
+        if (auto cycle = find_cycle(*actor, *call.terms.chain, call.command_.name)) {
+            call.error = std::move(cycle);
+            return call.answered();
+        }
+    ActorAccess::receive(*actor, call);
+}
+inline void ThreadCall::come_back(Runnable& self) {
+    auto& call = static_cast<ThreadCall&>(self);
+    call.fetch();
+    if (call.waiter_) {
+        if (!call.error) call.waiter_->take_answer(call);
+        call.waiter_->settle(std::move(call.error));
+    }
+    call.dispose();
+}
+inline void ThreadCall::lose(Outstanding& self) {
+    auto& call = static_cast<ThreadCall&>(self);
+    if (auto* waiter = std::exchange(call.waiter_, nullptr))
+        waiter->settle(refusal_error(Refusal::lost, call.target_.id, call.command_.name));
+}
+
+inline void HostCall::deliver() noexcept {
+    std::unique_ptr<HostCall> self(this);
+    if (!waiter_) return;
+    if (!error) {
+        try {
+            Reader reader(body.bytes());
+            waiter_->take_answer(reader);
+            reader.finish();
+        } catch (...) {
+            error = std::current_exception();
+        }
+    }
+    waiter_->settle(std::move(error));
+}
+
 template <auto F>
-class [[nodiscard("a message is sent when it is awaited: co_await it")]] SendAwaiter final
-    : public Waiter,
-      CallMessage<typename Binding<F>::Result> {
-    using Result = typename Binding<F>::Result;
+class ThreadCallOf final : public ThreadCall {
     using Args = typename Binding<F>::Args;
+
+public:
+    static ThreadCall& make(Sending& waiter, Args&& args) {
+        return *::new (pool_allocate(sizeof(ThreadCallOf)))
+            ThreadCallOf(waiter, std::move(args), EventLoop::current()->door());
+    }
+    Outcome<typename Binding<F>::Result> outcome;
+
+private:
+    ThreadCallOf(Sending& waiter, Args&& args, Door& origin)
+        : ThreadCall(waiter, origin), args_(std::move(args)) {}
+    void start(Actor<>& actor) noexcept override {
+        if (ActorAccess::is_late(actor, this->terms)) return this->refuse(Refusal::late, actor.id());
+        if (invoke<F>(actor, args_, this->sender, this->arrived, this, &outcome)) this->answered();
+    }
+    void dispose() noexcept override {
+        this->~ThreadCallOf();
+        pool_free(this, sizeof(ThreadCallOf));
+    }
+    Args args_;
+};
+
+/// Sends a request and waits for its answer.
+template <auto F>
+class [[nodiscard("a message is sent when it is awaited: co_await it")]] SendAwaiter final : public Sending {
+    using Result = typename Binding<F>::Result;
 
 public:
     template <class... A>
     explicit SendAwaiter(const Address& target, A&&... arguments)
-        : target_(target), args_(std::forward<A>(arguments)...) {}
-    SendAwaiter(SendAwaiter&& other) noexcept : target_(other.target_), args_(std::move(other.args_)) {
-        this->terms.deadline = other.terms.deadline;
-    }
+        : Sending(target, entry_of<F>), args_(std::forward<A>(arguments)...) {}
+    SendAwaiter(SendAwaiter&& other) noexcept : Sending(std::move(other)), args_(std::move(other.args_)) {}
 
-    const Address& target() const noexcept { return target_; }
     /// Has the request carry a deadline, counted from here: past it the callee does not start it, and it
     /// fails with TimeoutError when its turn comes. (Not to wait any longer, too, is what with_timeout does;
     /// it gives this deadline by itself.)
@@ -141,145 +291,38 @@ public:
         return std::move(*this);
     }
 
-    std::string_view what() const noexcept override { return "answer"; }
-    bool await_ready() const noexcept { return false; }
-    bool await_suspend(Suspension leaf) {
-        if (!park(leaf)) return false;
-        stamp<F>(*this);
-        if constexpr (!is_system<F>)
-            if (on_an_errand()) [[unlikely]]
-                this->terms.chain = current_chain();
-        if (target_.where.door() == this_door && target_.where.host() == this_host) [[likely]] {
-            if (Actor<>* actor = resident(target_)) [[likely]] {
-                if (this->terms.chain) [[unlikely]]
-                    if (auto cycle = find_cycle(*actor, *this->terms.chain, entry_of<F>.name))
-                        return end_at_once(std::move(cycle));
-                ActorAccess::receive(*actor, *this);
-                return true;
-            }
-            return end_at_once(not_found<F>(target_));
-        }
-        return depart();
-    }
     Result await_resume() {
         check_cancelled();
-        return this->outcome.get();
+        if (this->error) [[unlikely]]
+            std::rethrow_exception(this->error);
+        return outcome_.get();
     }
 
 private:
-    friend class ThreadCall<F>;
-    friend class HostCall<F>;
-
-    bool end_at_once(std::exception_ptr error) noexcept {
-        unpark();
-        this->outcome.fail(std::move(error));
-        return false;
-    }
-    [[gnu::noinline]] bool depart() {
-        if (!target_.where.known() || !host_runs()) return end_at_once(not_found<F>(target_));
-        if (target_.where.host() == this_host) {
-            Cell* cell = target_.where.cell();
-            Door* door = door_at(target_.where.door());
-            if (!door || (cell && cell->id.load(std::memory_order_acquire) != target_.id.value))
-                return end_at_once(not_found<F>(target_));
-            thread_call_ = ThreadCall<F>::make(*this, target_, std::move(args_));
-            stamp<F>(*thread_call_);
-            thread_call_->terms = std::move(this->terms);
-            thread_call_->depart(*door);
-            return true;
-        }
-        if constexpr (Binding<F>::travels) {
-            auto* call = new HostCall<F>(*this);
-            std::unique_ptr<RemoteCall> owned(call);
-            try {
-                encode_message(call->body, args_, entry_of<F>.name);
-            } catch (const CodecError&) {
-                return end_at_once(std::current_exception());
-            }
-            stamp<F>(*call, target_);
-            call->terms = std::move(this->terms);
-            host_call_ = call;
-            send_to_host(*owned.release());
-            return true;
-        } else {
-            return end_at_once(std::make_exception_ptr(
-                CodecError("", fmt::format("{}: a type in its parameters or result cannot leave its process",
-                                           entry_of<F>.name))));
-        }
-    }
-    // An answer from elsewhere.
-    void settle(Outcome<Result>&& came) noexcept {
-        thread_call_ = nullptr;
-        host_call_ = nullptr;
-        this->outcome = std::move(came);
-        wake();
-    }
-
     void start(Actor<>& actor) noexcept override {
         if (ActorAccess::is_late(actor, this->terms)) [[unlikely]]
-            return refuse(Refusal::late, actor.id());
-        if (invoke<F>(actor, args_, this->sender, this->arrived, this)) wake();
+            return this->refuse(Refusal::late, actor.id());
+        if (invoke<F>(actor, args_, this->sender, this->arrived, this, &outcome_)) wake();
     }
-    void refuse(Refusal reason, ActorId target) noexcept override {
-        this->outcome.fail(refusal_error(reason, target, entry_of<F>.name));
-        answered();
+    ThreadCall& to_thread() override { return ThreadCallOf<F>::make(*this, std::move(args_)); }
+    void encode_arguments(Writer& out) override {
+        if constexpr (Binding<F>::travels) encode(out, args_);
+        else
+            throw CodecError("",
+                             fmt::format("{}: a type in its parameters or result cannot leave its process",
+                                         entry_of<F>.name));
     }
-    void answered() noexcept override { wake(); }
-
-    void request_cancel() noexcept override {
-        if (thread_call_) {
-            thread_call_->forget_sender();
-        } else if (host_call_) {
-            host_call_->forget_sender();
-        } else if (this->running) {
-            this->running->forget_call();
-        } else if (Actor<>* actor = resident(target_); !actor || !ActorAccess::withdraw(*actor, *this)) {
-            job()->cancel_next();  // its command is being carried out at this moment
-            return;
-        }
-        wake_cancelled();
+    void take_answer(ThreadCall& call) noexcept override {
+        outcome_ = std::move(static_cast<ThreadCallOf<F>&>(call).outcome);
+    }
+    void take_answer([[maybe_unused]] Reader& answer) override {
+        if constexpr (std::is_void_v<Result>) outcome_.emplace();
+        else if constexpr (Binding<F>::travels) outcome_.emplace(decode<Result>(answer));
     }
 
-    Address target_;
-    Args args_;
-    ThreadCall<F>* thread_call_ = nullptr;
-    HostCall<F>* host_call_ = nullptr;
+    typename Binding<F>::Args args_;
+    Outcome<Result> outcome_;
 };
-
-template <auto F>
-void ThreadCall<F>::lose(Outstanding& self) {
-    auto& call = static_cast<ThreadCall&>(self);
-    Outcome<typename Binding<F>::Result> failure;
-    failure.fail(refusal_error(Refusal::lost, call.target_.id, entry_of<F>.name));
-    if (call.waiter_) std::exchange(call.waiter_, nullptr)->settle(std::move(failure));
-}
-
-template <auto F>
-void ThreadCall<F>::come_back() noexcept {
-    if (waiter_) waiter_->settle(std::move(this->outcome));
-    this->~ThreadCall();
-    pool_free(this, sizeof(ThreadCall));
-}
-
-template <auto F>
-void HostCall<F>::deliver() noexcept {
-    std::unique_ptr<RemoteCall> self(this);
-    if (!waiter_) return;
-    using Result = typename Binding<F>::Result;
-    Outcome<Result> outcome;
-    if constexpr (Binding<F>::travels) {
-        try {
-            if (error) std::rethrow_exception(error);
-            Reader reader(body.bytes());
-            if constexpr (std::is_void_v<Result>) outcome.emplace();
-            else outcome.emplace(decode<Result>(reader));
-            reader.finish();
-        } catch (...) {
-            outcome.fail(std::current_exception());
-        }
-    }
-    waiter_->settle(std::move(outcome));
-}
 
 }  // namespace detail
 }  // namespace magnetar

@@ -1,7 +1,6 @@
 #pragma once
 #include <optional>
 #include <string>
-#include <tuple>
 
 #include <magnetar/actor/detail/root.hpp>
 
@@ -102,7 +101,7 @@ Task<ActorProxy<>> spawn_by(Address manager, Plan plan) {
 
 template <class State, class... A>
 Task<ActorProxy<State>> spawn_elsewhere(Actor<>& parent, std::string name, ActorId id, ActorSettings settings,
-                                        std::tuple<A...> arguments) {
+                                        Pack<A...> arguments) {
     std::exception_ptr error;
     try {
         if (settings.concurrency == Concurrency::process) {
@@ -130,11 +129,11 @@ Task<ActorProxy<State>> spawn_elsewhere(Actor<>& parent, std::string name, Actor
             }
         }
         struct TypedMaker final : Maker {
-            explicit TypedMaker(std::tuple<A...>&& a) : arguments(std::move(a)) {}
+            explicit TypedMaker(Pack<A...>&& a) : arguments(std::move(a)) {}
             Actor<>* make(const ActorSettings& s, EventLoop& loop, ActorId i) override {
                 return ActorAccess::make<State>(s, loop, i, arguments);
             }
-            std::tuple<A...> arguments;
+            Pack<A...> arguments;
         };
         ThreadBirth birth;
         birth.name = std::move(name);
@@ -154,7 +153,7 @@ Task<ActorProxy<State>> spawn_elsewhere(Actor<>& parent, std::string name, Actor
 // A light actor with a name, an id of its own, or hooks.
 template <class State, class... A>
 Task<ActorProxy<State>> spawn_light(Actor<>& parent, std::string name, ActorId id, ActorSettings settings,
-                                    std::tuple<A...> arguments) {
+                                    Pack<A...> arguments) {
     bool listed = !name.empty() || id;
     if (!id) id = fresh_id();
     Json params = child_params(parent);
@@ -223,7 +222,7 @@ Task<ActorProxy<State>> spawn_light(Actor<>& parent, std::string name, ActorId i
 template <class State, class... A>
 class [[nodiscard("an actor is spawned when this is awaited: co_await it")]] SpawnAwaiter {
 public:
-    SpawnAwaiter(const SpawnOptions<State>& options, std::tuple<A...>&& arguments)
+    SpawnAwaiter(const SpawnOptions<State>& options, Pack<A...>&& arguments)
         : settings_(settings_of(options)),
           name_(options.name),
           id_(options.id),
@@ -276,7 +275,7 @@ private:
     ActorSettings settings_;
     std::string name_;
     ActorId id_;
-    std::tuple<A...> arguments_;
+    Pack<A...> arguments_;
     std::optional<Task<ActorProxy<State>>> task_;
     std::optional<Awaiter> awaiter_;
     ActorProxy<State> proxy_;
@@ -300,7 +299,7 @@ detail::SpawnAwaiter<State, detail::Kept<A>...> spawn(SpawnOptions<State> option
         detail::StateFrom<State, detail::Kept<A>...>,
         "the actor's state cannot be made from these arguments: give spawn() what its constructor or its braces take");
     if constexpr (detail::StateFrom<State, detail::Kept<A>...>)
-        return {options, std::tuple<detail::Kept<A>...>(std::forward<A>(arguments)...)};
+        return {options, detail::Pack<detail::Kept<A>...>(std::forward<A>(arguments)...)};
 }
 
 }  // namespace magnetar

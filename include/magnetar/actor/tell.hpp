@@ -51,7 +51,7 @@ public:
     }
     Tell(const Address& target, Args&& args, bool in_parcel)
         : in_parcel_(in_parcel), target_(target), args_(std::move(args)) {
-        stamp<F>(*this);
+        stamp(*this, entry_of<F>);
     }
     void dispose() noexcept {
         if (in_parcel_) return Parcel::drop(*this);
@@ -156,17 +156,17 @@ private:
     friend class Acknowledgement<F>;
     friend class HostTell<F>;
 
-    [[noreturn]] void fail_not_found() const { std::rethrow_exception(not_found<F>(target_)); }
+    [[noreturn]] void fail_not_found() const { std::rethrow_exception(not_found(target_, entry_of<F>)); }
     bool end_at_once(std::exception_ptr error) noexcept {
         unpark();
         error_ = std::move(error);
         return false;
     }
     [[gnu::noinline]] bool depart() {
-        if (!target_.where.known() || !host_runs()) return end_at_once(not_found<F>(target_));
+        if (!target_.where.known() || !host_runs()) return end_at_once(not_found(target_, entry_of<F>));
         if (target_.where.host() == this_host) {
             Door* door = door_at(target_.where.door());
-            if (!door) return end_at_once(not_found<F>(target_));
+            if (!door) return end_at_once(not_found(target_, entry_of<F>));
             acknowledgement_ = new Acknowledgement<F>(*this, EventLoop::current()->door());
             Tell<F>::make(*door, target_, std::move(args_)).acknowledgement = acknowledgement_;
             wait_for_door(*acknowledgement_, door->index());
@@ -181,7 +181,7 @@ private:
             } catch (const CodecError&) {
                 return end_at_once(std::current_exception());
             }
-            stamp<F>(*call, target_);
+            stamp(*call, entry_of<F>, target_);
             host_tell_ = call;
             send_to_host(*owned.release());
             return true;
@@ -226,7 +226,7 @@ void post_tell(const Address& target, A... arguments) {
     if (target.where.host() != this_host) {
         auto* call = new HostTell<F>(nullptr);
         encode(call->body, args);
-        stamp<F>(*call, target);
+        stamp(*call, entry_of<F>, target);
         send_to_host(*call);
         return;
     }
@@ -264,7 +264,7 @@ bool try_tell_host(const Address& target, typename Binding<F>::Args&& args) {
         auto call = std::make_unique<HostTell<F>>(nullptr);
         call->never_waits = true;
         encode_message(call->body, args, entry_of<F>.name);
-        stamp<F>(*call, target);
+        stamp(*call, entry_of<F>, target);
         send_to_host(*call.release());
         return true;
     } else {

@@ -26,7 +26,7 @@ using magnetar::detail::Binding;
 using magnetar::detail::CommandEntry;
 using magnetar::detail::entry_of;
 
-// One message that came: the arguments are the command's tuple.
+// One message that came: the arguments are the command's Args.
 struct Recorded {
     const CommandEntry* command;
     std::shared_ptr<void> arguments;
@@ -35,7 +35,7 @@ struct Recorded {
 // What a probe knows; shared with its actor, as either may end first. What takes a command is chosen at run
 // time, and of any type: std::function costs nothing here, where nobody is in a hurry.
 struct Records {
-    std::map<const CommandEntry*, std::function<void(Records&, void* arguments, void* call)>> takers;
+    std::map<const CommandEntry*, std::function<void(Records&, void* arguments, void* outcome)>> takers;
     std::deque<Recorded> messages;
     std::size_t total = 0;
     Event arrived;
@@ -48,10 +48,10 @@ public:
         : Actor<>(settings, loop, magnetar::detail::fresh_id()), records_(std::move(records)) {}
 
 private:
-    bool stand_in(const CommandEntry& command, void* arguments, void* call) override {
+    bool stand_in(const CommandEntry& command, void* arguments, void* outcome) override {
         auto found = records_->takers.find(&command);
         if (found == records_->takers.end()) return false;
-        found->second(*records_, arguments, call);
+        found->second(*records_, arguments, outcome);
         return true;
     }
     std::shared_ptr<Records> records_;
@@ -59,12 +59,12 @@ private:
 
 // A single argument as itself, others as a tuple.
 template <class... A>
-std::tuple<A...> plain(std::tuple<A...>&& all) {
-    return std::move(all);
+std::tuple<A...> plain(magnetar::detail::Pack<A...>&& all) {
+    return with_items(all, [](auto&... each) { return std::tuple<A...>(std::move(each)...); });
 }
 template <class A>
-A plain(std::tuple<A>&& one) {
-    return std::get<0>(std::move(one));
+A plain(magnetar::detail::Pack<A>&& one) {
+    return with_items(one, [](A& value) { return std::move(value); });
 }
 
 template <class = void>
@@ -175,18 +175,18 @@ private:
         using Args = typename detail::Binding<F>::Args;
         using Result = typename detail::Binding<F>::Result;
         records_->takers[&detail::entry_of<F>] = [function](detail::Records& records, void* arguments,
-                                                            void* call) {
+                                                            void* outcome) {
             auto kept = std::make_shared<Args>(std::move(*static_cast<Args*>(arguments)));
             records.messages.push_back({&detail::entry_of<F>, kept});
             ++records.total;
             records.arrived.set();
-            if (!call) return;
-            auto& outcome = static_cast<magnetar::detail::CallMessage<Result>*>(call)->outcome;
+            if (!outcome) return;
+            auto& answer = *static_cast<Outcome<Result>*>(outcome);
             if constexpr (std::is_void_v<Result>) {
-                std::apply(function, *kept);
-                outcome.emplace();
+                with_items(*kept, function);
+                answer.emplace();
             } else {
-                outcome.emplace(std::apply(function, *kept));
+                answer.emplace(with_items(*kept, function));
             }
         };
     }

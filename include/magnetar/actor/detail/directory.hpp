@@ -1,8 +1,6 @@
 #pragma once
-#include <map>
 #include <string>
 #include <unordered_map>
-#include <vector>
 
 #include <magnetar/actor/detail/host.hpp>
 
@@ -24,52 +22,48 @@ public:
     void reserve(const std::string& name, ActorId id) {
         if (!name.empty() && names_.contains(name))
             throw SpawnError(fmt::format("the name '{}' is taken by a living actor", name));
-        if (entries_.contains(id.value)) throw SpawnError(fmt::format("the id {} is in use", id.to_string()));
-        Entry entry;
-        entry.name = name;
-        entries_.emplace(id.value, std::move(entry));
+        if (entries_.find(id.value)) throw SpawnError(fmt::format("the id {} is in use", id.to_string()));
+        entries_[id.value].name = name;
         if (!name.empty()) names_.emplace(name, id.value);
     }
     // It runs now. One that has ended meanwhile, and was removed, is not entered.
     void enter(ActorProxy<> proxy, Concurrency kind, ActorId manager) {
-        auto found = entries_.find(proxy.id().value);
-        if (found == entries_.end()) return;
-        Entry& entry = found->second;
-        entry.proxy = std::move(proxy);
-        entry.kind = kind;
-        entry.manager = manager;
-        entry.ready = true;
+        Entry* entry = entries_.find(proxy.id().value);
+        if (!entry) return;
+        entry->proxy = std::move(proxy);
+        entry->kind = kind;
+        entry->manager = manager;
+        entry->ready = true;
     }
     void remove(ActorId id) {
-        auto found = entries_.find(id.value);
-        if (found == entries_.end()) return;
-        names_.erase(found->second.name);
-        entries_.erase(found);
+        Entry* entry = entries_.find(id.value);
+        if (!entry) return;
+        names_.erase(entry->name);
+        entries_.erase(id.value);
     }
     // Takes a reservation back.
     void release(const std::string& name, ActorId id) {
-        auto found = entries_.find(id.value);
-        if (found != entries_.end() && !found->second.ready && found->second.name == name) remove(id);
+        Entry* entry = entries_.find(id.value);
+        if (entry && !entry->ready && entry->name == name) remove(id);
     }
     // All that lived in a process that has ended.
     void remove_host(std::uint32_t host) {
-        std::vector<ActorId> gone;
-        for (auto& [id, entry] : entries_)
-            if (entry.ready && entry.proxy.address().where.host() == host) gone.push_back({id});
-        for (ActorId id : gone) remove(id);
+        entries_.for_each([&](std::uint64_t id, const Entry& entry) {
+            if (entry.ready && entry.proxy.address().where.host() == host) remove({id});
+        });
     }
     const Entry* find(ActorId id) const noexcept {
-        auto found = entries_.find(id.value);
-        return found == entries_.end() || !found->second.ready ? nullptr : &found->second;
+        Entry* entry = entries_.find(id.value);
+        return entry && entry->ready ? entry : nullptr;
     }
     const Entry* find(const std::string& name) const noexcept {
         auto found = names_.find(name);
         return found == names_.end() ? nullptr : find(ActorId{found->second});
     }
-    const std::map<std::uint64_t, Entry>& entries() const noexcept { return entries_; }
+    const IdMap<Entry>& entries() const noexcept { return entries_; }
 
 private:
-    std::map<std::uint64_t, Entry> entries_;
+    IdMap<Entry> entries_;
     std::unordered_map<std::string, std::uint64_t> names_;
 };
 

@@ -1,7 +1,6 @@
 #pragma once
-#include <map>
-#include <set>
-#include <variant>
+#include <algorithm>
+#include <vector>
 
 #include <magnetar/actor/monitor.hpp>
 
@@ -27,21 +26,30 @@ inline Task<> end_light(Address target) {
 // Ends what the arbiter controls in the reverse order of its start: what came later may need what was there
 // before. Workers belong to their monitor; light actors without name and hooks have no order.
 inline Task<> end_in_reverse_order(Actor<>& arbiter) {
-    std::multimap<LoopClock::time_point, std::variant<Address, ActorId>>
-        by_start;  // a light actor; a process or thread
-    std::set<std::uint64_t> workers;
+    struct Begun {
+        LoopClock::time_point at;
+        Address actor;
+        bool light;  // or a process or thread
+    };
+    std::vector<Begun> all;
+    auto add = [&all](const Begun& one) {  // they come nearly in order
+        auto later = [](LoopClock::time_point at, const Begun& other) { return at < other.at; };
+        all.insert(std::upper_bound(all.begin(), all.end(), one.at, later), one);
+    };
+    std::vector<ActorId> workers;
     ActorAccess::children(arbiter).for_each([&](Actor<>& child) {
         if (!ActorAccess::extras_if(child)) return;
-        by_start.emplace(ActorAccess::started(child), ActorAccess::address(child));
+        add({ActorAccess::started(child), ActorAccess::address(child), true});
         if (auto* monitor = dynamic_cast<MonitorBase*>(&child))
-            for (ActorId id : monitor->worker_ids()) workers.insert(id.value);
+            for (ActorId id : monitor->worker_ids()) workers.push_back(id);
     });
     the_supervisor->for_each([&](Managed& child) {
-        if (!workers.contains(child.id.value)) by_start.emplace(child.begun, child.id);
+        if (std::find(workers.begin(), workers.end(), child.id) == workers.end())
+            add({child.begun, {child.id, {}}, false});
     });
-    for (auto next = by_start.rbegin(); next != by_start.rend(); ++next) {
-        if (auto* light = std::get_if<Address>(&next->second)) co_await end_light(*light);
-        else co_await the_supervisor->end(std::get<ActorId>(next->second));
+    for (; !all.empty(); all.pop_back()) {
+        if (all.back().light) co_await end_light(all.back().actor);
+        else co_await the_supervisor->end(all.back().actor.id);
     }
     co_await the_supervisor->end_all();  // what was being made meanwhile
 }

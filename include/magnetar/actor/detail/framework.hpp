@@ -39,15 +39,15 @@ inline void add_application_info(Json& info) {
     info["links"] = static_cast<std::uint64_t>(the_host->links());
     if (Directory* directory = the_supervisor->directory) {
         Json& actors = info["actors"] = Json::array();
-        for (auto& [id, entry] : directory->entries()) {
-            if (!entry.ready) continue;
+        directory->entries().for_each([&](std::uint64_t, const Directory::Entry& entry) {
+            if (!entry.ready) return;
             Json actor = Json::object();
             actor["name"] = entry.proxy.name();
             actor["id"] = entry.proxy.id().to_string();
             actor["concurrency"] = std::string(to_string(entry.kind));
             actor["manager"] = entry.manager.to_string();
             actors.push_back(std::move(actor));
-        }
+        });
         if (ForkServer* fork_server = the_supervisor->fork_server) info["fork_server"] = fork_server->pid();
     }
     Json& children = info["children"] = Json::array();

@@ -1,13 +1,11 @@
 #pragma once
 #include <algorithm>
-#include <map>
 #include <memory>
-#include <set>
-#include <unordered_map>
 #include <vector>
 
 #include <magnetar/actor/detail/link.hpp>
 #include <magnetar/actor/detail/wire_call.hpp>
+#include <magnetar/base/id_map.hpp>
 
 namespace magnetar::detail {
 
@@ -27,28 +25,31 @@ public:
     Job<> connect(std::uint32_t peer, UniqueFd fd) {
         auto number = ++last_link_;
         auto link = std::make_unique<Link>(*this, loop_, std::move(fd), peer, number);
-        link_to_.emplace(peer, number);
+        if (!link_to(peer)) link_to_[peer] = link.get();
         auto& entry = links_[number] = std::move(link);
         Job<> served = loop_.start(serve(*this, number, *entry), nullptr);
-        if (auto waiting = connecting_.find(peer); waiting != connecting_.end()) {
-            auto calls = std::move(waiting->second);
-            connecting_.erase(waiting);
+        if (auto* waiting = connecting_.find(peer)) {
+            auto calls = std::move(*waiting);
+            connecting_.erase(peer);
             while (auto* call = static_cast<RemoteCall*>(calls.pop())) send(*call);
         }
         return served;
     }
     Link* link(std::uint64_t number) noexcept {
-        auto found = links_.find(number);
-        return found == links_.end() ? nullptr : found->second.get();
+        auto* found = links_.find(number);
+        return found ? found->get() : nullptr;
     }
     Link* link_to(std::uint32_t peer) noexcept {
-        auto found = link_to_.find(peer);
-        return found == link_to_.end() ? nullptr : link(found->second);
+        Link** found = link_to_.find(peer);
+        return found ? *found : nullptr;
     }
     // Whether these two hosts are to get a link of their own: the first time, and again when one of them says
     // that it is gone.
     bool introduced(std::uint32_t a, std::uint32_t b, bool again) {
-        return introduced_.emplace(std::min(a, b), std::max(a, b)).second || again;
+        Introduction pair{std::min(a, b), std::max(a, b)};
+        bool known = std::find(introduced_.begin(), introduced_.end(), pair) != introduced_.end();
+        if (!known) introduced_.push_back(pair);
+        return !known || again;
     }
     std::size_t links() const noexcept { return links_.size(); }
 
@@ -63,22 +64,24 @@ public:
             unreachable(call);
             return;
         }
-        auto [waiting, first] = connecting_.try_emplace(peer);
-        waiting->second.push(call);
+        bool first = !connecting_.find(peer);
+        connecting_[peer].push(call);
         if (first) loop_.start(ask_for_link(*this, peer), root).detach();
     }
     // The link to `peer` cannot be had.
     void give_up(std::uint32_t peer) {
-        auto waiting = connecting_.find(peer);
-        if (waiting == connecting_.end()) return;
-        auto calls = std::move(waiting->second);
-        connecting_.erase(waiting);
+        auto* waiting = connecting_.find(peer);
+        if (!waiting) return;
+        auto calls = std::move(*waiting);
+        connecting_.erase(peer);
         while (auto* call = static_cast<RemoteCall*>(calls.pop())) unreachable(*call);
     }
     // Returns when all that was to be sent has been; but waits for nobody who does not read.
     Task<> flushed() {
         auto idle = [this] {
-            return std::all_of(links_.begin(), links_.end(), [](auto& link) { return link.second->idle(); });
+            bool all = true;
+            links_.for_each([&](std::uint64_t, auto& link) { all = all && link->idle(); });
+            return all;
         };
         auto deadline = loop_.now() + std::chrono::seconds(1);
         for (int round = 0; !idle() && loop_.now() < deadline; ++round) {
@@ -98,20 +101,23 @@ private:
     static Task<> serve(Host& host, std::uint64_t number, Link& link) {
         std::uint32_t peer = link.peer();
         co_await link.serve();
-        if (auto found = host.link_to_.find(peer); found != host.link_to_.end() && found->second == number)
-            host.link_to_.erase(found);
+        if (host.link_to(peer) == &link) host.link_to_.erase(peer);
         host.links_.erase(number);
         std::erase_if(host.introduced_,
-                      [peer](auto& pair) { return pair.first == peer || pair.second == peer; });
+                      [peer](const Introduction& pair) { return pair.low == peer || pair.high == peer; });
         if (host.link_ended) host.link_ended(host, peer);
     }
     static inline Task<> ask_for_link(Host& host, std::uint32_t peer);
 
     EventLoop& loop_;
-    std::unordered_map<std::uint64_t, std::unique_ptr<Link>> links_;
-    std::unordered_map<std::uint32_t, std::uint64_t> link_to_;
-    std::unordered_map<std::uint32_t, Queue<Runnable>> connecting_;
-    std::set<std::pair<std::uint32_t, std::uint32_t>> introduced_;
+    struct Introduction {
+        std::uint32_t low, high;
+        bool operator==(const Introduction&) const = default;
+    };
+    IdMap<std::unique_ptr<Link>> links_;  // by its number
+    IdMap<Link*> link_to_;                // by the host at its other end
+    IdMap<Queue<Runnable>> connecting_;   // what waits for a link, by the same
+    std::vector<Introduction> introduced_;
     std::uint64_t last_link_ = 0;
 };
 

@@ -6,48 +6,28 @@ namespace magnetar::detail {
 
 template <auto F>
 typename Binding<F>::Signature_::Return Binding<F>::call(Actor<>& actor, Request& request, Args& args) {
-    return std::apply(
-        [&](auto&... a) -> typename Signature_::Return {
-            auto with_first = [&](auto&&... first) -> typename Signature_::Return {
-                if constexpr (Signature_::member)
-                    return (static_cast<Actor<State>&>(actor).state().*F)(first..., std::move(a)...);
-                else return F(first..., std::move(a)...);
-            };
-            if constexpr (Signature_::first == First::request) {
-                return with_first(request);
-            } else if constexpr (Signature_::first == First::actor) {
-                if constexpr (std::is_void_v<State>) return with_first(actor);
-                else return with_first(static_cast<Actor<State>&>(actor));
-            } else {
-                return with_first();
-            }
-        },
-        args);
+    return with_items(args, [&](auto&... a) -> typename Signature_::Return {
+        auto with_first = [&](auto&... first) -> typename Signature_::Return {
+            if constexpr (Signature_::member)
+                return (static_cast<Actor<State>&>(actor).state().*F)(first..., std::move(a)...);
+            else return F(first..., std::move(a)...);
+        };
+        if constexpr (Signature_::first == First::request) return with_first(request);
+        else if constexpr (Signature_::first != First::actor) return with_first();
+        else if constexpr (std::is_void_v<State>) return with_first(actor);
+        else return with_first(static_cast<Actor<State>&>(actor));
+    });
 }
 
 // A command that is a coroutine, running. It owns the arguments, so that the command may take them by
 // reference, and outlives its request when the caller gives up.
 class CommandJobBase : public JobBase, public Pooled {
 public:
-    CommandJobBase(Actor<>& actor, JobOwner* owner, const Address& sender, const std::string_view& command,
-                   LoopClock::time_point now)
-        : JobBase(actor.loop(), owner), request_(actor, sender), since_(now) {
-        command_name_ = &command;
-    }
     virtual ~CommandJobBase() = default;
     // The caller needs no answer any more.
-    virtual void forget_call() noexcept = 0;
+    void forget_call() noexcept { call_ = nullptr; }
     LoopClock::time_point since() const noexcept { return since_; }
     std::uint64_t number() const noexcept { return number_; }
-
-    // From now on its requests say on whose behalf they are made: it is a serial actor's, or works for one
-    // itself.
-    void belongs_to_chain(CallChainPtr callers) noexcept {
-        static constinit thread_local std::uint64_t last = 0;
-        callers_ = std::move(callers);
-        number_ = ++last;
-        work_for(this);
-    }
     // What a request says that it makes.
     CallChainPtr chain() const {
         CallChainPtr chain(callers_ ? new CallChain(*callers_) : new CallChain());
@@ -58,7 +38,33 @@ public:
     }
 
 protected:
+    CommandJobBase(Actor<>& actor, JobOwner* owner, const Address& sender, const std::string_view& command,
+                   LoopClock::time_point arrived, CallMessage* call)
+        : JobBase(actor.loop(), owner), request_(actor, sender), call_(call), since_(arrived) {
+        command_name_ = &command;
+    }
+    // Runs the command up to its first suspension, and to its end from the loop.
+    inline void begin(std::coroutine_handle<> command) noexcept;
+
     Request request_;
+    CallMessage* call_;
+
+private:
+    // Moves the command's value to the caller's outcome, if somebody waits for it; gives the error, if that is
+    // how it ended.
+    virtual std::exception_ptr hand_over() noexcept = 0;
+    inline void ended() noexcept;
+    // It holds nothing up, and may outlive its actor.
+    bool observes() const noexcept { return !JobBase::actor(); }
+    // From now on its requests say on whose behalf they are made: it is a serial actor's, or works for one
+    // itself.
+    void belongs_to_chain(CallChainPtr callers) noexcept {
+        static constinit thread_local std::uint64_t last = 0;
+        callers_ = std::move(callers);
+        number_ = ++last;
+        work_for(this);
+    }
+
     LoopClock::time_point since_;
     std::uint64_t number_ = 0;
     CallChainPtr callers_;
@@ -111,109 +117,109 @@ inline std::exception_ptr missing_command(const std::exception_ptr& error) noexc
 }
 
 // Gives a command's failure to its caller, or to nobody; ends the actor if it is of the kind that does.
-template <class R>
-void fail_call(Actor<>& actor, CallMessage<R>* call, const std::exception_ptr& error,
-               std::string_view command) noexcept {
+inline void fail_call(Actor<>& actor, CallMessage* call, const std::exception_ptr& error,
+                      std::string_view command) noexcept {
     if (auto missing = missing_command(error)) {
-        if (call) call->outcome.fail(std::move(missing));
+        if (call) call->error = std::move(missing);
     } else if (ActorAccess::ends_actor(error)) {
         ActorAccess::unhandled(actor, error, command);
-        if (call) call->outcome.fail(lost_error(actor));
+        if (call) call->error = lost_error(actor);
     } else if (!call) {
         ActorAccess::unhandled(actor, error, command);
     } else if (ActorAccess::lost(actor)) {
-        call->outcome.fail(lost_error(actor));  // it was cut off by the actor's end
+        call->error = lost_error(actor);  // it was cut off by the actor's end
     } else {
         auto text = describe(error);
-        call->outcome.fail(std::make_exception_ptr(
-            RemoteError(std::move(text.type), std::move(text.what), actor.to_string())));
+        call->error = std::make_exception_ptr(
+            RemoteError(std::move(text.type), std::move(text.what), actor.to_string()));
     }
     if (call) call->answered();
 }
 
+inline void CommandJobBase::begin(std::coroutine_handle<> command) noexcept {
+    Actor<>& actor = request_.actor();
+    if (!observes()) ActorAccess::command_started(actor);
+    if (call_) call_->running = this;
+    CallChainPtr callers = call_ ? std::move(call_->terms.chain) : nullptr;
+    if (callers || ActorAccess::serial(actor)) belongs_to_chain(std::move(callers));
+    JobBase::start(command, [](JobBase& self) { static_cast<CommandJobBase&>(self).ended(); });
+    if (completed()) ended();
+}
+inline void CommandJobBase::ended() noexcept {
+    Actor<>& actor = request_.actor();
+    bool observed = observes();
+    if (call_) call_->running = nullptr;
+    auto error = hand_over();
+    if (error && !observed) {
+        fail_call(actor, call_, error, command());
+    } else if (call_) {
+        call_->error = std::move(error);
+        call_->answered();
+    }
+    delete this;
+    if (!observed) ActorAccess::command_ended(actor);
+}
+
 template <auto F>
 class CommandJob final : public CommandJobBase {
+    using Args = typename Binding<F>::Args;
     using Result = typename Binding<F>::Result;
 
 public:
-    // Runs the command up to its first suspension, and to its end from the loop.
-    static void begin(Actor<>& actor, typename Binding<F>::Args&& args, const Address& sender,
-                      LoopClock::time_point arrived, CallMessage<Result>* call) {
-        auto* job = new CommandJob(actor, std::move(args), sender, arrived, call);
-        if constexpr (!is_observer<F>) ActorAccess::command_started(actor);
-        if (call) call->running = job;
-        CallChainPtr callers = call ? std::move(call->terms.chain) : nullptr;
-        if (callers || ActorAccess::serial(actor)) job->belongs_to_chain(std::move(callers));
-        job->JobBase::start(job->task_.handle(),
-                            [](JobBase& self) { static_cast<CommandJob&>(self).ended(); });
-        if (job->completed()) job->ended();
+    static void begin(Actor<>& actor, Args&& args, const Address& sender, LoopClock::time_point arrived,
+                      CallMessage* call, Outcome<Result>* outcome) {
+        auto* job = new CommandJob(actor, std::move(args), sender, arrived, call, outcome);
+        job->CommandJobBase::begin(job->task_.handle());
     }
-    void forget_call() noexcept override { call_ = nullptr; }
 
 private:
-    CommandJob(Actor<>& actor, typename Binding<F>::Args&& args, const Address& sender,
-               LoopClock::time_point arrived, CallMessage<Result>* call)
-        : CommandJobBase(actor, is_observer<F> ? nullptr : &actor, sender, entry_of<F>.name, arrived),
+    CommandJob(Actor<>& actor, Args&& args, const Address& sender, LoopClock::time_point arrived,
+               CallMessage* call, Outcome<Result>* outcome)
+        : CommandJobBase(actor, is_observer<F> ? nullptr : &actor, sender, entry_of<F>.name, arrived, call),
           args_(std::move(args)),
           task_(Binding<F>::call(actor, request_, args_)),
-          call_(call) {}
-
-    void ended() noexcept {
-        Actor<>& actor = request_.actor();
-        auto& outcome = task_.outcome();
-        if (call_) call_->running = nullptr;
-        if constexpr (is_observer<F>) {  // the actor may be gone
-            if (call_) {
-                call_->outcome = std::move(outcome);
-                call_->answered();
-            }
-            delete this;
-            return;
-        }
-        if (outcome.has_error()) {
-            fail_call(actor, call_, outcome.error(), command());
-        } else if (call_) {
-            call_->outcome = std::move(outcome);
-            call_->answered();
-        }
-        delete this;
-        ActorAccess::command_ended(actor);
+          outcome_(outcome) {}
+    std::exception_ptr hand_over() noexcept override {
+        auto& ended = task_.outcome();
+        if (ended.has_error()) return ended.error();
+        if (call_) *outcome_ = std::move(ended);
+        return nullptr;
     }
 
-    typename Binding<F>::Args args_;
+    Args args_;
     Task<Result> task_;
-    CallMessage<Result>* call_;
+    Outcome<Result>* outcome_;
 };
 
-template <class R>
-[[gnu::noinline]] void refuse_other_type(Actor<>& actor, CallMessage<R>* call,
-                                         std::string_view command) noexcept {
+[[gnu::noinline]] inline void refuse_other_type(Actor<>& actor, CallMessage* call,
+                                                std::string_view command) noexcept {
     auto error = std::make_exception_ptr(CommandNotFound(
         fmt::format("{} has no command {}: it is an actor of another type", actor.to_string(), command)));
     if (call) {
-        call->outcome.fail(std::move(error));
+        call->error = std::move(error);
         call->answered();
     } else {
         ActorAccess::unhandled(actor, error, command);
     }
 }
 
-// Carries out a command. `call` is null for a tell. True when the call's outcome is set and it is still to be
-// told so; otherwise it is told by itself, and may be gone when this returns.
+// Carries out a command. `call` and `outcome` are null for a tell. True when the call's outcome is set and it
+// is still to be told so; otherwise it is told by itself, and may be gone when this returns.
 template <auto F>
 inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Address& sender,
-                   LoopClock::time_point arrived, CallMessage<typename Binding<F>::Result>* call) noexcept {
+                   LoopClock::time_point arrived, CallMessage* call,
+                   Outcome<typename Binding<F>::Result>* outcome = nullptr) noexcept {
     using Bound = Binding<F>;
     actor.loop().activity->command.store(&entry_of<F>.name, std::memory_order_relaxed);
     try {
         if constexpr (!std::is_void_v<typename Bound::State>)
             if (ActorAccess::state_tag(actor) != state_tag<typename Bound::State>()) [[unlikely]] {
-                if (ActorAccess::stand_in(actor, entry_of<F>, &args, call)) return call != nullptr;
+                if (ActorAccess::stand_in(actor, entry_of<F>, &args, outcome)) return call != nullptr;
                 refuse_other_type(actor, call, entry_of<F>.name);
                 return false;
             }
         if constexpr (Bound::is_task) {
-            CommandJob<F>::begin(actor, std::move(args), sender, arrived, call);
+            CommandJob<F>::begin(actor, std::move(args), sender, arrived, call, outcome);
         } else {
             Request request(actor, sender);
             if (!call) {
@@ -222,9 +228,9 @@ inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Addres
             }
             if constexpr (std::is_void_v<typename Bound::Result>) {
                 Bound::call(actor, request, args);
-                call->outcome.emplace();
+                outcome->emplace();
             } else {
-                call->outcome.emplace(Bound::call(actor, request, args));
+                outcome->emplace(Bound::call(actor, request, args));
             }
             return true;
         }

@@ -1,11 +1,11 @@
 #pragma once
 #include <climits>
-#include <deque>
 #include <mutex>
-#include <unordered_map>
+#include <vector>
 
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/detail/until.hpp>
+#include <magnetar/base/id_map.hpp>
 #include <magnetar/coro/job.hpp>
 
 namespace magnetar::detail {
@@ -16,32 +16,38 @@ class Obituaries {
 public:
     void add(ActorId id, ExitStatus status) {
         std::lock_guard lock(mutex_);
-        if (!known_.insert_or_assign(id.value, status).second) return;
-        order_.push_back(id.value);
-        if (order_.size() <= 65536) return;
-        known_.erase(order_.front());
-        order_.pop_front();
+        bool again = known_.find(id.value);
+        known_[id.value] = status;
+        if (again) return;
+        if (order_.size() < 65536) {
+            order_.push_back(id.value);
+        } else {
+            known_.erase(std::exchange(order_[oldest_], id.value));
+            oldest_ = (oldest_ + 1) % order_.size();
+        }
     }
     // An id may be used again: then it is the new actor's end that counts.
     void forget(ActorId id) noexcept {
         std::lock_guard lock(mutex_);
-        if (auto found = known_.find(id.value); found != known_.end()) found->second = ExitStatus{};
+        if (ExitStatus* known = known_.find(id.value)) *known = ExitStatus{};
     }
     void clear() noexcept {
         std::lock_guard lock(mutex_);
         known_.clear();
         order_.clear();
+        oldest_ = 0;
     }
     ExitStatus of(ActorId id) const {
         std::lock_guard lock(mutex_);
-        auto found = known_.find(id.value);
-        return found == known_.end() ? ExitStatus{} : found->second;
+        ExitStatus* known = known_.find(id.value);
+        return known ? *known : ExitStatus{};
     }
 
 private:
     mutable std::mutex mutex_;
-    std::unordered_map<std::uint64_t, ExitStatus> known_;
-    std::deque<std::uint64_t> order_;
+    IdMap<ExitStatus> known_;
+    std::vector<std::uint64_t> order_;  // in which they came, in a circle once it is full
+    std::size_t oldest_ = 0;
 };
 inline Obituaries& obituaries() {
     static Obituaries here;
@@ -206,8 +212,8 @@ struct ActorAccess {
     static Mailbox& mailbox(Actor<>& self) noexcept { return self.mailbox_; }
     static Address address(const Actor<>& self) noexcept { return self.address(); }
     static const void* state_tag(const Actor<>& self) noexcept { return self.state_tag(); }
-    static bool stand_in(Actor<>& self, const CommandEntry& command, void* arguments, void* call) {
-        return self.stand_in(command, arguments, call);
+    static bool stand_in(Actor<>& self, const CommandEntry& command, void* arguments, void* outcome) {
+        return self.stand_in(command, arguments, outcome);
     }
     static std::uint32_t commands(const Actor<>& self) noexcept { return self.commands_; }
     static LoopClock::time_point started(const Actor<>& self) noexcept { return self.started_; }
@@ -219,8 +225,7 @@ struct ActorAccess {
     static bool lost(const Actor<>& self) noexcept { return self.lost_; }
 
     template <class State, class... A>
-    static Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id,
-                         std::tuple<A...>& arguments) {
+    static Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id, Pack<A...>& arguments) {
         if constexpr (std::is_void_v<State>) return new Actor<>(settings, loop, id);
         else return new Actor<State>(settings, loop, id, arguments);
     }

@@ -1,6 +1,5 @@
 #pragma once
 #include <chrono>
-#include <deque>
 #include <list>
 #include <random>
 #include <string>
@@ -157,7 +156,7 @@ protected:
         Asked asked(self, slot);
         Address worker = slot.proxy.address();
         auto request =
-            std::apply([&](auto&... a) { return SendAwaiter<F>(worker, std::move(a)...); }, arguments);
+            with_items(arguments, [&](auto&... a) { return SendAwaiter<F>(worker, std::move(a)...); });
         co_return co_await std::move(request);
     }
 
@@ -214,7 +213,7 @@ private:
             if (slot.retired || life() >= Life::stopping) break;
             if (!std::exchange(slot.ended_by_us, false)) {
                 last_exits_.push_back(fmt::format("{} {}", worker.to_string(), status.to_string()));
-                if (last_exits_.size() > 10) last_exits_.pop_front();
+                if (last_exits_.size() > 10) last_exits_.erase(last_exits_.begin());
                 end_others(slot);
                 if (!co_await may_restart(slot)) break;
             }
@@ -254,7 +253,7 @@ private:
     // Counts a restart, waits as long as it takes; false when there have been too many.
     Task<bool> may_restart(Slot& slot) {
         auto now = loop().now();
-        while (!recent_.empty() && now - recent_.front() > rules_.window) recent_.pop_front();
+        while (!recent_.empty() && now - recent_.front() > rules_.window) recent_.erase(recent_.begin());
         if (recent_.size() >= rules_.restarts) {
             auto reason =
                 fmt::format("{} restarts within {} s: given up. The last: {}", recent_.size(),
@@ -283,8 +282,8 @@ private:
     }
 
     RestartRules rules_;
-    std::deque<LoopClock::time_point> recent_;
-    std::deque<std::string> last_exits_;
+    std::vector<LoopClock::time_point> recent_;
+    std::vector<std::string> last_exits_;
     std::uint64_t restarts_ = 0, made_ = 0;
     bool reloading_ = false;
     std::minstd_rand chance_{std::random_device{}()};

@@ -30,7 +30,7 @@ struct ActorType {
 template <class State, class... A>
 inline constexpr ActorType actor_type_of{
     [](const ActorSettings& settings, EventLoop& loop, ActorId id, Reader& reader) {
-        auto arguments = decode<std::tuple<A...>>(reader);
+        auto arguments = decode<Pack<A...>>(reader);
         return ActorAccess::make<State>(settings, loop, id, arguments);
     }};
 

@@ -1,5 +1,4 @@
 #pragma once
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +57,7 @@ struct Managed {
     std::optional<ErrorOnWire> failure;  // of its start
     ExitStatus exit;
     std::optional<ProcessHandle> process;
+    std::optional<Job<>> link;  // of a process: serves it, until its end
     std::thread thread;
 
     std::string to_string() const { return name.empty() ? id.to_string() : name; }
@@ -73,7 +73,7 @@ public:
     std::size_t size() const noexcept { return children_.size(); }
     template <class F>
     void for_each(F f) const {
-        for (auto& [id, child] : children_) f(*child);
+        children_.for_each([&f](std::uint64_t, const std::shared_ptr<Managed>& child) { f(*child); });
     }
     // In a simulation, where processes and threads are light actors, too.
     bool light_actors_only = false;
@@ -94,7 +94,7 @@ public:
         child->id = plan.id ? ActorId{plan.id} : root_id(child->host);
         child->begun = host_.loop().now();
         directory->reserve(child->name, child->id);
-        children_.emplace(child->id.value, child);
+        children_[child->id.value] = child;
         std::exception_ptr failure;
         try {
             co_await launch(*child, std::move(plan));
@@ -121,7 +121,7 @@ public:
         child->id = id ? id : fresh_id();
         child->begun = host_.loop().now();
         co_await SendAwaiter<directory_reserve>(host_.arbiter, child->name, child->id.value);
-        children_.emplace(child->id.value, child);
+        children_[child->id.value] = child;
         std::exception_ptr failure;
         try {
             refuse_when_stopping();
@@ -158,46 +158,48 @@ public:
         over(child, status);
     }
     void heard(ActorId id, const Notice& notice) noexcept {
-        auto found = children_.find(id.value);
-        if (found == children_.end()) return;
-        found->second->heard = host_.loop().now();
-        found->second->notice = notice;
+        auto* found = children_.find(id.value);
+        if (!found) return;
+        (*found)->heard = host_.loop().now();
+        (*found)->notice = notice;
     }
     // The worker process of that number, or null.
     std::shared_ptr<Managed> at(std::uint32_t host) const noexcept {
-        for (auto& [id, child] : children_)
-            if (child->host == host && host) return child;
-        return nullptr;
+        std::shared_ptr<Managed> found;
+        children_.for_each([&](std::uint64_t, const std::shared_ptr<Managed>& child) {
+            if (child->host == host && host) found = child;
+        });
+        return found;
     }
-    bool knows(ActorId id) const noexcept { return children_.contains(id.value); }
+    bool knows(ActorId id) const noexcept { return children_.find(id.value) != nullptr; }
     Task<ExitStatus> closed(ActorId id) {
-        auto found = children_.find(id.value);
-        if (found == children_.end()) co_return obituaries().of(id);
-        auto child = found->second;
+        auto* found = children_.find(id.value);
+        if (!found) co_return obituaries().of(id);
+        auto child = *found;
         co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.ended; });
         co_return child->exit;
     }
     // Ends one by force, and waits until it is gone.
     Task<> kill(ActorId id) {
-        auto found = children_.find(id.value);
-        if (found == children_.end()) co_return;
-        auto child = found->second;
+        auto* found = children_.find(id.value);
+        if (!found) co_return;
+        auto child = *found;
         co_await end_by_force(*child);
     }
     // Ends one: politely, and by force when it is not gone in time.
     Task<> end(ActorId id) {
-        auto found = children_.find(id.value);
-        if (found == children_.end()) co_return;
-        auto child = found->second;
+        auto* found = children_.find(id.value);
+        if (!found) co_return;
+        auto child = *found;
         ask_to_stop(*child);
         co_await see_end(*child, host_.loop().now());
     }
     // The same with them all, at once.
     Task<> end_all() {
         auto asked = host_.loop().now();
-        for (auto& [id, child] : children_) ask_to_stop(*child);
+        for_each([this](Managed& child) { ask_to_stop(child); });
         while (!children_.empty()) {
-            auto child = children_.begin()->second;
+            auto child = *children_.any();
             co_await see_end(*child, asked);
         }
         while (spawning_ > 0) co_await yield();  // they are told that it has failed
@@ -205,10 +207,9 @@ public:
 
 private:
     Managed& expected(ActorId id) {
-        auto found = children_.find(id.value);
-        if (found == children_.end())
-            throw ActorNotFound(fmt::format("no actor {} is expected here", id.to_string()));
-        return *found->second;
+        auto* found = children_.find(id.value);
+        if (!found) throw ActorNotFound(fmt::format("no actor {} is expected here", id.to_string()));
+        return **found;
     }
     // A spawn that is under way.
     struct Spawning {
@@ -266,7 +267,7 @@ private:
             ::waitpid(pid, nullptr, 0);
             throw;
         }
-        links_.emplace(child.host, host_.connect(child.host, std::move(ours)));
+        child.link.emplace(host_.connect(child.host, std::move(ours)));
     }
     // From its making to the end of its start hook; watched from then on.
     Task<ActorProxy<>> accompany(std::shared_ptr<Managed> child) {
@@ -346,9 +347,8 @@ private:
         ExitStatus status = co_await child->process->exited();
         // Its last words are still in the link; another process that holds the link's other end is not waited
         // for.
-        auto link = self.links_.extract(child->host);
         try {
-            co_await with_timeout(std::chrono::seconds(1), std::move(link.mapped()));
+            co_await with_timeout(std::chrono::seconds(1), std::move(*child->link));
         } catch (const TimeoutError&) {
             if (Link* open = self.host_.link_to(child->host)) open->shut_down();
         }
@@ -376,8 +376,7 @@ private:
                                   std::unique_ptr<Maker> maker);
 
     Host& host_;
-    std::map<std::uint64_t, std::shared_ptr<Managed>> children_;
-    std::unordered_map<std::uint32_t, Job<>> links_;
+    IdMap<std::shared_ptr<Managed>> children_;
     std::uint32_t last_host_ = 0;
     int spawning_ = 0;
 };

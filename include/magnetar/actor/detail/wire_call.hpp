@@ -74,11 +74,12 @@ private:
         if (ActorAccess::is_late(actor, terms)) refuse(Refusal::late, actor.id());
         else if (entry_.state && entry_.state != ActorAccess::state_tag(actor))
             refuse(Refusal::unknown_command, actor.id());
-        else entry_.start(actor, *this);
+        else carry_out(actor);
     }
     void refuse(Refusal reason, ActorId target) noexcept override {
         fail(refusal_error(reason, target, entry_.name));
     }
+    inline void carry_out(Actor<>& actor) noexcept;
     inline void go_back() noexcept;
     inline void report(const std::exception_ptr& error) noexcept;
     static void lose(Outstanding& self) {
@@ -95,52 +96,88 @@ private:
     std::exception_ptr error_;
 };
 
-template <auto F>
-void start_from_wire(Actor<>& actor, WireCall& call) noexcept {
-    if constexpr (Binding<F>::travels) {
-        using Result = typename Binding<F>::Result;
-        struct Answer final : CallMessage<Result>, Pooled {
-            explicit Answer(WireCall& c) noexcept : call(c) {}
-            WireCall& call;
-            void start(Actor<>&) noexcept override {}
-            void refuse(Refusal, ActorId) noexcept override {}
-            void answered() noexcept override {
-                std::unique_ptr<Answer> self(this);
-                if (this->outcome.has_error()) {
-                    // Handed over whole: two threads that let go of one exception look like a race to a
-                    // sanitizer.
-                    auto error = this->outcome.error();
-                    WireCall& failed = call;
-                    self.reset();
-                    failed.fail(std::move(error));
-                } else {
-                    call.answer_with([&](Writer& out) {
-                        if constexpr (std::is_void_v<Result>) (void)out;
-                        else encode(out, this->outcome.get());
-                    });
-                }
-            }
-        };
-        std::exception_ptr error;
-        try {
-            Reader reader(call.arguments());
-            auto arguments = decode<typename Binding<F>::Args>(reader);
-            reader.finish();
-            if (call.is_tell()) {
-                invoke<F>(actor, arguments, call.sender, call.arrived, nullptr);
-                call.answer_with([](Writer&) {});
-            } else {
-                auto* answer = new Answer(call);
-                answer->terms = std::move(call.terms);
-                if (invoke<F>(actor, arguments, call.sender, call.arrived, answer)) answer->answered();
-            }
-        } catch (...) {
-            error = std::current_exception();
-        }
-        if (error) call.fail(std::move(error));
+// What is carried out of a WireCall: its arguments, decoded, and its outcome, to be encoded.
+class WireAnswer : public CallMessage, public Pooled {
+public:
+    virtual ~WireAnswer() = default;
+    // Carries it out, to the end: then it is gone, and the WireCall is on its way back.
+    inline void run(Actor<>& actor) noexcept;
+
+protected:
+    explicit WireAnswer(WireCall& wire) noexcept : wire_(wire) {
+        sender = wire.sender;
+        arrived = wire.arrived;
+    }
+
+private:
+    // True when its outcome is set. Nobody is answered when `call` is null.
+    virtual bool invoke_with(Actor<>& actor, CallMessage* call) noexcept = 0;
+    virtual void encode_outcome(Writer& out) = 0;
+    void refuse(Refusal, ActorId) noexcept override {}
+    void start(Actor<>&) noexcept override {}
+    void answered() noexcept override {
+        std::unique_ptr<WireAnswer> self(this);
+        WireCall& wire = wire_;
+        if (!error) return wire.answer_with([this](Writer& out) { encode_outcome(out); });
+        // Handed over whole: two threads that let go of one exception look like a race to a sanitizer.
+        auto failure = std::move(error);
+        self.reset();
+        wire.fail(std::move(failure));
+    }
+    WireCall& wire_;
+};
+
+inline void WireAnswer::run(Actor<>& actor) noexcept {
+    if (wire_.is_tell()) {
+        invoke_with(actor, nullptr);
+        wire_.answer_with([](Writer&) {});
+        delete this;
     } else {
-        call.fail(std::make_exception_ptr(CodecError(
-            "", fmt::format("{} takes or gives what cannot leave its process", entry_of<F>.name))));
+        terms = std::move(wire_.terms);
+        if (invoke_with(actor, this)) answered();
+    }
+}
+inline void WireCall::carry_out(Actor<>& actor) noexcept {
+    WireAnswer* answer = nullptr;
+    try {
+        answer = entry_.open(*this);
+    } catch (...) {
+        error_ = std::current_exception();
+    }
+    if (answer) answer->run(actor);
+    else go_back();
+}
+
+template <auto F>
+class WireAnswerOf final : public WireAnswer {
+    using Result = typename Binding<F>::Result;
+
+public:
+    WireAnswerOf(WireCall& wire, Reader& arguments)
+        : WireAnswer(wire), args_(decode<typename Binding<F>::Args>(arguments)) {
+        arguments.finish();
+    }
+
+private:
+    bool invoke_with(Actor<>& actor, CallMessage* call) noexcept override {
+        return invoke<F>(actor, args_, sender, arrived, call, call ? &outcome_ : nullptr);
+    }
+    void encode_outcome(Writer& out) override {
+        if constexpr (std::is_void_v<Result>) (void)out;
+        else encode(out, outcome_.get());
+    }
+    typename Binding<F>::Args args_;
+    Outcome<Result> outcome_;
+};
+
+template <auto F>
+WireAnswer* open_from_wire(WireCall& call) {
+    if constexpr (Binding<F>::travels) {
+        Reader reader(call.arguments());
+        return new WireAnswerOf<F>(call, reader);
+    } else {
+        throw CodecError("",
+                         fmt::format("{} takes or gives what cannot leave its process", entry_of<F>.name));
     }
 }
 

@@ -77,8 +77,8 @@ void encode_value(Out& out, const T& value, int depth) {
         out.put_varint(value.index());
         std::visit([&](const auto& held) { encode_value(out, held, depth); }, value);
     } else if constexpr (s == Shape::tuple) {
-        if constexpr (std::tuple_size_v<T> == 0) *out.extend(1) = std::byte{0};
-        std::apply([&](const auto&... items) { (encode_value(out, items, depth), ...); }, value);
+        if constexpr (PartsOf<T>::count == 0) *out.extend(1) = std::byte{0};
+        with_items(value, [&](const auto&... items) { (encode_value(out, items, depth), ...); });
     } else if constexpr (s == Shape::array) {
         if constexpr (std::tuple_size_v<T> == 0) *out.extend(1) = std::byte{0};
         for (const auto& item : value) encode_value(out, item, depth);

@@ -110,12 +110,10 @@ Json to_json_value(const T& value, const Path& path) {
         return result;
     } else if constexpr (s == Shape::tuple) {
         Json result = Json::array();
-        std::apply(
-            [&](const auto&... items) {
-                [[maybe_unused]] std::size_t i = 0;
-                (result.push_back(to_json_value(items, path.item(i++))), ...);
-            },
-            value);
+        with_items(value, [&](const auto&... items) {
+            [[maybe_unused]] std::size_t i = 0;
+            (result.push_back(to_json_value(items, path.item(i++))), ...);
+        });
         return result;
     } else if constexpr (s == Shape::array || s == Shape::sequence || s == Shape::set) {
         Json result = Json::array();
@@ -292,7 +290,7 @@ T from_json_value(const Json& json, const Path& path) {
         return from_json_alternative<T>(*value, from_json_value<std::size_t>(*index, path.member("index")),
                                         path);
     } else if constexpr (s == Shape::tuple) {
-        return from_json_items<T>(json, path, PartsOf<T>(), std::make_index_sequence<std::tuple_size_v<T>>());
+        return from_json_items<T>(json, path, PartsOf<T>(), std::make_index_sequence<PartsOf<T>::count>());
     } else if constexpr (s == Shape::array) {
         return from_json_array<T>(json, path, std::make_index_sequence<std::tuple_size_v<T>>());
     } else if constexpr (s == Shape::sequence) {

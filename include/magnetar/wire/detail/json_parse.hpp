@@ -3,6 +3,18 @@
 
 #include <cstring>
 
+// The library picks the parser of the processor it runs on. The header would bring all of them in source, too,
+// for the on-demand parser: half of what it costs to compile. Left out are those that this compilation could
+// not count on, and which the header therefore does not choose for anything.
+#if !defined(__AVX512VBMI2__) && !defined(SIMDJSON_IMPLEMENTATION_ICELAKE)
+#define SIMDJSON_IMPLEMENTATION_ICELAKE 0
+#endif
+#if !defined(__AVX2__) && !defined(SIMDJSON_IMPLEMENTATION_HASWELL)
+#define SIMDJSON_IMPLEMENTATION_HASWELL 0
+#endif
+#if !defined(__SSE4_2__) && !defined(SIMDJSON_IMPLEMENTATION_WESTMERE)
+#define SIMDJSON_IMPLEMENTATION_WESTMERE 0
+#endif
 #include <simdjson.h>
 
 #include <magnetar/wire/detail/json_value.hpp>

@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include <magnetar/base/pack.hpp>
 #include <magnetar/base/reflect.hpp>
 
 namespace magnetar {
@@ -37,7 +38,7 @@ enum class Shape {
     bytes_view,   // spans of bytes: encoded as bytes, never decoded
     optional,
     variant,
-    tuple,  // pair and tuple
+    tuple,  // pair, tuple and Pack
     array,  // std::array
     sequence,
     set,
@@ -103,7 +104,7 @@ consteval Shape shape_of() {
         return Shape::bytes_view;
     else if constexpr (is_a<T, std::optional>) return Shape::optional;
     else if constexpr (is_a<T, std::variant>) return Shape::variant;
-    else if constexpr (is_a<T, std::tuple> || is_a<T, std::pair>) return Shape::tuple;
+    else if constexpr (is_a<T, std::tuple> || is_a<T, std::pair> || is_a<T, Pack>) return Shape::tuple;
     else if constexpr (is_std_array<T>) return Shape::array;
     else if constexpr (is_a<T, std::vector>) return Shape::sequence;
     else if constexpr (is_a<T, std::chrono::duration>) return Shape::duration;
@@ -151,6 +152,16 @@ auto parts_of() {
 /// What a type is made of: the element of a vector, the key and value of a map, the fields of a struct.
 template <class T>
 using PartsOf = decltype(parts_of<T>());
+
+// Returns `use(value...)`, as for a Pack.
+template <class First, class Second, class F>
+void with_items(const std::pair<First, Second>& pair, F&& use) {
+    use(pair.first, pair.second);
+}
+template <class... T, class F>
+void with_items(const std::tuple<T...>& tuple, F&& use) {
+    std::apply(use, tuple);
+}
 
 /// Whether T travels, with Views out of the process only. Seen holds the types this one is inside of: a type
 /// that contains itself travels if the rest of it does.

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+namespace magnetar::detail {
+
+template <std::size_t I, class T>
+struct PackItem {
+    T value;
+};
+template <class Indices, class... T>
+struct PackItems;
+template <std::size_t... I, class... T>
+struct PackItems<std::index_sequence<I...>, T...> : PackItem<I, T>... {};
+
+// Values of several types: what std::tuple is, for a tenth of its functions. Every command and every spawn has
+// one of its own, and compilers take their time for tuples.
+template <class... T>
+struct Pack : PackItems<std::index_sequence_for<T...>, T...> {
+    template <class... A>
+        requires(sizeof...(A) == sizeof...(T) && !(std::is_same_v<std::remove_cvref_t<A>, Pack> || ...))
+    constexpr explicit Pack(A&&... values)
+        : PackItems<std::index_sequence_for<T...>, T...>{{T(std::forward<A>(values))}...} {}
+};
+
+// Returns `use(value...)`, the values as lvalues (const if the pack is).
+template <std::size_t... I, class... T, class F>
+constexpr decltype(auto) with_items(PackItems<std::index_sequence<I...>, T...>& pack, F&& use) {
+    return use(static_cast<PackItem<I, T>&>(pack).value...);
+}
+template <std::size_t... I, class... T, class F>
+constexpr decltype(auto) with_items(const PackItems<std::index_sequence<I...>, T...>& pack, F&& use) {
+    return use(static_cast<const PackItem<I, T>&>(pack).value...);
+}
+
+}  // namespace magnetar::detail
