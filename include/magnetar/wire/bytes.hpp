@@ -103,6 +103,12 @@ public:
     /// Takes back everything after the first `size` bytes, of which there must be as many.
     void truncate(std::size_t size) noexcept { size_ = size; }
 
+    /// Takes back the first `size` bytes, of which there must be as many.
+    void drop(std::size_t size) noexcept {
+        size_ -= size;
+        if (size != 0 && size_ != 0) std::memmove(data_.get(), data_.get() + size, size_);
+    }
+
     /// Makes room for `count` more bytes.
     void reserve(std::size_t count) {
         if (count > capacity_ - size_) grow(count);

@@ -218,7 +218,7 @@ inline void Link::accept(std::span<const std::byte> packet) {
     throw FrameError(CloseCode::protocol_error, "link: a packet of no known kind");
 }
 inline Task<> Link::serve() {
-    Job<> writer = loop_.start(write_out(), nullptr);
+    Job<> writer = loop_.start(write_on(), nullptr);
     try {
         co_await read();
     } catch (const std::exception& error) {

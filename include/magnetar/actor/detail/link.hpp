@@ -29,7 +29,7 @@ public:
           fd_(std::move(fd)),
           peer_(peer),
           number_(number),
-          flush_([](TurnHook& hook) { static_cast<Flush&>(hook).link.output_.set(); }, *this) {
+          flush_([](TurnHook& hook) { static_cast<Flush&>(hook).link.send_gathered(); }, *this) {
         Hello hello;
         hello.host = this_host;
         append_frame(out_, Opcode::binary, [&] {
@@ -101,11 +101,14 @@ public:
         descriptors_.push_back({out_.size(), std::move(fd)});
     }
     // All that was to be sent has been, or never will be.
-    bool idle() const noexcept { return !open_ || (out_.empty() && !writing_); }
+    bool idle() const noexcept { return !open_ || out_.empty(); }
     // Ends the connection from this side.
     void shut_down() noexcept { ::shutdown(fd_.get(), SHUT_RDWR); }
 
 private:
+    // So many bytes do not wait for the end of the turn: the other end may begin with them.
+    static constexpr std::size_t eager = 2048;
+
     struct Flush : TurnHook {
         Flush(void (*f)(TurnHook&), Link& l) noexcept : TurnHook(f), link(l) {}
         Link& link;
@@ -123,6 +126,7 @@ private:
     template <class Fill>
     void append(Packet packet, Fill fill) {
         if (!open_) return;
+        if (out_.size() - sent_ >= eager) send_gathered();
         append_frame(out_, Opcode::binary, [&] {
             out_.put(static_cast<std::uint8_t>(packet));
             fill();
@@ -167,7 +171,8 @@ private:
     }
     void close() noexcept;
     Task<> read();
-    Task<> write_out();
+    void send_gathered() noexcept;
+    Task<> write_on();
     void accept(std::span<const std::byte> packet);
     void accept_call(Reader& reader, bool tell, TermsOnWire terms = {});
     inline void accept_answer(Reader& reader, bool error);
@@ -178,17 +183,18 @@ private:
     UniqueFd fd_;
     std::uint32_t peer_;
     std::uint64_t number_;  // among its host's links
-    Writer out_, sending_;
+    Writer out_;
+    std::size_t sent_ = 0;  // of it
     std::deque<Descriptor> descriptors_;
     std::deque<UniqueFd> received_;
     FrameDecoder decoder_{FrameRules{Masking::forbidden, std::size_t{64} << 20, std::size_t{64} << 20}};
     Flush flush_;
-    Event output_;
+    Event blocked_;  // there was no room for more
     std::unordered_map<std::uint64_t, RemoteCall*> pending_;
     std::unordered_map<std::uint64_t, Outbound> outbound_;
     std::unordered_map<std::uint64_t, std::uint32_t> consumed_;
     std::uint64_t last_id_ = 0;
-    bool open_ = true, greeted_ = false, writing_ = false;
+    bool open_ = true, greeted_ = false;
 };
 
 inline void Link::accept_answer(Reader& reader, bool error) {
@@ -221,45 +227,40 @@ inline void Link::accept_credit(Reader& reader) {
     }
     if (outbound.in_flight == 0) outbound_.erase(found);
 }
-// One write for all that a turn has gathered; a frame with a descriptor ends the write it is in.
-inline Task<> Link::write_out() {
+// A descriptor goes with the first byte of a write, which ends with its frame.
+inline void Link::send_gathered() noexcept {
+    while (open_ && !blocked_.is_set() && sent_ < out_.size()) {
+        bool with_descriptor = !descriptors_.empty();
+        std::size_t end = with_descriptor ? descriptors_.front().end : out_.size();
+        DescriptorMessage message(out_.data() + sent_, end - sent_);
+        if (with_descriptor && descriptors_.front().fd) message.attach({&descriptors_.front().fd, 1});
+        else message.attach_none();
+        auto n = ::sendmsg(fd_.get(), &message.message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0) {
+            if (errno == EINTR) continue;
+            if (errno == EAGAIN) blocked_.set();
+            else shut_down();  // nobody reads any more; the reader here will be told so, too
+            break;
+        }
+        sent_ += static_cast<std::size_t>(n);
+        if (!with_descriptor) continue;
+        descriptors_.front().fd.reset();
+        if (sent_ == end) descriptors_.pop_front();
+    }
+    if (sent_ < out_.size() / 2) return;
+    out_.drop(sent_);
+    for (Descriptor& descriptor : descriptors_) descriptor.end -= sent_;
+    sent_ = 0;
+}
+// Goes on with what there was no room for.
+inline Task<> Link::write_on() {
     for (;;) {
-        if (out_.empty()) {
-            writing_ = false;
-            output_.clear();
-            co_await output_.wait();
-            continue;
-        }
-        writing_ = true;
-        sending_.swap(out_);
-        out_.clear();
-        std::deque<Descriptor> descriptors;
-        descriptors.swap(descriptors_);
-        for (std::size_t at = 0; at < sending_.size();) {
-            bool with_descriptor = !descriptors.empty();
-            std::size_t end = with_descriptor ? descriptors.front().end : sending_.size();
-            DescriptorMessage message(sending_.data() + at, end - at);
-            if (with_descriptor) message.attach({&descriptors.front().fd, 1});
-            else message.attach_none();
-            int sent = check(co_await submit("link write",
-                                             [fd = fd_.get(), m = &message.message](io_uring_sqe* sqe) {
-                                                 io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);
-                                             }),
-                             "sendmsg", "link");
-            at += static_cast<std::size_t>(sent);
-            if (!with_descriptor) continue;
-            // The descriptor has gone with the first byte; the rest of its frame goes alone.
-            descriptors.pop_front();
-            while (at < end) {
-                sent = check(co_await submit("link write",
-                                             [fd = fd_.get(), data = sending_.data() + at,
-                                              size = end - at](io_uring_sqe* sqe) {
-                                                 io_uring_prep_send(sqe, fd, data, size, MSG_NOSIGNAL);
-                                             }),
-                             "send", "link");
-                at += static_cast<std::size_t>(sent);
-            }
-        }
+        co_await blocked_.wait();
+        co_await submit("link write", [fd = fd_.get()](io_uring_sqe* sqe) {
+            io_uring_prep_poll_add(sqe, fd, POLLOUT);
+        });
+        blocked_.clear();
+        send_gathered();
     }
 }
 inline Task<> Link::read() {
