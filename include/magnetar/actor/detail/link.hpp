@@ -78,6 +78,7 @@ public:
             out_.put(id);
             out_.append(body);
         });
+        gathered_awaited();
     }
     void answer_error(std::uint64_t id, const std::exception_ptr& error) {
         append(Packet::error, [&] {
@@ -106,8 +107,9 @@ public:
     void shut_down() noexcept { ::shutdown(fd_.get(), SHUT_RDWR); }
 
 private:
-    // So many bytes do not wait for the end of the turn: the other end may begin with them.
-    static constexpr std::size_t eager = 2048;
+    // So many messages that somebody waits for do not wait for the end of the turn: the other end may begin
+    // with them.
+    static constexpr unsigned eager = 32;
 
     struct Flush : TurnHook {
         Flush(void (*f)(TurnHook&), Link& l) noexcept : TurnHook(f), link(l) {}
@@ -126,7 +128,6 @@ private:
     template <class Fill>
     void append(Packet packet, Fill fill) {
         if (!open_) return;
-        if (out_.size() - sent_ >= eager) send_gathered();
         append_frame(out_, Opcode::binary, [&] {
             out_.put(static_cast<std::uint8_t>(packet));
             fill();
@@ -134,6 +135,9 @@ private:
         gathered();
     }
     void gathered() noexcept { loop_.at_turn_end(flush_); }
+    void gathered_awaited() noexcept {
+        if (++awaited_ >= eager) send_gathered();
+    }
     void write(RemoteCall& call) {
         std::uint64_t id = ++last_id_;
         bool termed = call.terms.chain || call.terms.deadline != LoopClock::time_point{};
@@ -157,6 +161,7 @@ private:
             call.finish();
         } else {
             pending_.emplace(id, &call);
+            gathered_awaited();
         }
     }
     void give_credit(std::uint64_t target, std::uint32_t count) {
@@ -185,6 +190,7 @@ private:
     std::uint64_t number_;  // among its host's links
     Writer out_;
     std::size_t sent_ = 0;  // of it
+    unsigned awaited_ = 0;  // messages that somebody waits for, since the last write
     std::deque<Descriptor> descriptors_;
     std::deque<UniqueFd> received_;
     FrameDecoder decoder_{FrameRules{Masking::forbidden, std::size_t{64} << 20, std::size_t{64} << 20}};
@@ -229,6 +235,7 @@ inline void Link::accept_credit(Reader& reader) {
 }
 // A descriptor goes with the first byte of a write, which ends with its frame.
 inline void Link::send_gathered() noexcept {
+    awaited_ = 0;
     while (open_ && !blocked_.is_set() && sent_ < out_.size()) {
         bool with_descriptor = !descriptors_.empty();
         std::size_t end = with_descriptor ? descriptors_.front().end : out_.size();
