@@ -27,7 +27,7 @@ public:
     Job<> connect(std::uint32_t peer, UniqueFd fd) {
         auto number = ++last_link_;
         auto link = std::make_unique<Link>(*this, loop_, std::move(fd), peer, number);
-        link_to_.emplace(peer, number);
+        link_to_.emplace(peer, link.get());
         auto& entry = links_[number] = std::move(link);
         Job<> served = loop_.start(serve(*this, number, *entry), nullptr);
         if (auto waiting = connecting_.find(peer); waiting != connecting_.end()) {
@@ -43,7 +43,7 @@ public:
     }
     Link* link_to(std::uint32_t peer) noexcept {
         auto found = link_to_.find(peer);
-        return found == link_to_.end() ? nullptr : link(found->second);
+        return found == link_to_.end() ? nullptr : found->second;
     }
     // Whether these two hosts are to get a link of their own: the first time, and again when one of them says
     // that it is gone.
@@ -98,7 +98,7 @@ private:
     static Task<> serve(Host& host, std::uint64_t number, Link& link) {
         std::uint32_t peer = link.peer();
         co_await link.serve();
-        if (auto found = host.link_to_.find(peer); found != host.link_to_.end() && found->second == number)
+        if (auto found = host.link_to_.find(peer); found != host.link_to_.end() && found->second == &link)
             host.link_to_.erase(found);
         host.links_.erase(number);
         std::erase_if(host.introduced_,
@@ -109,7 +109,7 @@ private:
 
     EventLoop& loop_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Link>> links_;
-    std::unordered_map<std::uint32_t, std::uint64_t> link_to_;
+    std::unordered_map<std::uint32_t, Link*> link_to_;
     std::unordered_map<std::uint32_t, Queue<Runnable>> connecting_;
     std::set<std::pair<std::uint32_t, std::uint32_t>> introduced_;
     std::uint64_t last_link_ = 0;

@@ -8,6 +8,7 @@
 #include <magnetar/actor/detail/fork_server.hpp>
 #include <magnetar/actor/detail/packet.hpp>
 #include <magnetar/actor/detail/remote.hpp>
+#include <magnetar/actor/detail/slots.hpp>
 #include <magnetar/sync/event.hpp>
 
 namespace magnetar::detail {
@@ -47,7 +48,6 @@ public:
         auto found = outbound_.find(target.value);
         return found == outbound_.end() || found->second.in_flight < window;
     }
-    std::size_t pending() const noexcept { return pending_.size(); }
 
     // Reads and writes until the connection ends: then every request in flight has failed with ActorLost.
     Task<> serve();
@@ -139,7 +139,7 @@ private:
         if (++awaited_ >= eager) send_gathered();
     }
     void write(RemoteCall& call) {
-        std::uint64_t id = ++last_id_;
+        std::uint64_t id = call.tell ? 0 : pending_.put(&call);
         bool termed = call.terms.chain || call.terms.deadline != LoopClock::time_point{};
         append(call.tell ? Packet::tell
                : termed  ? Packet::termed_request
@@ -160,7 +160,6 @@ private:
             if (!command_table()[call.command]->system) ++outbound_[call.target.id.value].in_flight;
             call.finish();
         } else {
-            pending_.emplace(id, &call);
             gathered_awaited();
         }
     }
@@ -196,19 +195,16 @@ private:
     FrameDecoder decoder_{FrameRules{Masking::forbidden, std::size_t{64} << 20, std::size_t{64} << 20}};
     Flush flush_;
     Event blocked_;  // there was no room for more
-    std::unordered_map<std::uint64_t, RemoteCall*> pending_;
+    Slots<RemoteCall*> pending_;
     std::unordered_map<std::uint64_t, Outbound> outbound_;
     std::unordered_map<std::uint64_t, std::uint32_t> consumed_;
-    std::uint64_t last_id_ = 0;
     bool open_ = true, greeted_ = false;
 };
 
 inline void Link::accept_answer(Reader& reader, bool error) {
-    auto found = pending_.find(reader.get<std::uint64_t>());
-    if (found == pending_.end())
-        throw FrameError(CloseCode::protocol_error, "link: an answer that nobody asked for");
-    RemoteCall& call = *found->second;
-    pending_.erase(found);
+    RemoteCall* asked = pending_.take(reader.get<std::uint64_t>());
+    if (!asked) throw FrameError(CloseCode::protocol_error, "link: an answer that nobody asked for");
+    RemoteCall& call = *asked;
     call.body.clear();
     try {
         if (error) call.error = from_wire(decode<ErrorOnWire>(reader));
@@ -263,9 +259,8 @@ inline void Link::send_gathered() noexcept {
 inline Task<> Link::write_on() {
     for (;;) {
         co_await blocked_.wait();
-        co_await submit("link write", [fd = fd_.get()](io_uring_sqe* sqe) {
-            io_uring_prep_poll_add(sqe, fd, POLLOUT);
-        });
+        co_await submit("link write",
+                        [fd = fd_.get()](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, POLLOUT); });
         blocked_.clear();
         send_gathered();
     }
@@ -292,8 +287,8 @@ inline Task<> Link::read() {
 }
 inline void Link::close() noexcept {
     open_ = false;
-    auto pending = std::exchange(pending_, {});
-    for (auto& [id, call] : pending) fail(*call);
+    pending_.for_each([&](RemoteCall* call) { fail(*call); });
+    pending_ = {};
     for (auto& [target, outbound] : outbound_)
         while (auto* call = static_cast<RemoteCall*>(outbound.waiting.pop())) fail(*call);
     outbound_.clear();
