@@ -16,8 +16,8 @@ namespace magnetar::detail {
 class Host;
 
 // The connection to another host: requests and tells out, answers back, and the same the other way round, as
-// WebSocket frames on a socket pair. Lives on its host's main loop. Output is gathered over a turn into one
-// write.
+// WebSocket frames on a socket pair. Lives on its host's main loop. Output is gathered over a turn, and then
+// written without waiting.
 class Link {
 public:
     // So many messages to one actor may be on their way before senders wait; the receiver gives credit back
@@ -33,11 +33,7 @@ public:
           flush_([](TurnHook& hook) { static_cast<Flush&>(hook).link.send_gathered(); }, *this) {
         Hello hello;
         hello.host = this_host;
-        append_frame(out_, Opcode::binary, [&] {
-            out_.put(static_cast<std::uint8_t>(Packet::hello));
-            encode(out_, hello);
-        });
-        gathered();
+        append(Packet::hello, [&] { encode(out_, hello); });
     }
     Link(const Link&) = delete;
 
@@ -78,7 +74,6 @@ public:
             out_.put(id);
             out_.append(body);
         });
-        gathered_awaited();
     }
     void answer_error(std::uint64_t id, const std::exception_ptr& error) {
         append(Packet::error, [&] {
@@ -128,15 +123,13 @@ private:
     template <class Fill>
     void append(Packet packet, Fill fill) {
         if (!open_) return;
+        if (awaited_ >= eager) send_gathered();
         append_frame(out_, Opcode::binary, [&] {
             out_.put(static_cast<std::uint8_t>(packet));
             fill();
         });
-        gathered();
-    }
-    void gathered() noexcept { loop_.at_turn_end(flush_); }
-    void gathered_awaited() noexcept {
-        if (++awaited_ >= eager) send_gathered();
+        if (packet != Packet::tell) ++awaited_;
+        loop_.at_turn_end(flush_);
     }
     void write(RemoteCall& call) {
         std::uint64_t id = call.tell ? 0 : pending_.put(&call);
@@ -160,7 +153,6 @@ private:
             if (!command_table()[call.command]->system) ++outbound_[call.target.id.value].in_flight;
             call.finish();
         } else {
-            gathered_awaited();
         }
     }
     void give_credit(std::uint64_t target, std::uint32_t count) {
@@ -189,7 +181,7 @@ private:
     std::uint64_t number_;  // among its host's links
     Writer out_;
     std::size_t sent_ = 0;  // of it
-    unsigned awaited_ = 0;  // messages that somebody waits for, since the last write
+    unsigned awaited_ = 0;  // messages in it that somebody waits for
     std::deque<Descriptor> descriptors_;
     std::deque<UniqueFd> received_;
     FrameDecoder decoder_{FrameRules{Masking::forbidden, std::size_t{64} << 20, std::size_t{64} << 20}};
