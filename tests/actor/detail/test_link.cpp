@@ -199,6 +199,7 @@ TEST_CASE("link: what is on its way to an actor that is gone is answered, and it
             auto light = co_await send(worker, run<spawn_child>, "", Concurrency::coroutine);
             co_await tell(light, run<sleep_for>, 0);
             co_await light.stop();
+            co_await light.closed();
             co_await tell(light, run<sleep_for>, 0);
             auto text = co_await error_of<ActorNotFound>(send(light, echo, i));
             CHECK(text != "");
