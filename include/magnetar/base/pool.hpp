@@ -19,7 +19,11 @@ namespace detail {
 // Free lists by size class. A trivial type: access to a thread_local with a destructor would cost a call each
 // time.
 struct PoolLists {
-    static constexpr std::size_t granule = 64, classes = 32, largest = granule * classes;
+    // Sizes that fill malloc's blocks, which come by 16 bytes of which 8 are its own.
+    static constexpr std::size_t classes = 128;
+    static constexpr std::size_t index(std::size_t bytes) noexcept { return (bytes + 7) / 16; }
+    static constexpr std::size_t size(std::size_t index) noexcept { return index * 16 + 8; }
+    static constexpr std::size_t largest = 16 * (classes - 1) + 8;
     static constexpr unsigned longest = 4096;
     struct Free {
         Free* next;
@@ -59,21 +63,21 @@ struct PoolCleaner {
 
 }  // namespace detail
 
-/// Memory of `bytes` bytes, at least one, from the calling thread's free lists (by size class, at most 2 KiB;
+/// Memory of `bytes` bytes, at least one, from the calling thread's free lists (by size class, at most 2 KB;
 /// larger from malloc), aligned as malloc aligns. Throws std::bad_alloc. Under AddressSanitizer it is plain
 /// malloc, so that every misuse is seen.
 [[gnu::always_inline]] inline void* pool_allocate(std::size_t bytes) {
 #ifndef MAGNETAR_POOL_OFF
     using detail::PoolLists;
     if (bytes <= PoolLists::largest) {
-        std::size_t index = (bytes - 1) / PoolLists::granule;
+        std::size_t index = PoolLists::index(bytes);
         auto& lists = detail::pool_lists;
         if (auto* head = lists.free[index]) {
             lists.free[index] = head->next;
             ++lists.room[index];
             return head;
         }
-        return detail::pool_refill((index + 1) * PoolLists::granule);
+        return detail::pool_refill(PoolLists::size(index));
     }
 #endif
     return detail::pool_refill(bytes);
@@ -85,7 +89,7 @@ struct PoolCleaner {
 #ifndef MAGNETAR_POOL_OFF
     using detail::PoolLists;
     if (bytes <= PoolLists::largest) {
-        std::size_t index = (bytes - 1) / PoolLists::granule;
+        std::size_t index = PoolLists::index(bytes);
         auto& lists = detail::pool_lists;
         if (lists.room[index] > 0) {
             auto* head = static_cast<PoolLists::Free*>(block);
