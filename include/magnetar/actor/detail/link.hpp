@@ -1,6 +1,8 @@
 #pragma once
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <deque>
 #include <unordered_map>
 
