@@ -224,7 +224,7 @@ inline void Link::accept(std::span<const std::byte> packet) {
     throw FrameError(CloseCode::protocol_error, "link: a packet of no known kind");
 }
 inline Task<> Link::serve() {
-    Job<> writer = loop_.start(write_out(), nullptr);
+    Job<> writer = loop_.start(write_on(), nullptr);
     try {
         co_await read();
     } catch (const std::exception& error) {
@@ -232,11 +232,7 @@ inline Task<> Link::serve() {
     }
     writer.cancel();
     shut_down();
-    try {
-        co_await writer;
-    } catch (const std::system_error&) {
-        // The other end was gone before all was written; what it had written has been read.
-    }
+    co_await writer;
     close();
 }
 

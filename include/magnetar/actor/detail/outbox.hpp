@@ -30,7 +30,7 @@ class Parcel final : public Runnable {
 
 public:
     // One that goes off after a few messages is small, for it may have to wait as long as the last of them.
-    static constexpr std::uint32_t small = 512, large = 4096;
+    static constexpr std::uint32_t small = 504, large = 4088;
     template <class T>
     static constexpr std::uint32_t space = (sizeof(Slot) + sizeof(T) + alignment - 1) / alignment * alignment;
 
