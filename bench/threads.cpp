@@ -124,7 +124,7 @@ Task<double> tells(ActorProxy<Server> server, int senders, int count) {
 }
 
 // A work that is posted to and fro between two loops.
-struct Ball : Runnable {
+struct alignas(64) Ball : Runnable {
     Ball() noexcept : Runnable(&Ball::bounce) {}
     static void bounce(Runnable& self) {
         auto& ball = static_cast<Ball&>(self);

@@ -14,7 +14,7 @@ using namespace magnetar;
 TEST_CASE("pool: blocks of every size are writable, aligned and distinct") {
     std::vector<std::pair<unsigned char*, std::size_t>> blocks;
     std::set<void*> addresses;
-    for (std::size_t bytes : {1, 63, 64, 65, 128, 2047, 2048, 2049, 100'000})
+    for (std::size_t bytes : {1, 8, 9, 24, 25, 64, 128, 2040, 2041, 4088, 4089, 100'000})
         for (int i = 0; i < 3; ++i) {
             auto* block = static_cast<unsigned char*>(pool_allocate(bytes));
             CHECK(reinterpret_cast<std::uintptr_t>(block) % alignof(std::max_align_t) == 0);
@@ -36,11 +36,11 @@ TEST_CASE("pool: a freed block is the next of its size class") {
     pool_free(pool_allocate(100), 100);  // the thread's first free opens its lists
     void* block = pool_allocate(100);
     pool_free(block, 100);
-    CHECK(pool_allocate(128) == block);
-    pool_free(block, 128);
-    void* other = pool_allocate(129);
+    CHECK(pool_allocate(104) == block);
+    pool_free(block, 104);
+    void* other = pool_allocate(105);
     CHECK(other != block);
-    pool_free(other, 129);
+    pool_free(other, 105);
 }
 
 TEST_CASE("pool: a list keeps so many blocks and no more") {
@@ -50,11 +50,12 @@ TEST_CASE("pool: a list keeps so many blocks and no more") {
         for (int i = 0; i < many; ++i) blocks.push_back(pool_allocate(64));
         for (void* block : blocks) pool_free(block, 64);
         int kept = 0;
-        for (auto* block = detail::pool_lists.free[0]; block; block = block->next) ++kept;
+        for (auto* block = detail::pool_lists.free[detail::PoolLists::index(64)]; block; block = block->next)
+            ++kept;
         CHECK(kept == int(detail::PoolLists::longest));
-        CHECK(detail::pool_lists.room[0] == 0);
+        CHECK(detail::pool_lists.room[detail::PoolLists::index(64)] == 0);
         pool_free(pool_allocate(64), 64);
-        CHECK(detail::pool_lists.room[0] == 0);
+        CHECK(detail::pool_lists.room[detail::PoolLists::index(64)] == 0);
     }).join();
 }
 
@@ -66,6 +67,19 @@ std::size_t in_use() {
 }
 
 }  // namespace
+
+TEST_CASE("pool: a list of large blocks keeps 4 MiB and no more") {
+    std::thread([] {
+        std::vector<void*> blocks;
+        for (int i = 0; i < 2000; ++i) blocks.push_back(pool_allocate(4088));
+        for (void* block : blocks) pool_free(block, 4088);
+        int kept = 0;
+        for (auto* block = detail::pool_lists.free[detail::PoolLists::index(4088)]; block;
+             block = block->next)
+            ++kept;
+        CHECK(kept == (4 << 20) / 4088);
+    }).join();
+}
 
 TEST_CASE("pool: a thread that only frees what others made leaves nothing behind when it ends") {
     auto round = [] {
@@ -94,7 +108,7 @@ TEST_CASE("pool: what a thread frees after its lists are gone goes to malloc") {
         late.block = pool_allocate(64);
         pool_free(pool_allocate(64), 64);
         pool_free(pool_allocate(64), 64);
-        CHECK(detail::pool_lists.free[0] != nullptr);
+        CHECK(detail::pool_lists.free[detail::PoolLists::index(64)] != nullptr);
     }).join();
     // A leak of the block, or a free list that nobody gives back, would be seen by the leak checker.
 }

@@ -18,9 +18,9 @@ namespace detail {
 // The place of one actor on one loop. Cells are never unmapped, only used again, so a stale pointer to one is
 // harmless: the id in it tells whether the actor that was meant still lives there.
 struct Cell {
+    static constexpr std::uint32_t per_chunk = 512;
     std::atomic<std::uint64_t> id{0};  // written by the loop that owns the cell, read by any thread
-    std::atomic<int> crowd{0};  // tells from other threads that are on their way here or in the mailbox
-    int room = 0;               // how many of those there may be; constant while the actor lives
+    int room = 0;                      // how great its crowd may be; constant while the actor lives
     std::uint32_t index = 0;
     std::uint32_t door = 0;
     union {
@@ -28,7 +28,18 @@ struct Cell {
         Cell* next_free;
     };
     Cell() noexcept : actor(nullptr) {}
+    // How many tells from other threads are on their way here or in the mailbox.
+    inline std::atomic<int>& crowd() noexcept;
 };
+// Crowds lie apart from what routing reads, as the cores that count in them take them from each other.
+struct CellChunk {
+    Cell cells[Cell::per_chunk];
+    std::atomic<int> crowds[Cell::per_chunk]{};
+};
+inline std::atomic<int>& Cell::crowd() noexcept {
+    std::uint32_t place = index % per_chunk;
+    return reinterpret_cast<CellChunk*>(this - place)->crowds[place];
+}
 
 // The cells of one door; it passes from a loop that has ended to the next that takes the door. Owner's thread
 // only.
@@ -46,29 +57,30 @@ public:
     }
     // The cell of that index, or null.
     Cell* at(std::uint32_t index) const noexcept {
-        return index / chunk_size < chunks_.size() ? &chunks_[index / chunk_size][index % chunk_size]
-                                                   : nullptr;
+        return index / Cell::per_chunk < chunks_.size()
+                   ? &chunks_[index / Cell::per_chunk]->cells[index % Cell::per_chunk]
+                   : nullptr;
     }
 
     template <class F>
     void for_each_actor(F f) {
         for (auto& chunk : chunks_)
-            for (std::uint32_t i = 0; i < chunk_size; ++i)
-                if (chunk[i].id.load(std::memory_order_relaxed)) f(*chunk[i].actor);
+            for (Cell& cell : chunk->cells)
+                if (cell.id.load(std::memory_order_relaxed)) f(*cell.actor);
     }
 
 private:
-    static constexpr std::uint32_t chunk_size = 512;
     void grow(std::uint32_t door) {
-        auto base = static_cast<std::uint32_t>(chunks_.size()) * chunk_size;
-        auto& chunk = chunks_.emplace_back(std::make_unique<Cell[]>(chunk_size));
-        for (std::uint32_t i = chunk_size; i-- > 0;) {
-            chunk[i].index = base + i;
-            chunk[i].door = door;
-            chunk[i].next_free = std::exchange(free_, &chunk[i]);
+        auto base = static_cast<std::uint32_t>(chunks_.size()) * Cell::per_chunk;
+        auto& chunk = *chunks_.emplace_back(std::make_unique<CellChunk>());
+        for (std::uint32_t i = Cell::per_chunk; i-- > 0;) {
+            Cell& cell = chunk.cells[i];
+            cell.index = base + i;
+            cell.door = door;
+            cell.next_free = std::exchange(free_, &cell);
         }
     }
-    std::vector<std::unique_ptr<Cell[]>> chunks_;
+    std::vector<std::unique_ptr<CellChunk>> chunks_;
     Cell* free_ = nullptr;
 };
 

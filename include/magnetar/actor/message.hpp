@@ -25,7 +25,7 @@ public:
     bool system = false;          // overtakes user messages, is taken by a stopping actor too
     bool waits_for_room = false;  // its sender is suspended until the mailbox has room
     bool never_waits = false;     // a tell that is dropped when it would have to
-    Cell* crowds = nullptr;       // the cell in whose crowd it is counted
+    bool in_crowd = false;        // it is counted in the crowd of its target's cell
 
     virtual void start(Actor<>& actor) noexcept = 0;
     virtual void refuse(Refusal reason, ActorId target) noexcept = 0;

@@ -49,13 +49,17 @@ protected:
     void answered() noexcept override {
         Runnable::run = &ThreadCall::come_back;
         if (origin_.index() == this_door) come_back(*this);
-        else crossing().outbox.post(origin_, *this, true);
+        else outbox().post(origin_, *this);
     }
     Door& origin_;
 
 private:
-    // Its memory returns to the thread that made it.
     virtual void dispose() noexcept = 0;
+    // Another core has written to it: has all of it brought over at once, and not line after line as it is used.
+    void fetch() const noexcept {
+        for (std::size_t line = 64; line < sizeof(ThreadCall) + 64; line += 64)
+            prefetch_to_write(reinterpret_cast<const char*>(this) + line);
+    }
     static inline void arrive(Runnable& self);
     static inline void come_back(Runnable& self);
     static inline void lose(Outstanding& self);
@@ -196,10 +200,11 @@ inline ThreadCall::ThreadCall(Sending& waiter, Door& origin) noexcept
       waiter_(&waiter) {}
 inline void ThreadCall::depart(Door& door) noexcept {
     wait_for_door(*this, door.index());
-    crossing().outbox.post(door, *this, true);
+    outbox().post(door, *this);
 }
 inline void ThreadCall::arrive(Runnable& self) {
     auto& call = static_cast<ThreadCall&>(self);
+    call.fetch();
     Actor<>* actor = resident_here(call.target_);
     if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
     if (call.terms.chain)
@@ -211,6 +216,7 @@ inline void ThreadCall::arrive(Runnable& self) {
 }
 inline void ThreadCall::come_back(Runnable& self) {
     auto& call = static_cast<ThreadCall&>(self);
+    call.fetch();
     if (call.waiter_) {
         if (!call.error) call.waiter_->take_answer(call);
         call.waiter_->settle(std::move(call.error));
@@ -244,9 +250,8 @@ class ThreadCallOf final : public ThreadCall {
 
 public:
     static ThreadCall& make(Sending& waiter, Args&& args) {
-        Door& origin = EventLoop::current()->door();
-        return *::new (message_allocate(sizeof(ThreadCallOf), origin))
-            ThreadCallOf(waiter, std::move(args), origin);
+        return *::new (pool_allocate(sizeof(ThreadCallOf)))
+            ThreadCallOf(waiter, std::move(args), EventLoop::current()->door());
     }
     Outcome<typename Binding<F>::Result> outcome;
 
@@ -258,9 +263,8 @@ private:
         if (invoke<F>(actor, args_, this->sender, this->arrived, this, &outcome)) this->answered();
     }
     void dispose() noexcept override {
-        Door& maker = this->origin_;
         this->~ThreadCallOf();
-        message_free(this, sizeof(ThreadCallOf), maker);
+        pool_free(this, sizeof(ThreadCallOf));
     }
     Args args_;
 };

@@ -25,7 +25,7 @@ public:
     void give(std::exception_ptr error) noexcept {
         error_ = std::move(error);
         if (origin_.index() == this_door) EventLoop::current()->schedule(*this);
-        else crossing().outbox.post(origin_, *this, true);
+        else outbox().post(origin_, *this);
     }
 
 private:
@@ -36,44 +36,39 @@ private:
     std::exception_ptr error_;
 };
 
-// A message without an answer, in or on its way to a mailbox of this process. Its memory returns to the
-// thread that made it.
+// A message without an answer, in or on its way to a mailbox of this process: in a parcel if it comes from
+// another thread.
 template <auto F>
-class Tell final : public Runnable, public Message {
+class Tell final : public Message {
     using Args = typename Binding<F>::Args;
 
 public:
-    static Tell* make(const Address& target, Args&& args) {
-        Door& origin = EventLoop::current()->door();
-        auto* tell = ::new (message_allocate(sizeof(Tell), origin)) Tell(target, std::move(args), origin);
-        stamp(*tell, entry_of<F>);
-        return tell;
+    static Tell& make(const Address& target, Args&& args) {
+        return *::new (pool_allocate(sizeof(Tell))) Tell(target, std::move(args), false);
+    }
+    static Tell& make(Door& door, const Address& target, Args&& args) {
+        return outbox().place<Tell>(door, target, std::move(args), true);
+    }
+    Tell(const Address& target, Args&& args, bool in_parcel)
+        : in_parcel_(in_parcel), target_(target), args_(std::move(args)) {
+        stamp(*this, entry_of<F>);
     }
     void dispose() noexcept {
-        Door& maker = origin_;
+        if (in_parcel_) return Parcel::drop(*this);
         this->~Tell();
-        message_free(this, sizeof(Tell), maker);
+        pool_free(this, sizeof(Tell));
+    }
+    // On its target's thread.
+    void arrive() noexcept {
+        Actor<>* actor = resident_here(target_);
+        if (!actor) return refuse(Refusal::not_found, target_.id);
+        if (this->never_waits && ActorAccess::would_wait(*actor)) return refuse(Refusal::full, target_.id);
+        if (ActorAccess::receive(*actor, *this) == Receipt::accepted && acknowledgement) admitted();
     }
     TellAwaiter<F>* waiter = nullptr;               // on this loop
     Acknowledgement<F>* acknowledgement = nullptr;  // on another
 
 private:
-    Tell(const Address& target, Args&& args, Door& origin)
-        : Runnable(&Tell::arrive), target_(target), args_(std::move(args)), origin_(origin) {}
-
-    static void arrive(Runnable& self) {
-        auto& tell = static_cast<Tell&>(self);
-        Actor<>* actor = resident_here(tell.target_);
-        if (!actor) {
-            tell.refuse(Refusal::not_found, tell.target_.id);
-            return;
-        }
-        if (tell.never_waits && ActorAccess::would_wait(*actor)) {
-            tell.refuse(Refusal::full, tell.target_.id);
-            return;
-        }
-        if (ActorAccess::receive(*actor, tell) == Receipt::accepted && tell.acknowledgement) tell.admitted();
-    }
     void start(Actor<>& actor) noexcept override {
         invoke<F>(actor, args_, this->sender, this->arrived, nullptr);
         dispose();
@@ -81,9 +76,9 @@ private:
     inline void refuse(Refusal reason, ActorId target) noexcept override;
     inline void admitted() noexcept override;
 
+    bool in_parcel_;
     Address target_;
     Args args_;
-    Door& origin_;
 };
 
 // A message without an answer to an actor of another host. It comes back when the link has taken it.
@@ -116,7 +111,7 @@ public:
         if (target_.where.door() == this_door) {
             Actor<>* actor = resident(target_);
             if (!actor) fail_not_found();
-            local_ = make();
+            local_ = &Tell<F>::make(target_, std::move(args_));
             local_->waiter = this;
             switch (ActorAccess::receive(*actor, *local_)) {
                 case Receipt::waiting:
@@ -130,19 +125,18 @@ public:
         }
         Cell* cell = target_.where.cell();
         if (!cell) return false;
-        Outbox& outbox = crossing().outbox;
+        Outbox& out = outbox();
         if constexpr (is_system<F>) {
             if (cell->id.load(std::memory_order_acquire) != target_.id.value) fail_not_found();
-        } else if (!outbox.has_room(target_)) {
+        } else if (!out.has_room(target_)) {
             if (cell->id.load(std::memory_order_acquire) != target_.id.value) fail_not_found();
-            if (!outbox.find_room(target_)) return false;
+            if (!out.find_room(target_)) return false;
         }
-        auto* tell = make();
+        auto& tell = Tell<F>::make(*door_at(target_.where.door()), target_, std::move(args_));
         if constexpr (!is_system<F>) {
-            tell->crowds = cell;
-            outbox.take_room();
+            tell.in_crowd = true;
+            out.take_room();
         }
-        outbox.post(*door_at(target_.where.door()), *tell, false);
         return true;
     }
     bool await_suspend(Suspension leaf) {
@@ -162,7 +156,6 @@ private:
     friend class Acknowledgement<F>;
     friend class HostTell<F>;
 
-    Tell<F>* make() { return Tell<F>::make(target_, std::move(args_)); }
     [[noreturn]] void fail_not_found() const { std::rethrow_exception(not_found(target_, entry_of<F>)); }
     bool end_at_once(std::exception_ptr error) noexcept {
         unpark();
@@ -174,11 +167,10 @@ private:
         if (target_.where.host() == this_host) {
             Door* door = door_at(target_.where.door());
             if (!door) return end_at_once(not_found(target_, entry_of<F>));
-            auto* tell = make();
             acknowledgement_ = new Acknowledgement<F>(*this, EventLoop::current()->door());
-            tell->acknowledgement = acknowledgement_;
+            Tell<F>::make(*door, target_, std::move(args_)).acknowledgement = acknowledgement_;
             wait_for_door(*acknowledgement_, door->index());
-            crossing().outbox.post(*door, *tell, true);
+            outbox().flush();
             return true;
         }
         if constexpr (Binding<F>::travels) {
@@ -238,12 +230,14 @@ void post_tell(const Address& target, A... arguments) {
         send_to_host(*call);
         return;
     }
-    auto* tell = Tell<F>::make(target, std::move(args));
-    stamp(*tell, entry_of<F>);
-    if (Door* door = door_at(target.where.door()); door && door->index() != this_door)
-        crossing().outbox.post(*door, *tell, true);
-    else if (Actor<>* actor = resident(target)) ActorAccess::receive(*actor, *tell);
-    else tell->dispose();
+    Door* door = door_at(target.where.door());
+    if (!door) return;
+    if (door->index() != this_door) {
+        Tell<F>::make(*door, target, std::move(args));
+        outbox().flush();
+    } else if (Actor<>* actor = resident(target)) {
+        ActorAccess::receive(*actor, Tell<F>::make(target, std::move(args)));
+    }
 }
 
 template <auto F>
@@ -286,26 +280,25 @@ bool try_tell(const Address& target, typename Binding<F>::Args&& args) {
     if (target.where.door() == this_door) {
         Actor<>* actor = resident(target);
         if (!actor || ActorAccess::would_wait(*actor)) return false;
-        return ActorAccess::receive(*actor, *Tell<F>::make(target, std::move(args))) == Receipt::accepted;
+        return ActorAccess::receive(*actor, Tell<F>::make(target, std::move(args))) == Receipt::accepted;
     }
     Door* door = door_at(target.where.door());
     Cell* cell = target.where.cell();
     if (!door || (cell && cell->id.load(std::memory_order_acquire) != target.id.value)) return false;
-    Outbox& outbox = crossing().outbox;
-    if (cell && !outbox.has_room(target) && !outbox.find_room(target)) return false;
-    auto* tell = Tell<F>::make(target, std::move(args));
-    tell->never_waits = true;
+    Outbox& out = outbox();
+    if (cell && !out.has_room(target) && !out.find_room(target)) return false;
+    auto& tell = Tell<F>::make(*door, target, std::move(args));
+    tell.never_waits = true;
     if (cell) {
-        tell->crowds = cell;
-        outbox.take_room();
+        tell.in_crowd = true;
+        out.take_room();
     }
-    outbox.post(*door, *tell, false);
     return true;
 }
 
 template <auto F>
 void Tell<F>::refuse(Refusal reason, ActorId target) noexcept {
-    if (crowds) crowds->crowd.fetch_sub(1, std::memory_order_relaxed);
+    if (this->in_crowd) target_.where.cell()->crowd().fetch_sub(1, std::memory_order_relaxed);
     auto error = reason == Refusal::dropped ? nullptr : refusal_error(reason, target, entry_of<F>.name);
     if (waiter) waiter->settle(std::move(error));
     else if (acknowledgement) acknowledgement->give(std::move(error));
@@ -317,8 +310,10 @@ void Tell<F>::admitted() noexcept {
         std::exchange(waiter, nullptr)->settle(nullptr);
     } else if (acknowledgement) {
         // From now on it takes the room of one that comes without waiting.
-        if ((this->crowds = target_.where.cell()))
-            this->crowds->crowd.fetch_add(1, std::memory_order_relaxed);
+        if (Cell* cell = target_.where.cell()) {
+            this->in_crowd = true;
+            cell->crowd().fetch_add(1, std::memory_order_relaxed);
+        }
         std::exchange(acknowledgement, nullptr)->give(nullptr);
     }
 }

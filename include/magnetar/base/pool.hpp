@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <new>
@@ -11,6 +12,9 @@
 #define MAGNETAR_POOL_OFF 1
 #endif
 #endif
+#ifdef MAGNETAR_POOL_OFF
+extern "C" void __asan_poison_memory_region(const volatile void*, std::size_t);
+#endif
 
 namespace magnetar {
 
@@ -19,8 +23,13 @@ namespace detail {
 // Free lists by size class. A trivial type: access to a thread_local with a destructor would cost a call each
 // time.
 struct PoolLists {
-    static constexpr std::size_t granule = 64, classes = 32, largest = granule * classes;
+    // Sizes that fill malloc's blocks, which come by 16 bytes of which 8 are its own.
+    static constexpr std::size_t classes = 256;
+    static constexpr std::size_t index(std::size_t bytes) noexcept { return (bytes + 7) / 16; }
+    static constexpr std::size_t size(std::size_t index) noexcept { return index * 16 + 8; }
+    static constexpr std::size_t largest = 16 * (classes - 1) + 8;
     static constexpr unsigned longest = 4096;
+    static constexpr std::size_t heaviest = std::size_t{4} << 20;
     struct Free {
         Free* next;
     };
@@ -34,7 +43,9 @@ inline constinit thread_local PoolLists pool_lists{};
 // Gives the thread's lists back when the thread ends.
 struct PoolCleaner {
     PoolCleaner() noexcept {
-        for (auto& room : pool_lists.room) room = PoolLists::longest;
+        for (std::size_t i = 0; i < PoolLists::classes; ++i)
+            pool_lists.room[i] = static_cast<unsigned>(std::min<std::size_t>(
+                PoolLists::longest, PoolLists::heaviest / PoolLists::size(i)));
     }
     ~PoolCleaner() {
         for (auto& room : pool_lists.room) room = 0;
@@ -59,33 +70,33 @@ struct PoolCleaner {
 
 }  // namespace detail
 
-/// Memory of `bytes` bytes, at least one, from the calling thread's free lists (by size class, at most 2 KiB;
+/// Memory of `bytes` bytes, at least one, from the calling thread's free lists (by size class, at most 4,088 bytes;
 /// larger from malloc), aligned as malloc aligns. Throws std::bad_alloc. Under AddressSanitizer it is plain
 /// malloc, so that every misuse is seen.
 [[gnu::always_inline]] inline void* pool_allocate(std::size_t bytes) {
 #ifndef MAGNETAR_POOL_OFF
     using detail::PoolLists;
     if (bytes <= PoolLists::largest) {
-        std::size_t index = (bytes - 1) / PoolLists::granule;
+        std::size_t index = PoolLists::index(bytes);
         auto& lists = detail::pool_lists;
         if (auto* head = lists.free[index]) {
             lists.free[index] = head->next;
             ++lists.room[index];
             return head;
         }
-        return detail::pool_refill((index + 1) * PoolLists::granule);
+        return detail::pool_refill(PoolLists::size(index));
     }
 #endif
     return detail::pool_refill(bytes);
 }
 
 /// Gives back what `pool_allocate(bytes)` gave, on whichever thread. A list keeps at most 4,096 blocks of a
-/// size.
+/// size, and 4 MiB.
 [[gnu::always_inline]] inline void pool_free(void* block, std::size_t bytes) noexcept {
 #ifndef MAGNETAR_POOL_OFF
     using detail::PoolLists;
     if (bytes <= PoolLists::largest) {
-        std::size_t index = (bytes - 1) / PoolLists::granule;
+        std::size_t index = PoolLists::index(bytes);
         auto& lists = detail::pool_lists;
         if (lists.room[index] > 0) {
             auto* head = static_cast<PoolLists::Free*>(block);
@@ -99,6 +110,13 @@ struct PoolCleaner {
 #else
     (void)bytes;
     std::free(block);
+#endif
+}
+
+/// A part of a block is not used any more: AddressSanitizer reports whoever does before the block is free.
+inline void pool_retire([[maybe_unused]] void* part, [[maybe_unused]] std::size_t bytes) noexcept {
+#ifdef MAGNETAR_POOL_OFF
+    __asan_poison_memory_region(part, bytes);
 #endif
 }
 

@@ -19,11 +19,11 @@ struct JobState final : JobBase, Pooled {
         : JobBase(scheduler, actor), task(std::move(t)) {}
 
     struct Joiner;
-    Task<T> task;
-    Joiner* joiner = nullptr;
     bool held = true;
     bool cancel_asked = false;
     bool joined = false;  // somebody has been told how it ended
+    Joiner* joiner = nullptr;
+    Task<T> task;
 
     void begin() {
         start_later(task.handle(), [](JobBase& self) {

@@ -32,7 +32,7 @@ public:
     /// Its place in the table, for `door_at`.
     unsigned index() const noexcept { return index_; }
 
-    /// What comes back to its maker here, memory for messages above all: never closed, and nobody is woken.
+    /// What comes back to its maker here, memory for messages: never closed, and nobody is woken.
     alignas(64) Inbox<Runnable> returned;
 
     /// What its loop is busy with.

@@ -1,14 +1,13 @@
 #pragma once
 #include <sys/epoll.h>
 
+#include <cstddef>
+#include <cstring>
 #include <deque>
 #include <iterator>
-#include <memory>
 #include <unordered_map>
 #include <vector>
 
-#include <magnetar/base/list.hpp>
-#include <magnetar/base/pool.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/loop/detail/attempt.hpp>
 #include <magnetar/loop/detail/engine_error.hpp>
@@ -50,10 +49,19 @@ protected:
     io_uring_sqe* entry() noexcept override { return &submitted_.emplace_back(); }
 
 private:
-    // An operation that waits. It is owned by `waiting_` and stands in its descriptor's list.
-    struct Waiting : ListNode, Pooled, io_uring_sqe {
-        Waiting(const io_uring_sqe& sqe, unsigned d) noexcept : io_uring_sqe(sqe), done(d) {}
+    // An operation that waits: the part of its entry that says all of what is known here.
+    struct Waiting {
+        Waiting(const io_uring_sqe& sqe, unsigned d) noexcept : done(d) {
+            std::memcpy(said, &sqe, sizeof said);
+        }
+        io_uring_sqe entry() const noexcept {
+            io_uring_sqe sqe{};
+            std::memcpy(&sqe, said, sizeof said);
+            return sqe;
+        }
+        Waiting* next = nullptr;  // on the same descriptor
         unsigned done;
+        std::byte said[offsetof(io_uring_sqe, personality)];
     };
     struct Completed {
         std::uint64_t user_data;
@@ -109,9 +117,25 @@ private:
         // epoll itself tells a multishot poll what is so from the beginning.
         bool told = sqe.opcode == IORING_OP_POLL_ADD && detail::is_multishot(sqe);
         if (!told && advance(sqe, done) == Progress::ended) return;
-        Waiting& waiting = *waiting_.emplace(sqe.user_data, std::make_unique<Waiting>(sqe, done))->second;
-        watched_[sqe.fd].push_back(waiting);
+        // Whatever the number says, it is not to be a place in memory before it is a descriptor's.
+        if (static_cast<unsigned>(sqe.fd) >= watched_.size()) {
+            if (::fcntl(sqe.fd, F_GETFD) < 0) return complete(sqe, -EBADF);
+            watched_.resize(static_cast<std::size_t>(sqe.fd) + 1);
+        }
+        Waiting& waiting = waiting_.emplace(sqe.user_data, Waiting(sqe, done))->second;
+        Waiting** last = &watched_[static_cast<std::size_t>(sqe.fd)];
+        while (*last) last = &(*last)->next;
+        *last = &waiting;
         watch(sqe.fd, &waiting);
+    }
+    // Calls `f(operation, its entry)` for each that waits on `fd`; f may end it, and no other.
+    template <class F>
+    void for_each(int fd, F f) {
+        for (Waiting* operation = watched_[static_cast<std::size_t>(fd)]; operation;) {
+            Waiting* next = operation->next;
+            f(*operation, operation->entry());
+            operation = next;
+        }
     }
     Progress advance(const io_uring_sqe& sqe, unsigned& done) {
         unsigned flags = 0;
@@ -123,64 +147,65 @@ private:
     }
     // `fd` has become ready for `events`.
     void ready(int fd, unsigned events) {
-        auto& waiting = watched_[fd];
         // Nobody waits any more; the number may be another file's by now, and then this does nothing.
-        if (waiting.empty()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+        if (!watched_[static_cast<std::size_t>(fd)]) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
         bool again = false;
-        waiting.for_each([&](Waiting& operation) {
-            if (!(events & (detail::awaited_events(operation) | POLLERR | POLLHUP))) return;
-            Progress progress = advance(operation, operation.done);
-            if (progress == Progress::ended) forget(operation);
-            again |= progress == Progress::some && operation.opcode != IORING_OP_POLL_ADD;
+        for_each(fd, [&](Waiting& operation, const io_uring_sqe& sqe) {
+            if (!(events & (detail::awaited_events(sqe) | POLLERR | POLLHUP))) return;
+            Progress progress = advance(sqe, operation.done);
+            if (progress == Progress::ended) forget(operation, sqe);
+            again |= progress == Progress::some && sqe.opcode != IORING_OP_POLL_ADD;
         });
         if (again) watch(fd, nullptr);
     }
     // Has epoll tell when `fd` becomes ready for what its operations wait for, and also if it is already.
     // Events come by edges, as multishot polls need them: whoever has to wait again need not ask again.
     void watch(int fd, const Waiting* newest) {
-        auto& waiting = watched_[fd];
         epoll_event event{};
         event.events = EPOLLET;
         event.data.fd = fd;
-        waiting.for_each([&](Waiting& operation) { event.events |= detail::awaited_events(operation); });
+        for_each(fd, [&](Waiting&, const io_uring_sqe& sqe) { event.events |= detail::awaited_events(sqe); });
         if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0) return;
         int error = errno;
         if (error == ENOENT) {
             // This file is new here: operations that waited before did so on one that was closed under them.
-            waiting.for_each([&](Waiting& operation) {
-                if (&operation != newest) end(operation, -ECANCELED);
-            });
+            end_all(fd, -ECANCELED, newest);
             if (!newest) return;
-            event.events = EPOLLET | detail::awaited_events(*newest);
+            event.events = EPOLLET | detail::awaited_events(newest->entry());
             if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0) return;
             error = errno;
         }
-        while (!waiting.empty()) end(waiting.front(), -error);
+        end_all(fd, -error);
     }
-
     // `fd` is about to be closed. The file may live on under other numbers, and would be told of for ever.
     void unwatch(int fd) {
-        auto found = watched_.find(fd);
-        if (found == watched_.end()) return;
-        while (!found->second.empty()) end(found->second.front(), -ECANCELED);
-        watched_.erase(found);
+        if (static_cast<unsigned>(fd) >= watched_.size()) return;
+        end_all(fd, -ECANCELED);
         ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+    }
+    void end_all(int fd, int result, const Waiting* but = nullptr) {
+        for_each(fd, [&](Waiting& operation, const io_uring_sqe& sqe) {
+            if (&operation != but) end(operation, sqe, result);
+        });
     }
     int cancel_waiting(const io_uring_sqe& sqe) {
         if (sqe.cancel_flags != 0) return -EINVAL;
         auto found = waiting_.find(sqe.addr);
         if (found == waiting_.end()) return -ENOENT;
-        Waiting& operation = *found->second;
-        end(operation, operation.done > 0 ? static_cast<int>(operation.done) : -ECANCELED);
+        Waiting& operation = found->second;
+        end(operation, operation.entry(), operation.done > 0 ? static_cast<int>(operation.done) : -ECANCELED);
         return 0;
     }
-    void end(Waiting& operation, int result) {
-        complete(operation, result);
-        forget(operation);
+    void end(Waiting& operation, const io_uring_sqe& sqe, int result) {
+        complete(sqe, result);
+        forget(operation, sqe);
     }
-    void forget(Waiting& operation) {
-        auto found = waiting_.find(operation.user_data);
-        while (found->second.get() != &operation) ++found;
+    void forget(Waiting& operation, const io_uring_sqe& sqe) {
+        Waiting** link = &watched_[static_cast<std::size_t>(sqe.fd)];
+        while (*link != &operation) link = &(*link)->next;
+        *link = operation.next;
+        auto found = waiting_.find(sqe.user_data);
+        while (&found->second != &operation) ++found;
         waiting_.erase(found);
     }
 
@@ -213,8 +238,8 @@ private:
     UniqueFd epoll_;
     std::deque<io_uring_sqe> submitted_;  // one may be filled in while the next is asked for
     std::vector<Completed> completed_;
-    std::unordered_multimap<std::uint64_t, std::unique_ptr<Waiting>> waiting_;  // by user_data
-    std::unordered_map<int, List<Waiting>> watched_;                            // by descriptor
+    std::unordered_multimap<std::uint64_t, Waiting> waiting_;  // by user_data
+    std::vector<Waiting*> watched_;                            // by descriptor: the first of those that wait
     std::unordered_map<std::uint16_t, std::vector<io_uring_buf>> buffers_;
 };
 

@@ -66,7 +66,7 @@ public:
     explicit EventLoop(LoopOptions options = {}) : EventLoop(detail::make_engine(options), options) {}
     /// A loop on an engine of one's own, such as a simulation.
     explicit EventLoop(std::unique_ptr<Engine> engine, LoopOptions options = {})
-        : engine_(std::move(engine)), door_(&Door::open()), spin_(options.spin), threads_(options.threads) {
+        : engine_(std::move(engine)), door_(&Door::open()), threads_(options.threads), spin_(options.spin) {
         unhandled = &report;
         activity = &door_->activity;
         latest_time = engine_->now();
@@ -345,10 +345,12 @@ private:
 
     static inline constinit thread_local EventLoop* current_ = nullptr;
 
-    std::unique_ptr<Engine> engine_;
+    // What posting reads on other threads, apart from what this one writes all the time.
+    alignas(64) std::unique_ptr<Engine> engine_;
     Door* door_;
-    detail::SpinPolicy spin_;
     unsigned threads_;
+
+    alignas(64) detail::SpinPolicy spin_;
     detail::TimerHeap timers_;
     Queue<Runnable> newborn_;
     List<TurnHook> hooks_;

@@ -8,7 +8,7 @@ class ServerCore;
 }
 
 /// A client's connection, for as long as the server's handler serves it: it closes when the handler returns.
-class Connection : public Stream, private ListNode {
+class Connection : public Stream, private ListNode, private Timer {
 public:
     Connection(detail::ServerCore& server, Stream stream, std::uint64_t number);
     Connection(const Connection&) = delete;
@@ -23,16 +23,11 @@ public:
 private:
     friend class detail::ServerCore;
     friend class List<Connection>;
-    struct IdleTimer : Timer {
-        explicit IdleTimer(Connection& c) noexcept;
-        Connection& connection;
-    };
     void check_idle() noexcept;
 
     detail::ServerCore& server_;
     JobBase* job_;
     std::uint64_t number_;
-    IdleTimer idle_{*this};
 };
 
 }  // namespace magnetar

@@ -5,13 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
+#include <magnetar/base/pool.hpp>
 #include <magnetar/wire/error.hpp>
 
 namespace magnetar {
@@ -56,13 +56,16 @@ public:
         Writer(std::move(other)).swap(*this);
         return *this;
     }
+    ~Writer() {
+        if (data_) pool_free(data_, capacity_);
+    }
 
     /// Adds `count` bytes and returns where they are, not yet written. Valid until the next call that
     /// appends.
     std::byte* extend(std::size_t count) {
         if (count > capacity_ - size_) [[unlikely]]
             grow(count);
-        auto* to = data_.get() + size_;
+        auto* to = data_ + size_;
         size_ += count;
         return to;
     }
@@ -89,9 +92,9 @@ public:
     }
 
     /// All that was written; valid until the next call that changes the writer.
-    std::span<const std::byte> bytes() const noexcept { return {data_.get(), size_}; }
-    std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data_.get()), size_}; }
-    std::byte* data() noexcept { return data_.get(); }
+    std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
+    std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data_), size_}; }
+    std::byte* data() noexcept { return data_; }
 
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
@@ -102,6 +105,12 @@ public:
 
     /// Takes back everything after the first `size` bytes, of which there must be as many.
     void truncate(std::size_t size) noexcept { size_ = size; }
+
+    /// Takes back the first `size` bytes, of which there must be as many.
+    void drop(std::size_t size) noexcept {
+        size_ -= size;
+        if (size != 0 && size_ != 0) std::memmove(data_, data_ + size, size_);
+    }
 
     /// Makes room for `count` more bytes.
     void reserve(std::size_t count) {
@@ -114,7 +123,7 @@ public:
     }
 
     void swap(Writer& other) noexcept {
-        data_.swap(other.data_);
+        std::swap(data_, other.data_);
         std::swap(size_, other.size_);
         std::swap(capacity_, other.capacity_);
     }
@@ -122,13 +131,14 @@ public:
 private:
     [[gnu::cold, gnu::noinline]] void grow(std::size_t count) {
         std::size_t capacity = std::max({capacity_ * 2, size_ + count, std::size_t{64}});
-        std::unique_ptr<std::byte[]> data(new std::byte[capacity]);  // make_unique would zero it
-        if (size_ != 0) std::memcpy(data.get(), data_.get(), size_);
-        data_ = std::move(data);
+        auto* data = static_cast<std::byte*>(pool_allocate(capacity));
+        if (size_ != 0) std::memcpy(data, data_, size_);
+        if (data_) pool_free(data_, capacity_);
+        data_ = data;
         capacity_ = capacity;
     }
 
-    std::unique_ptr<std::byte[]> data_;
+    std::byte* data_ = nullptr;
     std::size_t size_ = 0;
     std::size_t capacity_ = 0;
 };

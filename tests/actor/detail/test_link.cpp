@@ -199,9 +199,41 @@ TEST_CASE("link: what is on its way to an actor that is gone is answered, and it
             auto light = co_await send(worker, run<spawn_child>, "", Concurrency::coroutine);
             co_await tell(light, run<sleep_for>, 0);
             co_await light.stop();
+            co_await light.closed();
             co_await tell(light, run<sleep_for>, 0);
             auto text = co_await error_of<ActorNotFound>(send(light, echo, i));
             CHECK(text != "");
         }
+    });
+}
+
+TEST_CASE(
+    "link: much more than a socket holds goes through whole, and with it a descriptor that comes between") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto a = co_await spawn({});
+        auto b = co_await spawn({});
+        auto echoes = [&](std::vector<Job<bool>>& to, std::size_t size) {
+            for (char letter = 'a'; letter < 'i'; ++letter)
+                to.push_back(self.loop().start([](ActorProxy<> worker, std::string text) -> Task<bool> {
+                    auto same = co_await send(worker, echo, text);
+                    co_return same == text;
+                }(a, std::string(size, letter))));
+        };
+        std::vector<Job<bool>> echoing;
+        echoes(echoing, 1 << 20);
+        co_await yield();  // they are on their way
+        // The master gives both workers their link, behind the above.
+        auto relayed = self.loop().start([](ActorProxy<> from, ActorProxy<> to) -> Task<std::string> {
+            co_return co_await send(from, run<relay_ping>, to);
+        }(b, a));
+        echoes(echoing, 1000);
+        auto pong = co_await relayed;
+        CHECK(pong == "pong");
+        for (auto& job : echoing) {
+            auto same = co_await job;
+            CHECK(same);
+        }
+        auto links = co_await send(a, run<links_of>);
+        CHECK(links == 2);
     });
 }

@@ -128,7 +128,7 @@ inline void send_to_host(RemoteCall& call) noexcept {
         return;
     }
     call.run = [](Runnable& self) { the_host->send(static_cast<RemoteCall&>(self)); };
-    crossing().outbox.post(the_host->loop().door(), call, true);
+    outbox().post(the_host->loop().door(), call);
 }
 
 inline bool link_has_room(const Address& target) noexcept {
@@ -148,7 +148,7 @@ inline void WireCall::go_back() noexcept {
     }
     Door& main = the_host->loop().door();
     if (main.index() == this_door) run(*this);
-    else crossing().outbox.post(main, *this, true);
+    else outbox().post(main, *this);
 }
 
 // On the main loop, where links live.
@@ -219,7 +219,7 @@ inline void Link::accept(std::span<const std::byte> packet) {
     throw FrameError(CloseCode::protocol_error, "link: a packet of no known kind");
 }
 inline Task<> Link::serve() {
-    Job<> writer = loop_.start(write_out(), nullptr);
+    Job<> writer = loop_.start(write_on(), nullptr);
     try {
         co_await read();
     } catch (const std::exception& error) {
@@ -227,11 +227,7 @@ inline Task<> Link::serve() {
     }
     writer.cancel();
     shut_down();
-    try {
-        co_await writer;
-    } catch (const std::system_error&) {
-        // The other end was gone before all was written; what it had written has been read.
-    }
+    co_await writer;
     close();
 }
 

@@ -113,12 +113,12 @@ struct ActorAccess {
         self.newborn_ = false;
         int crowd = 0, budget = 64;
         for (Message* message; budget > 0 && (message = next(self)); --budget) {
-            crowd += message->crowds != nullptr;
+            crowd += message->in_crowd;
             message->start(self);
         }
         self.scheduled_ = false;
         if (budget == 0) wake(self);
-        if (crowd) self.cell_->crowd.fetch_sub(crowd, std::memory_order_relaxed);
+        if (crowd) self.cell_->crowd().fetch_sub(crowd, std::memory_order_relaxed);
         context = outer;
         if (self.life_ == Life::stopping) [[unlikely]]
             settle(self);

@@ -1,13 +1,16 @@
 #pragma once
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <deque>
-#include <unordered_map>
 
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/detail/fork_server.hpp>
 #include <magnetar/actor/detail/packet.hpp>
 #include <magnetar/actor/detail/remote.hpp>
+#include <magnetar/actor/detail/slots.hpp>
+#include <magnetar/base/id_map.hpp>
 #include <magnetar/sync/event.hpp>
 
 namespace magnetar::detail {
@@ -15,8 +18,8 @@ namespace magnetar::detail {
 class Host;
 
 // The connection to another host: requests and tells out, answers back, and the same the other way round, as
-// WebSocket frames on a socket pair. Lives on its host's main loop. Output is gathered over a turn into one
-// write.
+// WebSocket frames on a socket pair. Lives on its host's main loop. Output is gathered over a turn, and then
+// written without waiting.
 class Link {
 public:
     // So many messages to one actor may be on their way before senders wait; the receiver gives credit back
@@ -29,14 +32,10 @@ public:
           fd_(std::move(fd)),
           peer_(peer),
           number_(number),
-          flush_([](TurnHook& hook) { static_cast<Flush&>(hook).link.output_.set(); }, *this) {
+          flush_([](TurnHook& hook) { static_cast<Flush&>(hook).link.send_gathered(); }, *this) {
         Hello hello;
         hello.host = this_host;
-        append_frame(out_, Opcode::binary, [&] {
-            out_.put(static_cast<std::uint8_t>(Packet::hello));
-            encode(out_, hello);
-        });
-        gathered();
+        append(Packet::hello, [&] { encode(out_, hello); });
     }
     Link(const Link&) = delete;
 
@@ -44,10 +43,9 @@ public:
     bool is_open() const noexcept { return open_; }
     // Whether a tell to that actor would wait.
     bool has_room(ActorId target) const noexcept {
-        auto found = outbound_.find(target.value);
-        return found == outbound_.end() || found->second.in_flight < window;
+        auto* outbound = outbound_.find(target.value);
+        return !outbound || outbound->in_flight < window;
     }
-    std::size_t pending() const noexcept { return pending_.size(); }
 
     // Reads and writes until the connection ends: then every request in flight has failed with ActorLost.
     Task<> serve();
@@ -63,14 +61,11 @@ public:
             return;
         }
         // What one sender sends stays in order: a request stands behind the tells that wait.
-        auto found = outbound_.find(call.target.id.value);
-        if (call.never_waits && found != outbound_.end() && found->second.in_flight >= window) {
-            call.finish();
-            return;
-        }
-        if (found != outbound_.end() &&
-            (!found->second.waiting.empty() || (call.tell && found->second.in_flight >= window)))
-            found->second.waiting.push(call);
+        auto* outbound = outbound_.find(call.target.id.value);
+        bool full = outbound && outbound->in_flight >= window;
+        if (full && call.never_waits) call.finish();
+        else if (outbound && (!outbound->waiting.empty() || (full && call.tell)))
+            outbound->waiting.push(call);
         else write(call);
     }
     void answer(std::uint64_t id, std::span<const std::byte> body) {
@@ -91,7 +86,7 @@ public:
             give_credit(target, count);
             consumed_.erase(target);
         } else if (consumed_.size() > 256) {  // nothing is kept of the many that get a message or two
-            for (auto& [actor, few] : consumed_) give_credit(actor, few);
+            consumed_.for_each([&](std::uint64_t actor, std::uint32_t few) { give_credit(actor, few); });
             consumed_.clear();
         }
     }
@@ -101,11 +96,15 @@ public:
         descriptors_.push_back({out_.size(), std::move(fd)});
     }
     // All that was to be sent has been, or never will be.
-    bool idle() const noexcept { return !open_ || (out_.empty() && !writing_); }
+    bool idle() const noexcept { return !open_ || out_.empty(); }
     // Ends the connection from this side.
     void shut_down() noexcept { ::shutdown(fd_.get(), SHUT_RDWR); }
 
 private:
+    // So many messages that somebody waits for do not wait for the end of the turn: the other end may begin
+    // with them.
+    static constexpr unsigned eager = 32;
+
     struct Flush : TurnHook {
         Flush(void (*f)(TurnHook&), Link& l) noexcept : TurnHook(f), link(l) {}
         Link& link;
@@ -123,15 +122,16 @@ private:
     template <class Fill>
     void append(Packet packet, Fill fill) {
         if (!open_) return;
+        if (awaited_ >= eager) send_gathered();
         append_frame(out_, Opcode::binary, [&] {
             out_.put(static_cast<std::uint8_t>(packet));
             fill();
         });
-        gathered();
+        if (packet != Packet::tell) ++awaited_;
+        loop_.at_turn_end(flush_);
     }
-    void gathered() noexcept { loop_.at_turn_end(flush_); }
     void write(RemoteCall& call) {
-        std::uint64_t id = ++last_id_;
+        std::uint64_t id = call.tell ? 0 : pending_.put(&call);
         bool termed = call.terms.chain || call.terms.deadline != LoopClock::time_point{};
         append(call.tell ? Packet::tell
                : termed  ? Packet::termed_request
@@ -151,8 +151,6 @@ private:
         if (call.tell) {
             if (!command_table()[call.command]->system) ++outbound_[call.target.id.value].in_flight;
             call.finish();
-        } else {
-            pending_.emplace(id, &call);
         }
     }
     void give_credit(std::uint64_t target, std::uint32_t count) {
@@ -167,7 +165,8 @@ private:
     }
     void close() noexcept;
     Task<> read();
-    Task<> write_out();
+    void send_gathered() noexcept;
+    Task<> write_on();
     void accept(std::span<const std::byte> packet);
     void accept_call(Reader& reader, bool tell, TermsOnWire terms = {});
     inline void accept_answer(Reader& reader, bool error);
@@ -178,25 +177,24 @@ private:
     UniqueFd fd_;
     std::uint32_t peer_;
     std::uint64_t number_;  // among its host's links
-    Writer out_, sending_;
+    Writer out_;
+    std::size_t sent_ = 0;  // of it
+    unsigned awaited_ = 0;  // messages in it that somebody waits for
     std::deque<Descriptor> descriptors_;
     std::deque<UniqueFd> received_;
     FrameDecoder decoder_{FrameRules{Masking::forbidden, std::size_t{64} << 20, std::size_t{64} << 20}};
     Flush flush_;
-    Event output_;
-    std::unordered_map<std::uint64_t, RemoteCall*> pending_;
-    std::unordered_map<std::uint64_t, Outbound> outbound_;
-    std::unordered_map<std::uint64_t, std::uint32_t> consumed_;
-    std::uint64_t last_id_ = 0;
-    bool open_ = true, greeted_ = false, writing_ = false;
+    Event blocked_;  // there was no room for more
+    Slots<RemoteCall*> pending_;
+    IdMap<Outbound> outbound_;       // by actor there
+    IdMap<std::uint32_t> consumed_;  // by actor here: what it has taken and no credit was given for
+    bool open_ = true, greeted_ = false;
 };
 
 inline void Link::accept_answer(Reader& reader, bool error) {
-    auto found = pending_.find(reader.get<std::uint64_t>());
-    if (found == pending_.end())
-        throw FrameError(CloseCode::protocol_error, "link: an answer that nobody asked for");
-    RemoteCall& call = *found->second;
-    pending_.erase(found);
+    RemoteCall* asked = pending_.take(reader.get<std::uint64_t>());
+    if (!asked) throw FrameError(CloseCode::protocol_error, "link: an answer that nobody asked for");
+    RemoteCall& call = *asked;
     call.body.clear();
     try {
         if (error) call.error = from_wire(decode<ErrorOnWire>(reader));
@@ -209,57 +207,51 @@ inline void Link::accept_answer(Reader& reader, bool error) {
 inline void Link::accept_credit(Reader& reader) {
     auto target = reader.get<std::uint64_t>();
     auto count = reader.get<std::uint32_t>();
-    auto found = outbound_.find(target);
-    if (found == outbound_.end() || count > found->second.in_flight)
+    auto* outbound = outbound_.find(target);
+    if (!outbound || count > outbound->in_flight)
         throw FrameError(CloseCode::protocol_error, "link: credit for messages that were never sent");
-    auto& outbound = found->second;
-    outbound.in_flight -= count;
-    while (outbound.in_flight < window) {
-        auto* call = static_cast<RemoteCall*>(outbound.waiting.pop());
+    outbound->in_flight -= count;
+    while (outbound->in_flight < window) {
+        auto* call = static_cast<RemoteCall*>(outbound->waiting.pop());
         if (!call) break;
         write(*call);
     }
-    if (outbound.in_flight == 0) outbound_.erase(found);
+    if (outbound->in_flight == 0) outbound_.erase(target);
 }
-// One write for all that a turn has gathered; a frame with a descriptor ends the write it is in.
-inline Task<> Link::write_out() {
+// A descriptor goes with the first byte of a write, which ends with its frame.
+inline void Link::send_gathered() noexcept {
+    awaited_ = 0;
+    while (open_ && !blocked_.is_set() && sent_ < out_.size()) {
+        bool with_descriptor = !descriptors_.empty();
+        std::size_t end = with_descriptor ? descriptors_.front().end : out_.size();
+        DescriptorMessage message(out_.data() + sent_, end - sent_);
+        if (with_descriptor && descriptors_.front().fd) message.attach({&descriptors_.front().fd, 1});
+        else message.attach_none();
+        auto n = ::sendmsg(fd_.get(), &message.message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0) {
+            if (errno == EINTR) continue;
+            if (errno == EAGAIN) blocked_.set();
+            else shut_down();  // nobody reads any more; the reader here will be told so, too
+            break;
+        }
+        sent_ += static_cast<std::size_t>(n);
+        if (!with_descriptor) continue;
+        descriptors_.front().fd.reset();
+        if (sent_ == end) descriptors_.pop_front();
+    }
+    if (sent_ < out_.size() / 2) return;
+    out_.drop(sent_);
+    for (Descriptor& descriptor : descriptors_) descriptor.end -= sent_;
+    sent_ = 0;
+}
+// Goes on with what there was no room for.
+inline Task<> Link::write_on() {
     for (;;) {
-        if (out_.empty()) {
-            writing_ = false;
-            output_.clear();
-            co_await output_.wait();
-            continue;
-        }
-        writing_ = true;
-        sending_.swap(out_);
-        out_.clear();
-        std::deque<Descriptor> descriptors;
-        descriptors.swap(descriptors_);
-        for (std::size_t at = 0; at < sending_.size();) {
-            bool with_descriptor = !descriptors.empty();
-            std::size_t end = with_descriptor ? descriptors.front().end : sending_.size();
-            DescriptorMessage message(sending_.data() + at, end - at);
-            if (with_descriptor) message.attach({&descriptors.front().fd, 1});
-            else message.attach_none();
-            int sent = check(co_await submit("link write",
-                                             [fd = fd_.get(), m = &message.message](io_uring_sqe* sqe) {
-                                                 io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);
-                                             }),
-                             "sendmsg", "link");
-            at += static_cast<std::size_t>(sent);
-            if (!with_descriptor) continue;
-            // The descriptor has gone with the first byte; the rest of its frame goes alone.
-            descriptors.pop_front();
-            while (at < end) {
-                sent = check(co_await submit("link write",
-                                             [fd = fd_.get(), data = sending_.data() + at,
-                                              size = end - at](io_uring_sqe* sqe) {
-                                                 io_uring_prep_send(sqe, fd, data, size, MSG_NOSIGNAL);
-                                             }),
-                             "send", "link");
-                at += static_cast<std::size_t>(sent);
-            }
-        }
+        co_await blocked_.wait();
+        co_await submit("link write",
+                        [fd = fd_.get()](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, POLLOUT); });
+        blocked_.clear();
+        send_gathered();
     }
 }
 inline Task<> Link::read() {
@@ -284,10 +276,11 @@ inline Task<> Link::read() {
 }
 inline void Link::close() noexcept {
     open_ = false;
-    auto pending = std::exchange(pending_, {});
-    for (auto& [id, call] : pending) fail(*call);
-    for (auto& [target, outbound] : outbound_)
+    pending_.for_each([&](RemoteCall* call) { fail(*call); });
+    pending_ = {};
+    outbound_.for_each([&](std::uint64_t, Outbound& outbound) {
         while (auto* call = static_cast<RemoteCall*>(outbound.waiting.pop())) fail(*call);
+    });
     outbound_.clear();
     fd_.reset();
 }

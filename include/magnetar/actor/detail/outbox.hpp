@@ -1,80 +1,128 @@
 #pragma once
+#include <algorithm>
+#include <memory>
+#include <new>
+
 #include <magnetar/actor/address.hpp>
 #include <magnetar/base/pool.hpp>
+#include <magnetar/base/prefetch.hpp>
 #include <magnetar/loop/event_loop.hpp>
 
 namespace magnetar::detail {
 
-// Memory of messages goes back to the thread that made it, in batches: a thread that only frees and one that
-// only makes would both pay for malloc's locks at every message. A block carries the addresses of as many
-// others of its size as it has room for: the maker would otherwise wait, block by block, until the other core
-// lets go of it.
-struct Returned : Runnable {
-    explicit Returned(std::size_t s) noexcept : Runnable(nullptr), size(static_cast<std::uint32_t>(s)) {}
-    void** others() noexcept { return reinterpret_cast<void**>(this + 1); }
-    bool full() const noexcept { return sizeof(Returned) + (count + 1) * sizeof(void*) > size; }
-    std::uint32_t size, count = 0;
-};
-class ReturnBin final : public TurnHook {
-public:
-    ReturnBin() noexcept : TurnHook([](TurnHook& self) { static_cast<ReturnBin&>(self).flush(); }) {}
-    void give_back(Door& maker, void* block, std::size_t size) noexcept {
-        if (door_ != &maker) flush();
-        door_ = &maker;
-        if (newest_ && newest_->size == size && !newest_->full()) {
-            newest_->others()[newest_->count++] = block;
-        } else {
-            auto* returned = ::new (block) Returned(size);
-            returned->next = std::exchange(newest_, returned);
-            if (!returned->next) oldest_ = returned;
+// Messages for another loop, side by side in one block of memory: they are made in it, go there together, stand
+// there in the mailboxes of their actors, and the last one to be let go sends the block home. So a message costs
+// no memory of its own, and the other core, which reads one after the other, has the next ones fetched while it
+// works. A parcel belongs to one thread at a time: first to the one that fills it, then to the one it went to.
+class Parcel final : public Runnable {
+    // Stands before each message.
+    struct Slot {
+        void (*arrive)(Slot&);
+        std::uint32_t size;    // up to the next slot
+        std::uint32_t offset;  // from the beginning of the parcel
+        void* content() noexcept { return this + 1; }
+        Parcel& parcel() noexcept {
+            return *std::launder(reinterpret_cast<Parcel*>(reinterpret_cast<char*>(this) - offset));
         }
-        if (++count_ >= 64 || !EventLoop::current()) flush();
-        else EventLoop::current()->at_turn_end(*this);
+    };
+    static constexpr std::uint32_t alignment = alignof(std::max_align_t);
+    static_assert(sizeof(Slot) % alignment == 0);
+
+public:
+    // One that goes off after a few messages is small, for it may have to wait as long as the last of them.
+    static constexpr std::uint32_t small = 504, large = 4088;
+    template <class T>
+    static constexpr std::uint32_t space = (sizeof(Slot) + sizeof(T) + alignment - 1) / alignment * alignment;
+
+    static Parcel* make(Door& maker, std::uint32_t size) {
+        for (auto back = maker.returned.take(); Runnable* parcel = back.pop();)
+            static_cast<Parcel*>(parcel)->free();
+        return ::new (pool_allocate(size)) Parcel(maker, size);
+    }
+    static constexpr std::uint32_t size_for(std::uint32_t wanted, std::uint32_t bytes) noexcept {
+        return std::max(wanted, begin + bytes);
+    }
+    bool has_room(std::uint32_t bytes) const noexcept { return size_ - used_ >= bytes; }
+
+    // Makes a T here, whose `arrive()` is called on the other loop; it is for drop() to end it.
+    template <class T, class... A>
+    T& place(A&&... arguments) {
+        static_assert(alignof(T) <= alignment, "what is sent to another thread is aligned as malloc aligns");
+        auto* slot = ::new (reinterpret_cast<char*>(this) + used_)
+            Slot{[](Slot& self) { content<T>(self).arrive(); }, space<T>, used_};
+        T* made = ::new (slot->content()) T(std::forward<A>(arguments)...);
+        used_ += space<T>;
+        ++alive_;
+        return *made;
+    }
+    template <class T>
+    static void drop(T& message) noexcept {
+        Parcel& parcel = (reinterpret_cast<Slot*>(&message) - 1)->parcel();
+        message.~T();
+        pool_retire(&message, sizeof(T));
+        parcel.release();
     }
 
 private:
-    void flush() noexcept {
-        count_ = 0;
-        if (Returned* newest = std::exchange(newest_, nullptr)) door_->returned.push_chain(*newest, *oldest_);
+    Parcel(Door& maker, std::uint32_t size) noexcept
+        : Runnable(&Parcel::unpack), maker_(maker), size_(size) {}
+    template <class T>
+    static T& content(Slot& slot) noexcept {
+        return *std::launder(reinterpret_cast<T*>(slot.content()));
     }
-    Door* door_ = nullptr;
-    Returned* newest_ = nullptr;
-    Returned* oldest_ = nullptr;
-    unsigned count_ = 0;
-};
-
-inline void message_free(void* block, std::size_t size, Door& maker) noexcept;
-
-// Works for another loop, handed over together. They are listed side by side, so that the other core can
-// fetch several at once.
-struct Parcel final : Runnable {
-    explicit Parcel(Door& m) noexcept : Runnable(&Parcel::unpack), maker(m) {}
     static void unpack(Runnable& self) {
         auto& parcel = static_cast<Parcel&>(self);
-        constexpr unsigned ahead = 6;
-        for (unsigned i = 0; i < parcel.count; ++i) {
-            if (i + ahead < parcel.count) {
-                auto* soon = reinterpret_cast<char*>(parcel.works[i + ahead]);
-                __builtin_prefetch(soon, 1);
-                __builtin_prefetch(soon - 64, 1);
-            }
-            parcel.works[i]->run(*parcel.works[i]);
+        auto* at = reinterpret_cast<char*>(&parcel) + begin;
+        auto* end = reinterpret_cast<char*>(&parcel) + parcel.used_;
+        constexpr unsigned ahead = 512;
+        while (at != end) {
+            auto& slot = *std::launder(reinterpret_cast<Slot*>(at));
+            at += slot.size;
+            prefetch_to_write(at + ahead);
+            prefetch_to_write(at + ahead + 64);
+            slot.arrive(slot);
         }
-        message_free(&parcel, sizeof parcel, parcel.maker);
+        parcel.release();
     }
-    bool full() const noexcept { return count == sizeof works / sizeof works[0]; }
-    Door& maker;
-    unsigned count = 0;
-    Runnable* works[60];
+    void release() noexcept {
+        if (--alive_ > 0) return;
+        if (maker_.index() == this_door) free();
+        else maker_.returned.push(*this);
+    }
+    void free() noexcept { pool_free(this, size_); }
+
+    static const std::uint32_t begin;
+    Door& maker_;
+    std::uint32_t size_;
+    std::uint32_t used_ = begin;
+    std::uint32_t alive_ = 1;  // the messages, and the parcel until all have arrived
 };
-static_assert(sizeof(Parcel) == 512);
+inline constexpr std::uint32_t Parcel::begin =
+    (sizeof(Parcel) + Parcel::alignment - 1) / Parcel::alignment * Parcel::alignment;
 
 // What this thread has for other loops. Tells wait for the end of the turn, so that many of them cost one
 // atomic operation and one wake-up; what somebody waits for goes at once, with all that was before it.
 class Outbox final : public TurnHook {
 public:
     Outbox() noexcept : TurnHook([](TurnHook& self) { static_cast<Outbox&>(self).flush(); }) {}
-    inline void post(Door& door, Runnable& work, bool at_once) noexcept;
+
+    // Makes a message for that loop, see Parcel::place. It goes off with the next flush.
+    template <class T, class... A>
+    T& place(Door& door, A&&... arguments) {
+        if (door_ != &door || !parcel_ || !parcel_->has_room(Parcel::space<T>)) [[unlikely]]
+            begin_parcel(door, Parcel::space<T>);
+        return parcel_->place<T>(std::forward<A>(arguments)...);
+    }
+    // Sends a work at once.
+    void post(Door& door, Runnable& work) noexcept {
+        if (parcel_) flush();
+        hand_over(door, work);
+    }
+    void flush() noexcept {
+        count_crowd();
+        wanted_ = Parcel::small;
+        if (Parcel* parcel = std::exchange(parcel_, nullptr)) hand_over(*door_, *parcel);
+    }
 
     // The crowd before an actor counts all messages that are on their way there. It is looked at once for
     // each parcel, and those in the parcel are added when it goes: cores that count by ones would wait for
@@ -83,8 +131,8 @@ public:
     bool find_room(const Address& target) noexcept {
         count_crowd();
         crowded_ = target;
-        const Cell& cell = *target.where.cell();
-        room_ = cell.room - cell.crowd.load(std::memory_order_relaxed);
+        Cell& cell = *target.where.cell();
+        room_ = cell.room - cell.crowd().load(std::memory_order_relaxed);
         return room_ > 0;
     }
     void take_room() noexcept {
@@ -99,58 +147,28 @@ private:
     }
     void count_crowd() noexcept {
         if (joined_)
-            crowded_.where.cell()->crowd.fetch_add(std::exchange(joined_, 0), std::memory_order_relaxed);
+            crowded_.where.cell()->crowd().fetch_add(std::exchange(joined_, 0), std::memory_order_relaxed);
         room_ = 0;
     }
-    void flush() noexcept {
-        count_crowd();
-        if (Parcel* parcel = std::exchange(parcel_, nullptr)) hand_over(*door_, *parcel);
+    [[gnu::noinline]] void begin_parcel(Door& door, std::uint32_t bytes) {
+        bool filled = parcel_ && door_ == &door;
+        flush();
+        if (filled) wanted_ = Parcel::large;
+        EventLoop& loop = *EventLoop::current();
+        parcel_ = Parcel::make(loop.door(), Parcel::size_for(wanted_, bytes));
+        door_ = &door;
+        loop.at_turn_end(*this);
     }
     Door* door_ = nullptr;
     Parcel* parcel_ = nullptr;
+    std::uint32_t wanted_ = Parcel::small;
     Address crowded_;
     int room_ = 0, joined_ = 0;
 };
 
-struct Crossing {
-    Outbox outbox;
-    ReturnBin returns;
-};
-inline Crossing& crossing() {
-    static thread_local Crossing here;
+inline Outbox& outbox() {
+    static thread_local Outbox here;
     return here;
-}
-
-// Memory for a message that may be let go on another thread.
-[[gnu::noinline]] inline void take_returned(Door& mine) noexcept {
-    auto blocks = mine.returned.take();
-    while (auto* first = static_cast<Returned*>(blocks.pop())) {
-        std::size_t size = first->size;
-        for (unsigned i = 0; i < first->count; ++i) pool_free(first->others()[i], size);
-        pool_free(first, size);
-    }
-}
-[[gnu::always_inline]] inline void* message_allocate(std::size_t size, Door& mine) {
-    if (!mine.returned.empty()) [[unlikely]]
-        take_returned(mine);
-    return pool_allocate(size);
-}
-[[gnu::always_inline]] inline void message_free(void* block, std::size_t size, Door& maker) noexcept {
-    if (maker.index() == this_door) pool_free(block, size);
-    else crossing().returns.give_back(maker, block, size);
-}
-
-inline void Outbox::post(Door& door, Runnable& work, bool at_once) noexcept {
-    if (door_ != &door) flush();
-    door_ = &door;
-    if (at_once && !parcel_) return hand_over(door, work);
-    if (!parcel_) {
-        Door& mine = EventLoop::current()->door();
-        parcel_ = ::new (message_allocate(sizeof(Parcel), mine)) Parcel(mine);
-        EventLoop::current()->at_turn_end(*this);
-    }
-    parcel_->works[parcel_->count++] = &work;
-    if (at_once || parcel_->full()) flush();
 }
 
 }  // namespace magnetar::detail

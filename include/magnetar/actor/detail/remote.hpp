@@ -27,9 +27,9 @@ public:
     // Ends the call, on the host's main loop: takes it back to its sender's loop. The call is no longer the
     // caller's.
     void finish() noexcept {
+        if (origin->index() == this_door) return deliver();
         run = [](Runnable& self) { static_cast<RemoteCall&>(self).deliver(); };
-        if (origin->index() == this_door) EventLoop::current()->schedule(*this);
-        else if (!origin->post(*this)) delete this;
+        if (!origin->post(*this)) delete this;
     }
 
 protected:

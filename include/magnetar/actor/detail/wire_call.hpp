@@ -54,7 +54,7 @@ public:
         Door* door = door_at(target_.where.door());
         if (door && door->index() != this_door) {
             wait_for_door(*this, door->index());
-            crossing().outbox.post(*door, *this, true);
+            outbox().post(*door, *this);
         } else {
             arrive(*this);
         }

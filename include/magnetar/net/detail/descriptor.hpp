@@ -25,7 +25,7 @@ inline void close_by_loop(EventLoop& loop, int fd) noexcept {
 // with -ECANCELED.
 class DescriptorOperation : public Waiter, protected Completion, public ListNode {
 public:
-    DescriptorOperation(std::string_view name, Descriptor& descriptor) noexcept
+    DescriptorOperation(const char* name, Descriptor& descriptor) noexcept
         : Completion(&DescriptorOperation::on_completion), descriptor_(&descriptor), name_(name) {}
     DescriptorOperation(DescriptorOperation&& other) noexcept
         : Waiter(std::move(other)), Completion(other), descriptor_(other.descriptor_), name_(other.name_) {}
@@ -81,7 +81,7 @@ private:
     }
 
     Descriptor* descriptor_;
-    std::string_view name_;
+    const char* name_;
     int result_ = 0;
     bool cancel_requested_ = false, ending_ = false;
 };
@@ -133,7 +133,7 @@ class [[nodiscard("an operation starts when it is awaited: co_await it")]] On fi
     static_assert(std::is_trivially_destructible_v<Prep>);
 
 public:
-    On(std::string_view name, Descriptor& descriptor, Prep prep) noexcept
+    On(const char* name, Descriptor& descriptor, Prep prep) noexcept
         : DescriptorOperation(name, descriptor), prep_(prep) {}
     int await_resume() { return finish(); }
 

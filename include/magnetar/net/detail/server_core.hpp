@@ -227,12 +227,16 @@ private:
 }  // namespace detail
 
 inline Connection::Connection(detail::ServerCore& server, Stream stream, std::uint64_t number)
-    : Stream(std::move(stream)), server_(server), job_(current_job()), number_(number) {
+    : Stream(std::move(stream)),
+      Timer([](Timer& idle) { static_cast<Connection&>(idle).check_idle(); }),
+      server_(server),
+      job_(current_job()),
+      number_(number) {
     server_.connections.push_back(*this);
     if (server_.options.keep_alive.count() > 0) {
         core().watched = true;
         core().note_activity();
-        loop().arm(idle_, core().active + server_.options.keep_alive);
+        loop().arm(*this, core().active + server_.options.keep_alive);
     }
 }
 inline Connection::~Connection() {
@@ -241,14 +245,12 @@ inline Connection::~Connection() {
 }
 inline bool Connection::server_closes() const noexcept { return server_.closing; }
 
-inline Connection::IdleTimer::IdleTimer(Connection& c) noexcept
-    : Timer([](Timer& timer) { static_cast<IdleTimer&>(timer).connection.check_idle(); }), connection(c) {}
 // Moving the timer with every byte would cost more than looking, when it fires, how long it has been.
 inline void Connection::check_idle() noexcept {
     auto now = loop().now();
     auto limit = server_.options.keep_alive;
     if (!core().waits()) core().active = now;  // busy with something else
-    if (core().active + limit > now) return loop().arm(idle_, core().active + limit);
+    if (core().active + limit > now) return loop().arm(*this, core().active + limit);
     ++server_.totals.idle;
     job_->cancel();
 }

@@ -17,20 +17,35 @@ namespace magnetar::detail {
 
 class Read;
 
-// An address in less room: long are only those of unix sockets.
+// An address in less room: long are only those of unix sockets, which stand elsewhere.
 class CompactAddress {
 public:
-    explicit CompactAddress(const SocketAddress& address)
-        : size_(static_cast<unsigned char>(std::min<std::size_t>(address.size(), sizeof bytes_))) {
-        if (address.size() > sizeof bytes_) long_ = std::make_unique<SocketAddress>(address);
-        else std::memcpy(bytes_, address.data(), size_);
+    explicit CompactAddress(const SocketAddress& address) {
+        if (address.size() > sizeof bytes_) {
+            auto* elsewhere = new SocketAddress(address);
+            std::memcpy(bytes_, &elsewhere, sizeof elsewhere);
+            size_ = is_long;
+        } else {
+            std::memcpy(bytes_, address.data(), address.size());
+            size_ = static_cast<unsigned char>(address.size());
+        }
+    }
+    CompactAddress(const CompactAddress&) = delete;
+    ~CompactAddress() {
+        if (size_ == is_long) delete elsewhere();
     }
     SocketAddress get() const noexcept {
-        return long_ ? *long_ : SocketAddress(reinterpret_cast<const sockaddr*>(bytes_), size_);
+        return size_ == is_long ? *elsewhere()
+                                : SocketAddress(reinterpret_cast<const sockaddr*>(bytes_), size_);
     }
 
 private:
-    std::unique_ptr<SocketAddress> long_;
+    static constexpr unsigned char is_long = 0xff;
+    SocketAddress* elsewhere() const noexcept {
+        SocketAddress* address = nullptr;
+        std::memcpy(&address, bytes_, sizeof address);
+        return address;
+    }
     alignas(sockaddr) char bytes_[sizeof(sockaddr_in6)];
     unsigned char size_;
 };
@@ -115,8 +130,6 @@ public:
     CompactAddress peer;
     std::uint64_t bytes_in = 0, bytes_out = 0;
     LoopClock::time_point active{};  // when bytes last moved, if it is watched
-    bool watched = false;
-    bool writing = false;
     void note_activity() noexcept {
         if (watched) active = descriptor.loop().now();
     }
@@ -184,6 +197,9 @@ private:
          released_ = false;
     bool draining_ = false, mid_message_ = false;
     bool promised_ = false;  // it was told of a buffer, and has not had one since
+
+public:
+    bool watched = false, writing = false;  // here they take no room
 };
 
 class [[nodiscard("a read starts when it is awaited: co_await it")]] Read final : public Waiter {

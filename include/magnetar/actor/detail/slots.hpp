@@ -1,0 +1,58 @@
+#pragma once
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace magnetar::detail {
+
+// Values by numbers that are given out here and may come back from anybody: a number is a place in a table
+// and how often that place was used before, so that one that is old or invented finds nothing. What T{} is
+// stands for no value.
+template <class T>
+class Slots {
+public:
+    std::uint64_t put(T value) {
+        if (free_ == none) {
+            free_ = static_cast<std::uint32_t>(slots_.size());
+            slots_.push_back({T{}, 0, none});
+        }
+        std::uint32_t index = free_;
+        Slot& slot = slots_[index];
+        free_ = slot.next_free;
+        slot.value = std::move(value);
+        return std::uint64_t{slot.uses} << 32 | index;
+    }
+    // The value of that number, until the next `put`; null when there is none.
+    T* find(std::uint64_t number) noexcept {
+        auto index = static_cast<std::uint32_t>(number);
+        if (index >= slots_.size()) return nullptr;
+        Slot& slot = slots_[index];
+        return slot.uses == number >> 32 && slot.value ? &slot.value : nullptr;
+    }
+    // Takes it out; T{} when there is none.
+    T take(std::uint64_t number) noexcept {
+        T* value = find(number);
+        if (!value) return T{};
+        auto index = static_cast<std::uint32_t>(number);
+        ++slots_[index].uses;
+        slots_[index].next_free = std::exchange(free_, index);
+        return std::exchange(*value, T{});
+    }
+    // Calls `f(value)` for each; `f` may put and take.
+    template <class F>
+    void for_each(F f) {
+        for (std::size_t i = 0; i < slots_.size(); ++i)
+            if (slots_[i].value) f(slots_[i].value);
+    }
+
+private:
+    static constexpr std::uint32_t none = ~0u;
+    struct Slot {
+        T value;
+        std::uint32_t uses, next_free;
+    };
+    std::vector<Slot> slots_;
+    std::uint32_t free_ = none;
+};
+
+}  // namespace magnetar::detail
