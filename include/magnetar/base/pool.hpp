@@ -44,8 +44,8 @@ inline constinit thread_local PoolLists pool_lists{};
 struct PoolCleaner {
     PoolCleaner() noexcept {
         for (std::size_t i = 0; i < PoolLists::classes; ++i)
-            pool_lists.room[i] = static_cast<unsigned>(std::min<std::size_t>(
-                PoolLists::longest, PoolLists::heaviest / PoolLists::size(i)));
+            pool_lists.room[i] = static_cast<unsigned>(
+                std::min<std::size_t>(PoolLists::longest, PoolLists::heaviest / PoolLists::size(i)));
     }
     ~PoolCleaner() {
         for (auto& room : pool_lists.room) room = 0;
