@@ -12,7 +12,7 @@ namespace magnetar {
 namespace detail {
 
 // Fills in what every message carries.
-inline void stamp(Message& message, const CommandEntry& command) noexcept {
+[[gnu::always_inline]] inline void stamp(Message& message, const CommandEntry& command) noexcept {
     if (auto* actor = get_actor()) message.sender = ActorAccess::address(*actor);
     message.system = command.system;
 }
