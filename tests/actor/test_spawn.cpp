@@ -139,6 +139,7 @@ TEST_CASE(
 TEST_CASE("spawn: a name or an id in use is refused, and free again when its owner has ended") {
     in_arbiter([](Arbiter<>&) -> Task<> {
         auto other = co_await spawn({});
+        Belongings nobodys;
         for (auto first_kind : every_kind)
             for (auto kind : every_kind) {
                 auto first = co_await spawn({.name = "pluto", .id = {0xabcdef}, .concurrency = first_kind});
@@ -160,6 +161,8 @@ TEST_CASE("spawn: a name or an id in use is refused, and free again when its own
                 co_await again.stop();
                 auto status = co_await again.closed();
                 CHECK(status.clean());
+                bool gone = co_await back_to(nobodys);
+                CHECK(gone);
             }
         auto text = co_await error_of<SpawnError>(spawn({.id = ActorId::arbiter()}));
         CHECK(has(text, "arbiter is in use"));
@@ -211,6 +214,8 @@ TEST_CASE("spawn: a state or a start hook that throws fails it with the reason, 
             auto actor = co_await spawn<Picky>({.name = "picky", .concurrency = kind}, 0);
             co_await actor.stop();
             co_await actor.closed();
+            same = co_await back_to(before);
+            CHECK(same);
         }
     });
 }
