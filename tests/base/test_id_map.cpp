@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 using magnetar::detail::IdMap;
 
@@ -64,4 +65,19 @@ TEST_CASE("id map: one may be erased as it is visited") {
     CHECK(map.empty());
     map[5] = 1;
     CHECK(map.size() == 1);
+}
+
+TEST_CASE(
+    "id map: in the order of the ids, whatever order they came in; each may be erased as it is visited") {
+    IdMap<int> map;
+    for (std::uint64_t id : {70, 3, 1000, 512, 1, 64, 8}) map[id] = static_cast<int>(id);
+    std::vector<std::uint64_t> seen;
+    map.for_each_in_order([&](std::uint64_t id, int value) {
+        CHECK(value == static_cast<int>(id));
+        seen.push_back(id);
+        map.erase(id);
+    });
+    CHECK(seen == std::vector<std::uint64_t>{1, 3, 8, 64, 70, 512, 1000});
+    CHECK(map.empty());
+    map.for_each_in_order([](std::uint64_t, int) { FAIL("there is none"); });
 }

@@ -151,7 +151,6 @@ private:
         auto call = std::make_unique<HostCall>(*this);
         try {
             encode_arguments(call->body);
-            check_size(call->body.size(), command_.name);
         } catch (const CodecError&) {
             return end_at_once(std::current_exception());
         }
@@ -259,8 +258,8 @@ private:
     ThreadCallOf(Sending& waiter, Args&& args, Door& origin)
         : ThreadCall(waiter, origin), args_(std::move(args)) {}
     void start(Actor<>& actor) noexcept override {
-        if (ActorAccess::is_late(actor, this->terms)) return this->refuse(Refusal::late, actor.id());
-        if (invoke<F>(actor, args_, this->sender, this->arrived, this, &outcome)) this->answered();
+        if (ActorAccess::is_late(actor, terms)) return refuse(Refusal::late, actor.id());
+        if (invoke<F>(actor, args_, sender, arrived, this, &outcome)) answered();
     }
     void dispose() noexcept override {
         this->~ThreadCallOf();
@@ -287,26 +286,26 @@ public:
     ///     int answer = co_await worker.send<&Worker::handle>(21).within(2s);
     template <class Rep, class Period>
     SendAwaiter within(std::chrono::duration<Rep, Period> limit) && {
-        this->terms.deadline = deadline_after(EventLoop::require("a request's deadline").now(), limit);
+        terms.deadline = deadline_after(EventLoop::require("a request's deadline").now(), limit);
         return std::move(*this);
     }
 
     Result await_resume() {
         check_cancelled();
-        if (this->error) [[unlikely]]
-            std::rethrow_exception(this->error);
+        if (error) [[unlikely]]
+            std::rethrow_exception(error);
         return outcome_.get();
     }
 
 private:
     void start(Actor<>& actor) noexcept override {
-        if (ActorAccess::is_late(actor, this->terms)) [[unlikely]]
-            return this->refuse(Refusal::late, actor.id());
-        if (invoke<F>(actor, args_, this->sender, this->arrived, this, &outcome_)) wake();
+        if (ActorAccess::is_late(actor, terms)) [[unlikely]]
+            return refuse(Refusal::late, actor.id());
+        if (invoke<F>(actor, args_, sender, arrived, this, &outcome_)) wake();
     }
     ThreadCall& to_thread() override { return ThreadCallOf<F>::make(*this, std::move(args_)); }
     void encode_arguments(Writer& out) override {
-        if constexpr (Binding<F>::travels) encode(out, args_);
+        if constexpr (Binding<F>::travels) encode_message(out, args_, entry_of<F>.name);
         else
             throw CodecError("",
                              fmt::format("{}: a type in its parameters or result cannot leave its process",

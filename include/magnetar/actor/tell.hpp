@@ -81,7 +81,7 @@ public:
     TellOf(const Address& target, Args&& args, bool in_parcel)
         : Tell(target, entry_of<F>, in_parcel), args_(std::move(args)) {}
     void dispose() noexcept override {
-        if (this->in_parcel_) return Parcel::drop(*this);
+        if (in_parcel_) return Parcel::drop(*this);
         this->~TellOf();
         pool_free(this, sizeof(TellOf));
     }
@@ -89,7 +89,7 @@ public:
 private:
     const CommandEntry& command() const noexcept override { return entry_of<F>; }
     void start(Actor<>& actor) noexcept override {
-        invoke<F>(actor, args_, this->sender, this->arrived, nullptr);
+        invoke<F>(actor, args_, sender, arrived, nullptr);
         dispose();
     }
     Args args_;
@@ -286,7 +286,6 @@ public:
     }
 
 private:
-    using Telling::target_;
     Tell& to_thread(Door& door) override { return TellOf<F>::make(door, target_, std::move(args_)); }
     std::unique_ptr<HostTell> to_host() override { return tell_for_host<F>(target_, args_, this); }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -47,6 +48,15 @@ public:
     void for_each(F f) const {
         for (Node* node : buckets_)
             while (node) f(*std::exchange(node, node->next));
+    }
+
+    // All nodes, by their ids.
+    std::vector<Node*> sorted() const {
+        std::vector<Node*> nodes;
+        nodes.reserve(size_);
+        for_each([&](Node& node) { nodes.push_back(&node); });
+        std::sort(nodes.begin(), nodes.end(), [](const Node* a, const Node* b) { return a->id < b->id; });
+        return nodes;
     }
 
 private:
@@ -113,6 +123,11 @@ public:
     template <class F>
     void for_each(F f) const {
         index_.for_each([&f](IdIndex::Node& node) { f(node.id, static_cast<Node&>(node).value); });
+    }
+    // The same in the order of their ids, for what people see or what goes by age.
+    template <class F>
+    void for_each_in_order(F f) const {
+        for (IdIndex::Node* node : index_.sorted()) f(node->id, static_cast<Node*>(node)->value);
     }
 
 private:

@@ -39,7 +39,7 @@ inline void add_application_info(Json& info) {
     info["links"] = static_cast<std::uint64_t>(the_host->links());
     if (Directory* directory = the_supervisor->directory) {
         Json& actors = info["actors"] = Json::array();
-        directory->entries().for_each([&](std::uint64_t, const Directory::Entry& entry) {
+        directory->entries().for_each_in_order([&](std::uint64_t, const Directory::Entry& entry) {
             if (!entry.ready) return;
             Json actor = Json::object();
             actor["name"] = entry.proxy.name();

@@ -73,7 +73,8 @@ public:
     std::size_t size() const noexcept { return children_.size(); }
     template <class F>
     void for_each(F f) const {
-        children_.for_each([&f](std::uint64_t, const std::shared_ptr<Managed>& child) { f(*child); });
+        children_.for_each_in_order(
+            [&f](std::uint64_t, const std::shared_ptr<Managed>& child) { f(*child); });
     }
     // In a simulation, where processes and threads are light actors, too.
     bool light_actors_only = false;
