@@ -6,6 +6,8 @@ import sys
 
 LAYERS = ["base", "coro", "sync", "wire", "loop", "net", "actor", "app", "apps", "cluster", "testing"]
 UMBRELLA = "magnetar.hpp"  # everything of the layers up to app
+ROOT_FILES = {"config.hpp", "version.hpp"}  # below every layer
+SOURCES = "src.hpp"  # all twins, in their order
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 
 root = pathlib.Path(__file__).resolve().parent.parent / "include" / "magnetar"
@@ -27,6 +29,8 @@ def check(name, bracket, included):
     target = included.removeprefix("magnetar/")
     if target not in headers:
         return "there is no such header"
+    if target in ROOT_FILES or name == SOURCES:
+        return None
     if name == UMBRELLA:
         beyond = LAYERS.index(layer_of(target)) > LAYERS.index("app")
         return "the umbrella leaves out apps, cluster and testing" if beyond else None
@@ -39,9 +43,9 @@ def check(name, bracket, included):
     return None
 
 
-headers = {path.relative_to(root).as_posix(): INCLUDE.findall(path.read_text()) for path in root.rglob("*.hpp")}
+headers = {path.relative_to(root).as_posix(): INCLUDE.findall(path.read_text()) for path in root.rglob("*.?pp")}
 for name, includes in sorted(headers.items()):
-    if name != UMBRELLA and layer_of(name) not in LAYERS:
+    if name not in {UMBRELLA, SOURCES} | ROOT_FILES and layer_of(name) not in LAYERS:
         problems.append(f"{name}: {layer_of(name)} is not one of the layers")
         continue
     for bracket, included in includes:
@@ -55,7 +59,7 @@ while ahead:
         reached.add(name)
         ahead += [included.removeprefix("magnetar/") for _, included in headers.get(name, [])]
 for name in sorted(headers.keys() - reached):
-    public = "detail" not in name.split("/")
+    public = not {"detail", "impl"} & set(name.split("/")[:-1])
     if public and layer_of(name) in LAYERS[: LAYERS.index("app") + 1]:
         problems.append(f"{name}: the umbrella does not include it")
 

@@ -10,11 +10,12 @@
 #include <magnetar/actor/options.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/base/log.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/net/tcp_server.hpp>
 #include <magnetar/sync/event.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 template <class State>
 class Arbiter;
@@ -167,4 +168,4 @@ private:
 /// The actor that runs now on this thread; null when none does.
 inline Actor<>* get_actor() noexcept { return static_cast<Actor<>*>(detail::context.actor); }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

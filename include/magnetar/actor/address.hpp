@@ -6,9 +6,10 @@
 #include <vector>
 
 #include <magnetar/actor/identity.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/door.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 template <class State = void>
 class Actor;
@@ -164,4 +165,4 @@ inline Actor<>* resident_here(const Address& address) noexcept {
 }
 
 }  // namespace detail
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

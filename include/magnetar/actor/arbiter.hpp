@@ -9,9 +9,10 @@
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/actor/watch.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/signals.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// What an arbiter is told; see SpawnOptions for the hooks.
 template <class State = void>
@@ -267,4 +268,4 @@ Arbiter<State>* arbiter() noexcept {
     return dynamic_cast<Arbiter<State>*>(root);
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -10,11 +10,12 @@
 #include <magnetar/base/fixed_string.hpp>
 #include <magnetar/base/pack.hpp>
 #include <magnetar/base/reflect.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/json.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 class Request;
 
@@ -220,4 +221,4 @@ private:
 template <auto F>
 inline constexpr detail::RunCommand<F> run{};
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -9,8 +9,9 @@
 
 #include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/tell.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -250,4 +251,4 @@ Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep
         fmt::format("{}: {} of {}: {}", trouble, detail::entry_of<F>.name, callee.id.to_string(), doing));
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

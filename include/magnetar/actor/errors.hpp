@@ -6,8 +6,9 @@
 #include <string_view>
 
 #include <magnetar/base/errors.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// A command ended with a std::exception in another actor: its type and text, and who threw it. The callee
 /// lives on.
@@ -80,4 +81,4 @@ struct ActorExit {
     int code = 0;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

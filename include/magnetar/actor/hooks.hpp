@@ -4,10 +4,11 @@
 
 #include <magnetar/actor/address.hpp>
 #include <magnetar/base/fixed_string.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/wire/json.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// What the arbiter's hook is told when a monitor has given up.
 struct MonitorGaveUp {
@@ -90,4 +91,4 @@ private:
     detail::ErasedHook<Extra...> erased_;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

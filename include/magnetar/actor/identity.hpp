@@ -7,7 +7,9 @@
 #include <string>
 #include <string_view>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Where an actor lives: in a process of its own, on a thread of its spawner's process, or on its spawner's
 /// loop.
@@ -50,4 +52,4 @@ struct ActorId {
     }
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

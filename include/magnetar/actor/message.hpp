@@ -5,10 +5,11 @@
 
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/detail/terms.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/coro/outcome.hpp>
 #include <magnetar/loop/clock.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -129,4 +130,4 @@ private:
 };
 
 }  // namespace detail
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -4,8 +4,9 @@
 #include <type_traits>
 
 #include <magnetar/actor/detail/root.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -252,4 +253,4 @@ inline Task<ExitStatus> closed(Address target) {
 
 inline Task<ExitStatus> ActorProxy<void>::closed() const { return detail::closed(address_); }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

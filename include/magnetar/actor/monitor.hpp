@@ -5,8 +5,9 @@
 #include <vector>
 
 #include <magnetar/actor/detail/monitor_base.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 template <class State>
 class Monitor;
@@ -117,4 +118,4 @@ private:
     std::unique_ptr<Spawner> spawner_;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -4,7 +4,9 @@
 #include <string_view>
 #include <utility>
 
-namespace magnetar::detail {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // A name shared by all proxies of an actor, on whatever thread; null for the many actors that have none, so
 // that copying their proxies touches no shared memory.
@@ -37,4 +39,4 @@ private:
     Block* block_ = nullptr;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -9,8 +9,9 @@
 #include <magnetar/actor/hooks.hpp>
 #include <magnetar/actor/message.hpp>
 #include <magnetar/actor/proxy.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -144,4 +145,4 @@ inline void check_settings(std::string_view name, ActorSettings& settings) {
 }
 
 }  // namespace detail
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -5,12 +5,13 @@
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/name.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/exit_status.hpp>
 #include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/json.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 template <class State = void>
 class ActorProxy;
@@ -166,4 +167,4 @@ struct Codec<ActorProxy<State>> {
     }
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,7 +1,8 @@
 #pragma once
 #include <magnetar/actor/proxy.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// What a command may learn of the message that it answers: take `Request&` as the first parameter. It lives
 /// as long as the command runs, also while that waits.
@@ -19,4 +20,4 @@ private:
     detail::Address caller_;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -6,8 +6,9 @@
 #include <magnetar/actor/detail/outstanding.hpp>
 #include <magnetar/actor/detail/refusal.hpp>
 #include <magnetar/actor/detail/remote.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -324,4 +325,4 @@ private:
 };
 
 }  // namespace detail
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -3,8 +3,9 @@
 #include <string>
 
 #include <magnetar/actor/detail/root.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -302,4 +303,4 @@ detail::SpawnAwaiter<State, detail::Kept<A>...> spawn(SpawnOptions<State> option
         return {options, detail::Pack<detail::Kept<A>...>(std::forward<A>(arguments)...)};
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -3,8 +3,9 @@
 #include <utility>
 
 #include <magnetar/actor/send.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -342,4 +343,4 @@ bool try_tell(const Address& target, typename Binding<F>::Args&& args) {
 }
 
 }  // namespace detail
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

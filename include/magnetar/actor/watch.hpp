@@ -2,8 +2,9 @@
 #include <type_traits>
 
 #include <magnetar/actor/messaging.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -69,4 +70,4 @@ Task<> link(ActorProxy<> a, ActorProxy<> b) {
     }
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

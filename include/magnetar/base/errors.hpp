@@ -12,7 +12,9 @@
 
 #include <cxxabi.h>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Ends the operation that a cancelled job was waiting for. Not derived from std::exception, so that
 /// `catch (const std::exception&)` never swallows a cancellation; catch it only to clean up, and throw it on.
@@ -33,12 +35,17 @@ public:
         object.empty() ? std::string(operation) : fmt::format("{} {}", operation, object));
 }
 
-/// The name of a type as a person writes it (`std::invalid_argument`), from its typeid name.
+/// The name of a type as a person writes it (`std::invalid_argument`), from its typeid name. The inline namespace of
+/// magnetar's own types is left out: both ways to compile give one name.
 inline std::string demangled(const char* mangled) {
     int status = 0;
     char* text = abi::__cxa_demangle(mangled, nullptr, nullptr, &status);
     std::string name = status == 0 && text ? text : mangled;
     std::free(text);
+    for (std::string_view mode : {"magnetar::header_only::", "magnetar::compiled::"})
+        for (std::size_t at; (at = name.find(mode)) != name.npos;)
+            name.erase(at + std::string_view("magnetar::").size(),
+                       mode.size() - std::string_view("magnetar::").size());
     return name;
 }
 
@@ -62,4 +69,4 @@ inline ErrorText describe(const std::exception_ptr& error) {
     }
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

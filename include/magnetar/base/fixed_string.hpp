@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <string_view>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// A text that can be a template argument: `Command<"greet", greet_someone>`.
 ///
@@ -26,4 +28,4 @@ struct fixed_string {
     constexpr bool operator==(const fixed_string&) const noexcept = default;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

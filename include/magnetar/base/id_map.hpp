@@ -6,7 +6,9 @@
 #include <utility>
 #include <vector>
 
-namespace magnetar::detail {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // What an IdMap is apart from its values: chains of nodes by a hash of their ids.
 class IdIndex {
@@ -137,4 +139,4 @@ private:
     IdIndex index_;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -3,8 +3,9 @@
 #include <cstdint>
 
 #include <magnetar/base/queue.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// A lock-free inbox: any thread pushes, one thread takes all at once, in the order pushed. Elements are
 /// objects with a public member `T* next`; the inbox owns none of them. It can be closed, after which every
@@ -63,4 +64,4 @@ private:
     std::atomic<T*> head_{nullptr};
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

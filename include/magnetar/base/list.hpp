@@ -1,7 +1,9 @@
 #pragma once
 #include <cstddef>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// A node of a `List`: derive from it. It leaves its list when it is destroyed. Not thread safe.
 class ListNode {
@@ -95,4 +97,4 @@ private:
     ListNode head_;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -7,7 +7,9 @@
 #include <string_view>
 #include <utility>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 enum class LogLevel : unsigned char { debug, info, warning, error, off };
 
@@ -64,4 +66,4 @@ private:
     std::string subject_;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

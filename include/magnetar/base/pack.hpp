@@ -4,7 +4,9 @@
 #include <type_traits>
 #include <utility>
 
-namespace magnetar::detail {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 template <std::size_t I, class T>
 struct PackItem {
@@ -35,4 +37,4 @@ constexpr decltype(auto) with_items(const PackItems<std::index_sequence<I...>, T
     return use(static_cast<const PackItem<I, T>&>(pack).value...);
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -5,6 +5,8 @@
 #include <new>
 #include <utility>
 
+#include <magnetar/config.hpp>
+
 #if defined(__SANITIZE_ADDRESS__)
 #define MAGNETAR_POOL_OFF 1
 #elif defined(__has_feature)
@@ -16,7 +18,7 @@
 extern "C" void __asan_poison_memory_region(const volatile void*, std::size_t);
 #endif
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -127,4 +129,4 @@ struct Pooled {
     static void operator delete(void* block, std::size_t bytes) noexcept { pool_free(block, bytes); }
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

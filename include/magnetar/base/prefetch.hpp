@@ -1,6 +1,7 @@
 #pragma once
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Has the core fetch the cache line at `address` to write to it: one trip to the core that wrote to it last,
 /// where reading first and writing then takes two. A hint, and harmless whatever the address.
@@ -14,4 +15,4 @@ inline void prefetch_to_write(const void* address) noexcept {
 #endif
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

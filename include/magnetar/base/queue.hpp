@@ -1,7 +1,9 @@
 #pragma once
 #include <utility>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// A first-in first-out queue of objects that have a public member `T* next`. It owns nothing. Not thread
 /// safe.
@@ -64,4 +66,4 @@ private:
     T* tail_ = nullptr;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

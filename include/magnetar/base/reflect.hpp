@@ -11,13 +11,14 @@
 #include <magnetar/base/detail/reflect_names.hpp>
 #include <magnetar/base/detail/reflect_shape.hpp>
 #include <magnetar/base/detail/unpack_fields.hpp>
+#include <magnetar/config.hpp>
 
 /// Reflection of aggregates without macros: how many fields, which, and what they are called.
 ///
 ///     struct Point { double x = 0, y = 0; };
 ///     static_assert(field_count<Point> == 2 && field_names<Point>[1] == "y");
 ///     for_each_field(point, [](std::string_view name, auto& field) { ... });
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// A struct whose fields can be listed: an aggregate of at most 32 fields, with no base class, no C array
 /// (use std::array), no reference and no bit-field, and not a union.
@@ -69,4 +70,4 @@ constexpr std::string_view function_name() noexcept {
     return detail::function_text<F>();
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -4,8 +4,9 @@
 #include <utility>
 
 #include <magnetar/base/virtual_sockets.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Owns a file descriptor: closes it when it is destroyed. -1 stands for none.
 class UniqueFd {
@@ -36,4 +37,4 @@ private:
     int fd_ = -1;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

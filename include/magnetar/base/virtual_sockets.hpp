@@ -2,7 +2,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Sockets that no kernel knows: a simulation's. While a thread has some, every stream socket that it makes
 /// is one of them. Their numbers lie beyond all that a kernel gives (see fs.nr_open in proc(5)), so that one
@@ -65,4 +67,4 @@ inline int make_socket_pair(int (&ends)[2]) {
 }
 
 }  // namespace detail
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

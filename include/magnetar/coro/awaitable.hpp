@@ -4,7 +4,9 @@
 #include <type_traits>
 #include <utility>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -36,4 +38,4 @@ concept Awaitable = requires(A&& a) {
 template <Awaitable A>
 using await_result_t = decltype(detail::awaiter_of(std::declval<A>()).await_resume());
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

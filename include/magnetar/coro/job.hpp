@@ -4,10 +4,11 @@
 #include <stdexcept>
 #include <utility>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/coro/task.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -150,4 +151,4 @@ private:
 
 static_assert(Awaitable<Job<int>&>);
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

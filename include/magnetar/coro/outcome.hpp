@@ -5,7 +5,9 @@
 #include <type_traits>
 #include <utility>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// How a computation ended: not yet, with a value, or with an exception. The one result storage under tasks,
 /// jobs, when_all and requests. `T` may be void, a reference, or move-only.
@@ -82,4 +84,4 @@ private:
     Kind kind_ = Kind::empty;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

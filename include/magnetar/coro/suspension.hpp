@@ -2,7 +2,9 @@
 #include <coroutine>
 #include <source_location>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// A coroutine at the moment of its suspension, and the place of the `co_await` that suspends it. Declare an
 /// awaiter as `bool await_suspend(Suspension at)`, and hand it on to Waiter::park: then listings can say
@@ -16,4 +18,4 @@ struct Suspension {
     std::source_location where;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

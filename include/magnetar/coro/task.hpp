@@ -4,11 +4,12 @@
 #include <utility>
 
 #include <magnetar/base/pool.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/coro/awaitable.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/coro/outcome.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 template <class T>
 class Task;
@@ -144,4 +145,4 @@ Task<await_result_t<A>> as_task(A awaitable) {
 
 static_assert(Awaitable<Task<int>>);
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

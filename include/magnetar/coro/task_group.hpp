@@ -2,9 +2,10 @@
 #include <type_traits>
 #include <utility>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/detail/children.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 template <class F, class... A>
@@ -59,4 +60,4 @@ Task<> task_group(F body, A&&... arguments) {
     return detail::run_task_group<F, A...>(std::move(body), std::forward<A>(arguments)...);
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -3,9 +3,10 @@
 #include <tuple>
 #include <vector>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/detail/children.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Runs all awaitables at once and gives their results as a tuple, in order (std::monostate for void). The
 /// first that fails cancels the others; when all have ended, its exception is thrown. Cancelling it cancels
@@ -40,4 +41,4 @@ Task<std::vector<detail::OrMonostate<T>>> when_all(std::vector<Task<T>> tasks) {
     co_return results;
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

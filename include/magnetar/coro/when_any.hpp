@@ -7,9 +7,10 @@
 #include <variant>
 #include <vector>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/detail/children.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Runs all awaitables at once and gives the result of the first that ends, as a variant whose index() tells
 /// which (std::monostate for void); if the first to end failed, throws its exception. The losers are
@@ -52,4 +53,4 @@ Task<std::pair<std::size_t, detail::OrMonostate<T>>> when_any(std::vector<Task<T
             co_return std::pair<std::size_t, detail::OrMonostate<T>>{i, detail::result_of(*jobs[i])};
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

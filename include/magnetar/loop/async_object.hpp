@@ -1,9 +1,10 @@
 #pragma once
 #include <concepts>
 
+#include <magnetar/config.hpp>
 #include <magnetar/loop/event_loop.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Something that lives on an event loop and works by its jobs: an actor, a server, a stream, a socket, a
 /// file. Its members are for the thread of that loop. It needs no actor: `loop.run(object.operation())` uses
@@ -13,4 +14,4 @@ concept AsyncObject = requires(const T& object) {
     { object.loop() } -> std::same_as<EventLoop&>;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -6,10 +6,11 @@
 #include <unistd.h>
 
 #include <magnetar/base/unique_fd.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/exit_status.hpp>
 #include <magnetar/loop/operation.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Waits until the process behind `pidfd` has ended, and leaves it to be collected. Throws std::system_error.
 inline Task<> wait_for_end(int pidfd) {
@@ -62,4 +63,4 @@ private:
     UniqueFd fd_;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,7 +1,9 @@
 #pragma once
 #include <chrono>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// The clock of every loop: monotonic. Nothing but an engine reads it; all others ask `loop.now()`, so that a
 /// simulation can put virtual time in its place.
@@ -20,4 +22,4 @@ LoopClock::time_point deadline_after(LoopClock::time_point now,
 
 }  // namespace detail
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

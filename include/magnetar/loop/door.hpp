@@ -8,9 +8,10 @@
 
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/inbox.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// The only way into a loop from other threads. Doors live in a table of the process and are never freed: a
 /// Door& stays valid for ever, and when its loop has ended it refuses everything, until a later loop takes it
@@ -119,4 +120,4 @@ inline Door& Door::open() {
     throw std::length_error(fmt::format("a process has at most {} event loops at a time", limit));
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

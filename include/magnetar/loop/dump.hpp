@@ -2,9 +2,10 @@
 #include <string>
 #include <string_view>
 
+#include <magnetar/config.hpp>
 #include <magnetar/loop/timer.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -41,4 +42,4 @@ inline std::string EventLoop::dump() {
     return out;
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <string_view>
 
+#include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Who hears how an operation ended: its address travels as the entry's user_data. `on_cqe` is called on the
 /// loop's thread with the result (a negative errno on failure) and the IORING_CQE_F_ flags; it must not
@@ -83,4 +84,4 @@ private:
     std::size_t in_flight_ = 0;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

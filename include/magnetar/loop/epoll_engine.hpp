@@ -9,11 +9,12 @@
 #include <vector>
 
 #include <magnetar/base/unique_fd.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/detail/attempt.hpp>
 #include <magnetar/loop/detail/engine_error.hpp>
 #include <magnetar/loop/engine.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// The engine for where io_uring is forbidden: it tries operations itself, without blocking, and waits with
 /// epoll(7) to try those again that have to wait. It knows NOP, POLL_ADD, RECV, SEND, RECVMSG, SENDMSG, READ,
@@ -243,4 +244,4 @@ private:
     std::unordered_map<std::uint16_t, std::vector<io_uring_buf>> buffers_;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include <magnetar/base/log.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/loop/detail/loop_locals.hpp>
 #include <magnetar/loop/detail/make_engine.hpp>
@@ -18,7 +19,7 @@
 #include <magnetar/loop/engine.hpp>
 #include <magnetar/loop/loop_options.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 class Executor;
 
@@ -375,4 +376,4 @@ inline EventLoop::~EventLoop() {
     current_ = outer;
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -10,9 +10,10 @@
 #include <type_traits>
 #include <vector>
 
+#include <magnetar/config.hpp>
 #include <magnetar/loop/event_loop.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -230,4 +231,4 @@ inline Executor& EventLoop::executor() {
     return *executor_;
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -4,7 +4,9 @@
 
 #include <string>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// How a process, or any actor, ended: by itself with a code, or killed by a signal.
 class ExitStatus {
@@ -36,4 +38,4 @@ private:
     int signal_ = 0;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,7 +1,9 @@
 #pragma once
 #include <chrono>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// How a loop is made.
 struct LoopOptions {
@@ -14,4 +16,4 @@ struct LoopOptions {
     unsigned threads = 5;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -3,9 +3,10 @@
 #include <type_traits>
 #include <utility>
 
+#include <magnetar/config.hpp>
 #include <magnetar/loop/event_loop.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// The one awaiter of everything that the kernel does: gives its result, an int that is negative (-errno) on
 /// failure.
@@ -86,4 +87,4 @@ inline int check(int result, std::string_view operation, std::string_view object
     return result;
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

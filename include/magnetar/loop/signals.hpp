@@ -7,9 +7,10 @@
 #include <initializer_list>
 
 #include <magnetar/base/unique_fd.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/operation.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Signals as values: those given are blocked on this thread and wait in a queue, to be taken by `co_await
 /// signals.next()`. Destroying it restores the thread's mask. Make it on the main thread before any other is
@@ -54,4 +55,4 @@ private:
     sigset_t before_;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -7,9 +7,10 @@
 #include <system_error>
 #include <thread>
 
+#include <magnetar/config.hpp>
 #include <magnetar/loop/timer.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Logs a warning, with the actor and the command, when something keeps a loop from its next turn for longer
 /// than `limit`, and again each time that has become ten times as long. The loop pays nothing for it: one
@@ -161,4 +162,4 @@ private:
     std::chrono::nanoseconds kept_{}, next_report_{};
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -3,10 +3,11 @@
 #include <string>
 #include <utility>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/detail/children.hpp>
 #include <magnetar/loop/event_loop.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -117,4 +118,4 @@ Task<await_result_t<A>> with_timeout(std::chrono::duration<Rep, Period> limit, A
 static_assert(Awaitable<decltype(sleep(std::chrono::seconds(1)))>);
 static_assert(Awaitable<decltype(yield())>);
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

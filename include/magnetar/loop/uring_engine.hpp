@@ -9,10 +9,11 @@
 #include <vector>
 
 #include <magnetar/base/errors.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/detail/engine_error.hpp>
 #include <magnetar/loop/engine.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// The engine that is the kernel: io_uring. Must be made, used and destroyed on one thread, and not be
 /// carried over a fork. Needs Linux 5.11 (waiting with a timeout); of the ring's flags it takes those that
@@ -177,4 +178,4 @@ private:
     std::vector<std::pair<void*, std::size_t>> buffer_rings_;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

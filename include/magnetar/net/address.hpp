@@ -16,8 +16,9 @@
 
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/virtual_sockets.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// `host:port` taken apart; the host of `[::1]:80` is `::1`, that of `:80` is empty. Views into the text.
 struct HostPort {
@@ -190,4 +191,4 @@ private:
     socklen_t size_ = 0;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -2,10 +2,11 @@
 #include <exception>
 #include <string>
 
+#include <magnetar/config.hpp>
 #include <magnetar/net/resolver.hpp>
 #include <magnetar/net/stream.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 // The coroutines are templates because g++ compiles others wherever it sees them, used or not.
 
@@ -41,4 +42,4 @@ Task<Stream> connect(std::string address) {
     }
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,7 +1,8 @@
 #pragma once
+#include <magnetar/config.hpp>
 #include <magnetar/net/stream.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 class ServerCore;
@@ -30,4 +31,4 @@ private:
     std::uint64_t number_;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -5,13 +5,14 @@
 #include <string_view>
 #include <utility>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/async_object.hpp>
 #include <magnetar/net/address.hpp>
 #include <magnetar/net/detail/descriptor.hpp>
 #include <magnetar/net/read_data.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -144,4 +145,4 @@ private:
 
 static_assert(AsyncObject<DatagramSocket>);
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -12,11 +12,12 @@
 #include <string_view>
 #include <utility>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/async_object.hpp>
 #include <magnetar/net/detail/descriptor.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// How a file is opened. All but `read` make it when it is missing (mode 0644 before the umask).
 enum class OpenMode {
@@ -193,4 +194,4 @@ Task<> write_file(std::string path, std::string_view data) {
     fresh.name.clear();
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

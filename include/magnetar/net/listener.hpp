@@ -9,10 +9,11 @@
 #include <vector>
 
 #include <magnetar/base/log.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/net/stream.hpp>
 #include <magnetar/sync/detail/queued_waiter.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -325,4 +326,4 @@ private:
 
 static_assert(AsyncObject<Listener>);
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,11 +1,12 @@
 #pragma once
 #include <fcntl.h>
 
+#include <magnetar/config.hpp>
 #include <magnetar/net/listener.hpp>
 #include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/descriptors.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// A socket that listens and belongs to no loop: made once, it is given to every worker of a pool as an
 /// argument of its state, and connections that come while workers are replaced wait in it for the next.
@@ -59,4 +60,4 @@ struct Codec<ListeningSocket> {
 
 inline Listener::Listener(const ListeningSocket& socket) : Listener(socket.duplicate()) {}
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -4,7 +4,9 @@
 #include <string>
 #include <string_view>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// What a read gave: a view of the bytes, valid until the next read from the same stream, its close or its
 /// end. False at the end of the stream. Copy out what is to be kept: `text.append(data.begin(), data.end())`.
@@ -30,4 +32,4 @@ private:
     std::size_t size_ = 0;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

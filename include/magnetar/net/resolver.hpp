@@ -6,10 +6,11 @@
 #include <system_error>
 #include <vector>
 
+#include <magnetar/config.hpp>
 #include <magnetar/loop/executor.hpp>
 #include <magnetar/net/address.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// The errors of getaddrinfo(3), EAI_NONAME and so on, as std::system_error carries them.
 inline const std::error_category& resolver_category() noexcept {
@@ -65,4 +66,4 @@ Task<std::vector<SocketAddress>> resolve(std::string address) {
         [](const std::string& h, std::uint16_t p) { return detail::look_up(h, p); }, std::move(name), number);
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

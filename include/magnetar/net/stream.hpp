@@ -8,12 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/async_object.hpp>
 #include <magnetar/net/detail/stream_core.hpp>
 #include <magnetar/net/detail/write.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Thrown when a stream ended inside what was to be read.
 class EndOfStream : public std::runtime_error {
@@ -227,4 +228,4 @@ inline std::pair<Stream, Stream> make_pipe() {
     return {Stream(std::move(in)), Stream(std::move(out))};
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -4,11 +4,12 @@
 #include <type_traits>
 #include <utility>
 
+#include <magnetar/config.hpp>
 #include <magnetar/net/detail/server_core.hpp>
 #include <magnetar/net/listening_socket.hpp>
 #include <magnetar/net/resolver.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Serves connections, over TCP or a unix socket: each by a job of its own that runs the handler. The
 /// connection closes when the handler returns; an exception that says that the peer has gone is counted,
@@ -96,4 +97,4 @@ private:
 
 static_assert(AsyncObject<TcpServer>);
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

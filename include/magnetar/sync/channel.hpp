@@ -8,11 +8,12 @@
 #include <type_traits>
 #include <utility>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/awaitable.hpp>
 #include <magnetar/sync/detail/queued_waiter.hpp>
 #include <magnetar/sync/detail/ring.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Thrown to senders when the channel is closed.
 class ChannelClosed : public std::runtime_error {
@@ -167,4 +168,4 @@ private:
 
 static_assert(Awaitable<Channel<int>::Send> && Awaitable<Channel<int>::Receive>);
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -2,10 +2,11 @@
 #include <coroutine>
 #include <string_view>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/awaitable.hpp>
 #include <magnetar/sync/detail/queued_waiter.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// A flag to wait for: jobs wait until it is set. It stays set until it is cleared. Belongs to one loop, and
 /// must outlive those who wait for it.
@@ -53,4 +54,4 @@ inline Event::Wait Event::wait() noexcept { return Wait{*this}; }
 
 static_assert(Awaitable<Event::Wait>);
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

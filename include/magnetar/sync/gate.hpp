@@ -5,10 +5,11 @@
 #include <string_view>
 #include <utility>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/awaitable.hpp>
 #include <magnetar/sync/detail/queued_waiter.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Thrown by Gate::enter when the gate is closed.
 class GateClosed : public std::runtime_error {
@@ -98,4 +99,4 @@ inline void Gate::leave() noexcept {
 
 static_assert(Awaitable<Gate::Close>);
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

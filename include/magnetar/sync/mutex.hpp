@@ -3,10 +3,11 @@
 #include <string_view>
 #include <utility>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/awaitable.hpp>
 #include <magnetar/sync/detail/queued_waiter.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Lets one job at a time through a section with suspensions in it. (A section without any needs no lock:
 /// nothing else runs on the loop meanwhile.) First come, first served: unlocking hands the lock straight to
@@ -90,4 +91,4 @@ inline Mutex::Lock Mutex::try_lock() noexcept { return take() ? Lock{*this} : Lo
 
 static_assert(Awaitable<Mutex::Locking>);
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

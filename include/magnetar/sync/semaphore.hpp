@@ -3,10 +3,11 @@
 #include <cstddef>
 #include <string_view>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/awaitable.hpp>
 #include <magnetar/sync/detail/queued_waiter.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// A number of permits: bounds how many jobs do something at the same time. First come, first served: a small
 /// request does not overtake a large one that waits, so none starves. Belongs to one loop, and must outlive
@@ -91,4 +92,4 @@ inline Semaphore::Acquire Semaphore::acquire(std::size_t permits) noexcept { ret
 
 static_assert(Awaitable<Semaphore::Acquire>);
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,7 +1,9 @@
 #pragma once
 #include <chrono>
 
-namespace magnetar::testing {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::testing {
 
 /// What goes wrong in a simulation, and how often: from 0, never, to 1, every time. Unless it is told
 /// otherwise, all happens that a correct program is not to notice, and nothing that ends a connection.
@@ -31,4 +33,4 @@ struct Faults {
     }
 };
 
-}  // namespace magnetar::testing
+}  // namespace magnetar::inline MAGNETAR_MODE::testing

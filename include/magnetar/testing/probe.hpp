@@ -11,8 +11,9 @@
 #include <utility>
 
 #include <magnetar/actor/arbiter.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar::testing {
+namespace magnetar::inline MAGNETAR_MODE::testing {
 
 /// Thrown by a Probe that was sent something else than was expected.
 class Unexpected : public std::runtime_error {
@@ -195,4 +196,4 @@ private:
     ActorProxy<State> proxy_;
 };
 
-}  // namespace magnetar::testing
+}  // namespace magnetar::inline MAGNETAR_MODE::testing

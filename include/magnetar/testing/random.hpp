@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <utility>
 
-namespace magnetar::testing {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::testing {
 
 /// Numbers that only look random: the same seed gives the same ones on every machine and compiler. The
 /// algorithm is splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
@@ -37,4 +39,4 @@ private:
     std::uint64_t state_;
 };
 
-}  // namespace magnetar::testing
+}  // namespace magnetar::inline MAGNETAR_MODE::testing

@@ -10,12 +10,13 @@
 #include <string>
 #include <vector>
 
+#include <magnetar/config.hpp>
 #include <magnetar/sync/detail/queued_waiter.hpp>
 #include <magnetar/testing/detail/shuffle.hpp>
 #include <magnetar/testing/detail/stage.hpp>
 #include <magnetar/testing/simulation_engine.hpp>
 
-namespace magnetar::testing {
+namespace magnetar::inline MAGNETAR_MODE::testing {
 
 /// Thrown by Simulation::run when its scenario can never end. The text tells who waits for what.
 class Stuck : public std::runtime_error {
@@ -161,4 +162,4 @@ private:
     detail::Shuffle shuffle_;
 };
 
-}  // namespace magnetar::testing
+}  // namespace magnetar::inline MAGNETAR_MODE::testing

@@ -6,13 +6,14 @@
 #include <vector>
 
 #include <magnetar/base/list.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/engine.hpp>
 #include <magnetar/testing/detail/network.hpp>
 #include <magnetar/testing/faults.hpp>
 #include <magnetar/testing/random.hpp>
 #include <magnetar/testing/trace.hpp>
 
-namespace magnetar::testing {
+namespace magnetar::inline MAGNETAR_MODE::testing {
 
 /// The engine of simulations: its sockets are in memory, its time passes only when there is nothing else to
 /// do. It knows NOP, POLL_ADD, RECV, SEND, SENDMSG, READ, WRITE, WRITEV, ACCEPT, CONNECT, SHUTDOWN, CLOSE,
@@ -284,4 +285,4 @@ private:
     std::unordered_map<std::uint16_t, std::vector<io_uring_buf>> buffers_;
 };
 
-}  // namespace magnetar::testing
+}  // namespace magnetar::inline MAGNETAR_MODE::testing

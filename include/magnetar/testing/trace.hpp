@@ -6,9 +6,10 @@
 #include <cstdlib>
 #include <string_view>
 
+#include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>
 
-namespace magnetar::testing {
+namespace magnetar::inline MAGNETAR_MODE::testing {
 
 /// What happened in a simulation, in order, reduced to a number: two runs that have the same digest were the
 /// same. With MAGNETAR_TRACE in the environment every line is also written to standard error.
@@ -48,4 +49,4 @@ private:
     std::uint64_t digest_ = 0xcbf29ce484222325, events_ = 0;
 };
 
-}  // namespace magnetar::testing
+}  // namespace magnetar::inline MAGNETAR_MODE::testing

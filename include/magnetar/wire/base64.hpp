@@ -10,7 +10,9 @@
 #include <string_view>
 #include <vector>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 inline constexpr std::string_view base64_alphabet =
@@ -63,4 +65,4 @@ inline std::optional<std::vector<std::byte>> base64_decode(std::string_view text
     return bytes;
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

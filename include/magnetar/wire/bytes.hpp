@@ -12,9 +12,10 @@
 #include <utility>
 
 #include <magnetar/base/pool.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/wire/error.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -214,4 +215,4 @@ private:
     const std::byte* end_;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <magnetar/config.hpp>
 #include <magnetar/wire/bytes.hpp>
 #include <magnetar/wire/detail/shape.hpp>
 #include <magnetar/wire/json.hpp>
@@ -36,7 +37,7 @@
 /// be one and fit, and objects must have every field of the struct and no other. What decodes cannot crash or
 /// exhaust the decoder; it may hold any value of its type: also an enumeration any of its underlying type,
 /// and a string any bytes.
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// How a type of one's own travels, in both forms, unless it is a struct of fields that travel: as another
 /// type that does. `from_wire` may throw std::invalid_argument or the like for values it cannot accept.
@@ -131,4 +132,4 @@ T Json::get() const {
     return from_json<T>(*this);
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

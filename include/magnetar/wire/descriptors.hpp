@@ -4,9 +4,10 @@
 #include <vector>
 
 #include <magnetar/base/unique_fd.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/wire/error.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // File descriptors that go beside encoded bytes, where there is a way for them: in the plan of a new process.
 // While one of these is open, what this thread encodes puts its descriptors here, and what it decodes takes
@@ -45,4 +46,4 @@ private:
     static inline constinit thread_local Descriptors* open_ = nullptr;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -4,7 +4,9 @@
 #include <string>
 #include <utility>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// A value that cannot be encoded, or input that does not hold the value asked for.
 ///
@@ -37,4 +39,4 @@ public:
 /// own and Json values in the binary form. Bounds the stack that hostile input can make a decoder use.
 inline constexpr int max_nesting = 64;
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include <magnetar/config.hpp>
 #include <magnetar/wire/bytes.hpp>
 #include <magnetar/wire/detail/frame_header.hpp>
 #include <magnetar/wire/utf8.hpp>
@@ -24,7 +25,7 @@
 ///     decoder.feed(out.bytes());                    // as much as has arrived, split anywhere
 ///     while (auto message = decoder.next())         // until it says that it needs more
 ///         if (message->opcode == Opcode::text) use(message->text());
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// What a frame is for (section 5.2).
 enum class Opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
@@ -342,4 +343,4 @@ private:
     const char* error_ = nullptr;
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

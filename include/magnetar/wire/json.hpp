@@ -11,11 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include <magnetar/config.hpp>
 #include <magnetar/wire/bytes.hpp>
 #include <magnetar/wire/detail/shape.hpp>
 #include <magnetar/wire/error.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 template <class T>
@@ -202,7 +203,7 @@ private:
 
 static_assert(sizeof(Json) == 16);
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE
 
 #include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/detail/json_parse.hpp>

@@ -6,7 +6,9 @@
 #include <span>
 #include <string_view>
 
-namespace magnetar {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// Checks UTF-8 (RFC 3629) that arrives in pieces, split anywhere.
 ///
@@ -76,4 +78,4 @@ inline bool is_utf8(std::string_view text) noexcept {
     return validator.feed(text) && validator.complete();
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

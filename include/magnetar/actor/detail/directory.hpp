@@ -3,8 +3,9 @@
 #include <unordered_map>
 
 #include <magnetar/actor/detail/host.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Who lives in the application: every process and thread actor, and the light actors that have a name or an
 // id of their own. Kept by the arbiter; others ask it by message.
@@ -67,4 +68,4 @@ private:
     std::unordered_map<std::string, std::uint64_t> names_;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

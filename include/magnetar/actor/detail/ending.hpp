@@ -3,8 +3,9 @@
 #include <vector>
 
 #include <magnetar/actor/monitor.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Stops a light actor of this loop, and waits; ends it by force when it is not gone in time.
 inline Task<> end_light(Address target) {
@@ -54,4 +55,4 @@ inline Task<> end_in_reverse_order(Actor<>& arbiter) {
     co_await the_supervisor->end_all();  // what was being made meanwhile
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -14,12 +14,13 @@
 
 #include <magnetar/base/log.hpp>
 #include <magnetar/base/unique_fd.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/operation.hpp>
 #include <magnetar/sync/mutex.hpp>
 #include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/descriptors.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Receives exactly that many bytes; blocking. For the fork server, which has no loop.
 inline bool receive_all(int fd, void* to, std::size_t size) noexcept {
@@ -268,4 +269,4 @@ private:
     Mutex turn_;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -2,11 +2,12 @@
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/actor/watch.hpp>
+#include <magnetar/config.hpp>
 
 // The commands of the framework itself, as the first actor of each process carries them out. They know
 // everything below the arbiter, and what is below only declares them: who runs actors includes the arbiter's
 // header.
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 inline void child_greeted(Actor<>&, std::uint64_t id, ActorProxy<> proxy) {
     the_supervisor->greeted({id}, proxy);
@@ -151,4 +152,4 @@ inline void enlist_framework_commands() {
         enlist(*entry);
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -6,8 +6,9 @@
 #include <magnetar/actor/detail/link.hpp>
 #include <magnetar/actor/detail/wire_call.hpp>
 #include <magnetar/base/id_map.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // What all loops of a process share: its number, its first actor, and the links to the other hosts. All of it
 // belongs to the main loop; other threads reach it through that loop's door.
@@ -231,4 +232,4 @@ inline Task<> Link::serve() {
     close();
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

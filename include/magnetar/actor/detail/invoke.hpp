@@ -1,8 +1,9 @@
 #pragma once
 #include <magnetar/actor/detail/life.hpp>
 #include <magnetar/actor/request.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 template <auto F>
 typename Binding<F>::Signature_::Return Binding<F>::call(Actor<>& actor, Request& request, Args& args) {
@@ -240,4 +241,4 @@ inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Addres
     return false;
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -4,9 +4,10 @@
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/detail/obituaries.hpp>
 #include <magnetar/actor/detail/until.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/coro/job.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Fresh ids for the actors of this thread: blocks are drawn from a counter of the process, whose number
 // stands in the high bits, so that no two processes of an application ever make the same.
@@ -343,9 +344,9 @@ private:
     static inline Task<> deregister(Actor<>& self);
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 inline Actor<void>::Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id)
     : Runnable(&detail::ActorAccess::run),
@@ -369,4 +370,4 @@ inline ActorProxy<> Actor<void>::monitor() const {
 
 inline void Actor<void>::stop(int code) noexcept { detail::ActorAccess::stop(*this, code); }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -11,9 +11,10 @@
 #include <magnetar/actor/detail/remote.hpp>
 #include <magnetar/actor/detail/slots.hpp>
 #include <magnetar/base/id_map.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/sync/event.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 class Host;
 
@@ -285,4 +286,4 @@ inline void Link::close() noexcept {
     fd_.reset();
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

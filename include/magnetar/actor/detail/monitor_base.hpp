@@ -7,9 +7,10 @@
 
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/spawn.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/coro/when_all.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 struct RestartRules {
     Choice choice;
@@ -292,4 +293,4 @@ protected:
     Nanoseconds worker_exit_timeout_{};
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

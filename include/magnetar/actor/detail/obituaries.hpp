@@ -6,9 +6,10 @@
 
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/base/id_map.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/exit_status.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // How the actors of this process ended that did not end cleanly, so that `closed()` can tell it afterwards. A
 // clean end leaves nothing; of the others the last 65,536 are kept.
@@ -56,4 +57,4 @@ inline Obituaries& obituaries() {
     return here;
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

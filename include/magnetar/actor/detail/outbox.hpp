@@ -6,9 +6,10 @@
 #include <magnetar/actor/address.hpp>
 #include <magnetar/base/pool.hpp>
 #include <magnetar/base/prefetch.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/event_loop.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Messages for another loop, side by side in one block of memory: they are made in it, go there together, stand
 // there in the mailboxes of their actors, and the last one to be let go sends the block home. So a message costs
@@ -171,4 +172,4 @@ inline Outbox& outbox() {
     return here;
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

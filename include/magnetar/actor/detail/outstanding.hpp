@@ -1,7 +1,8 @@
 #pragma once
 #include <magnetar/actor/detail/outbox.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // What waits for an answer from another thread of this process, in a list of the thread that waits. A thread
 // that hangs and is given up will never answer: then those who wait for it are told.
@@ -41,4 +42,4 @@ inline void give_up_door(std::uint32_t door) {
     }
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -4,10 +4,11 @@
 #include <string>
 
 #include <magnetar/actor/detail/refusal.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/frame.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // What a binary frame on a link is.
 enum class Packet : std::uint8_t { hello, request, tell, answer, error, credit, peer, termed_request };
@@ -99,4 +100,4 @@ inline std::exception_ptr from_wire(ErrorOnWire e) {
     return std::make_exception_ptr(RemoteError(std::move(e.type), e.what, std::move(e.actor)));
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <magnetar/actor/detail/life.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/descriptors.hpp>
 
@@ -19,7 +20,7 @@ struct magnetar::Codec<magnetar::detail::Descriptors> {
     static detail::Descriptors from_wire(std::monostate) { return {}; }
 };
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // How an actor of one type is made from encoded arguments, in a process of the same image: plans carry the
 // address of one of these.
@@ -63,4 +64,4 @@ struct SpawnPlan {
     }
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -4,8 +4,9 @@
 
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/message.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // The exception that a caller gets for a message that was not carried out.
 inline std::exception_ptr refusal_error(Refusal reason, ActorId target, std::string_view command) {
@@ -35,4 +36,4 @@ inline std::exception_ptr refusal_error(Refusal reason, ActorId target, std::str
     return nullptr;
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

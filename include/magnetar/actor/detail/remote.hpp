@@ -2,11 +2,12 @@
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/detail/terms.hpp>
 #include <magnetar/base/pool.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/wire/codec.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // A message to an actor of another host, on its way from the loop of its sender by way of the host's main
 // loop, and back with the answer. Owned by the runtime; its sender may have given up (then `sender_gone`,
@@ -60,4 +61,4 @@ inline bool link_has_room(const Address& target) noexcept;
 // Whether actors run in this process at all.
 inline bool host_runs() noexcept;
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

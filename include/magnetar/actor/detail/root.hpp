@@ -1,10 +1,11 @@
 #pragma once
 #include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/dump.hpp>
 #include <magnetar/loop/signals.hpp>
 #include <magnetar/loop/stall_watch.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // This process's manager of processes and threads; set while its main loop runs actors.
 inline constinit Supervisor* the_supervisor = nullptr;
@@ -240,4 +241,4 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
     ::_exit(1);
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

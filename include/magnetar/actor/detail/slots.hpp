@@ -3,7 +3,9 @@
 #include <utility>
 #include <vector>
 
-namespace magnetar::detail {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Values by numbers that are given out here and may come back from anybody: a number is a place in a table
 // and how often that place was used before, so that one that is old or invented finds nothing. What T{} is
@@ -55,4 +57,4 @@ private:
     std::uint32_t free_ = none;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

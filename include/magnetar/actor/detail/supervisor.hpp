@@ -8,11 +8,12 @@
 #include <magnetar/actor/detail/directory.hpp>
 #include <magnetar/actor/detail/fork_server.hpp>
 #include <magnetar/actor/detail/plan.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/child_process.hpp>
 
 extern char** environ;
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // What new process and thread actors tell their manager, and what is told to the arbiter's directory.
 inline void child_greeted(Actor<>&, std::uint64_t id, ActorProxy<> proxy);
@@ -384,4 +385,4 @@ private:
     int spawning_ = 0;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

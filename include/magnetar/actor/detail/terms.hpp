@@ -5,9 +5,10 @@
 #include <vector>
 
 #include <magnetar/actor/identity.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // A command of a serial actor that waits for a request, or for one made on its behalf.
 struct ChainLink {
@@ -35,4 +36,4 @@ struct TermsOnWire {
     CallChain chain;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,8 +1,9 @@
 #pragma once
+#include <magnetar/config.hpp>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/sync/event.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Waits until `holds()`, which is asked again whenever `changed` is set; false when that is not so by the
 // deadline.
@@ -19,4 +20,4 @@ Task<bool> until(EventLoop& loop, Event& changed, LoopClock::time_point deadline
     co_return true;
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,8 +1,9 @@
 #pragma once
 #include <magnetar/actor/detail/packet.hpp>
 #include <magnetar/actor/tell.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // A message from another host, at its target's loop: the arguments are decoded when the command starts. It
 // ends by going back to the main loop with the answer's bytes.
@@ -181,4 +182,4 @@ WireAnswer* open_from_wire(WireCall& call) {
     }
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

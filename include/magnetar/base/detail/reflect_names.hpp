@@ -6,8 +6,9 @@
 #include <utility>
 
 #include <magnetar/base/detail/unpack_fields.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // The compiler writes template arguments into __PRETTY_FUNCTION__: `auto f() [with auto P = X]` by GCC, `auto
 // f() [P = X]` by Clang. The return types are deduced because GCC appends the meaning of any alias it finds
@@ -86,4 +87,4 @@ consteval std::array<std::string_view, sizeof...(I)> make_field_names(std::index
     return {last_identifier(spell_value<field_pointer<T, sizeof...(I), I>()>())...};
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

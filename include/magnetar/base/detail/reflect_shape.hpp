@@ -4,7 +4,9 @@
 #include <type_traits>
 #include <utility>
 
-namespace magnetar::detail {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 inline constexpr std::size_t max_fields = 32;
 
@@ -101,4 +103,4 @@ consteval std::size_t checked_field_count() {
     else return 0;
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -2,7 +2,9 @@
 
 #include <cstddef>
 
-namespace magnetar::detail {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 /// Calls `use(field...)` with the `N` fields of an aggregate as lvalues. C++20 has no structured binding of a
 /// pack, so every number of fields is spelled out once, here and nowhere else.
@@ -120,4 +122,4 @@ constexpr decltype(auto) unpack_fields(T& value, F&& use) {
     }
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

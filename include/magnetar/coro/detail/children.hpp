@@ -4,9 +4,10 @@
 #include <tuple>
 #include <variant>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 inline bool is_cancelled(const std::exception_ptr& error) {
     try {
@@ -134,4 +135,4 @@ OrMonostate<T> result_of(Child<T>& child) {
     else return child.task.outcome().get();
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -11,9 +11,10 @@
 #include <magnetar/base/list.hpp>
 #include <magnetar/base/pool.hpp>
 #include <magnetar/base/queue.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/coro/suspension.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 class JobBase;
 class Waiter;
@@ -263,4 +264,4 @@ inline void JobBase::cancel() noexcept {
     else cancel_pending_ = true;
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

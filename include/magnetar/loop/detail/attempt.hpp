@@ -15,7 +15,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace magnetar::detail {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // The result of an attempt that would have had to wait: beyond every errno.
 inline constexpr int must_wait = -4096;
@@ -243,4 +245,4 @@ inline bool is_known(const io_uring_sqe& sqe) noexcept {
     return !buffers || sqe.opcode == IORING_OP_READ || (receives && !(sqe.msg_flags & MSG_WAITALL));
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

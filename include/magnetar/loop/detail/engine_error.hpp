@@ -8,8 +8,9 @@
 #include <system_error>
 
 #include <magnetar/base/unique_fd.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -70,4 +71,4 @@ public:
         : std::system_error(error, std::generic_category(), detail::engine_error_text(operation, error)) {}
 };
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

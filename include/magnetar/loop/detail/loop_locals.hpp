@@ -2,7 +2,9 @@
 #include <memory>
 #include <vector>
 
-namespace magnetar::detail {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // One object of each type that asks for it: what a layer above shares between all who run on one loop.
 class LoopLocals {
@@ -28,4 +30,4 @@ private:
     std::vector<Entry> entries_;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -6,12 +6,13 @@
 #include <string_view>
 
 #include <magnetar/base/log.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/detail/tiny.hpp>
 #include <magnetar/loop/epoll_engine.hpp>
 #include <magnetar/loop/loop_options.hpp>
 #include <magnetar/loop/uring_engine.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 inline std::unique_ptr<Engine> make_uring(const LoopOptions& options) {
     // Without CQSIZE there are twice as many completions as entries.
@@ -45,4 +46,4 @@ inline std::unique_ptr<Engine> make_engine(const LoopOptions& options) {
         fmt::format("MAGNETAR_ENGINE is {}: it must be auto, io_uring or epoll", wanted));
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

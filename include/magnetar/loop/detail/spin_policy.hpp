@@ -3,9 +3,10 @@
 
 #include <algorithm>
 
+#include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 inline bool several_cpus() noexcept {
     static const bool several = [] {
@@ -58,4 +59,4 @@ private:
     int tries_ = 0, price_ = 1, paid_ = 0;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

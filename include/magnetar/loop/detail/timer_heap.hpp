@@ -3,9 +3,10 @@
 #include <cstdint>
 #include <utility>
 
+#include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 class TimerHeap;
@@ -138,4 +139,4 @@ private:
 
 inline Timer::~Timer() { detail::TimerHeap::disarm(*this); }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,7 +1,9 @@
 #pragma once
 #include <cstdlib>
 
-namespace magnetar::detail {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // With MAGNETAR_TINY set, loops have the least that they can work with: an io_uring of 4 submission and 8
 // completion entries, and two buffers to receive into. For tests: who lacks resources is to be slow, and
@@ -11,4 +13,4 @@ inline bool tiny() noexcept {
     return set;
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -9,10 +9,11 @@
 #include <vector>
 
 #include <magnetar/base/list.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/detail/tiny.hpp>
 #include <magnetar/loop/event_loop.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // A piece of received data: in a buffer of the ring, or moved to memory of its own.
 struct Chunk {
@@ -164,4 +165,4 @@ private:
     List<BufferUser, Unread> unread_;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -5,9 +5,10 @@
 
 #include <magnetar/base/pool.hpp>
 #include <magnetar/base/unique_fd.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/operation.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 class Descriptor;
 
@@ -142,4 +143,4 @@ private:
     Prep prep_;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

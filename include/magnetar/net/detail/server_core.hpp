@@ -3,13 +3,14 @@
 #include <memory>
 #include <optional>
 
+#include <magnetar/config.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/net/connection.hpp>
 #include <magnetar/net/listener.hpp>
 #include <magnetar/sync/event.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 /// How a TcpServer serves.
 struct TcpServerOptions {
@@ -255,4 +256,4 @@ inline void Connection::check_idle() noexcept {
     job_->cancel();
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -8,12 +8,13 @@
 #include <cstdint>
 #include <stdexcept>
 
+#include <magnetar/config.hpp>
 #include <magnetar/net/address.hpp>
 #include <magnetar/net/detail/buffer_ring.hpp>
 #include <magnetar/net/detail/descriptor.hpp>
 #include <magnetar/net/read_data.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 class Read;
 
@@ -318,4 +319,4 @@ inline void StreamCore::receive_failed(int error) noexcept {
     }
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,9 +1,10 @@
 #pragma once
 #include <algorithm>
 
+#include <magnetar/config.hpp>
 #include <magnetar/net/detail/stream_core.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Writes all of a piece of memory.
 class [[nodiscard("a write starts when it is awaited: co_await it")]] Write final
@@ -52,4 +53,4 @@ private:
     std::size_t left_;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -3,9 +3,10 @@
 #include <coroutine>
 
 #include <magnetar/base/list.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // A waiter that stands in a line until its turn comes. The line is a list of nodes inside the awaiters: it
 // allocates nothing, and whoever leaves it early, cancelled or destroyed, leaves no trace.
@@ -36,4 +37,4 @@ protected:
     bool granted_ = false;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

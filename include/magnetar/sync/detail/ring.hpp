@@ -4,7 +4,9 @@
 #include <optional>
 #include <utility>
 
-namespace magnetar::detail {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // A first-in first-out buffer of a fixed capacity, which may be 0. It allocates once.
 template <class T>
@@ -40,4 +42,4 @@ private:
     std::size_t capacity_, first_ = 0, size_ = 0;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

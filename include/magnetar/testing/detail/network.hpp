@@ -10,11 +10,12 @@
 #include <vector>
 
 #include <magnetar/base/virtual_sockets.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/detail/attempt.hpp>
 #include <magnetar/net/address.hpp>
 #include <magnetar/testing/random.hpp>
 
-namespace magnetar::testing::detail {
+namespace magnetar::inline MAGNETAR_MODE::testing::detail {
 
 using magnetar::detail::must_wait;
 
@@ -235,4 +236,4 @@ private:
     std::uint16_t next_port_ = 49152;
 };
 
-}  // namespace magnetar::testing::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::testing::detail

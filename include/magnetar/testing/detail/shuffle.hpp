@@ -2,11 +2,12 @@
 #include <vector>
 
 #include <magnetar/actor/arbiter.hpp>
+#include <magnetar/config.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/testing/random.hpp>
 #include <magnetar/testing/trace.hpp>
 
-namespace magnetar::testing::detail {
+namespace magnetar::inline MAGNETAR_MODE::testing::detail {
 
 // Has a loop run what is ready in another order: jobs and actors, whose order nobody promises. Other works,
 // posted functions among them, keep theirs. It stands in the ready queue itself, behind what it has shuffled,
@@ -65,4 +66,4 @@ private:
     std::vector<char> places_;
 };
 
-}  // namespace magnetar::testing::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::testing::detail

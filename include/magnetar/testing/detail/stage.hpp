@@ -7,8 +7,9 @@
 #include <utility>
 
 #include <magnetar/actor/arbiter.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar::testing::detail {
+namespace magnetar::inline MAGNETAR_MODE::testing::detail {
 
 using magnetar::detail::ActorAccess;
 
@@ -97,4 +98,4 @@ private:
     magnetar::detail::Supervisor supervisor_;
 };
 
-}  // namespace magnetar::testing::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::testing::detail

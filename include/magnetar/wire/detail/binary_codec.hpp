@@ -7,10 +7,11 @@
 #include <type_traits>
 #include <utility>
 
+#include <magnetar/config.hpp>
 #include <magnetar/wire/bytes.hpp>
 #include <magnetar/wire/detail/shape.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Values of one size are written and read through these: the room is claimed, or the input checked, once for
 // the whole.
@@ -232,4 +233,4 @@ T decode_value(In& in, int depth) {
     }
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -7,7 +7,9 @@
 #include <span>
 #include <utility>
 
-namespace magnetar::detail {
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 /// A frame header as RFC 6455, section 5.2, lays it out: flags and opcode, mask bit and length, longer
 /// length, mask.
@@ -96,4 +98,4 @@ inline void apply_mask(std::span<std::byte> payload, const std::byte* mask) noex
     for (std::size_t i = 0; i < left; ++i) at[i] ^= twice[i];
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

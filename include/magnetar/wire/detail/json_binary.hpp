@@ -1,11 +1,12 @@
 // Part of <magnetar/wire/codec.hpp>.
 #pragma once
 
+#include <magnetar/config.hpp>
 #include <magnetar/wire/detail/binary_codec.hpp>
 #include <magnetar/wire/detail/json_value.hpp>
 
 // The binary form of a Json: its kind, then its value.
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 inline void encode_json(Writer& out, const Json& json, int depth) {
     if (depth > max_nesting) out.fail("nested too deeply");
@@ -66,4 +67,4 @@ inline Json decode_json(Reader& in, int depth) {
     in.fail("an unknown kind of Json");
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

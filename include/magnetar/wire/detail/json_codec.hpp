@@ -3,12 +3,13 @@
 
 #include <limits>
 
+#include <magnetar/config.hpp>
 #include <magnetar/wire/base64.hpp>
 #include <magnetar/wire/detail/json_value.hpp>
 #include <magnetar/wire/detail/shape.hpp>
 #include <magnetar/wire/json.hpp>
 
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 /// Where in a JSON value the codec is: a chain of steps on the stack, put into words only for an error.
 struct Path {
@@ -320,4 +321,4 @@ T from_json_value(const Json& json, const Path& path) {
     }
 }
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

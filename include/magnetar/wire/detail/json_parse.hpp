@@ -17,12 +17,13 @@
 #endif
 #include <simdjson.h>
 
+#include <magnetar/config.hpp>
 #include <magnetar/wire/detail/json_value.hpp>
 #include <magnetar/wire/json.hpp>
 
 // The only file that includes simdjson. Its document parser, because the on-demand one (3.0) reads real
 // numbers of more than 19 digits wrongly and accepts words that merely begin like `false`.
-namespace magnetar::detail {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 class JsonParser {
 public:
@@ -92,13 +93,13 @@ private:
     simdjson::dom::parser parser_;
 };
 
-}  // namespace magnetar::detail
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 inline Json Json::parse(std::string_view text) {
     thread_local detail::JsonParser parser;
     return parser.parse(text);
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

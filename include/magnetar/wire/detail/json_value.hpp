@@ -4,10 +4,11 @@
 #include <algorithm>
 #include <charconv>
 
+#include <magnetar/config.hpp>
 #include <magnetar/wire/json.hpp>
 #include <magnetar/wire/utf8.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
@@ -297,4 +298,4 @@ inline bool Json::equals(const Json& other) const {
     }
 }
 
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -17,8 +17,9 @@
 
 #include <magnetar/base/pack.hpp>
 #include <magnetar/base/reflect.hpp>
+#include <magnetar/config.hpp>
 
-namespace magnetar {
+namespace magnetar::inline MAGNETAR_MODE {
 
 class Json;
 template <class T>
@@ -231,4 +232,4 @@ consteval bool is_bitwise() {
 }
 
 }  // namespace detail
-}  // namespace magnetar
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,0 +1,37 @@
+// How the library is compiled. Every header includes this first.
+//
+// Header-only is the default. With MAGNETAR_SEPARATE_COMPILATION defined in every file of a program, a header
+// `layer/x.hpp` holds declarations, templates and the hot path, and what stands in its twin `layer/impl/x.ipp` is compiled
+// once: by the library `magnetar`, or by one file of the program's that includes <magnetar/src.hpp>.
+//
+// The two ways use different inline namespaces: objects compiled one way do not link to declarations seen the other way.
+#pragma once
+
+#if !defined(__cplusplus) || __cplusplus < 202002L
+#error "magnetar needs C++20: compile with -std=c++20 or later"
+#elif !defined(__cpp_impl_coroutine) || __cpp_impl_coroutine < 201902L
+#error "magnetar needs coroutines: g++ 12 or clang++ 19 or later"
+#elif !defined(__cpp_exceptions)
+#error "magnetar reports errors as exceptions: compile without -fno-exceptions"
+#elif !defined(__cpp_rtti)
+#error "magnetar names the types of exceptions: compile without -fno-rtti"
+#elif !defined(__linux__)
+#error "magnetar runs on Linux: its event loop is io_uring or epoll"
+#endif
+
+#include <magnetar/version.hpp>
+
+#ifdef MAGNETAR_SEPARATE_COMPILATION
+#define MAGNETAR_HEADER_ONLY 0
+#define MAGNETAR_MODE compiled
+#define MAGNETAR_DECL
+#else
+#define MAGNETAR_HEADER_ONLY 1
+#define MAGNETAR_MODE header_only
+#define MAGNETAR_DECL inline
+#endif
+
+namespace magnetar::inline MAGNETAR_MODE {
+namespace detail {}
+namespace testing {}
+}  // namespace magnetar::inline MAGNETAR_MODE

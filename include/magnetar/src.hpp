@@ -1,0 +1,8 @@
+// The whole library's definitions, for separate compilation: included by one file of a program that defines
+// MAGNETAR_SEPARATE_COMPILATION everywhere, or by the library target, which is that file.
+#pragma once
+#include <magnetar/config.hpp>
+#if MAGNETAR_HEADER_ONLY
+#error "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
+#endif
+

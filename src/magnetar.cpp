@@ -1,0 +1,1 @@
+#include <magnetar/src.hpp>
