@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that every test that docs/ names exists."""
+"""Checks that every test that docs/ names, as <!-- test: "its name" -->, exists, and that links to files lead somewhere."""
 import pathlib
 import re
 import sys
@@ -10,12 +10,18 @@ for path in (root / "tests").rglob("*.cpp"):
     tests.update(re.findall(r'TEST_CASE\(\s*"([^"]+)"', path.read_text()))
 
 problems, named = [], 0
-for page in sorted((root / "docs").glob("*.md")):
+for page in sorted((root / "docs").glob("*.md")) + sorted(root.glob("*.md")):
+    where = page.relative_to(root)
     for number, line in enumerate(page.read_text().splitlines(), 1):
-        for name in re.findall(r'\[test: "([^"]+)"\]', line):
+        for name in re.findall(r'<!-- test: "([^"]+)" -->', line) if page.parent.name == "docs" else ():
             named += 1
             if name not in tests:
-                problems.append(f'{page.relative_to(root)}:{number}: there is no test "{name}"')
+                problems.append(f'{where}:{number}: there is no test "{name}"')
+        if page.parent.name == "docs" and "[test:" in line.replace("`[test:", ""):
+            problems.append(f'{where}:{number}: write a test\'s name as <!-- test: "its name" -->')
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", line):
+            if not (page.parent / link).exists():
+                problems.append(f"{where}:{number}: there is no file {link}")
 if not named:
     problems.append("docs/ names no tests")
 for problem in problems:

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Checks headers and their twins below include/magnetar.
+
+R1  What is defined in layer/impl/x.ipp is declared in layer/x.hpp, or nowhere outside that .ipp. A header defines, outside of
+    a class, only members of classes that it declares itself. Every .ipp has its header, which includes it at its end, and
+    stands in src.hpp.
+R2  A header includes no .ipp but its own.
+
+Reads text, no syntax tree: it knows names at namespace scope and `Class::member`, which is what the rules speak of.
+"""
+import pathlib
+import re
+import sys
+
+# Headers that define members of classes which another header declares. Only to be shortened.
+BORROWERS = set("""
+    actor/detail/framework.hpp
+    actor/detail/host.hpp
+    actor/detail/invoke.hpp
+    actor/detail/life.hpp
+    actor/detail/root.hpp
+    actor/messaging.hpp
+    coro/task.hpp
+    loop/dump.hpp
+    loop/executor.hpp
+    net/detail/server_core.hpp
+    net/listening_socket.hpp
+    wire/codec.hpp
+    wire/detail/json_parse.hpp
+    wire/detail/json_value.hpp
+""".split())
+
+TAIL = "#if MAGNETAR_HEADER_ONLY\n#include <magnetar/{}>\n#endif\n"
+INCLUDE = re.compile(r"^\s*#\s*include\s*<magnetar/([^>]+)>", re.M)
+COMMENTS = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)'", re.S)
+CLASS = re.compile(  # with its members, no forward declaration
+    r"\b(?:class|struct|union)\s+(?:\[\[[^\]]*\]\]\s*)?(?:alignas\([^)]*\)\s*)?(\w+)(?:<[^{};]*?>)?(?:\s+final)?\s*(?:\{|:(?!:))"
+)
+NAMESPACES = ("magnetar", "detail", "testing", "std", "fmt")
+# Text in front of a body at namespace scope. Its name is what stands in front of its first parenthesis.
+NAME = re.compile(r"((?:\w+(?:<[^<>()]*(?:<[^<>()]*>[^<>()]*)*>)?\s*::\s*)*~?(?:operator\s*(?:\(\)|[^\s(]+|\w+)|\w+))\s*\(")
+SKIPPED = {"static_assert", "requires", "decltype", "noexcept", "alignas", "if", "for", "while", "switch", "__attribute__"}
+
+
+def plain(text):
+    """Without comments, texts and preprocessor lines; lines stay where they are."""
+    text = COMMENTS.sub(lambda m: "\n" * m[0].count("\n") + ('""' if m[0][0] == '"' else " "), text)
+    return re.sub(r"^[ \t]*#(?:[^\n\\]|\\.|\\\n)*", "", text, flags=re.M)
+
+
+def definitions(text):
+    """(line, qualified name) of each function defined at namespace scope."""
+    depth, start, found, namespaces = 0, 0, [], []
+    i = 0
+    while i < len(text):
+        c = text[i]
+        if c == ";" and depth == len(namespaces):
+            start = i + 1
+        elif c == "{":
+            head = text[start:i]
+            if depth == len(namespaces) and re.search(r"\b(?:namespace\b[^;{}()=]*|extern\s*\"\"\s*)$", head):
+                namespaces.append(depth)
+                start = i + 1
+            elif depth == len(namespaces) and (name := defined_by(head)):
+                found.append((text.count("\n", 0, i) + 1, name))
+            depth += 1
+        elif c == "}":
+            depth -= 1
+            if namespaces and namespaces[-1] == depth:
+                namespaces.pop()
+            if depth == len(namespaces):
+                start = i + 1
+        i += 1
+    return found
+
+
+def without_templates(head):
+    """`head` without `template <...>` and requires-clauses in front of it."""
+    head = head.strip()
+    while head.startswith("template"):
+        depth = 0
+        for i, c in enumerate(head):
+            depth += {"<": 1, ">": -1}.get(c, 0) if head[i - 1 : i + 1] != "->" else 0
+            if c == ">" and depth == 0:
+                head = head[i + 1 :].strip()
+                break
+        else:
+            return head
+    return head
+
+
+def defined_by(head):
+    head = without_templates(head)
+    if re.match(r"(?:\[\[[^\]]*\]\]\s*)?(?:class|struct|union|enum|concept|using)\b", head):
+        return None
+    if re.search(r"(?<![=<>!])=(?![=])", head.split("(")[0]) and "operator" not in head.split("(")[0]:
+        return None  # a variable
+    for match in NAME.finditer(head):
+        name = re.sub(r"\s+", "", match[1])
+        name = re.sub(r"<[^<>]*(?:<[^<>]*>[^<>]*)*>", "", name) if "operator" not in name else name
+        while "::" in name and name.split("::")[0] in NAMESPACES:
+            name = name.split("::", 1)[1]
+        if name.split("::")[-1] not in SKIPPED:
+            return name
+    return None
+
+
+def main():
+    root = pathlib.Path(__file__).resolve().parent.parent / "include" / "magnetar"
+    if len(sys.argv) > 1:
+        root = pathlib.Path(sys.argv[1])
+    raw = {path.relative_to(root).as_posix(): path.read_text() for path in sorted(root.rglob("*.?pp"))}
+    headers = {name: plain(text) for name, text in raw.items() if name.endswith(".hpp")}
+    twins = {name: plain(text) for name, text in raw.items() if name.endswith(".ipp")}
+    classes = {name: set(CLASS.findall(text)) for name, text in headers.items()}
+    problems, borrowing = [], set()
+
+    def declares(header, name):
+        parts = name.split("::")
+        if len(parts) > 1:
+            return parts[0] in classes[header]
+        return re.search(rf"(?<![\w]){re.escape(parts[-1])}\s*\(", headers[header]) is not None
+
+    for name, text in raw.items():
+        own = twin_of(name) if name.endswith(".hpp") else None
+        for included in INCLUDE.findall(text):
+            if name.endswith(".hpp") and included.endswith(".ipp") and included != own and name != "src.hpp":
+                problems.append(f"{name}: includes {included}, which is not its twin")
+    for name in twins:
+        header = header_of(name)
+        if header not in headers:
+            problems.append(f"{name}: there is no header {header} for it")
+            continue
+        if not raw[header].endswith(TAIL.format(name)):
+            problems.append(f"{header}: does not end with #if MAGNETAR_HEADER_ONLY, #include <magnetar/{name}>, #endif")
+        if f"#include <magnetar/{name}>" not in raw.get("src.hpp", ""):
+            problems.append(f"src.hpp: does not include {name}")
+        if (INCLUDE.findall(raw[name]) or [""])[0] != header:
+            problems.append(f"{name}: must include <magnetar/{header}> first")
+        for line, what in definitions(twins[name]):
+            if declares(header, what):
+                continue
+            elsewhere = [other for other in headers if other != header and "::" in what and declares(other, what)]
+            if elsewhere:
+                problems.append(f"{name}:{line}: defines {what}, which {elsewhere[0]} declares")
+    for name in re.findall(r"#include <magnetar/([^>]+\.ipp)>", raw.get("src.hpp", "")):
+        if name not in twins:
+            problems.append(f"src.hpp: includes {name}, which there is not")
+    for name, text in headers.items():
+        for line, what in definitions(text):
+            owner = what.split("::")[0]
+            if "::" not in what or owner in classes[name]:
+                continue
+            if not any(owner in declared for declared in classes.values()):
+                continue  # a namespace
+            borrowing.add(name)
+            if name not in BORROWERS:
+                problems.append(f"{name}:{line}: defines {what}, which another header declares")
+    for name in sorted(BORROWERS - borrowing):
+        problems.append(f"tools/check_twins.py: {name} need not be among the BORROWERS any more")
+    if not headers:
+        problems.append(f"no headers below {root}")
+    for problem in problems:
+        print("error:", problem)
+    return bool(problems)
+
+
+def header_of(twin):
+    path = pathlib.PurePosixPath(twin)
+    return (path.parent.parent / (path.stem + ".hpp")).as_posix()
+
+
+def twin_of(header):
+    path = pathlib.PurePosixPath(header)
+    return (path.parent / "impl" / (path.stem + ".ipp")).as_posix()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
