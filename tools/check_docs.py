@@ -11,8 +11,11 @@ for path in (root / "tests").rglob("*.cpp"):
 
 problems, named = [], 0
 for page in sorted((root / "docs").glob("*.md")) + sorted(root.glob("*.md")):
-    where = page.relative_to(root)
+    where, fenced = page.relative_to(root), False
     for number, line in enumerate(page.read_text().splitlines(), 1):
+        fenced ^= line.strip().startswith("```")
+        if fenced:
+            continue
         for name in re.findall(r'<!-- test: "([^"]+)" -->', line) if page.parent.name == "docs" else ():
             named += 1
             if name not in tests:
