@@ -118,8 +118,8 @@ int main(int count, char** arguments) {
                     .stopping = [](Actor<Room>& self) { self.state().announce("the room closes"); },
                 },
                 address);
-            Json info = co_await room.info();
-            fmt::print("listening on {}\n", info["extra"]["address"].get<std::string>());
+            Json told = co_await room.info();
+            fmt::print("listening on {}\n", told["extra"]["address"].get<std::string>());
             std::fflush(stdout);
         },
     });

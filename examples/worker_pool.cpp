@@ -66,8 +66,8 @@ Task<> render_all(Arbiter<>& self) {
     auto rendered = co_await when_all(std::move(pages));
     for (std::size_t i = 0; i < rendered.size(); ++i)
         fmt::print("page {}: {} (attempts: {})\n", i + 1, rendered[i].text, rendered[i].attempts);
-    Json info = co_await pool.proxy().info();
-    fmt::print("workers replaced: {}\n", info["monitor"]["restarts"].get<int>());
+    Json told = co_await pool.proxy().info();
+    fmt::print("workers replaced: {}\n", told["monitor"]["restarts"].get<int>());
     self.stop();
 }
 

@@ -3,8 +3,9 @@
 
 R1  What is defined in layer/impl/x.ipp is declared in layer/x.hpp, or nowhere outside that .ipp. A header defines, outside of
     a class, only members of classes that it declares itself. Every .ipp has its header, which includes it at its end, and
-    stands in src.hpp.
-R2  A header includes no .ipp but its own.
+    stands in src.hpp. Where headers of a layer need each other's definitions, its impl/layer.ipp lists the twins in their
+    order, for one header of the layer to include at its end, and for src.hpp.
+R2  A header includes no .ipp but its own, or its layer's.
 
 Reads text, no syntax tree: it knows names at namespace scope and `Class::member`, which is what the rules speak of.
 """
@@ -34,7 +35,7 @@ TAIL = "#if MAGNETAR_HEADER_ONLY\n#include <magnetar/{}>\n#endif\n"
 INCLUDE = re.compile(r"^\s*#\s*include\s*<magnetar/([^>]+)>", re.M)
 COMMENTS = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)'", re.S)
 CLASS = re.compile(  # with its members, no forward declaration
-    r"\b(?:class|struct|union)\s+(?:\[\[[^\]]*\]\]\s*)?(?:alignas\([^)]*\)\s*)?(\w+)(?:<[^{};]*?>)?(?:\s+final)?\s*(?:\{|:(?!:))"
+    r"\b(?:class|struct|union)\s+(?:\[\[[^\]]*\]\]\s*)?(?:alignas\([^)]*\)\s*)?(?:\w+::)*(\w+)(?:<[^{};]*?>)?(?:\s+final)?\s*(?:\{|:(?!:))"
 )
 NAMESPACES = ("magnetar", "detail", "testing", "std", "fmt")
 # Text in front of a body at namespace scope. Its name is what stands in front of its first parenthesis.
@@ -124,16 +125,27 @@ def main():
     for name, text in raw.items():
         own = twin_of(name) if name.endswith(".hpp") else None
         for included in INCLUDE.findall(text):
-            if name.endswith(".hpp") and included.endswith(".ipp") and included != own and name != "src.hpp":
+            if not name.endswith(".hpp") or not included.endswith(".ipp") or name == "src.hpp":
+                continue
+            if included not in (own, layer_twins(name)):
                 problems.append(f"{name}: includes {included}, which is not its twin")
-    for name in twins:
+            elif not raw[name].endswith(TAIL.format(included)):
+                problems.append(f"{name}: does not end with #if MAGNETAR_HEADER_ONLY, #include <magnetar/{included}>, #endif")
+    listed = {layer: set(INCLUDE.findall(raw[layer])) for layer in twins if layer.endswith("/impl/layer.ipp")}
+    in_src = set(INCLUDE.findall(raw.get("src.hpp", "")))
+    for layer in listed.keys() & in_src:
+        in_src |= listed[layer]
+    for layer in listed:
+        if not any(f"#include <magnetar/{layer}>" in raw[header] for header in headers if header != "src.hpp"):
+            problems.append(f"{layer}: no header includes it")
+    for name in twins.keys() - listed.keys():
         header = header_of(name)
         if header not in headers:
             problems.append(f"{name}: there is no header {header} for it")
             continue
-        if not raw[header].endswith(TAIL.format(name)):
+        if not raw[header].endswith(TAIL.format(name)) and name not in listed.get(layer_twins(name), ()):
             problems.append(f"{header}: does not end with #if MAGNETAR_HEADER_ONLY, #include <magnetar/{name}>, #endif")
-        if f"#include <magnetar/{name}>" not in raw.get("src.hpp", ""):
+        if name not in in_src:
             problems.append(f"src.hpp: does not include {name}")
         if (INCLUDE.findall(raw[name]) or [""])[0] != header:
             problems.append(f"{name}: must include <magnetar/{header}> first")
@@ -168,6 +180,10 @@ def main():
 def header_of(twin):
     path = pathlib.PurePosixPath(twin)
     return (path.parent.parent / (path.stem + ".hpp")).as_posix()
+
+
+def layer_twins(name):
+    return f"{name.split('/')[0]}/impl/layer.ipp"
 
 
 def twin_of(header):
