@@ -7,6 +7,7 @@
     "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
 #endif
 
+#include <magnetar/net/detail/impl/bound_path.ipp>
 #include <magnetar/wire/detail/impl/binary_codec.ipp>
 #include <magnetar/wire/detail/impl/frame_header.ipp>
 #include <magnetar/wire/detail/impl/json_convert.ipp>
