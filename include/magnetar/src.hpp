@@ -8,6 +8,7 @@
 #endif
 
 #include <magnetar/net/detail/impl/bound_path.ipp>
+#include <magnetar/net/detail/impl/replacement.ipp>
 #include <magnetar/wire/detail/impl/binary_codec.ipp>
 #include <magnetar/wire/detail/impl/frame_header.ipp>
 #include <magnetar/wire/detail/impl/json_convert.ipp>
