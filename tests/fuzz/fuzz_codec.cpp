@@ -1,6 +1,6 @@
 // What decodes encodes again to a value that is equal, in both forms; everything else is refused with
 // CodecError.
-#include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include <cstdlib>
 #include <map>

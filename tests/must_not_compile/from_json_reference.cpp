@@ -1,5 +1,5 @@
 // expect: this type cannot be received
-#include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 using namespace magnetar;
 

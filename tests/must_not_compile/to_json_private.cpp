@@ -1,5 +1,5 @@
 // expect: this type cannot travel: make it a struct of types that can
-#include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 using namespace magnetar;
 

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/net/file.hpp>
 
@@ -164,4 +165,90 @@ TEST_CASE("file: a pipe's read is cancelled and closed under") {
         CHECK(ends_with(co_await second, "Operation canceled"));
     }(loop, path));
     settle(loop);
+}
+
+namespace {
+
+mode_t mode_of(const std::string& path) {
+    struct stat status{};
+    REQUIRE(::lstat(path.c_str(), &status) == 0);
+    return status.st_mode;
+}
+
+}  // namespace
+
+TEST_CASE("file: replaced, it keeps its mode; a new one is made as by open") {
+    EventLoop loop;
+    Folder folder;
+    loop.run([](std::string path, std::string other) -> Task<> {
+        co_await write_file(path, "new");
+        mode_t mask = ::umask(0);
+        ::umask(mask);
+        CHECK((mode_of(path) & 07777) == (0644 & ~mask));
+        for (mode_t mode : {0600, 0640, 0755, 0400, 0666}) {
+            REQUIRE(::chmod(path.c_str(), mode) == 0);
+            co_await write_file(path, "again");
+            CHECK((mode_of(path) & 07777) == mode);
+            auto text = co_await read_file(path);
+            CHECK(text == "again");
+        }
+        if (::geteuid() == 0) {
+            co_await write_file(other, "theirs");
+            REQUIRE(::chown(other.c_str(), 12345, 54321) == 0);
+            REQUIRE(::chmod(other.c_str(), 04711) == 0);
+            co_await write_file(other, "replaced");
+            struct stat status{};
+            REQUIRE(::stat(other.c_str(), &status) == 0);
+            CHECK(status.st_uid == 12345);
+            CHECK(status.st_gid == 54321);
+            CHECK((status.st_mode & 07777) == 04711);
+        }
+    }(folder / "a", folder / "b"));
+}
+
+TEST_CASE("file: through a symbolic link the file behind it is replaced, also one that is not there yet") {
+    EventLoop loop;
+    Folder folder;
+    loop.run([](std::string link, std::string target, std::string second) -> Task<> {
+        REQUIRE(::symlink("b", link.c_str()) == 0);
+        REQUIRE(::symlink(link.c_str(), second.c_str()) == 0);
+        co_await write_file(link, "made");
+        auto text = co_await read_file(target);
+        CHECK(text == "made");
+        co_await write_file(second, "replaced");
+        text = co_await read_file(target);
+        CHECK(text == "replaced");
+        CHECK(S_ISLNK(mode_of(link)));
+        CHECK(S_ISLNK(mode_of(second)));
+        CHECK(S_ISREG(mode_of(target)));
+    }(folder / "a", folder / "b", folder / "log"));
+}
+
+TEST_CASE("file: links in a circle, directories and pipes are not replaced") {
+    EventLoop loop;
+    Folder folder;
+    auto link = folder / "a", pipe = folder / "b";
+    REQUIRE(::symlink("a", link.c_str()) == 0);
+    REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+    CHECK(loop.run(fate(write_file(link, "x"))) == "open " + link + ": Too many levels of symbolic links");
+    CHECK(loop.run(fate(write_file(pipe, "x"))) == "replace " + pipe + ": Invalid argument");
+    CHECK(loop.run(fate(write_file("/tmp", "x"))) == "replace /tmp: Is a directory");
+    CHECK(S_ISLNK(mode_of(link)));
+    CHECK(S_ISFIFO(mode_of(pipe)));
+}
+
+TEST_CASE("file: of many writers at once one's text stays, whole") {
+    EventLoop loop;
+    Folder folder;
+    loop.run([](EventLoop& l, std::string path) -> Task<> {
+        std::vector<std::string> texts;
+        for (char c = 'a'; c < 'i'; ++c) texts.emplace_back(50'000, c);
+        for (int round = 0; round < 5; ++round) {
+            std::vector<Job<std::string>> writers;
+            for (const auto& text : texts) writers.push_back(l.start(fate(write_file(path, text))));
+            for (auto& writer : writers) CHECK(co_await writer == "done");
+            auto text = co_await read_file(path);
+            CHECK(std::count(texts.begin(), texts.end(), text) == 1);
+        }
+    }(loop, folder / "a"));
 }

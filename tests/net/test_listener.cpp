@@ -1,3 +1,6 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -232,6 +235,80 @@ TEST_CASE(
             CHECK(::stat(address.path().c_str(), &status) == 0);
         }
         CHECK(::stat(address.path().c_str(), &status) != 0);
+    }());
+}
+
+TEST_CASE(
+    "listener: at a unix socket's path files, pipes, links and directories stay, and the error says why") {
+    EventLoop loop;
+    loop.run([]() -> Task<> {
+        std::string path = unique("/tmp/magnetar-test-path");
+        auto address = SocketAddress::unix_socket(path);
+        auto refused = [&] {
+            try {
+                Listener::bind(address);
+            } catch (const std::system_error& error) {
+                return std::string(error.what());
+            }
+            return std::string("bound");
+        };
+        auto expected =
+            "bind unix:" + path + ", where a file stands that is no socket: Address already in use";
+        auto kind = [&] {
+            struct stat status{};
+            return ::lstat(path.c_str(), &status) == 0 ? status.st_mode & S_IFMT : 0;
+        };
+        ::unlink(path.c_str());
+        UniqueFd file(::open(path.c_str(), O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+        CHECK(refused() == expected);
+        CHECK(kind() == S_IFREG);
+        ::unlink(path.c_str());
+        REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+        CHECK(refused() == expected);
+        CHECK(kind() == S_IFIFO);
+        ::unlink(path.c_str());
+        REQUIRE(::symlink("nowhere", path.c_str()) == 0);
+        CHECK(refused() == expected);
+        CHECK(kind() == S_IFLNK);
+        ::unlink(path.c_str());
+        REQUIRE(::mkdir(path.c_str(), 0700) == 0);
+        CHECK(refused() == expected);
+        CHECK(kind() == S_IFDIR);
+        ::rmdir(path.c_str());
+        // Somebody answers, if not with streams.
+        UniqueFd datagrams(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        REQUIRE(::bind(datagrams.get(), address.data(), address.size()) == 0);
+        CHECK(refused() == "bind unix:" + path + ": Address already in use");
+        CHECK(kind() == S_IFSOCK);
+        ::unlink(path.c_str());
+        co_return;
+    }());
+}
+
+TEST_CASE("listener: what stands at the path when it closes is removed only if it is its own") {
+    EventLoop loop;
+    loop.run([]() -> Task<> {
+        std::string path = unique("/tmp/magnetar-test-own");
+        auto address = SocketAddress::unix_socket(path);
+        struct stat status{};
+        ::unlink(path.c_str());
+        {
+            Listener old = Listener::bind(address);
+            ::unlink(path.c_str());
+            Listener fresh = Listener::bind(address);
+            old.close();
+            CHECK(::lstat(path.c_str(), &status) == 0);
+            Stream client = co_await connect(address);
+            CHECK((co_await fresh.accept()).is_open());
+        }
+        CHECK(::lstat(path.c_str(), &status) != 0);
+        {
+            Listener old = Listener::bind(address);
+            ::unlink(path.c_str());
+            UniqueFd file(::open(path.c_str(), O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+        }
+        CHECK(::lstat(path.c_str(), &status) == 0);
+        ::unlink(path.c_str());
     }());
 }
 

@@ -1,3 +1,6 @@
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <magnetar/net/listening_socket.hpp>
 #include <magnetar/net/tcp_server.hpp>
 
@@ -29,6 +32,34 @@ TEST_CASE("listening socket: copies are one socket, which listens as long as one
             cancelled = error.code().value() == ECANCELED;
         }
         CHECK(cancelled);
+    }());
+}
+
+TEST_CASE(
+    "listening socket: a unix socket's file is removed with the last copy in the process that bound it") {
+    EventLoop loop;
+    loop.run([]() -> Task<> {
+        std::string path = unique("/tmp/magnetar-test-shared");
+        auto there = [&] { return ::access(path.c_str(), F_OK) == 0; };
+        std::optional<ListeningSocket> first = ListeningSocket::bind(SocketAddress::unix_socket(path));
+        std::optional<ListeningSocket> second = *first;
+        std::optional<Listener> listener(std::in_place, *second);
+        pid_t child = ::fork();
+        if (child == 0) {
+            first.reset(), second.reset(), listener.reset();
+            ::_exit(0);
+        }
+        int status = 0;
+        REQUIRE(::waitpid(child, &status, 0) == child);
+        CHECK(there());
+        first.reset();
+        CHECK(there());
+        second.reset();
+        CHECK(there());
+        Stream client = co_await connect(SocketAddress::unix_socket(path));
+        CHECK((co_await listener->accept()).is_open());
+        listener.reset();
+        CHECK_FALSE(there());
     }());
 }
 

@@ -1,4 +1,4 @@
-#include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include <magnetar/wire/json.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include <doctest/doctest.h>
 

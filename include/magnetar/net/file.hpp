@@ -16,6 +16,7 @@
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/async_object.hpp>
 #include <magnetar/net/detail/descriptor.hpp>
+#include <magnetar/net/detail/replacement.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 
@@ -59,6 +60,9 @@ Task<FileStatus> statx_of(int fd, std::string path) {
 }
 
 }  // namespace detail
+
+template <class = void>
+Task<> write_file(std::string path, std::string_view data);
 
 /// A file, read and written at offsets without keeping the loop. Belongs to the loop on which it was opened,
 /// and must be destroyed before that. Any number of operations may be under way; the memory that they are
@@ -152,6 +156,9 @@ public:
     void close() noexcept { descriptor_->close(); }
 
 private:
+    template <class>
+    friend Task<> write_file(std::string path, std::string_view data);
+
     File(EventLoop& loop, UniqueFd fd, std::string path)
         : descriptor_(std::make_unique<detail::Descriptor>(loop, std::move(fd))), path_(std::move(path)) {}
     static unsigned part(std::size_t size) noexcept {
@@ -176,22 +183,31 @@ Task<std::string> read_file(std::string path) {
     co_return co_await file.read_all();
 }
 /// Puts `data` in place of what the file held, in one step: who reads it meanwhile, or after a crash, sees
-/// the old or the new. The bytes must stay until then. Throws std::system_error.
-template <class = void>
+/// the old or the new, and of several writers at once the last one's data stays whole. It is on the disk when this ends.
+/// The bytes must stay until then. The file keeps its mode and owner (not ACLs, extended attributes or hard links);
+/// through a symbolic link the file behind it is replaced. Throws std::system_error: also if the owner cannot be kept,
+/// and for what is no regular file.
+template <class>
 Task<> write_file(std::string path, std::string_view data) {
-    struct Fresh {
-        explicit Fresh(const std::string& path) : name(fmt::format("{}.{}.new", path, ::getpid())) {}
-        ~Fresh() {
-            if (!name.empty()) ::unlink(name.c_str());
-        }
-        std::string name;
-    } fresh(path);
-    File file = co_await File::open(fresh.name, OpenMode::write);
+    EventLoop& loop = EventLoop::require("write_file");
+    detail::Replacement fresh(path);
+    int fd = -EEXIST;
+    while (fd == -EEXIST)
+        fd = co_await submit(
+            "open", [name = fresh.next_name().c_str(), mode = fresh.mode()](io_uring_sqe* sqe) {
+                io_uring_prep_openat(sqe, AT_FDCWD, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+            });
+    check(fd, "open", path);
+    File file(loop, UniqueFd(fd), path);
+    fresh.keep_owner(fd);
     co_await file.write(data, 0);
     co_await file.sync();
     // A change of one directory in memory, which is not worth an operation.
-    if (::rename(fresh.name.c_str(), path.c_str()) != 0) throw_system_error(errno, "rename", path);
-    fresh.name.clear();
+    UniqueFd directory = fresh.commit();
+    if (!directory) co_return;
+    int synced = co_await submit(
+        "fsync", [folder = directory.get()](io_uring_sqe* sqe) { io_uring_prep_fsync(sqe, folder, 0); });
+    if (synced != -EINVAL) check(synced, "fsync", path);  // EINVAL: a file system without
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -10,6 +10,7 @@
 
 #include <magnetar/base/log.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/net/detail/bound_path.hpp>
 #include <magnetar/net/stream.hpp>
 #include <magnetar/sync/detail/queued_waiter.hpp>
 
@@ -46,7 +47,7 @@ public:
 
     Descriptor descriptor;
     SocketAddress address;
-    std::string unlink_path;
+    BoundPath bound_path;
 
 private:
     friend class Accept;
@@ -134,7 +135,7 @@ inline void ListenerCore::close() noexcept {
     if (!descriptor) return;
     stop();
     descriptor.loop().disarm(*this);
-    if (!unlink_path.empty()) ::unlink(unlink_path.c_str());
+    bound_path.reset();
     descriptor.close();
     ahead_.clear();
     fail_waiting(nullptr);
@@ -227,12 +228,14 @@ class ListeningSocket;
 class Listener {
 public:
     /// Listens on the address, on the loop that runs now. Port 0 is one that is free; see address(). The file
-    /// of a unix socket on which nobody listens any more is replaced, and removed in the end. Throws
+    /// of a unix socket on which nobody listens any more is replaced; any other file at the path stays, and is
+    /// an error. The own file is removed in the end, unless another one has taken its place. Throws
     /// std::system_error.
     static Listener bind(const SocketAddress& address, ListenOptions options = {}) {
         EventLoop& loop = EventLoop::require("listen");
-        Listener listener(loop, open_and_listen(address, options));
-        if (auto path = address.path(); is_file(path)) listener.core_->unlink_path = path;
+        detail::BoundPath path;
+        Listener listener(loop, open_and_listen(address, options, path));
+        listener.core_->bound_path = std::move(path);
         return listener;
     }
     /// Takes over a socket that listens already: passed on by a parent process, say. On the loop that runs
@@ -286,13 +289,16 @@ private:
         if (!core_) throw std::logic_error("use of a listener that was moved from");
         return *core_;
     }
-    static UniqueFd open_and_listen(const SocketAddress& address, const ListenOptions& options) {
+    static UniqueFd open_and_listen(const SocketAddress& address, const ListenOptions& options,
+                                    detail::BoundPath& path) {
         UniqueFd fd = open(address, options);
-        if (detail::bind_socket(fd.get(), address.data(), address.size()) != 0 &&
-            !(errno == EADDRINUSE && replace_stale(fd.get(), address)))
-            throw_system_error(errno, "bind", address.to_string());
-        if (detail::listen_on_socket(fd.get(), options.backlog) != 0)
-            throw_system_error(errno, "listen", address.to_string());
+        detail::bind_to(fd.get(), address);
+        path = detail::BoundPath(address);
+        if (detail::listen_on_socket(fd.get(), options.backlog) != 0) {
+            int error = errno;
+            path.reset();
+            throw_system_error(error, "listen", address.to_string());
+        }
         return fd;
     }
     static UniqueFd open(const SocketAddress& address, const ListenOptions& options) {
@@ -307,19 +313,6 @@ private:
         if (options.reuse_port && ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
             throw_system_error(errno, "SO_REUSEPORT", address.to_string());
         return fd;
-    }
-    static bool is_file(const std::string& path) noexcept {
-        return !path.empty() && path[0] != '@' && !VirtualSockets::here;
-    }
-    static bool replace_stale(int fd, const SocketAddress& address) {
-        std::string path = address.path();
-        if (!is_file(path)) return false;
-        UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-        bool alive = ::connect(probe.get(), address.data(), address.size()) == 0 || errno != ECONNREFUSED;
-        if (!alive && ::unlink(path.c_str()) == 0 && ::bind(fd, address.data(), address.size()) == 0)
-            return true;
-        errno = EADDRINUSE;
-        return false;
     }
     detail::ListenerCore* core_ = nullptr;
 };

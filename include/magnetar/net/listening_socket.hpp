@@ -11,7 +11,8 @@ namespace magnetar::inline MAGNETAR_MODE {
 /// A socket that listens and belongs to no loop: made once, it is given to every worker of a pool as an
 /// argument of its state, and connections that come while workers are replaced wait in it for the next.
 /// Copies are descriptors of the same socket, which stops listening when the last is gone. To a process it
-/// travels only from the arbiter's process, when the actor is spawned.
+/// travels only from the arbiter's process, when the actor is spawned. The file of a unix socket is removed when
+/// the last copy, or Listener on one, is gone in the process that bound it.
 ///
 ///     auto socket = ListeningSocket::bind(SocketAddress::parse("0.0.0.0:8080"));
 ///     auto& pool = co_await self.add_monitor<Web>({.name = "web", .workers = 4}, socket);
@@ -21,14 +22,18 @@ class ListeningSocket {
 public:
     /// Throws std::system_error. See Listener::bind.
     static ListeningSocket bind(const SocketAddress& address, ListenOptions options = {}) {
-        return ListeningSocket(Listener::open_and_listen(address, options));
+        detail::BoundPath path;
+        ListeningSocket socket(Listener::open_and_listen(address, options, path));
+        socket.path_ = std::move(path);
+        return socket;
     }
     /// Takes over a socket that listens already.
     explicit ListeningSocket(UniqueFd listening) noexcept : fd_(std::move(listening)) {}
     ListeningSocket(ListeningSocket&&) noexcept = default;
     /// Throws std::system_error when out of descriptors.
-    ListeningSocket(const ListeningSocket& other) : fd_(other.duplicate()) {}
+    ListeningSocket(const ListeningSocket& other) : fd_(other.duplicate()), path_(other.path_) {}
     ListeningSocket& operator=(ListeningSocket other) noexcept {
+        path_ = std::move(other.path_);  // while the descriptor is still open
         fd_ = std::move(other.fd_);
         return *this;
     }
@@ -44,7 +49,9 @@ public:
     }
 
 private:
+    friend class Listener;
     UniqueFd fd_;
+    detail::BoundPath path_;
 };
 
 /// How it travels: beside the bytes.
@@ -58,6 +65,8 @@ struct Codec<ListeningSocket> {
     }
 };
 
-inline Listener::Listener(const ListeningSocket& socket) : Listener(socket.duplicate()) {}
+inline Listener::Listener(const ListeningSocket& socket) : Listener(socket.duplicate()) {
+    core_->bound_path = socket.path_;
+}
 
 }  // namespace magnetar::inline MAGNETAR_MODE

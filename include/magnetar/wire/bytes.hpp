@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -23,14 +22,15 @@ namespace detail {
 template <class T>
 inline void store_little(std::byte* to, T value) noexcept {
     std::memcpy(to, &value, sizeof(T));
-    if constexpr (std::endian::native == std::endian::big) std::reverse(to, to + sizeof(T));
+    if constexpr (std::endian::native == std::endian::big)
+        for (std::size_t i = 0; i < sizeof(T) / 2; ++i) std::swap(to[i], to[sizeof(T) - 1 - i]);
 }
 template <class T>
 inline T load_little(const std::byte* from) noexcept {
     T value;
     if constexpr (std::endian::native == std::endian::big) {
         std::byte bytes[sizeof(T)];
-        std::reverse_copy(from, from + sizeof(T), bytes);
+        for (std::size_t i = 0; i < sizeof(T); ++i) bytes[i] = from[sizeof(T) - 1 - i];
         std::memcpy(&value, bytes, sizeof(T));
     } else {
         std::memcpy(&value, from, sizeof(T));
@@ -119,9 +119,7 @@ public:
     }
 
     /// Where an error found while writing is.
-    [[noreturn, gnu::cold]] void fail(const char* reason) const {
-        throw CodecError(std::string("byte ").append(std::to_string(size_)), reason);
-    }
+    [[noreturn, gnu::cold]] void fail(const char* reason) const;
 
     void swap(Writer& other) noexcept {
         std::swap(data_, other.data_);
@@ -130,14 +128,7 @@ public:
     }
 
 private:
-    [[gnu::cold, gnu::noinline]] void grow(std::size_t count) {
-        std::size_t capacity = std::max({capacity_ * 2, size_ + count, std::size_t{64}});
-        auto* data = static_cast<std::byte*>(pool_allocate(capacity));
-        if (size_ != 0) std::memcpy(data, data_, size_);
-        if (data_) pool_free(data_, capacity_);
-        data_ = data;
-        capacity_ = capacity;
-    }
+    [[gnu::cold]] void grow(std::size_t count);
 
     std::byte* data_ = nullptr;
     std::size_t size_ = 0;
@@ -170,15 +161,7 @@ public:
         auto byte = std::to_integer<std::uint64_t>(*take(1));
         if (byte < 0x80) [[likely]]
             return byte;
-        std::uint64_t value = byte & 0x7f;
-        for (unsigned shift = 7; shift < 64; shift += 7) {
-            byte = std::to_integer<std::uint64_t>(*take(1));
-            if (shift == 63 && byte > 1) break;
-            value |= (byte & 0x7f) << shift;
-            if (byte == 0) break;
-            if (byte < 0x80) return value;
-        }
-        fail("a malformed length");
+        return get_long_varint(byte);
     }
 
     /// A count of elements that take at least `element_size` bytes each; refused when so many cannot follow,
@@ -202,17 +185,21 @@ public:
             fail("more input than the value takes");
     }
 
-    [[noreturn, gnu::cold]] void fail(const char* reason) const {
-        throw CodecError(std::string("byte ").append(std::to_string(position())), reason);
-    }
+    [[noreturn, gnu::cold]] void fail(const char* reason) const;
 
     Reader(const Reader&) = delete;
     Reader& operator=(const Reader&) = delete;
 
 private:
+    std::uint64_t get_long_varint(std::uint64_t first);
+
     const std::byte* begin_;
     const std::byte* at_;
     const std::byte* end_;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/wire/impl/bytes.ipp>
+#endif

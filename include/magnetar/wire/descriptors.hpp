@@ -5,7 +5,6 @@
 
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/config.hpp>
-#include <magnetar/wire/error.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -28,22 +27,15 @@ public:
     private:
         Descriptors* outer_;
     };
-    static std::uint32_t put(UniqueFd fd) {
-        if (!open_)
-            throw CodecError("",
-                             "a socket travels only to a new process, in the arguments of its actor's state");
-        if (open_->fds.size() == most) throw CodecError("", "too many sockets in the arguments of one actor");
-        open_->fds.push_back(std::move(fd));
-        return static_cast<std::uint32_t>(open_->fds.size() - 1);
-    }
-    static UniqueFd take(std::uint32_t number) {
-        if (!open_ || number >= open_->fds.size() || !open_->fds[number])
-            throw CodecError("", "no such socket came with it");
-        return std::move(open_->fds[number]);
-    }
+    static std::uint32_t put(UniqueFd fd);
+    static UniqueFd take(std::uint32_t number);
 
 private:
     static inline constinit thread_local Descriptors* open_ = nullptr;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/wire/impl/descriptors.ipp>
+#endif

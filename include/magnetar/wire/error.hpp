@@ -2,7 +2,6 @@
 
 #include <stdexcept>
 #include <string>
-#include <utility>
 
 #include <magnetar/config.hpp>
 
@@ -13,10 +12,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 /// `what()` is `where: reason`, as in `$.points[3].x: 1.5 is not an integer`.
 class CodecError : public std::runtime_error {
 public:
-    CodecError(std::string where, std::string reason)
-        : std::runtime_error(where.empty() ? reason : where + ": " + reason),
-          path_(std::move(where)),
-          reason_(std::move(reason)) {}
+    CodecError(std::string where, std::string reason);
 
     /// Where: `$.points[3].x` in the JSON form, `byte 17` in the binary form; empty when it is of the whole.
     const std::string& path() const noexcept { return path_; }
@@ -40,3 +36,7 @@ public:
 inline constexpr int max_nesting = 64;
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/wire/impl/error.ipp>
+#endif

@@ -12,11 +12,12 @@
 #include <vector>
 
 #include <magnetar/config.hpp>
-#include <magnetar/wire/bytes.hpp>
 #include <magnetar/wire/detail/shape.hpp>
 #include <magnetar/wire/error.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
+
+class Writer;
 
 namespace detail {
 template <class T>
@@ -30,7 +31,7 @@ constexpr bool is_finite(double value) noexcept { return value - value == 0; }
 /// A JSON value (RFC 8259): null, a truth value, a number, a text, an array or an object.
 ///
 ///     Json info{{"name", "pluto"}, {"size", 3}};        // an object; Json::array({1, 2, 3}) is an array
-///     info["points"] = std::vector<Point>{{1, 2}};      // anything that the codec can encode
+///     info["points"] = std::vector<Point>{{1, 2}};      // anything that <magnetar/wire/json_codec.hpp> can convert
 ///     auto points = info["points"].get<std::vector<Point>>();
 ///     Json same = Json::parse(info.dump());
 ///
@@ -72,6 +73,7 @@ public:
     Json(std::initializer_list<Member> members);
 
     /// The JSON form of any value that the codec can encode: a struct, a vector, a map. Throws CodecError.
+    /// Needs <magnetar/wire/json_codec.hpp>, as from() and get() do.
     template <class T>
         requires(std::is_class_v<T> && !std::same_as<T, Json> && detail::is_encodable<T>)
     Json(const T& value);
@@ -203,8 +205,31 @@ private:
 
 static_assert(sizeof(Json) == 16);
 
+namespace detail {
+
+/// What the parser and the codec may do and nobody else: reach the representation, and add members without a
+/// search.
+struct JsonAccess {
+    static bool boolean(const Json& json) noexcept { return json.boolean_; }
+    static std::int64_t integer(const Json& json) noexcept { return json.integer_; }
+    static std::uint64_t unsigned_integer(const Json& json) noexcept { return json.unsigned_; }
+    static double real(const Json& json) noexcept { return json.real_; }
+    static std::string& text(const Json& json) noexcept { return *json.text_; }
+    static std::vector<Json>& items(const Json& json) noexcept { return *json.items_; }
+    static std::vector<Json::Member>& members(const Json& json) noexcept { return *json.members_; }
+};
+
+/// The kind in words, for errors: "an integer".
+const char* kind_name(Json::Kind kind) noexcept;
+
+/// A key that is in the object twice, or nullptr; never quadratic, because the input may be hostile.
+const std::string* find_duplicate(std::span<const Json::Member> members);
+
+}  // namespace detail
+
 }  // namespace magnetar::inline MAGNETAR_MODE
 
-#include <magnetar/wire/codec.hpp>
-#include <magnetar/wire/detail/json_parse.hpp>
-#include <magnetar/wire/detail/json_value.hpp>
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/wire/impl/json.ipp>
+#include <magnetar/wire/impl/json_parse.ipp>
+#endif

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <cstring>
 #include <span>
 #include <string_view>
 
@@ -17,21 +15,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 class Utf8Validator {
 public:
     /// Takes the next piece. False as soon as nothing that follows could make the text valid, and ever after.
-    bool feed(std::span<const std::byte> piece) noexcept {
-        const auto* at = reinterpret_cast<const unsigned char*>(piece.data());
-        const auto* end = at + piece.size();
-        while (at != end) {
-            if (missing_ == 0) {
-                at = skip_ascii(at, end);
-                if (at == end) break;
-            }
-            if (!step(*at++)) {
-                low_ = 1, high_ = 0, missing_ = 1;  // no byte is in this range
-                return false;
-            }
-        }
-        return low_ <= high_;
-    }
+    bool feed(std::span<const std::byte> piece) noexcept;
     bool feed(std::string_view piece) noexcept {
         return feed(std::as_bytes(std::span(piece.data(), piece.size())));
     }
@@ -40,32 +24,7 @@ public:
     bool complete() const noexcept { return missing_ == 0; }
 
 private:
-    static const unsigned char* skip_ascii(const unsigned char* at, const unsigned char* end) noexcept {
-        for (; end - at >= 8; at += 8) {
-            std::uint64_t eight;
-            std::memcpy(&eight, at, 8);
-            if (eight & 0x8080808080808080) break;
-        }
-        while (at != end && *at < 0x80) ++at;
-        return at;
-    }
-
-    /// RFC 3629, section 4: only the byte after the first has a range that depends on the first.
-    bool step(unsigned char byte) noexcept {
-        if (missing_ > 0) {
-            if (byte < low_ || byte > high_) return false;
-            low_ = 0x80, high_ = 0xbf;
-            --missing_;
-            return true;
-        }
-        if (byte < 0xc2 || byte > 0xf4) return false;
-        missing_ = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
-        if (byte == 0xe0) low_ = 0xa0;        // shorter spellings exist
-        else if (byte == 0xed) high_ = 0x9f;  // surrogates
-        else if (byte == 0xf0) low_ = 0x90;   // shorter spellings exist
-        else if (byte == 0xf4) high_ = 0x8f;  // beyond U+10FFFF
-        return true;
-    }
+    bool step(unsigned char byte) noexcept;
 
     unsigned char missing_ = 0;
     unsigned char low_ = 0x80;
@@ -73,9 +32,10 @@ private:
 };
 
 /// Whether `text` is valid UTF-8.
-inline bool is_utf8(std::string_view text) noexcept {
-    Utf8Validator validator;
-    return validator.feed(text) && validator.complete();
-}
+bool is_utf8(std::string_view text) noexcept;
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/wire/impl/utf8.ipp>
+#endif

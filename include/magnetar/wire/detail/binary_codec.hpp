@@ -234,3 +234,7 @@ T decode_value(In& in, int depth) {
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/wire/detail/impl/binary_codec.ipp>
+#endif

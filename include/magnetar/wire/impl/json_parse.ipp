@@ -1,5 +1,8 @@
-// Part of <magnetar/wire/codec.hpp>.
+// Json::parse: the only file that includes simdjson. Its document parser, because the on-demand one (3.0) reads
+// real numbers of more than 19 digits wrongly and accepts words that merely begin like `false`.
 #pragma once
+
+#include <magnetar/wire/json.hpp>
 
 #include <cstring>
 
@@ -17,12 +20,6 @@
 #endif
 #include <simdjson.h>
 
-#include <magnetar/config.hpp>
-#include <magnetar/wire/detail/json_value.hpp>
-#include <magnetar/wire/json.hpp>
-
-// The only file that includes simdjson. Its document parser, because the on-demand one (3.0) reads real
-// numbers of more than 19 digits wrongly and accepts words that merely begin like `false`.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 class JsonParser {
@@ -97,7 +94,7 @@ private:
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-inline Json Json::parse(std::string_view text) {
+MAGNETAR_DECL Json Json::parse(std::string_view text) {
     thread_local detail::JsonParser parser;
     return parser.parse(text);
 }

@@ -1,14 +1,13 @@
-// Part of <magnetar/wire/codec.hpp>.
 #pragma once
 
-#include <magnetar/config.hpp>
 #include <magnetar/wire/detail/binary_codec.hpp>
-#include <magnetar/wire/detail/json_value.hpp>
+
+#include <magnetar/wire/json.hpp>
 
 // The binary form of a Json: its kind, then its value.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-inline void encode_json(Writer& out, const Json& json, int depth) {
+MAGNETAR_DECL void encode_json(Writer& out, const Json& json, int depth) {
     if (depth > max_nesting) out.fail("nested too deeply");
     *out.extend(1) = static_cast<std::byte>(json.kind());
     switch (json.kind()) {
@@ -31,7 +30,7 @@ inline void encode_json(Writer& out, const Json& json, int depth) {
     }
 }
 
-inline Json decode_json(Reader& in, int depth) {
+MAGNETAR_DECL Json decode_json(Reader& in, int depth) {
     if (depth > max_nesting) in.fail("nested too deeply");
     Json json;
     switch (static_cast<Json::Kind>(*in.take(1))) {

@@ -1,13 +1,27 @@
-// Part of <magnetar/wire/codec.hpp>.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
 
+#include <magnetar/base/reflect.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/wire/base64.hpp>
-#include <magnetar/wire/detail/json_value.hpp>
 #include <magnetar/wire/detail/shape.hpp>
+#include <magnetar/wire/error.hpp>
 #include <magnetar/wire/json.hpp>
+
+// The JSON form of each shape, in both directions.
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -20,44 +34,23 @@ struct Path {
     Path member(std::string_view key) const noexcept { return {this, key, 0}; }
     Path item(std::size_t at) const noexcept { return {this, {}, at}; }
 
-    std::string text() const {
-        if (outer == nullptr) return "$";
-        std::string text = outer->text();
-        bool plain = std::all_of(name.begin(), name.end(), [](char c) {
-            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-        });
-        if (name.data() == nullptr) text.append("[").append(std::to_string(index)).append("]");
-        else if (plain && !name.empty()) text.append(".").append(name);
-        else text.append("[\"").append(name).append("\"]");
-        return text;
-    }
+    /// As `$.points[3].x`.
+    std::string text() const;
 
-    [[noreturn, gnu::cold]] void fail(std::string reason) const {
-        throw CodecError(text(), std::move(reason));
-    }
+    [[noreturn, gnu::cold]] void fail(std::string reason) const;
 };
 
-[[noreturn, gnu::cold]] inline void fail_kind(const Path& path, const Json& json, const char* expected) {
-    path.fail(std::string("expected ") + expected + ", got " + kind_name(json.kind()));
-}
-inline const std::string& expect_text(const Path& path, const Json& json) {
-    if (!json.is_string()) fail_kind(path, json, "a string");
-    return JsonAccess::text(json);
-}
-inline const std::vector<Json>& expect_items(const Path& path, const Json& json) {
-    if (!json.is_array()) fail_kind(path, json, "an array");
-    return JsonAccess::items(json);
-}
-inline const std::vector<Json>& expect_items(const Path& path, const Json& json, std::size_t count) {
-    const auto& items = expect_items(path, json);
-    if (items.size() != count)
-        path.fail("expected " + std::to_string(count) + " items, got " + std::to_string(items.size()));
-    return items;
-}
-inline const std::vector<Json::Member>& expect_members(const Path& path, const Json& json) {
-    if (!json.is_object()) fail_kind(path, json, "an object");
-    return JsonAccess::members(json);
-}
+// What `json` must be at `path`; else they throw.
+[[noreturn, gnu::cold]] void fail_kind(const Path& path, const Json& json, const char* expected);
+const std::string& expect_text(const Path& path, const Json& json);
+const std::vector<Json>& expect_items(const Path& path, const Json& json);
+const std::vector<Json>& expect_items(const Path& path, const Json& json, std::size_t count);
+const std::vector<Json::Member>& expect_members(const Path& path, const Json& json);
+
+/// The members of an object that has exactly these names, in their order. Extra and missing members are
+/// errors.
+void expect_fields(const Json& json, std::span<const std::string_view> names, const Json** found,
+                   const Path& path);
 
 /// Whether the JSON form of some T is null, so that an optional T must not use null for "nothing inside"
 /// alone.
@@ -199,23 +192,11 @@ T from_json_alternative(const Json& json, std::size_t index, const Path& path) {
     else return from_json_alternative<T, I + 1>(json, index, path);
 }
 
-/// The members of an object that has exactly these names, in their order. Extra and missing members are
-/// errors.
 template <std::size_t N>
 std::array<const Json*, N> expect_fields(const Json& json, const std::array<std::string_view, N>& names,
                                          const Path& path) {
-    const auto& members = expect_members(path, json);
     std::array<const Json*, N> found{};
-    for (std::size_t i = 0; i < members.size(); ++i) {
-        const auto& [key, value] = members[i];
-        std::size_t at = i < N && names[i] == key
-                             ? i  // in order, as the codec writes them
-                             : std::find(names.begin(), names.end(), key) - names.begin();
-        if (at == N) path.member(key).fail("there is no such field");
-        found[at] = &value;
-    }
-    for (std::size_t i = 0; i < N; ++i)
-        if (found[i] == nullptr) path.member(names[i]).fail("the field is missing");
+    expect_fields(json, names, found.data(), path);
     return found;
 }
 
@@ -322,3 +303,7 @@ T from_json_value(const Json& json, const Path& path) {
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/wire/detail/impl/json_convert.ipp>
+#endif

@@ -1,18 +1,18 @@
-// Part of <magnetar/wire/codec.hpp>.
 #pragma once
+
+#include <magnetar/wire/json.hpp>
 
 #include <algorithm>
 #include <charconv>
 
-#include <magnetar/config.hpp>
-#include <magnetar/wire/json.hpp>
+#include <magnetar/wire/bytes.hpp>
 #include <magnetar/wire/utf8.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-constexpr const char* kind_name(Json::Kind kind) noexcept {
+MAGNETAR_DECL const char* kind_name(Json::Kind kind) noexcept {
     switch (kind) {
         case Json::Kind::null:
             return "null";
@@ -33,20 +33,7 @@ constexpr const char* kind_name(Json::Kind kind) noexcept {
     return "nothing";
 }
 
-/// What the parser and the codec may do and nobody else: reach the representation, and add members without a
-/// search.
-struct JsonAccess {
-    static bool boolean(const Json& json) noexcept { return json.boolean_; }
-    static std::int64_t integer(const Json& json) noexcept { return json.integer_; }
-    static std::uint64_t unsigned_integer(const Json& json) noexcept { return json.unsigned_; }
-    static double real(const Json& json) noexcept { return json.real_; }
-    static std::string& text(const Json& json) noexcept { return *json.text_; }
-    static std::vector<Json>& items(const Json& json) noexcept { return *json.items_; }
-    static std::vector<Json::Member>& members(const Json& json) noexcept { return *json.members_; }
-};
-
-/// A key that is in the object twice, or nullptr; never quadratic, because the input may be hostile.
-inline const std::string* find_duplicate(std::span<const Json::Member> members) {
+MAGNETAR_DECL const std::string* find_duplicate(std::span<const Json::Member> members) {
     if (members.size() <= 8) {
         for (std::size_t i = 1; i < members.size(); ++i)
             for (std::size_t j = 0; j < i; ++j)
@@ -61,7 +48,7 @@ inline const std::string* find_duplicate(std::span<const Json::Member> members) 
     return twice == keys.end() ? nullptr : *twice;
 }
 
-inline void dump_text(Writer& out, std::string_view text) {
+MAGNETAR_DECL void dump_text(Writer& out, std::string_view text) {
     if (!is_utf8(text))
         throw JsonError("json: a string is not UTF-8; bytes travel as std::vector<std::byte>");
     out.append("\"");
@@ -84,7 +71,7 @@ inline void dump_text(Writer& out, std::string_view text) {
 
 /// The shortest text that reads back as the same number; with a point or an exponent, so that it stays a real
 /// number.
-inline void dump_real(Writer& out, double value) {
+MAGNETAR_DECL void dump_real(Writer& out, double value) {
     char text[32];
     auto* end = std::to_chars(text, text + sizeof(text), value).ptr;
     if (std::none_of(text, end, [](char c) { return c == '.' || c == 'e'; })) *end++ = '.', *end++ = '0';
@@ -97,7 +84,7 @@ void dump_integer(Writer& out, Integer value) {
     out.append(std::string_view(text, static_cast<std::size_t>(end - text)));
 }
 
-inline void dump_json(Writer& out, const Json& json, int indent, int depth) {
+MAGNETAR_DECL void dump_json(Writer& out, const Json& json, int indent, int depth) {
     auto line = [&](int level) {
         if (indent <= 0) return;
         out.append("\n");
@@ -141,7 +128,7 @@ inline void dump_json(Writer& out, const Json& json, int indent, int depth) {
 }
 
 /// Compared as numbers, without rounding: 2^53 + 1 as an integer is not 2^53 as a real.
-inline bool equal_numbers(const Json& a, const Json& b) noexcept {
+MAGNETAR_DECL bool equal_numbers(const Json& a, const Json& b) noexcept {
     if (a.kind() == b.kind() && a.is_integer())
         return JsonAccess::unsigned_integer(a) == JsonAccess::unsigned_integer(b);
     if (a.is_integer() && b.is_integer()) return false;  // one is above the greatest int64, the other is not
@@ -159,7 +146,7 @@ inline bool equal_numbers(const Json& a, const Json& b) noexcept {
 }
 
 /// In one order mostly; if not, both are sorted, for a search for every member would be quadratic.
-inline bool equal_members(std::span<const Json::Member> a, std::span<const Json::Member> b) {
+MAGNETAR_DECL bool equal_members(std::span<const Json::Member> a, std::span<const Json::Member> b) {
     if (a.size() != b.size()) return false;
     if (std::equal(a.begin(), a.end(), b.begin(), [](auto& x, auto& y) { return x.first == y.first; }))
         return std::equal(a.begin(), a.end(), b.begin(),
@@ -177,111 +164,111 @@ inline bool equal_members(std::span<const Json::Member> a, std::span<const Json:
 
 }  // namespace detail
 
-inline Json::Json(std::initializer_list<Member> members) : Json() {
+MAGNETAR_DECL Json::Json(std::initializer_list<Member> members) : Json() {
     become(Kind::object);
     for (const auto& [key, value] : members) (*this)[key] = value;
 }
 
-inline Json::Json(const Json& other) : kind_(other.kind_), unsigned_(other.unsigned_) {
+MAGNETAR_DECL Json::Json(const Json& other) : kind_(other.kind_), unsigned_(other.unsigned_) {
     if (kind_ == Kind::text) text_ = new std::string(*other.text_);
     else if (kind_ == Kind::array) items_ = new std::vector<Json>(*other.items_);
     else if (kind_ == Kind::object) members_ = new std::vector<Member>(*other.members_);
 }
 
-inline Json::~Json() {
+MAGNETAR_DECL Json::~Json() {
     if (kind_ == Kind::text) delete text_;
     else if (kind_ == Kind::array) delete items_;
     else if (kind_ == Kind::object) delete members_;
 }
 
-inline Json Json::array(std::initializer_list<Json> items) {
+MAGNETAR_DECL Json Json::array(std::initializer_list<Json> items) {
     Json result;
     result.become(Kind::array);
     result.items_->assign(items.begin(), items.end());
     return result;
 }
 
-inline Json Json::object(std::initializer_list<Member> members) { return Json(members); }
+MAGNETAR_DECL Json Json::object(std::initializer_list<Member> members) { return Json(members); }
 
-inline void Json::dump_to(Writer& out, int indent) const { detail::dump_json(out, *this, indent, 0); }
+MAGNETAR_DECL void Json::dump_to(Writer& out, int indent) const { detail::dump_json(out, *this, indent, 0); }
 
-inline std::string Json::dump(int indent) const {
+MAGNETAR_DECL std::string Json::dump(int indent) const {
     Writer out;
     dump_to(out, indent);
     return std::string(out.text());
 }
 
-inline std::size_t Json::size() const noexcept {
+MAGNETAR_DECL std::size_t Json::size() const noexcept {
     return is_array() ? items_->size() : is_object() ? members_->size() : 0;
 }
 
 /// null turns into an empty array or object by use.
-inline void Json::become(Kind kind) {
+MAGNETAR_DECL void Json::become(Kind kind) {
     if (is_null() && kind == Kind::array) items_ = new std::vector<Json>, kind_ = kind;
     else if (is_null() && kind == Kind::object) members_ = new std::vector<Member>, kind_ = kind;
     expect(kind);
 }
 
-inline void Json::refuse(Kind expected) const {
+MAGNETAR_DECL void Json::refuse(Kind expected) const {
     throw JsonError(std::string("json: this is ") + detail::kind_name(kind_) + ", not " +
                     detail::kind_name(expected));
 }
 
-inline const std::string& Json::string() const {
+MAGNETAR_DECL const std::string& Json::string() const {
     expect(Kind::text);
     return *text_;
 }
 
-inline Json& Json::operator[](std::string_view key) {
+MAGNETAR_DECL Json& Json::operator[](std::string_view key) {
     become(Kind::object);
     if (Json* found = find(key)) return *found;
     return members_->emplace_back(std::string(key), Json()).second;
 }
 
-inline const Json& Json::at(std::string_view key) const {
+MAGNETAR_DECL const Json& Json::at(std::string_view key) const {
     expect(Kind::object);
     if (const Json* found = find(key)) return *found;
     throw JsonError("json: there is no member \"" + std::string(key) + "\"");
 }
 
-inline const Json* Json::find(std::string_view key) const noexcept {
+MAGNETAR_DECL const Json* Json::find(std::string_view key) const noexcept {
     if (!is_object()) return nullptr;
     for (const auto& member : *members_)
         if (member.first == key) return &member.second;
     return nullptr;
 }
 
-inline bool Json::erase(std::string_view key) {
+MAGNETAR_DECL bool Json::erase(std::string_view key) {
     return is_object() &&
            std::erase_if(*members_, [key](const Member& member) { return member.first == key; }) > 0;
 }
 
-inline const Json& Json::item(std::size_t index) const {
+MAGNETAR_DECL const Json& Json::item(std::size_t index) const {
     expect(Kind::array);
     if (index >= items_->size())
         throw JsonError("json: an array of " + std::to_string(items_->size()) + " items has no such item");
     return (*items_)[index];
 }
 
-inline void Json::push_back(Json item) {
+MAGNETAR_DECL void Json::push_back(Json item) {
     become(Kind::array);
     items_->push_back(std::move(item));
 }
 
-inline std::span<const Json> Json::items() const {
+MAGNETAR_DECL std::span<const Json> Json::items() const {
     expect(Kind::array);
     return *items_;
 }
-inline std::span<Json> Json::items() {
+MAGNETAR_DECL std::span<Json> Json::items() {
     expect(Kind::array);
     return *items_;
 }
-inline std::span<const Json::Member> Json::members() const {
+MAGNETAR_DECL std::span<const Json::Member> Json::members() const {
     expect(Kind::object);
     return *members_;
 }
 
-inline bool Json::equals(const Json& other) const {
+MAGNETAR_DECL bool Json::equals(const Json& other) const {
     if (is_number() && other.is_number()) return detail::equal_numbers(*this, other);
     if (kind_ != other.kind_) return false;
     switch (kind_) {
