@@ -242,7 +242,7 @@ inline Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
     }
 }
 inline Task<ExitStatus> live_as_arbiter(Actor<>& self) {
-    std::signal(SIGPIPE, SIG_IGN);
+    survive_broken_pipes();
     Job<> signals = self.loop().start(stop_arbiter_on_signal(self), nullptr);
     ActorAccess::running(self);
     Job<ExitStatus> end = self.loop().start(ActorAccess::closed(self), nullptr);
