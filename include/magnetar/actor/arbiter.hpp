@@ -49,7 +49,7 @@ namespace detail {
 // the loop before any actor.
 struct Master {
     explicit Master(const LoopOptions& options)
-        : fork_server((enlist_framework_commands(), run_worker)),
+        : fork_server((open_missing_standard_streams(), enlist_framework_commands(), run_worker)),
           loop(options),
           resident(loop),
           host(loop),
@@ -59,6 +59,7 @@ struct Master {
         obituaries().clear();
         supervisor.fork_server = &fork_server;
         supervisor.directory = &directory;
+        fork_server.watch(loop);
     }
     Master(const Master&) = delete;
     ~Master() {
