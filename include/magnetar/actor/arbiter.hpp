@@ -9,7 +9,9 @@
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/actor/watch.hpp>
+#include <magnetar/base/detail/standard_streams.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/loop/detail/orphans.hpp>
 #include <magnetar/loop/signals.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -60,6 +62,8 @@ struct Master {
         supervisor.fork_server = &fork_server;
         supervisor.directory = &directory;
         fork_server.watch(loop);
+        if (::getpid() == 1)
+            loop.start(collect_orphans(std::chrono::seconds(5), std::chrono::seconds(10)), nullptr).detach();
     }
     Master(const Master&) = delete;
     ~Master() {

@@ -141,8 +141,8 @@ inline void close_from(unsigned first) noexcept {
 }
 
 // Its main: serves until the other end is closed. Where it stands in `made` the kernel notes what it makes.
-[[noreturn]] inline void serve_forks(UniqueFd control, RunChild run_child, std::size_t place,
-                                     pid_t* made) noexcept {
+[[noreturn]] inline void serve_forks(UniqueFd control, RunChild run_child, std::size_t place, pid_t* made,
+                                     const sigset_t& mask) noexcept {
     const pid_t master = ::getppid();
     auto take_name = [&place] {
         ::prctl(PR_SET_NAME, place == fork_server_seed ? "magnetar-seed" : "magnetar-forks");
@@ -150,6 +150,7 @@ inline void close_from(unsigned first) noexcept {
     };
     take_name();
     const IgnoredSignals ignored;
+    pthread_sigmask(SIG_SETMASK, &mask, nullptr);
     if (control.get() != 3) {
         ::dup2(control.get(), 3);
         control.release();
@@ -288,13 +289,19 @@ private:
     void begin(std::size_t place, RunChild run_child) {
         auto [ours, theirs] = make_ends();
         pid_t master = ::getpid();
+        // What comes before it ignores signals waits, and is ignored then.
+        sigset_t all, mask;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &mask);
         pid_t pid = fork_child(ChildOf::this_process, nullptr);
-        if (pid < 0) throw_system_error(errno, "fork of the fork server");
+        int error = errno;
+        if (pid != 0) pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+        if (pid < 0) throw_system_error(error, "fork of the fork server");
         if (pid == 0) {
             ours.reset();
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             if (::getppid() != master) ::_exit(0);
-            serve_forks(std::move(theirs), run_child, place, made_);
+            serve_forks(std::move(theirs), run_child, place, made_, mask);
         }
         install(place, std::move(ours), pid);
     }
@@ -332,14 +339,16 @@ private:
     // Waits for the end of the one in that place, and has another made.
     static Task<> tend(ForkServer& self, EventLoop& loop, std::size_t number) {
         Place& place = self.places_[number];
+        UniqueFd spoken_with;  // it may be in use until the turn is ours: its number is to be no other's
         for (std::chrono::milliseconds pause(100);;) {
             if (place.process) {
                 co_await place.process->ended();
                 ExitStatus status = place.process->collect();
                 ++self.lost_;
                 pid_t stray = place.in_doubt ? self.made_[number] : 0;
-                Logger("arbiter").warning("the fork server (process {}) {}: another takes its place",
+                Logger("arbiter").warning("the fork server (process {}) has ended ({}): another takes its place",
                                           place.process->pid(), status.to_string());
+                spoken_with = std::move(place.control);
                 place = Place{};
                 self.changed_.set();
                 if (stray > 0) loop.start(end_stray(stray), nullptr).detach();
@@ -347,6 +356,7 @@ private:
             std::string trouble;
             try {
                 auto lock = co_await self.turn_.lock();
+                spoken_with.reset();
                 if (!place.process) co_await self.make(number, std::chrono::seconds(5));
             } catch (const std::exception& error) {
                 trouble = error.what();
@@ -410,15 +420,20 @@ private:
         made_[number] = 0;
         std::string trouble;
         std::int64_t answer = 0;
+        bool begun = false;
         {
             Doubt doubt(place);
             try {
-                auto conversation = converse(place.control.get(), request, plan, descriptors);
+                auto conversation = converse(place.control.get(), request, plan, descriptors, begun);
                 answer = co_await with_timeout(limit, std::move(conversation));
                 place.in_doubt = false;
             } catch (const TimeoutError&) {
                 trouble = "does not answer";
             } catch (const std::system_error& error) {
+                if (!begun) {  // it is not to blame
+                    place.in_doubt = false;
+                    throw;
+                }
                 trouble = error.what();
             }
         }
@@ -455,14 +470,15 @@ private:
         co_return 0;
     }
     static Task<std::int64_t> converse(int fd, ForkRequest request, std::span<const std::byte> plan,
-                                       std::span<const UniqueFd> descriptors) {
+                                       std::span<const UniqueFd> descriptors, bool& begun) {
         DescriptorMessage message(&request, sizeof request);
         message.attach(descriptors);
-        int n = check(co_await submit("fork request",
-                                      [fd, m = &message.message](io_uring_sqe* sqe) {
-                                          io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);
-                                      }),
-                      "sendmsg");
+        begun = true;
+        int n = co_await submit("fork request", [fd, m = &message.message](io_uring_sqe* sqe) {
+            io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);
+        });
+        if (n < 0 && n != -EPIPE && n != -ECONNRESET) begun = false;  // a descriptor that cannot be sent, say
+        check(n, "sendmsg", "to the fork server");
         if (n != sizeof request) throw_system_error(EPIPE, "sendmsg");
         while (!plan.empty()) {
             n = check(co_await submit("fork request",
