@@ -13,6 +13,7 @@
 #include <magnetar/net/file.hpp>
 #include <magnetar/net/listener.hpp>
 #include <magnetar/net/listening_socket.hpp>
+#include <magnetar/net/program.hpp>
 #include <magnetar/net/read_data.hpp>
 #include <magnetar/net/resolver.hpp>
 #include <magnetar/net/stream.hpp>

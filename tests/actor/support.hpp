@@ -28,6 +28,9 @@ inline constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feat
 inline constexpr bool sanitized = false;
 #endif
 
+// Processes that an arbiter has before any worker.
+inline constexpr std::size_t fork_servers = detail::fork_server_places;
+
 inline constexpr std::array every_kind{Concurrency::process, Concurrency::thread, Concurrency::coroutine};
 
 template <class F, int seconds = 30>

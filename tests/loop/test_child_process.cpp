@@ -41,6 +41,14 @@ TEST_CASE("exit status: exited or killed, as code, signal and text") {
     CHECK(killed.to_string() == "killed by signal 9 (Killed)");
     CHECK(killed == ExitStatus::killed(9));
     CHECK(killed != ExitStatus{137});
+    auto unknown = ExitStatus::unknown();
+    CHECK_FALSE(unknown.is_known());
+    CHECK(killed.is_known());
+    CHECK_FALSE(unknown.clean());
+    CHECK(unknown.code() == 255);
+    CHECK(unknown.signal() == 0);
+    CHECK(unknown != ExitStatus{255});
+    CHECK(fmt::format("{}; {}", unknown, ExitStatus{3}) == "ended, nobody knows how; exited with 3");
 }
 
 TEST_CASE("process: tells how it ended, and leaves no zombie") {
@@ -88,11 +96,50 @@ TEST_CASE("process: waiting can be cancelled, and the end is still known later")
     CHECK(loop.run(process.exited()).signal() == SIGKILL);
 }
 
-TEST_CASE("process: none of that pid, or not a child, is an error with its text") {
+TEST_CASE("process: one that somebody else has collected has ended, and how is told when it is known") {
+    EventLoop loop;
+    auto process = start_process([] { ::_exit(5); });
+    REQUIRE(::waitpid(process.pid(), nullptr, 0) == process.pid());
+    auto status = loop.run(process.exited());
+    CHECK((status == ExitStatus::unknown() || status == ExitStatus{5}));
+    auto killed = start_process([] { ::raise(SIGKILL); });
+    REQUIRE(::waitpid(killed.pid(), nullptr, 0) == killed.pid());
+    status = loop.run(killed.exited());
+    CHECK((status == ExitStatus::unknown() || status == ExitStatus::killed(SIGKILL)));
+    CHECK_FALSE(process.kill(SIGTERM));
+}
+
+TEST_CASE("process: the end is known while SIGCHLD is ignored, too") {
+    EventLoop loop;
+    auto before = ::signal(SIGCHLD, SIG_IGN);
+    auto process = start_process([] { ::_exit(5); });
+    auto status = loop.run(process.exited());
+    ::signal(SIGCHLD, before);
+    CHECK((status == ExitStatus::unknown() || status == ExitStatus{5}));
+}
+
+TEST_CASE("process: without a pidfd it is waited for, collected and killed by its pid") {
+    EventLoop loop;
+    auto by_pid = [](pid_t pid) { return ProcessHandle(pid, UniqueFd()); };
+    auto process = by_pid(start_process([] { ::_exit(5); }).pid());
+    CHECK(loop.run(process.exited()) == ExitStatus{5});
+    CHECK_FALSE(is_our_child(process.pid()));
+    auto killed = by_pid(start_process([] {
+                             for (;;) ::pause();
+                         }).pid());
+    CHECK_THROWS_AS(loop.run(with_timeout(5ms, killed.ended())), TimeoutError);
+    CHECK(killed.kill(SIGKILL));
+    loop.run(killed.ended());
+    CHECK(loop.run(killed.exited()) == ExitStatus::killed(SIGKILL));
+    auto taken = by_pid(start_process([] { ::_exit(5); }).pid());
+    REQUIRE(::waitpid(taken.pid(), nullptr, 0) == taken.pid());
+    CHECK(loop.run(taken.exited()) == ExitStatus::unknown());
+}
+
+TEST_CASE("process: none of that pid is an error with its text") {
     EventLoop loop;
     auto process = start_process([] { ::_exit(0); });
     loop.run(process.exited());
-    CHECK_THROWS_WITH_AS(loop.run(process.exited()), "waitid: No child processes", std::system_error);
     CHECK_THROWS_AS(ProcessHandle{process.pid()}, std::system_error);
     CHECK_THROWS_WITH_AS(ProcessHandle{0}, "pidfd_open 0: Invalid argument", std::system_error);
 }

@@ -103,7 +103,7 @@ TEST_CASE(
                 auto status = co_await actor.closed();
                 CHECK(status.clean());
             }
-            CHECK(children_of(::getpid()).size() == 2);
+            CHECK(children_of(::getpid()).size() == fork_servers);
             CHECK(detail::the_supervisor->size() == 0);
             CHECK(detail::the_host->links() == 0);
             Json told = co_await self.proxy().info();

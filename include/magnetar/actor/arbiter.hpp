@@ -9,7 +9,9 @@
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/actor/watch.hpp>
+#include <magnetar/base/detail/standard_streams.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/loop/detail/orphans.hpp>
 #include <magnetar/loop/signals.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -49,7 +51,7 @@ namespace detail {
 // the loop before any actor.
 struct Master {
     explicit Master(const LoopOptions& options)
-        : fork_server((enlist_framework_commands(), run_worker)),
+        : fork_server((open_missing_standard_streams(), enlist_framework_commands(), run_worker)),
           loop(options),
           resident(loop),
           host(loop),
@@ -59,6 +61,9 @@ struct Master {
         obituaries().clear();
         supervisor.fork_server = &fork_server;
         supervisor.directory = &directory;
+        fork_server.watch(loop);
+        if (::getpid() == 1)
+            loop.start(collect_orphans(std::chrono::seconds(5), std::chrono::seconds(10)), nullptr).detach();
     }
     Master(const Master&) = delete;
     ~Master() {
@@ -242,7 +247,7 @@ inline Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
     }
 }
 inline Task<ExitStatus> live_as_arbiter(Actor<>& self) {
-    std::signal(SIGPIPE, SIG_IGN);
+    survive_broken_pipes();
     Job<> signals = self.loop().start(stop_arbiter_on_signal(self), nullptr);
     ActorAccess::running(self);
     Job<ExitStatus> end = self.loop().start(ActorAccess::closed(self), nullptr);

@@ -188,9 +188,11 @@ namespace detail {
 
 using StatusOnWire = std::pair<int, int>;  // code, signal
 inline StatusOnWire to_wire(ExitStatus status) noexcept {
+    if (!status.is_known()) return {0, -1};
     return {status.signal() ? 0 : status.code(), status.signal()};
 }
 inline ExitStatus from_wire(StatusOnWire status) noexcept {
+    if (status.second < 0) return ExitStatus::unknown();
     return status.second ? ExitStatus::killed(status.second) : ExitStatus(status.first);
 }
 

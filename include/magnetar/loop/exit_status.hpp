@@ -8,7 +8,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// How a process, or any actor, ended: by itself with a code, or killed by a signal.
+/// How a process, or any actor, ended: by itself with a code, killed by a signal, or in a way that nobody can
+/// tell any more. fmt prints it.
 class ExitStatus {
 public:
     /// Ended by itself.
@@ -20,22 +21,46 @@ public:
         return status;
     }
 
-    /// The exit code; 128 + the signal when it was killed, as shells have it.
+    /// Ended, but how is not known: its status was taken by somebody else, or nobody was to have it (SIGCHLD was
+    /// ignored).
+    static constexpr ExitStatus unknown() noexcept {
+        ExitStatus status{unknown_code};
+        status.signal_ = -1;
+        return status;
+    }
+
+    /// The exit code; 128 + the signal when it was killed, as shells have it; 255 when it is not known.
     constexpr int code() const noexcept { return code_; }
     /// The signal that killed it, or 0.
-    constexpr int signal() const noexcept { return signal_; }
+    constexpr int signal() const noexcept { return signal_ > 0 ? signal_ : 0; }
+    /// False for unknown().
+    constexpr bool is_known() const noexcept { return signal_ >= 0; }
     /// It ended by itself, with code 0.
     constexpr bool clean() const noexcept { return code_ == 0; }
-    /// `exited with 3` or `killed by signal 9 (Killed)`.
+    /// `exited with 3`, `killed by signal 9 (Killed)` or `ended, nobody knows how`.
     std::string to_string() const {
+        if (!is_known()) return "ended, nobody knows how";
         if (signal_ == 0) return fmt::format("exited with {}", code_);
         return fmt::format("killed by signal {} ({})", signal_, ::strsignal(signal_));
     }
     friend constexpr bool operator==(ExitStatus, ExitStatus) noexcept = default;
 
 private:
+    static constexpr int unknown_code = 255;
     int code_;
     int signal_ = 0;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+/// `fmt::print("{}", status)` writes `status.to_string()`.
+template <>
+struct fmt::formatter<magnetar::ExitStatus> {
+    constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+    template <class Context>
+    auto format(const magnetar::ExitStatus& status, Context& context) const {
+        auto out = context.out();
+        for (char c : status.to_string()) *out++ = c;
+        return out;
+    }
+};

@@ -1,21 +1,33 @@
 #pragma once
 #include <fcntl.h>
-#include <sched.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <chrono>
 #include <csignal>
+#include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include <magnetar/actor/detail/circumstances.hpp>
+#include <magnetar/actor/detail/fork_child.hpp>
+#include <magnetar/actor/detail/until.hpp>
+#include <magnetar/base/detail/standard_streams.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/loop/child_process.hpp>
 #include <magnetar/loop/operation.hpp>
+#include <magnetar/loop/timer.hpp>
+#include <magnetar/sync/event.hpp>
 #include <magnetar/sync/mutex.hpp>
 #include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/descriptors.hpp>
@@ -77,40 +89,74 @@ struct DescriptorMessage {
 };
 
 struct ForkRequest {
-    // Of the plan that follows; none: become another fork server, for the other end of the descriptor.
-    std::uint64_t size;
-};
+    static constexpr std::int32_t worker = -1;
 
-// A child of the fork server's parent, not its own: who asked for it also waits for it. fork(2) has no way to
-// say so; what it does beside the call, in a process of one thread, is to correct the thread id that the C
-// library keeps.
-inline pid_t fork_sibling() noexcept {
-    std::uintptr_t tid_address = 0;
-    unsigned long flags = CLONE_PARENT | SIGCHLD;
-    if (::prctl(PR_GET_TID_ADDRESS, &tid_address, 0, 0, 0) == 0 && tid_address)
-        flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
-    return static_cast<pid_t>(::syscall(SYS_clone, flags, nullptr, nullptr, tid_address, 0));
-}
+    std::uint64_t size = 0;        // of the plan that follows; of a worker
+    std::int32_t become = worker;  // or another fork server, in that place and for the other end of the descriptor
+    std::int32_t unused = 0;
+};
 
 // What a new process does: it gets the plan's bytes, and the descriptors of its link and of the plan's
 // sockets. It does not return.
 using RunChild = void (*)(std::span<const std::byte>, std::vector<UniqueFd>);
 
-// Its main: serves until the other end is closed.
-[[noreturn]] inline void serve_forks(UniqueFd control, RunChild run_child) noexcept {
+// Where the fork servers are: two that may serve, and one that makes others when both have gone at once.
+inline constexpr std::size_t fork_server_places = 3, fork_server_seed = 2;
+
+// In the fork server all that would end it by chance (`pkill -USR1 program` means its master) is ignored; its children
+// have what the master had.
+class IgnoredSignals {
+public:
+    IgnoredSignals() noexcept {
+        struct sigaction ignore{};
+        ignore.sa_handler = SIG_IGN;
+        for (std::size_t i = 0; i < all.size(); ++i) ::sigaction(all[i], &ignore, &before_[i]);
+    }
+    // SIGINT, SIGTERM and SIGHUP are as after exec(2): a handler would speak for another process.
+    void restore() const noexcept {
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            struct sigaction action = before_[i];
+            bool handled = action.sa_handler != SIG_IGN && action.sa_handler != SIG_DFL;
+            if (handled && i < 3) {
+                action = {};
+                action.sa_handler = SIG_DFL;
+            }
+            ::sigaction(all[i], &action, nullptr);
+        }
+    }
+
+private:
+    static constexpr std::array all{SIGINT,  SIGTERM, SIGHUP,    SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM,
+                                    SIGPIPE, SIGPROF, SIGVTALRM, SIGPOLL, SIGTSTP, SIGTTIN, SIGTTOU};
+    std::array<struct sigaction, all.size()> before_{};
+};
+
+// Keeps nothing of what the master had open: a worker inherits its link and the standard streams alone.
+inline void close_from(unsigned first) noexcept {
+    if (::syscall(SYS_close_range, first, ~0u, 0u) == 0) return;
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    auto end = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1 << 16));
+    for (int fd = static_cast<int>(first); fd < end; ++fd) ::close(fd);
+}
+
+// Its main: serves until the other end is closed. Where it stands in `made` the kernel notes what it makes.
+[[noreturn]] inline void serve_forks(UniqueFd control, RunChild run_child, std::size_t place, pid_t* made,
+                                     const sigset_t& mask) noexcept {
     const pid_t master = ::getppid();
-    ::prctl(PR_SET_NAME, "magnetar-forks");
-    ::setpgid(0, 0);
-    std::signal(SIGINT, SIG_IGN);
-    std::signal(SIGTERM, SIG_IGN);
-    std::signal(SIGHUP, SIG_IGN);
-    // Keep nothing of what the master had open: a worker inherits its link and the standard streams alone.
+    auto take_name = [&place] {
+        ::prctl(PR_SET_NAME, place == fork_server_seed ? "magnetar-seed" : "magnetar-forks");
+        ::setpgid(0, 0);
+    };
+    take_name();
+    const IgnoredSignals ignored;
+    pthread_sigmask(SIG_SETMASK, &mask, nullptr);
     if (control.get() != 3) {
         ::dup2(control.get(), 3);
         control.release();
         control = UniqueFd(3);
     }
-    ::syscall(SYS_close_range, 4u, ~0u, 0u);
+    close_from(4);
     for (;;) {
         ForkRequest request{};
         DescriptorMessage message(&request, sizeof request);
@@ -124,16 +170,20 @@ using RunChild = void (*)(std::span<const std::byte>, std::vector<UniqueFd>);
             ::_exit(0);
         std::vector<std::byte> plan(request.size);
         if (!receive_all(control.get(), plan.data(), plan.size())) ::_exit(0);
-        std::int64_t answer = fork_sibling();
+        std::int64_t answer = fork_child(ChildOf::parent_of_this_process, &made[place]);
         if (answer == 0) {
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             if (::getppid() != master) ::_exit(1);
-            if (plan.empty()) {
+            if (request.become != ForkRequest::worker) {
                 if (descriptors.empty()) ::_exit(1);
+                place = static_cast<std::size_t>(request.become);
+                take_name();
                 control = std::move(descriptors.front());
                 continue;
             }
             control.reset();
+            ::munmap(made, sizeof(pid_t) * fork_server_places);  // what stands there is believed
+            ignored.restore();
             run_child(plan, std::move(descriptors));
             ::_exit(1);
         }
@@ -143,68 +193,141 @@ using RunChild = void (*)(std::span<const std::byte>, std::vector<UniqueFd>);
     }
 }
 
+// What the fork servers were made in, and their workers are born with.
+inline Circumstances& circumstances_of_birth() {
+    static Circumstances here;
+    return here;
+}
+
 // The master's side of the fork server: a process of one thread, forked before the master has threads or
-// rings, that makes every worker process from a clean image. Beside it a second one waits: should the first
-// be killed, the second takes its place and makes another to wait beside it.
+// rings, that makes every worker process from a clean image. Beside it a second one waits to take its place, and a
+// third that only makes others. Each is watched: one that has ended is made anew by those that are left, and one
+// that does not answer in time is ended. Only when all three are gone at once no process can be made any more.
 class ForkServer {
 public:
-    // Forks it. To be called before anything else is made. Throws std::system_error.
+    // Forks them. To be called before anything else is made. Throws std::system_error.
     explicit ForkServer(RunChild run_child) {
-        std::fflush(nullptr);  // or the child's end would write the buffers once more
-        serving_ = begin(run_child);
-        spare_ = begin(run_child);
+        flush_standard_streams();  // or the child's end would write the buffers once more
+        circumstances_of_birth() = Circumstances::now();
+        void* page = ::mmap(nullptr, sizeof(pid_t) * fork_server_places, PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (page == MAP_FAILED) throw_system_error(errno, "mmap for the fork server");
+        made_ = static_cast<pid_t*>(page);
+        try {
+            for (std::size_t place = 0; place < fork_server_places; ++place) begin(place, run_child);
+        } catch (...) {
+            end();
+            throw;
+        }
     }
     ForkServer(const ForkServer&) = delete;
-    // Ends it, and waits until it is gone.
-    ~ForkServer() {
-        spare_.end();
-        serving_.end();
-    }
-    pid_t pid() const noexcept { return serving_.pid; }
+    // Ends them, and waits until they are gone.
+    ~ForkServer() { end(); }
 
-    // Makes a process that runs the plan, with these descriptors: its end of the link first. Throws
-    // std::system_error when it cannot, for the lack of processes or because the fork server is gone.
-    Task<pid_t> fork(std::span<const std::byte> plan, std::vector<UniqueFd> descriptors) {
+    // The one that serves next; -1 when there is none.
+    pid_t pid() const noexcept {
+        for (const Place& one : places_)
+            if (one.usable()) return one.process->pid();
+        return -1;
+    }
+    // All that live, in their places.
+    std::vector<pid_t> pids() const {
+        std::vector<pid_t> found;
+        for (const Place& one : places_)
+            if (one.usable()) found.push_back(one.process->pid());
+        return found;
+    }
+    // How many have ended so far.
+    std::uint64_t lost() const noexcept { return lost_; }
+    // Starts to watch them, on the loop that is asked for forks.
+    void watch(EventLoop& loop) {
+        for (std::size_t place = 0; place < fork_server_places; ++place)
+            loop.start(tend(*this, loop, place), nullptr).detach();
+    }
+
+    // Makes a process that runs the plan, with these descriptors: its end of the link first. A fork server that
+    // has not answered after `limit` is ended, and another is asked. Throws std::system_error when it
+    // cannot, for the lack of processes or because there is no fork server. Cancelled, it leaves no process.
+    Task<pid_t> fork(std::span<const std::byte> plan, std::vector<UniqueFd> descriptors,
+                     std::chrono::nanoseconds limit = std::chrono::seconds(5)) {
         auto lock = co_await turn_.lock();
-        if (broken_) co_await replace();
-        Sent sent = co_await send_request(plan.size(), descriptors);
-        if (sent == Sent::nothing) {  // it was gone before it could begin
-            co_await replace();
-            sent = co_await send_request(plan.size(), descriptors);
+        ForkRequest request;
+        request.size = plan.size();
+        for (std::size_t tries = 0; tries < 2 * fork_server_places; ++tries) {
+            if (!places_[0].usable() && !places_[1].usable()) {
+                if (!places_[fork_server_seed].usable()) break;
+                co_await make(0, limit);
+                continue;
+            }
+            std::size_t place = places_[0].usable() ? 0 : 1;
+            pid_t pid = co_await ask(place, request, plan, descriptors, limit);
+            if (pid > 0) co_return pid;
         }
-        if (sent == Sent::nothing) throw_system_error(EPIPE, "fork server");
-        descriptors.clear();
-        co_return co_await finish(plan);
+        throw_system_error(EPIPE, "fork server");
     }
 
 private:
-    struct Process {
+    struct Place {
         UniqueFd control;
-        pid_t pid = -1;
-        void end() noexcept {
-            control.reset();
-            if (pid < 0) return;
-            ::kill(pid, SIGKILL);
-            while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {}
-            pid = -1;
+        std::optional<ProcessHandle> process;
+        bool broken = false;    // it is being ended
+        bool in_doubt = false;  // what it has made at last nobody has been told
+
+        bool usable() const noexcept { return process && !broken; }
+        // What was begun with it cannot be taken up again.
+        void break_off() noexcept {
+            if (!process) return;
+            broken = true;
+            control.reset();  // enough for one that may not be signalled any more: it ends by itself
+            try {
+                process->kill(SIGKILL);
+            } catch (const std::system_error&) {
+            }
         }
     };
-    enum class Sent { nothing, all };
 
-    static Process begin(RunChild run_child) {
+    void begin(std::size_t place, RunChild run_child) {
         auto [ours, theirs] = make_ends();
         pid_t master = ::getpid();
-        Process made;
-        made.pid = ::fork();
-        if (made.pid < 0) throw_system_error(errno, "fork of the fork server");
-        if (made.pid == 0) {
+        // What comes before it ignores signals waits, and is ignored then.
+        sigset_t all, mask;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &mask);
+        pid_t pid = fork_child(ChildOf::this_process, nullptr);
+        int error = errno;
+        if (pid != 0) pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+        if (pid < 0) throw_system_error(error, "fork of the fork server");
+        if (pid == 0) {
             ours.reset();
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             if (::getppid() != master) ::_exit(0);
-            serve_forks(std::move(theirs), run_child);
+            serve_forks(std::move(theirs), run_child, place, made_, mask);
         }
-        made.control = std::move(ours);
-        return made;
+        install(place, std::move(ours), pid);
+    }
+    void install(std::size_t place, UniqueFd control, pid_t pid) {
+        places_[place] = Place{};
+        places_[place].control = std::move(control);
+        try {
+            places_[place].process.emplace(pid);
+        } catch (...) {
+            places_[place] = Place{};
+            ::kill(pid, SIGKILL);
+            ::waitpid(pid, nullptr, __WALL);
+            throw;
+        }
+    }
+    void end() noexcept {
+        for (Place& one : places_) one.break_off();
+        for (Place& one : places_) {
+            if (!one.process) continue;
+            pollfd ended{one.process->fd(), POLLIN, 0};
+            // A frozen one dies when it thaws, with its master.
+            if (ended.fd < 0 || ::poll(&ended, 1, 1000) == 1) one.process->collect();
+            one.process.reset();
+        }
+        if (made_) ::munmap(made_, sizeof(pid_t) * fork_server_places);
+        made_ = nullptr;
     }
     static std::pair<UniqueFd, UniqueFd> make_ends() {
         int ends[2];
@@ -212,61 +335,175 @@ private:
             throw_system_error(errno, "socketpair for the fork server");
         return {UniqueFd(ends[0]), UniqueFd(ends[1])};
     }
-    // The spare one takes over, and its first work is to make the next spare.
-    Task<> replace() {
-        Logger("arbiter").warning("the fork server (process {}) has ended: another takes its place",
-                                  serving_.pid);
-        serving_.end();
-        serving_ = std::exchange(spare_, Process{});
-        broken_ = false;
-        auto ends = make_ends();
-        if (co_await send_request(0, {&ends.second, 1}) == Sent::nothing)
-            throw_system_error(EPIPE, "fork server");
-        ends.second.reset();
-        pid_t pid = co_await finish({});
-        spare_.control = std::move(ends.first);
-        spare_.pid = pid;
+
+    // Waits for the end of the one in that place, and has another made.
+    static Task<> tend(ForkServer& self, EventLoop& loop, std::size_t number) {
+        Place& place = self.places_[number];
+        UniqueFd spoken_with;  // it may be in use until the turn is ours: its number is to be no other's
+        for (std::chrono::milliseconds pause(100);;) {
+            if (place.process) {
+                co_await place.process->ended();
+                ExitStatus status = place.process->collect();
+                ++self.lost_;
+                pid_t stray = place.in_doubt ? self.made_[number] : 0;
+                Logger("arbiter").warning("the fork server (process {}) has ended ({}): another takes its place",
+                                          place.process->pid(), status.to_string());
+                spoken_with = std::move(place.control);
+                place = Place{};
+                self.changed_.set();
+                if (stray > 0) loop.start(end_stray(stray), nullptr).detach();
+            }
+            std::string trouble;
+            try {
+                auto lock = co_await self.turn_.lock();
+                spoken_with.reset();
+                if (!place.process) co_await self.make(number, std::chrono::seconds(5));
+            } catch (const std::exception& error) {
+                trouble = error.what();
+            }
+            if (trouble.empty()) {
+                pause = std::chrono::milliseconds(100);
+                continue;
+            }
+            if (self.pids().empty()) {
+                if (!std::exchange(self.all_gone_, true))
+                    Logger("arbiter").error("no fork server is left: no process can be made any more");
+                co_return;
+            }
+            Logger("arbiter").error("a fork server cannot be made anew: {}; tried again in {} ms", trouble,
+                                    pause.count());
+            co_await sleep(pause);
+            pause = std::min(pause * 2, std::chrono::milliseconds(30'000));
+        }
     }
-    Task<Sent> send_request(std::size_t size, std::span<const UniqueFd> descriptors) {
-        if (!serving_.control) co_return Sent::nothing;
-        ForkRequest request{size};
+    // A process that nobody was told of: who asked for it had gone.
+    static Task<> end_stray(pid_t pid) {
+        std::optional<ProcessHandle> stray;
+        try {
+            stray.emplace(pid);
+        } catch (const std::system_error&) {
+            co_return;
+        }
+        stray->kill(SIGKILL);
+        co_await stray->exited();
+    }
+    // Has one made for that place by whoever is left. The turn is the caller's.
+    Task<> make(std::size_t number, std::chrono::nanoseconds limit) {
+        for (std::size_t maker = 0; maker < fork_server_places; ++maker) {
+            if (maker == number || !places_[maker].usable()) continue;
+            auto ends = make_ends();
+            ForkRequest request;
+            request.become = static_cast<std::int32_t>(number);
+            std::vector<UniqueFd> theirs;
+            theirs.push_back(std::move(ends.second));
+            pid_t pid = co_await ask(maker, request, {}, theirs, limit);
+            if (pid <= 0) continue;
+            install(number, std::move(ends.first), pid);
+            co_return;
+        }
+        throw_system_error(EPIPE, "fork server");
+    }
+    // One request and its answer: the pid, or 0 when that fork server is no more and another may be asked, and the
+    // descriptors are still there. Throws when it answers that it cannot.
+    Task<pid_t> ask(std::size_t number, ForkRequest request, std::span<const std::byte> plan,
+                    std::vector<UniqueFd>& descriptors, std::chrono::nanoseconds limit) {
+        struct Doubt {
+            explicit Doubt(Place& p) noexcept : place(p) { place.in_doubt = true; }
+            Doubt(const Doubt&) = delete;
+            ~Doubt() {
+                if (place.in_doubt) place.break_off();
+            }
+            Place& place;
+        };
+        Place& place = places_[number];
+        pid_t pid = place.process->pid();
+        made_[number] = 0;
+        std::string trouble;
+        std::int64_t answer = 0;
+        bool begun = false;
+        {
+            Doubt doubt(place);
+            try {
+                auto conversation = converse(place.control.get(), request, plan, descriptors, begun);
+                answer = co_await with_timeout(limit, std::move(conversation));
+                place.in_doubt = false;
+            } catch (const TimeoutError&) {
+                trouble = "does not answer";
+            } catch (const std::system_error& error) {
+                if (!begun) {  // it is not to blame
+                    place.in_doubt = false;
+                    throw;
+                }
+                trouble = error.what();
+            }
+        }
+        if (trouble.empty()) {
+            if (answer < 0) throw_system_error(static_cast<int>(-answer), "fork of a worker");
+            descriptors.clear();
+            co_return static_cast<pid_t>(answer);
+        }
+        Logger("arbiter").warning("the fork server (process {}): {}: it is ended", pid, trouble);
+        // Had it made the process before it fell silent? That is known when it is dead.
+        EventLoop& loop = EventLoop::require("fork");
+        struct Unclaimed {
+            ~Unclaimed() {
+                if (claimed) return;
+                if (place.process && place.process->pid() == server) place.in_doubt = true;
+                else if (made > 0) loop.start(end_stray(made), nullptr).detach();
+            }
+            Place& place;
+            EventLoop& loop;
+            pid_t server;
+            const pid_t& made;
+            bool claimed = false;
+        } unclaimed{place, loop, pid, made_[number]};
+        place.in_doubt = false;
+        auto soon = deadline_after(loop.now(), std::chrono::seconds(2));
+        auto gone = [&place, pid] { return !place.process || place.process->pid() != pid; };
+        bool ended = co_await until(loop, changed_, soon, gone);
+        if (!ended) throw_system_error(ETIMEDOUT, "fork server", "which does not answer and does not end");
+        unclaimed.claimed = true;
+        if (made_[number] > 0) {
+            descriptors.clear();
+            co_return made_[number];
+        }
+        co_return 0;
+    }
+    static Task<std::int64_t> converse(int fd, ForkRequest request, std::span<const std::byte> plan,
+                                       std::span<const UniqueFd> descriptors, bool& begun) {
         DescriptorMessage message(&request, sizeof request);
         message.attach(descriptors);
-        broken_ = true;  // until the answer is here: a conversation cut short cannot be taken up again
-        int n = co_await submit("fork request",
-                                [fd = serving_.control.get(), m = &message.message](io_uring_sqe* sqe) {
-                                    io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);
-                                });
-        if (n == -EPIPE || n == -ECONNRESET) co_return Sent::nothing;
-        if (check(n, "sendmsg", "fork server") != sizeof request)
-            throw_system_error(EPIPE, "sendmsg", "fork server");
-        co_return Sent::all;
-    }
-    Task<pid_t> finish(std::span<const std::byte> plan) {
-        int fd = serving_.control.get();
+        begun = true;
+        int n = co_await submit("fork request", [fd, m = &message.message](io_uring_sqe* sqe) {
+            io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);
+        });
+        if (n < 0 && n != -EPIPE && n != -ECONNRESET) begun = false;  // a descriptor that cannot be sent, say
+        check(n, "sendmsg", "to the fork server");
+        if (n != sizeof request) throw_system_error(EPIPE, "sendmsg");
         while (!plan.empty()) {
-            int n = check(co_await submit("fork request",
-                                          [fd, data = plan.data(), size = plan.size()](io_uring_sqe* sqe) {
-                                              io_uring_prep_send(sqe, fd, data, size, MSG_NOSIGNAL);
-                                          }),
-                          "send", "fork server");
+            n = check(co_await submit("fork request",
+                                      [fd, data = plan.data(), size = plan.size()](io_uring_sqe* sqe) {
+                                          io_uring_prep_send(sqe, fd, data, size, MSG_NOSIGNAL);
+                                      }),
+                      "send");
             plan = plan.subspan(static_cast<std::size_t>(n));
         }
         std::int64_t answer = 0;
-        int n = check(co_await submit("fork",
-                                      [fd, a = &answer](io_uring_sqe* sqe) {
-                                          io_uring_prep_recv(sqe, fd, a, sizeof *a, MSG_WAITALL);
-                                      }),
-                      "recv", "fork server");
-        if (n != sizeof answer) throw_system_error(EPIPE, "recv", "fork server");
-        broken_ = false;
-        if (answer < 0) throw_system_error(static_cast<int>(-answer), "fork of a worker");
-        co_return static_cast<pid_t>(answer);
+        n = check(co_await submit("fork",
+                                  [fd, a = &answer](io_uring_sqe* sqe) {
+                                      io_uring_prep_recv(sqe, fd, a, sizeof *a, MSG_WAITALL);
+                                  }),
+                  "recv");
+        if (n != sizeof answer) throw_system_error(EPIPE, "recv");
+        co_return answer;
     }
 
-    Process serving_, spare_;
-    bool broken_ = false;
+    std::array<Place, fork_server_places> places_;
+    pid_t* made_ = nullptr;  // by each, last: shared with them
+    Event changed_;          // one has ended
     Mutex turn_;
+    std::uint64_t lost_ = 0;
+    bool all_gone_ = false;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

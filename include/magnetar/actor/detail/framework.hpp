@@ -49,7 +49,12 @@ inline void add_application_info(Json& info) {
             actor["manager"] = entry.manager.to_string();
             actors.push_back(std::move(actor));
         });
-        if (ForkServer* fork_server = the_supervisor->fork_server) info["fork_server"] = fork_server->pid();
+        if (ForkServer* fork_server = the_supervisor->fork_server) {
+            info["fork_server"] = fork_server->pid();
+            Json& all = info["fork_servers"] = Json::array();
+            for (pid_t pid : fork_server->pids()) all.push_back(Json(pid));
+            info["fork_servers_lost"] = fork_server->lost();
+        }
     }
     Json& children = info["children"] = Json::array();
     the_supervisor->for_each([&](Managed& managed) {

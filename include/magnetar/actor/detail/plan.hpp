@@ -50,6 +50,7 @@ struct SpawnPlan {
     std::uint32_t host = 0;
     std::vector<std::string> environment;
     std::string directory;
+    std::vector<std::byte> circumstances;  // packed; none: those of the fork server
 
     static std::vector<std::byte> pack(const ActorSettings& settings) {
         std::vector<std::byte> bytes(sizeof settings);

@@ -195,12 +195,14 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
                                     std::vector<UniqueFd> descriptors) noexcept {
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    std::signal(SIGTERM, SIG_DFL);
-    std::signal(SIGHUP, SIG_DFL);
-    std::signal(SIGPIPE, SIG_IGN);
+    survive_broken_pipes();
     ExitStatus status(1);
     try {
         auto plan = decode<SpawnPlan>(bytes);
+        if (!plan.circumstances.empty()) {
+            Circumstances::unpack(plan.circumstances).take_on(circumstances_of_birth());
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of rights takes it away
+        }
         UniqueFd link = std::move(descriptors.at(0));
         descriptors.erase(descriptors.begin());
         plan.sockets.fds = std::move(descriptors);
@@ -231,13 +233,13 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
             auto text = describe(std::current_exception());
             Logger("magnetar").error("a worker failed: {}: {}", text.type, text.what);
         }
-        std::fflush(nullptr);
+        flush_standard_streams();
         ::_exit(status.code());
     } catch (...) {
         auto text = describe(std::current_exception());
         Logger("magnetar").error("a worker failed: {}: {}", text.type, text.what);
     }
-    std::fflush(nullptr);
+    flush_standard_streams();
     ::_exit(1);
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -258,17 +259,26 @@ private:
         // Not to be found out, and said, by every worker; of a variable that is there twice, the first
         // counts.
         if (host_.loop().engine().name() == "epoll") plan.environment.push_back("MAGNETAR_ENGINE=epoll");
-        for (char** variable = environ; *variable; ++variable) plan.environment.push_back(*variable);
+        for (char** variable = environ; variable && *variable; ++variable) plan.environment.push_back(*variable);
         std::string directory_now(4096, '\0');
         plan.directory = ::getcwd(directory_now.data(), directory_now.size()) ? directory_now.c_str() : "/";
+        if (auto now = Circumstances::now(); !(now == circumstances_of_birth())) {
+            plan.circumstances = now.pack();
+            if (now.seccomp != circumstances_of_birth().seccomp && !std::exchange(told_of_seccomp_, true))
+                Logger("arbiter").warning(
+                    "workers do not have the seccomp filter that was set after the arbiter was made");
+        }
         Writer encoded;
         encode(encoded, plan);
-        pid_t pid = co_await fork_server->fork(encoded.bytes(), std::move(theirs));
+        // One that is busy has a second at least, however short the limit is.
+        auto patience = std::clamp<std::chrono::nanoseconds>(child.settings.timeout, std::chrono::seconds(1),
+                                                             std::chrono::seconds(5));
+        pid_t pid = co_await fork_server->fork(encoded.bytes(), std::move(theirs), patience);
         try {
             child.process.emplace(pid);
         } catch (...) {
             ::kill(pid, SIGKILL);
-            ::waitpid(pid, nullptr, 0);
+            ::waitpid(pid, nullptr, __WALL);
             throw;
         }
         child.link.emplace(host_.connect(child.host, std::move(ours)));
@@ -383,6 +393,7 @@ private:
     IdMap<std::shared_ptr<Managed>> children_;
     std::uint32_t last_host_ = 0;
     int spawning_ = 0;
+    bool told_of_seccomp_ = false;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include <magnetar/config.hpp>
+#include <magnetar/loop/signals.hpp>
 #include <magnetar/net/address.hpp>
 #include <magnetar/net/detail/buffer_ring.hpp>
 #include <magnetar/net/detail/descriptor.hpp>
@@ -71,9 +72,7 @@ public:
             ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
         struct stat status{};
         if (::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode)) return Kind::socket;
-        struct sigaction action{};
-        if (::sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_DFL)
-            ::signal(SIGPIPE, SIG_IGN);
+        survive_broken_pipes();
         return Kind::pipe;
     }
 

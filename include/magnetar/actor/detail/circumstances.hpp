@@ -1,0 +1,50 @@
+#pragma once
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// What a process hands down to those that it forks and what the master may have taken on since it forked the fork
+// server: workers get what is so now. No other process can be given a seccomp filter, a namespace, a root directory
+// or a security label.
+struct Circumstances {
+    std::array<rlimit, RLIM_NLIMITS> limits{};
+    int nice = 0;
+    // From /proc; without it they are taken to be as they were.
+    bool known = false;
+    unsigned umask = 0;
+    std::array<uid_t, 3> users{};   // real, effective, saved
+    std::array<gid_t, 3> groups{};  // the same
+    std::vector<gid_t> other_groups;
+    std::uint64_t inheritable = 0, permitted = 0, effective = 0, bounding = 0;  // capabilities
+    bool no_new_privileges = false;
+    int seccomp = 0;
+
+    bool operator==(const Circumstances& other) const noexcept;
+    bool same_rights(const Circumstances& other) const noexcept;
+
+    // Of this process.
+    static Circumstances now();
+
+    std::vector<std::byte> pack() const;
+    // Throws std::invalid_argument.
+    static Circumstances unpack(std::span<const std::byte> bytes);
+
+    // Takes them on, in a process of one thread which has those of `before`. Rights are given up last. Throws
+    // std::system_error when rights cannot be given up; what else does not go is logged.
+    void take_on(const Circumstances& before) const;
+};
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/actor/detail/impl/circumstances.ipp>
+#endif

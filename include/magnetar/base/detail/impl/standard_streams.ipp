@@ -1,0 +1,34 @@
+#include <magnetar/base/detail/standard_streams.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <iostream>
+
+#include <magnetar/base/errors.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL void open_missing_standard_streams() {
+    for (int fd = 0; fd <= 2; ++fd) {
+        if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+        // The lowest free number is the one that is missing.
+        if (::open("/dev/null", O_RDWR) < 0)
+            throw_system_error(errno, "open", "/dev/null, in the place of a closed standard stream");
+    }
+}
+
+MAGNETAR_DECL void flush_standard_streams() noexcept {
+    try {
+        std::cout.flush();
+        std::clog.flush();
+        std::wcout.flush();
+        std::wclog.flush();
+    } catch (...) {  // a user may have asked for exceptions
+    }
+    std::fflush(nullptr);
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
