@@ -136,8 +136,9 @@ struct CommandEntry {
     std::uint32_t number = unlisted;
 };
 
+// Never destroyed, as a thread that was given up may still look into it when the program ends.
 inline std::vector<const CommandEntry*>& command_table() {
-    static std::vector<const CommandEntry*> table;
+    static auto& table = *new std::vector<const CommandEntry*>;
     return table;
 }
 inline bool enlist(CommandEntry& entry) {

@@ -159,6 +159,31 @@ bool try_tell(const Target& target, const C&, A&&... arguments) {
                                    typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
 }
 
+/// Sends a message that is not answered from any thread of the process, also one that runs no EventLoop (a
+/// library's, or the executor's): a loop takes it and tries to tell it, as try_tell does. True when it is on its
+/// way, false when no arbiter runs here or the target's thread has ended; then, or when there is no room for it, it
+/// is dropped without a word. What cannot travel is logged.
+///
+///     co_await self.executor().run([to = self.proxy()] { tell_from_anywhere<&State::half_done>(to); });
+template <auto F, class State, class... A>
+bool tell_from_anywhere(const ActorProxy<State>& target, A&&... arguments) {
+    if constexpr (detail::check_call<F, State, A...>()) {
+        (void)&detail::enlisted<F>;
+        return detail::tell_from_anywhere<F>(
+            target.address(), typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+    }
+}
+/// The same for a Command, `run<function>` or `echo`.
+template <class Target, class C, class... A>
+    requires std::is_base_of_v<ActorProxy<>, Target>
+bool tell_from_anywhere(const Target& target, const C&, A&&... arguments) {
+    constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
+    (void)&detail::enlisted<F>;
+    if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>())
+        return detail::tell_from_anywhere<F>(
+            target.address(), typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+}
+
 template <class Target, class C, class... A>
 auto Actor<void>::send(Target&& target, C&& command, A&&... arguments) {
     return magnetar::send(std::forward<Target>(target), std::forward<C>(command),

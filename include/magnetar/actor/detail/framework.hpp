@@ -19,8 +19,15 @@ inline Directory& directory_here() {
     if (the_supervisor->directory) return *the_supervisor->directory;
     throw std::logic_error("only the arbiter keeps the directory of actors");
 }
-inline void directory_reserve(Actor<>&, std::string name, std::uint64_t id) {
-    directory_here().reserve(name, {id});
+// Why it cannot be had; empty when it is.
+inline std::string directory_reserve(Actor<>&, std::string name, std::uint64_t id, std::uint32_t host) {
+    if (!directory_here().lives(host)) return "the process that asks for it has ended";
+    try {
+        directory_here().reserve(name, {id}, host);
+    } catch (const SpawnError& error) {
+        return error.what();
+    }
+    return {};
 }
 inline void directory_enter(Actor<>&, ActorProxy<> proxy, Concurrency kind, std::uint64_t manager) {
     directory_here().enter(std::move(proxy), kind, {manager});
@@ -121,15 +128,18 @@ template <>
 inline constexpr bool is_system<introduce_hosts> = true;
 
 inline Task<> Host::ask_for_link(Host& host, std::uint32_t peer) {
+    std::string reason;
     try {
         // Asked in the name of this process's first actor; the link itself comes before the answer. Two hosts
         // that have had one already, and lost it, get another.
         co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, false);
         if (!host.link_to(peer)) co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, true);
-    } catch (const std::exception&) {
+    } catch (const ActorNotFound&) {
         // There is no such host any more.
+    } catch (const std::exception& error) {
+        reason = error.what();
     }
-    host.give_up(peer);
+    host.give_up(peer, reason);
 }
 
 // Before the fork server is made: the table must be the same in every process.

@@ -36,4 +36,10 @@ inline std::exception_ptr refusal_error(Refusal reason, ActorId target, std::str
     return nullptr;
 }
 
+// The same when the two processes have no link, and why.
+inline std::exception_ptr no_link_error(ActorId target, std::string_view command, std::string_view reason) {
+    return std::make_exception_ptr(
+        ActorLost(fmt::format("{}: no link to the process of {}: {}", command, target.to_string(), reason)));
+}
+
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

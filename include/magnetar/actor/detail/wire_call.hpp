@@ -22,17 +22,12 @@ public:
     }
 
     bool is_tell() const noexcept { return tell_; }
-    std::uint64_t id() const noexcept { return id_; }
-    std::uint64_t link() const noexcept { return link_; }
     CallTerms terms;
     void set_terms(TermsOnWire on_wire) {
         terms.deadline = LoopClock::time_point(LoopClock::duration(on_wire.deadline));
         if (!on_wire.chain.empty()) terms.chain.reset(new CallChain(std::move(on_wire.chain)));
     }
-    const Address& target() const noexcept { return target_; }
     std::span<const std::byte> arguments() const noexcept { return body_.bytes(); }
-    std::span<const std::byte> answer() const noexcept { return body_.bytes(); }
-    const std::exception_ptr& error() const noexcept { return error_; }
 
     // Ends it: with an answer that `fill(writer)` writes, or with an error. It is gone after that.
     template <class Fill>
