@@ -3,6 +3,8 @@
 #pragma once
 #include <magnetar/config.hpp>
 #if MAGNETAR_HEADER_ONLY
-#error "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
+#error \
+    "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
 #endif
 
+#include <magnetar/actor/detail/impl/deadlock.ipp>

@@ -302,4 +302,9 @@ detail::SpawnAwaiter<State, detail::Kept<A>...> spawn(SpawnOptions<State> option
         return {options, detail::Pack<detail::Kept<A>...>(std::forward<A>(arguments)...)};
 }
 
+template <class State, class... A>
+auto Actor<void>::spawn(SpawnOptions<State> options, A&&... arguments) {
+    return magnetar::spawn<State>(options, std::forward<A>(arguments)...);
+}
+
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -112,6 +112,7 @@ template <auto F>
 std::unique_ptr<HostTell> tell_for_host(const Address& target, const typename Binding<F>::Args& args,
                                         Telling* waiter = nullptr) {
     if constexpr (Binding<F>::travels) {
+        if (entry_of<F>.number == CommandEntry::unlisted) std::rethrow_exception(unlisted_error(entry_of<F>));
         auto call = std::make_unique<HostTell>(waiter);
         encode_message(call->body, args, entry_of<F>.name);
         stamp(*call, entry_of<F>, target);
@@ -260,7 +261,9 @@ class [[nodiscard("a message is sent when it is awaited: co_await it")]] TellAwa
 public:
     template <class... A>
     explicit TellAwaiter(const Address& target, A&&... arguments)
-        : Telling(target, entry_of<F>), args_(std::forward<A>(arguments)...) {}
+        : Telling(target, entry_of<F>), args_(std::forward<A>(arguments)...) {
+        (void)&enlisted<F>;
+    }
     TellAwaiter(TellAwaiter&& other) noexcept : Telling(std::move(other)), args_(std::move(other.args_)) {}
 
     // Most tells find room, and end here.
@@ -298,6 +301,7 @@ private:
 template <auto F, class... A>
 void post_tell(const Address& target, A... arguments) {
     static_assert(is_system<F>);
+    (void)&enlisted<F>;
     typename Binding<F>::Args args(std::move(arguments)...);
     if (target.where.host() != this_host) return send_to_host(*tell_for_host<F>(target, args).release());
     Door* door = door_at(target.where.door());

@@ -143,7 +143,7 @@ inline CloseReason parse_close(std::span<const std::byte> payload) {
 /// A message as the decoder delivers it: a text or binary message as a whole, however many frames it came in,
 /// or a control frame. The payload is valid until the decoder's next call; if it lies in the bytes that were
 /// fed, no longer than they.
-struct Message {
+struct WebSocketMessage {
     Opcode opcode;
     std::span<const std::byte> payload;
 
@@ -183,7 +183,7 @@ public:
     /// The next message, or nothing until more bytes are fed. After a close frame there is never another, and
     /// what is fed is ignored. Throws FrameError when the peer breaks the protocol, and again at every call
     /// after that.
-    std::optional<Message> next() {
+    std::optional<WebSocketMessage> next() {
         if (error_) [[unlikely]]
             throw FrameError(error_code_, error_);
         forget_delivered();
@@ -280,10 +280,10 @@ private:
         return {static_cast<Opcode>(header.opcode), (header.flags & 0x80) != 0, payload};
     }
 
-    std::optional<Message> accept(const Frame& frame) {
+    std::optional<WebSocketMessage> accept(const Frame& frame) {
         if (frame.opcode >= Opcode::close) {
             if (frame.opcode == Opcode::close) accept_close(frame);
-            return Message{frame.opcode, frame.payload};
+            return WebSocketMessage{frame.opcode, frame.payload};
         }
         bool first = frame.opcode != Opcode::continuation;
         if (first) {
@@ -292,12 +292,12 @@ private:
         }
         if (opcode_ == Opcode::text && (!utf8_.feed(frame.payload) || (frame.fin && !utf8_.complete())))
             fail(CloseCode::invalid_data, "websocket: a text that is not UTF-8");
-        if (first && frame.fin) return Message{frame.opcode, frame.payload};
+        if (first && frame.fin) return WebSocketMessage{frame.opcode, frame.payload};
         fragmented_ = true;
         message_.append(frame.payload);
         if (!frame.fin) return std::nullopt;
         message_delivered_ = true;
-        return Message{opcode_, message_.bytes()};
+        return WebSocketMessage{opcode_, message_.bytes()};
     }
 
     void accept_close(const Frame& frame) {

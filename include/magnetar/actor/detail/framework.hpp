@@ -142,7 +142,8 @@ inline Task<> Host::ask_for_link(Host& host, std::uint32_t peer) {
     host.give_up(peer, reason);
 }
 
-// Before the fork server is made: the table must be the same in every process.
+// Those that have a name; the others are in the table as soon as anything sends them. Before the fork server is
+// made: the table must be the same in every process.
 inline void enlist_framework_commands() {
     enlist_as<ping_command>("ping");
     enlist_as<echo_command<Json>>("echo");
@@ -152,14 +153,6 @@ inline void enlist_framework_commands() {
     enlist_as<config_command>("config");
     enlist_as<spawn_command>("spawn");
     enlist_as<kill_command>("kill_actor");
-    for (CommandEntry* entry :
-         {&entry_of<by_name_command>, &entry_of<system_by_name_command>, &entry_of<end_command>,
-          &entry_of<doing_command>, &entry_of<link_command>, &entry_of<child_greeted>,
-          &entry_of<child_started>, &entry_of<directory_reserve>, &entry_of<directory_enter>,
-          &entry_of<directory_remove>, &entry_of<directory_release>, &entry_of<directory_find>,
-          &entry_of<watch_command>, &entry_of<closed_command>, &entry_of<introduce_hosts>,
-          &entry_of<dump_command>, &entry_of<spawn_process>, &entry_of<spawn_thread>})
-        enlist(*entry);
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

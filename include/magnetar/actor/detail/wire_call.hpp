@@ -27,6 +27,8 @@ public:
         terms.deadline = LoopClock::time_point(LoopClock::duration(on_wire.deadline));
         if (!on_wire.chain.empty()) terms.chain.reset(new CallChain(std::move(on_wire.chain)));
     }
+    CallTerms* call_terms() noexcept override { return tell_ ? nullptr : &terms; }
+    std::string_view command_name() const noexcept override { return entry_.name; }
     std::span<const std::byte> arguments() const noexcept { return body_.bytes(); }
 
     // Ends it: with an answer that `fill(writer)` writes, or with an error. It is gone after that.
@@ -41,7 +43,7 @@ public:
         }
         go_back();
     }
-    void fail(std::exception_ptr error) noexcept {
+    void fail(std::exception_ptr error) noexcept override {
         error_ = std::move(error);
         go_back();
     }
@@ -62,7 +64,7 @@ private:
         Actor<>* actor = resident_here(call.target_);
         if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
         if (call.terms.chain)
-            if (auto cycle = find_cycle(*actor, *call.terms.chain, call.entry_.name))
+            if (auto cycle = check_chain(*actor, *call.terms.chain, call.entry_.name))
                 return call.fail(std::move(cycle));
         ActorAccess::receive(*actor, call);
     }
