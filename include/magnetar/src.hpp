@@ -8,3 +8,4 @@
 #endif
 
 #include <magnetar/actor/detail/impl/deadlock.ipp>
+#include <magnetar/actor/detail/impl/known_names.ipp>

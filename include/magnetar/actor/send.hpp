@@ -348,8 +348,8 @@ Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep
         trouble = error.what();
     }
     auto doing = co_await detail::what_it_does(callee);
-    throw TimeoutError(
-        fmt::format("{}: {} of {}: {}", trouble, detail::entry_of<F>.name, callee.id.to_string(), doing));
+    throw TimeoutError(fmt::format("{}: {} of {}: {}", trouble, detail::entry_of<F>.name,
+                                   detail::name_or_id(callee.id), doing));
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

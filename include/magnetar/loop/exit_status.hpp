@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include <magnetar/base/formatter.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -39,3 +40,6 @@ private:
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+template <>
+struct fmt::formatter<magnetar::ExitStatus> : magnetar::detail::ToStringFormatter {};

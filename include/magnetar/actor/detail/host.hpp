@@ -67,7 +67,8 @@ public:
     // There was no free descriptor for the link that was to lead there.
     void no_descriptor_for(std::uint32_t peer) {
         Logger("magnetar")
-            .error("no free descriptor for a link to process {}: what the two send each other fails", peer);
+            .error("no free descriptor for a link to {}: what the two processes send each other fails",
+                   name_or_id(root_id(peer)));
         without_descriptor_[peer] = true;
     }
 
@@ -265,7 +266,8 @@ inline Task<> Link::serve() {
     try {
         co_await read();
     } catch (const std::exception& error) {
-        Logger(fmt::format("link to host {}", peer_)).error("{}", error.what());
+        Logger(fmt::format("link to {}", peer_ ? name_or_id(root_id(peer_)) : "the arbiter"))
+            .error("{}", error.what());
     }
     writer.cancel();
     shut_down();

@@ -19,6 +19,8 @@ class Resident {
 public:
     explicit Resident(EventLoop& loop) noexcept {
         this_door = loop.door().index();
+        StallWatch::owner_name.store([](std::uint64_t id) { return name_or_id({id}); },
+                                     std::memory_order_relaxed);
         loop.dump_actors = &dump_actors;
         loop.unhandled = [](Scheduler&, JobOwner* owner, std::exception_ptr error) {
             if (owner) ActorAccess::unhandled(static_cast<Actor<>&>(*owner), error, "a detached job");
@@ -105,6 +107,7 @@ inline Task<ExitStatus> live(Actor<>& self, Address manager) {
 
 inline void set_up(Actor<>& self, const ActorSettings& settings, std::string_view name, Json params) {
     Extras& extras = ActorAccess::extras(self);
+    remember_name(self.id(), name);
     extras.settings = settings;
     extras.name = SharedName(name);
     extras.params = std::move(params);

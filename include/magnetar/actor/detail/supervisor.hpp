@@ -98,6 +98,7 @@ public:
         child->host = last_host_ = directory->free_host(last_host_);
         child->id = plan.id ? ActorId{plan.id} : root_id(child->host);
         child->begun = host_.loop().now();
+        remember_name(child->id, child->name);
         try {
             directory->reserve(child->name, child->id, child->host);
         } catch (...) {
