@@ -7,8 +7,7 @@
     "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
 #endif
 
-#include <magnetar/net/detail/impl/bound_path.ipp>
-#include <magnetar/net/detail/impl/replacement.ipp>
+#include <magnetar/base/detail/impl/standard_streams.ipp>
 #include <magnetar/wire/detail/impl/binary_codec.ipp>
 #include <magnetar/wire/detail/impl/frame_header.ipp>
 #include <magnetar/wire/detail/impl/json_convert.ipp>
@@ -20,3 +19,11 @@
 #include <magnetar/wire/impl/json.ipp>
 #include <magnetar/wire/impl/json_parse.ipp>
 #include <magnetar/wire/impl/utf8.ipp>
+#include <magnetar/loop/detail/impl/orphans.ipp>
+#include <magnetar/net/detail/impl/bound_path.ipp>
+#include <magnetar/net/detail/impl/replacement.ipp>
+#include <magnetar/net/impl/program.ipp>
+#include <magnetar/actor/detail/impl/circumstances.ipp>
+#include <magnetar/actor/detail/impl/deadlock.ipp>
+#include <magnetar/actor/detail/impl/fork_child.ipp>
+#include <magnetar/actor/detail/impl/known_names.ipp>

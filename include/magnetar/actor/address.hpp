@@ -29,6 +29,10 @@ struct Cell {
         Cell* next_free;
     };
     Cell() noexcept : actor(nullptr) {}
+    // From any thread: no message finds the actor here any more. Its own thread, if it ever goes on, learns by
+    // `revoked` that it was given up.
+    void revoke() noexcept { id.store(0, std::memory_order_release); }
+    bool revoked() const noexcept { return id.load(std::memory_order_relaxed) == 0; }
     // How many tells from other threads are on their way here or in the mailbox.
     inline std::atomic<int>& crowd() noexcept;
 };
@@ -53,7 +57,7 @@ public:
         return *cell;
     }
     void give_back(Cell& cell) noexcept {
-        cell.id.store(0, std::memory_order_release);
+        cell.revoke();
         cell.next_free = std::exchange(free_, &cell);
     }
     // The cell of that index, or null.
@@ -85,13 +89,16 @@ private:
     Cell* free_ = nullptr;
 };
 
+// Never destroyed: a thread that was given up may still run when the program ends.
 inline CellTable& cell_table(std::uint32_t door) {
-    static CellTable tables[Door::limit];
+    static CellTable* const tables = new CellTable[Door::limit];
     return tables[door];
 }
 
 // Which process this is: 0 for the master. Set once in each process, before it has loops.
 inline constinit std::uint32_t this_host = 0;
+// Addresses and ids have 24 bits for it.
+inline constexpr std::uint32_t greatest_host = (1u << 24) - 1;
 // The door of the loop that runs on this thread, or no_door. Kept beside the context so that routing reads
 // one variable.
 inline constexpr std::uint32_t no_door = ~0u;

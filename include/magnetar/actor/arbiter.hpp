@@ -199,7 +199,7 @@ private:
         };
         std::string reason;
         if (auto start = co_await detail::started(*monitor))
-            reason = fmt::format("its start failed: {}: {}", start->type, start->what);
+            reason = fmt::format("its start failed: {}", start->to_string());
         if (reason.empty()) {
             try {
                 co_await monitor->scale(options.workers);
@@ -254,8 +254,8 @@ inline Task<ExitStatus> live_as_arbiter(Actor<>& self) {
     co_await yield();
     ActorAccess::run_periodic_task(self);
     if (auto failure = co_await started(self); failure && !failure->cut_off()) {
-        self.log().error("start: {}: {}", failure->type, failure->what);
-        ActorAccess::exit(self, 1);
+        if (failure->kind != ErrorKind::exit) self.log().error("start: {}", failure->to_string());
+        ActorAccess::exit(self, failure->exit_code());
     }
     ExitStatus status = co_await end;
     signals.cancel();

@@ -1,6 +1,8 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <exception>
+#include <stdexcept>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -136,8 +138,9 @@ struct CommandEntry {
     std::uint32_t number = unlisted;
 };
 
+// Never destroyed, as a thread that was given up may still look into it when the program ends.
 inline std::vector<const CommandEntry*>& command_table() {
-    static std::vector<const CommandEntry*> table;
+    static auto& table = *new std::vector<const CommandEntry*>;
     return table;
 }
 inline bool enlist(CommandEntry& entry) {
@@ -145,6 +148,12 @@ inline bool enlist(CommandEntry& entry) {
     entry.number = static_cast<std::uint32_t>(command_table().size());
     command_table().push_back(&entry);
     return true;
+}
+
+// A command without a number cannot be told to another process.
+[[gnu::cold]] inline std::exception_ptr unlisted_error(const CommandEntry& entry) {
+    return std::make_exception_ptr(std::logic_error(
+        fmt::format("{}: the command was not registered before the arbiter was made", entry.name)));
 }
 
 // The actor type's command of that name, or null. Commands of the actor's own type win over those that all
@@ -188,6 +197,12 @@ bool enlist_as(std::string_view name) {
 template <fixed_string Name, auto F>
 inline const bool enlisted_as = enlist_as<F>(Name.view());
 
+// The commands of short names are functions that nobody calls, so that a program's own functions of these names
+// are overloads of them and no conflict; no call of such a one ever fits.
+struct CommandTag {
+    explicit CommandTag() = default;
+};
+
 template <auto F>
 struct RunCommand {
     static_assert(
@@ -219,6 +234,15 @@ private:
 /// Runs a function, or a lambda without captures, in another actor: `co_await send(proxy, run<add>, 1, 3)`.
 /// Its first parameter may be `Actor<State>&` (then the target must be an actor of that type) or `Request&`.
 template <auto F>
+constexpr detail::RunCommand<F> run(detail::CommandTag) {
+    return {};
+}
+
+/// The commands of the framework once more, as objects, for programs in which their short names are taken:
+/// `send(actor, commands::stop)`.
+namespace commands {
+template <auto F>
 inline constexpr detail::RunCommand<F> run{};
+}  // namespace commands
 
 }  // namespace magnetar::inline MAGNETAR_MODE

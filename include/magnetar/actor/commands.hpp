@@ -7,6 +7,7 @@
 
 #include <optional>
 
+#include <magnetar/actor/detail/deadlock.hpp>
 #include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/tell.hpp>
 #include <magnetar/config.hpp>
@@ -58,22 +59,22 @@ inline constexpr bool is_system<notify_command> = true;
 }  // namespace detail
 
 /// Answers "pong". Overtakes other messages.
-inline constexpr detail::RunCommand<detail::ping_command> ping;
+constexpr detail::RunCommand<detail::ping_command> ping(detail::CommandTag) { return {}; }
 /// Everything the actor tells of itself, as JSON; `proxy.info()` is the same. Overtakes other messages.
-inline constexpr detail::RunCommand<detail::info_command> info;
+constexpr detail::RunCommand<detail::info_command> info(detail::CommandTag) { return {}; }
 /// Has the actor stop: it finishes what it has accepted and ends. `proxy.stop()` is the same. Overtakes other
 /// messages.
-inline constexpr detail::RunCommand<detail::stop_command> stop;
+constexpr detail::RunCommand<detail::stop_command> stop(detail::CommandTag) { return {}; }
 /// What an actor sends to its manager at every period; the manager puts down those that fall silent.
-inline constexpr detail::RunCommand<detail::notify_command> notify;
+constexpr detail::RunCommand<detail::notify_command> notify(detail::CommandTag) { return {}; }
 /// Reads one of the actor's parameters, or sets it: `send(actor, config, "level", std::nullopt)`,
 /// `send(actor, config, "level", Json(3))`.
-inline constexpr detail::RunCommand<detail::config_command> config;
+constexpr detail::RunCommand<detail::config_command> config(detail::CommandTag) { return {}; }
 /// Has the target spawn an actor without a state, of that name and concurrency ("process", "thread" or
 /// "coroutine").
-inline constexpr detail::RunCommand<detail::spawn_command> spawn_actor;
+constexpr detail::RunCommand<detail::spawn_command> spawn_actor(detail::CommandTag) { return {}; }
 /// Has the target end the actor of that id or name by force, and wait until it is gone.
-inline constexpr detail::RunCommand<detail::kill_command> kill_actor;
+constexpr detail::RunCommand<detail::kill_command> kill_actor(detail::CommandTag) { return {}; }
 
 namespace detail {
 struct EchoCommand {
@@ -83,7 +84,18 @@ struct EchoCommand {
 };
 }  // namespace detail
 /// Answers its argument, whatever its type.
+constexpr detail::EchoCommand echo(detail::CommandTag) { return {}; }
+
+namespace commands {
+inline constexpr detail::RunCommand<detail::ping_command> ping;
+inline constexpr detail::RunCommand<detail::info_command> info;
+inline constexpr detail::RunCommand<detail::stop_command> stop;
+inline constexpr detail::RunCommand<detail::notify_command> notify;
+inline constexpr detail::RunCommand<detail::config_command> config;
+inline constexpr detail::RunCommand<detail::spawn_command> spawn_actor;
+inline constexpr detail::RunCommand<detail::kill_command> kill_actor;
 inline constexpr detail::EchoCommand echo;
+}  // namespace commands
 
 namespace detail {
 
@@ -232,23 +244,5 @@ inline Json info_command(Request& request) {
 }
 
 }  // namespace detail
-
-/// with_timeout of a request: the callee does not start it later than that, and the error says what the
-/// callee was doing, when it can still be asked (for 200 ms at most).
-template <class Rep, class Period, auto F>
-Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep, Period> limit,
-                                                       detail::SendAwaiter<F> request) {
-    detail::Address callee = request.target();
-    std::string trouble;
-    try {
-        auto bounded = as_task(std::move(request).within(limit));
-        co_return co_await with_timeout(limit, std::move(bounded));
-    } catch (const TimeoutError& error) {
-        trouble = error.what();
-    }
-    auto doing = co_await detail::what_it_does(callee);
-    throw TimeoutError(
-        fmt::format("{}: {} of {}: {}", trouble, detail::entry_of<F>.name, callee.id.to_string(), doing));
-}
 
 }  // namespace magnetar::inline MAGNETAR_MODE

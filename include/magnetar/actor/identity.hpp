@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include <magnetar/base/formatter.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -53,3 +54,6 @@ struct ActorId {
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+template <>
+struct fmt::formatter<magnetar::ActorId> : magnetar::detail::ToStringFormatter {};

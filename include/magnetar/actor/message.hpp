@@ -32,6 +32,11 @@ public:
     virtual void refuse(Refusal reason, ActorId target) noexcept = 0;
     // There is room for it now.
     virtual void admitted() noexcept {}
+    // What a request says beside its arguments, and the name of its command. Null and empty for a tell.
+    virtual CallTerms* call_terms() noexcept { return nullptr; }
+    virtual std::string_view command_name() const noexcept { return {}; }
+    // Ends a request that was taken out of its mailbox.
+    virtual void fail(std::exception_ptr) noexcept {}
 
 protected:
     Message() noexcept = default;
@@ -52,6 +57,11 @@ public:
     CommandJobBase* running = nullptr;
 
     virtual void answered() noexcept = 0;
+    CallTerms* call_terms() noexcept final { return &terms; }
+    void fail(std::exception_ptr failure) noexcept final {
+        error = std::move(failure);
+        answered();
+    }
 
 protected:
     CallMessage() noexcept = default;
@@ -80,6 +90,7 @@ public:
     bool full() const noexcept { return depth_ >= capacity_; }
     Overflow policy() const noexcept { return policy_; }
     const Message* oldest() const noexcept { return user_.front(); }
+    Message* first() noexcept { return user_.front(); }
     void set_bound(std::uint32_t capacity, Overflow policy) noexcept {
         capacity_ = capacity;
         policy_ = policy;

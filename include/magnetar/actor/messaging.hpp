@@ -52,6 +52,11 @@ struct StateOfProxy<ActorProxy<State>> {
     using type = State;
 };
 
+// To whom a message can go. POSIX has a send, too.
+template <class T>
+concept MessageTarget = std::is_base_of_v<ActorProxy<>, T> || std::is_same_v<T, ActorId> ||
+                        std::is_convertible_v<const T&, std::string_view>;
+
 inline std::string target_text(ActorId id) { return id.to_string(); }
 inline std::string target_text(std::string_view name) { return std::string(name); }
 
@@ -66,6 +71,22 @@ template <class T>
 struct FunctionOf<EchoCommand, T> {
     static constexpr auto value = &echo_command<typename EchoCommand::Value<T>>;
 };
+
+// What a command object is, if it is given as one of the functions that stand for such.
+template <class C>
+struct CommandOf {
+    using type = C;
+};
+template <class C>
+struct CommandOf<C(CommandTag)> {
+    using type = C;
+};
+template <class C>
+struct CommandOf<C (*)(CommandTag)> {
+    using type = C;
+};
+template <class C, class... A>
+inline constexpr auto function_of = FunctionOf<typename CommandOf<C>::type, A...>::value;
 
 template <class C>
 concept CommandName = std::is_convertible_v<const C&, std::string_view>;
@@ -93,10 +114,10 @@ inline bool names_system_command(std::string_view name) noexcept {
 ///
 /// Throws RemoteError when the command throws, CommandNotFound, ActorNotFound, ActorLost when the target ends
 /// before it answers, ActorStopping, MailboxFull, Cancelled.
-template <class Target, class C, class... A>
+template <detail::MessageTarget Target, class C, class... A>
     requires(!detail::CommandName<C>)
 auto send(const Target& target, const C&, A&&... arguments) {
-    constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
+    constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
     (void)&detail::enlisted<F>;
     if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>()) {
         if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
@@ -110,7 +131,7 @@ auto send(const Target& target, const C&, A&&... arguments) {
 }
 
 /// The same for a command's name, as a client in another language would call it: JSON in, JSON out.
-template <class Target, class... A>
+template <detail::MessageTarget Target, class... A>
 auto send(const Target& target, std::string_view command, A&&... arguments) {
     Json list = detail::json_arguments(arguments...);
     constexpr auto user = &detail::by_name_command;
@@ -131,10 +152,10 @@ auto send(const Target& target, std::string_view command, A&&... arguments) {
 /// Sends a message that is not answered: returns when it has found room in the target's mailbox, or, for an
 /// actor of another process, on the link to it. Throws ActorNotFound when the target is known to have ended,
 /// ActorStopping or MailboxFull when it refuses.
-template <class Target, class C, class... A>
+template <detail::MessageTarget Target, class C, class... A>
     requires(!detail::CommandName<C>)
 auto tell(const Target& target, const C&, A&&... arguments) {
-    constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
+    constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
     (void)&detail::enlisted<F>;
     if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>()) {
         if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
@@ -152,11 +173,36 @@ auto tell(const Target& target, const C&, A&&... arguments) {
 template <class Target, class C, class... A>
     requires std::is_base_of_v<ActorProxy<>, Target>
 bool try_tell(const Target& target, const C&, A&&... arguments) {
-    constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
+    constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
     (void)&detail::enlisted<F>;
     if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>())
         return detail::try_tell<F>(target.address(),
                                    typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+}
+
+/// Sends a message that is not answered from any thread of the process, also one that runs no EventLoop (a
+/// library's, or the executor's): a loop takes it and tries to tell it, as try_tell does. True when it is on its
+/// way, false when no arbiter runs here or the target's thread has ended; then, or when there is no room for it, it
+/// is dropped without a word. What cannot travel is logged.
+///
+///     co_await self.executor().run([to = self.proxy()] { tell_from_anywhere<&State::half_done>(to); });
+template <auto F, class State, class... A>
+bool tell_from_anywhere(const ActorProxy<State>& target, A&&... arguments) {
+    if constexpr (detail::check_call<F, State, A...>()) {
+        (void)&detail::enlisted<F>;
+        return detail::tell_from_anywhere<F>(
+            target.address(), typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+    }
+}
+/// The same for a Command, `run<function>` or `echo`.
+template <class Target, class C, class... A>
+    requires std::is_base_of_v<ActorProxy<>, Target>
+bool tell_from_anywhere(const Target& target, const C&, A&&... arguments) {
+    constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
+    (void)&detail::enlisted<F>;
+    if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>())
+        return detail::tell_from_anywhere<F>(
+            target.address(), typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
 }
 
 template <class Target, class C, class... A>

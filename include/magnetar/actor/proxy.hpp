@@ -4,7 +4,9 @@
 
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/command.hpp>
+#include <magnetar/actor/detail/known_names.hpp>
 #include <magnetar/actor/name.hpp>
+#include <magnetar/base/formatter.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/exit_status.hpp>
@@ -162,9 +164,13 @@ struct Codec<ActorProxy<State>> {
         return {proxy.id().value, proxy.address().where.to_wire(), proxy.name()};
     }
     static ActorProxy<State> from_wire(detail::ProxyOnWire on_wire) {
+        detail::remember_name({on_wire.id}, on_wire.name);
         return ActorProxy<State>({{on_wire.id}, detail::Where::from_wire(on_wire.where)},
                                  detail::SharedName(on_wire.name));
     }
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+template <class State>
+struct fmt::formatter<magnetar::ActorProxy<State>> : magnetar::detail::ToStringFormatter {};

@@ -33,6 +33,7 @@ class Sending;
 // actor's mailbox and comes back, whether or not somebody still waits for it.
 class ThreadCall : public CallMessage, public Runnable, public Outstanding {
 public:
+    std::string_view command_name() const noexcept final { return command_.name; }
     inline void depart(Door& door) noexcept;
     // On the sender's thread: it has given up.
     void forget_sender() noexcept {
@@ -87,6 +88,7 @@ class Sending : public CallMessage, public Waiter {
 public:
     const Address& target() const noexcept { return target_; }
     const CommandEntry& command() const noexcept { return command_; }
+    std::string_view command_name() const noexcept final { return command_.name; }
 
     std::string_view what() const noexcept override { return "answer"; }
     bool await_ready() const noexcept { return false; }
@@ -98,7 +100,7 @@ public:
         if (target_.where.door() == this_door && target_.where.host() == this_host) [[likely]] {
             if (Actor<>* actor = resident(target_)) [[likely]] {
                 if (terms.chain) [[unlikely]]
-                    if (auto cycle = find_cycle(*actor, *terms.chain, command_.name))
+                    if (auto cycle = check_chain(*actor, *terms.chain, command_.name))
                         return end_at_once(std::move(cycle));
                 ActorAccess::receive(*actor, *this);
                 return true;
@@ -149,6 +151,7 @@ private:
         return true;
     }
     bool depart_to_host() {
+        if (command_.number == CommandEntry::unlisted) return end_at_once(unlisted_error(command_));
         auto call = std::make_unique<HostCall>(*this);
         try {
             encode_arguments(call->body);
@@ -208,7 +211,7 @@ inline void ThreadCall::arrive(Runnable& self) {
     Actor<>* actor = resident_here(call.target_);
     if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
     if (call.terms.chain)
-        if (auto cycle = find_cycle(*actor, *call.terms.chain, call.command_.name)) {
+        if (auto cycle = check_chain(*actor, *call.terms.chain, call.command_.name)) {
             call.error = std::move(cycle);
             return call.answered();
         }
@@ -277,7 +280,9 @@ class [[nodiscard("a message is sent when it is awaited: co_await it")]] SendAwa
 public:
     template <class... A>
     explicit SendAwaiter(const Address& target, A&&... arguments)
-        : Sending(target, entry_of<F>), args_(std::forward<A>(arguments)...) {}
+        : Sending(target, entry_of<F>), args_(std::forward<A>(arguments)...) {
+        (void)&enlisted<F>;
+    }
     SendAwaiter(SendAwaiter&& other) noexcept : Sending(std::move(other)), args_(std::move(other.args_)) {}
 
     /// Has the request carry a deadline, counted from here: past it the callee does not start it, and it
@@ -324,5 +329,27 @@ private:
     Outcome<Result> outcome_;
 };
 
+// What an actor is at, in words; or that it does not say.
+inline Task<std::string> what_it_does(Address target);
+
 }  // namespace detail
+
+/// with_timeout of a request: the callee does not start it later than that, and the error says what the
+/// callee was doing, when it can still be asked (for 200 ms at most).
+template <class Rep, class Period, auto F>
+Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep, Period> limit,
+                                                       detail::SendAwaiter<F> request) {
+    detail::Address callee = request.target();
+    std::string trouble;
+    try {
+        auto bounded = as_task(std::move(request).within(limit));
+        co_return co_await with_timeout(limit, std::move(bounded));
+    } catch (const TimeoutError& error) {
+        trouble = error.what();
+    }
+    auto doing = co_await detail::what_it_does(callee);
+    throw TimeoutError(fmt::format("{}: {} of {}: {}", trouble, detail::entry_of<F>.name,
+                                   detail::name_or_id(callee.id), doing));
+}
+
 }  // namespace magnetar::inline MAGNETAR_MODE

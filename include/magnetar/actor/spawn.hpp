@@ -64,8 +64,6 @@ inline Json child_params(Actor<>& parent) {
     try {
         std::rethrow_exception(error);
     } catch (const RemoteError& remote) {
-        if (remote.type() == "magnetar::SpawnError" || remote.type() == "magnetar::RemoteError")
-            throw SpawnError(remote.what());
         throw SpawnError(fmt::format("spawn: {}: {}", remote.type(), remote.what()));
     } catch (const ActorNotFound& gone) {
         throw SpawnError(fmt::format("spawn: the arbiter is gone: {}", gone.what()));
@@ -163,7 +161,8 @@ Task<ActorProxy<State>> spawn_light(Actor<>& parent, std::string name, ActorId i
     bool given_up = false;
     if (listed) {
         try {
-            co_await SendAwaiter<directory_reserve>(arbiter, name, id.value);
+            auto taken = co_await SendAwaiter<directory_reserve>(arbiter, name, id.value, this_host);
+            if (!taken.empty()) error = std::make_exception_ptr(SpawnError(taken));
         } catch (const Cancelled&) {
             given_up = true;
         } catch (const std::exception&) {
@@ -177,11 +176,11 @@ Task<ActorProxy<State>> spawn_light(Actor<>& parent, std::string name, ActorId i
     }
     Actor<>* actor = nullptr;
     std::string reason;
+    int code = 1;
     try {
         actor = ActorAccess::make<State>(settings, parent.loop(), id, arguments);
     } catch (...) {
-        auto text = describe(std::current_exception());
-        reason = fmt::format("{}: {}", text.type, text.what);
+        reason = start_failure(std::current_exception()).to_string();
     }
     if (!actor) {
         if (listed) post_tell<directory_remove>(arbiter, id.value);
@@ -195,7 +194,7 @@ Task<ActorProxy<State>> spawn_light(Actor<>& parent, std::string name, ActorId i
     ActorProxy<> proxy(address, SharedName(name));
     try {
         if (auto failure = co_await started(*actor))
-            reason = fmt::format("its start failed: {}: {}", failure->type, failure->what);
+            reason = fmt::format("its start failed: {}", failure->to_string()), code = failure->exit_code();
         else if (listed)
             co_await SendAwaiter<directory_enter>(arbiter, proxy, Concurrency::coroutine, parent.id().value);
     } catch (const Cancelled&) {
@@ -210,7 +209,7 @@ Task<ActorProxy<State>> spawn_light(Actor<>& parent, std::string name, ActorId i
     }
     if (!reason.empty()) {
         if (actor) {
-            ActorAccess::exit(*actor, 1);
+            ActorAccess::exit(*actor, code);
             co_await ActorAccess::closed(*actor);
         }
         throw SpawnError(fmt::format("spawn of {}: {}", name.empty() ? id.to_string() : name, reason));
@@ -264,8 +263,8 @@ private:
         try {
             actor = ActorAccess::make<State>(settings_, parent.loop(), id, arguments_);
         } catch (...) {
-            auto text = describe(std::current_exception());
-            throw SpawnError(fmt::format("spawn of {}: {}: {}", id.to_string(), text.type, text.what));
+            throw SpawnError(fmt::format("spawn of {}: {}", id.to_string(),
+                                         start_failure(std::current_exception()).to_string()));
         }
         if (params) ActorAccess::extras(*actor).params = *std::move(params);
         ActorAccess::adopt(parent, *actor);
@@ -301,6 +300,11 @@ detail::SpawnAwaiter<State, detail::Kept<A>...> spawn(SpawnOptions<State> option
         "the actor's state cannot be made from these arguments: give spawn() what its constructor or its braces take");
     if constexpr (detail::StateFrom<State, detail::Kept<A>...>)
         return {options, detail::Pack<detail::Kept<A>...>(std::forward<A>(arguments)...)};
+}
+
+template <class State, class... A>
+auto Actor<void>::spawn(SpawnOptions<State> options, A&&... arguments) {
+    return magnetar::spawn<State>(options, std::forward<A>(arguments)...);
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

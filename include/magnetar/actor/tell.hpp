@@ -112,6 +112,7 @@ template <auto F>
 std::unique_ptr<HostTell> tell_for_host(const Address& target, const typename Binding<F>::Args& args,
                                         Telling* waiter = nullptr) {
     if constexpr (Binding<F>::travels) {
+        if (entry_of<F>.number == CommandEntry::unlisted) std::rethrow_exception(unlisted_error(entry_of<F>));
         auto call = std::make_unique<HostTell>(waiter);
         encode_message(call->body, args, entry_of<F>.name);
         stamp(*call, entry_of<F>, target);
@@ -260,7 +261,9 @@ class [[nodiscard("a message is sent when it is awaited: co_await it")]] TellAwa
 public:
     template <class... A>
     explicit TellAwaiter(const Address& target, A&&... arguments)
-        : Telling(target, entry_of<F>), args_(std::forward<A>(arguments)...) {}
+        : Telling(target, entry_of<F>), args_(std::forward<A>(arguments)...) {
+        (void)&enlisted<F>;
+    }
     TellAwaiter(TellAwaiter&& other) noexcept : Telling(std::move(other)), args_(std::move(other.args_)) {}
 
     // Most tells find room, and end here.
@@ -298,6 +301,7 @@ private:
 template <auto F, class... A>
 void post_tell(const Address& target, A... arguments) {
     static_assert(is_system<F>);
+    (void)&enlisted<F>;
     typename Binding<F>::Args args(std::move(arguments)...);
     if (target.where.host() != this_host) return send_to_host(*tell_for_host<F>(target, args).release());
     Door* door = door_at(target.where.door());
@@ -310,10 +314,19 @@ void post_tell(const Address& target, A... arguments) {
     }
 }
 
+// A thread without a loop has nowhere to gather what it sends.
+[[gnu::noinline]] inline void require_loop_to_tell() {
+    if (!EventLoop::current())
+        throw std::logic_error(
+            "try_tell needs a running EventLoop on its thread: from another thread use tell_from_anywhere");
+}
+
 // Tells without waiting for anything; false when it is known that the message is not taken.
 template <auto F>
 bool try_tell(const Address& target, typename Binding<F>::Args&& args) {
     if (!target.where.known() || !host_runs()) return false;
+    if (this_door == no_door) [[unlikely]]
+        require_loop_to_tell();
     if (target.where.host() != this_host) {
         // The link is known on the main loop alone; from elsewhere the message is on its way, and dropped
         // there.
@@ -339,6 +352,33 @@ bool try_tell(const Address& target, typename Binding<F>::Args&& args) {
         tell.in_crowd = true;
         out.take_room();
     }
+    return true;
+}
+
+// A tell on its way to a loop that takes it further, from a thread that need not have one.
+template <auto F>
+struct TellFromAnywhere final : Runnable {
+    TellFromAnywhere(const Address& to, typename Binding<F>::Args&& a)
+        : Runnable(&TellFromAnywhere::arrive), target(to), args(std::move(a)) {}
+    static void arrive(Runnable& self) {
+        std::unique_ptr<TellFromAnywhere> tell(&static_cast<TellFromAnywhere&>(self));
+        try {
+            try_tell<F>(tell->target, std::move(tell->args));
+        } catch (const std::exception& error) {  // it cannot travel
+            Logger("magnetar").error("tell_from_anywhere: {}", error.what());
+        }
+    }
+    Address target;
+    typename Binding<F>::Args args;
+};
+template <auto F>
+bool tell_from_anywhere(const Address& target, typename Binding<F>::Args&& args) {
+    Door* main = main_door.load(std::memory_order_acquire);
+    if (!main || !target.where.known()) return false;
+    Door* door = target.where.host() == this_host ? door_at(target.where.door()) : main;
+    auto tell = std::make_unique<TellFromAnywhere<F>>(target, std::move(args));
+    if (!door || !door->post(*tell)) return false;
+    tell.release();
     return true;
 }
 

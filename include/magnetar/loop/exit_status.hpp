@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include <magnetar/base/formatter.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -53,14 +54,5 @@ private:
 
 }  // namespace magnetar::inline MAGNETAR_MODE
 
-/// `fmt::print("{}", status)` writes `status.to_string()`.
 template <>
-struct fmt::formatter<magnetar::ExitStatus> {
-    constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
-    template <class Context>
-    auto format(const magnetar::ExitStatus& status, Context& context) const {
-        auto out = context.out();
-        for (char c : status.to_string()) *out++ = c;
-        return out;
-    }
-};
+struct fmt::formatter<magnetar::ExitStatus> : magnetar::detail::ToStringFormatter {};

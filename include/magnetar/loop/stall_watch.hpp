@@ -33,7 +33,14 @@ public:
         if (watched()) Watcher::of_process().remove(*this);
     }
 
+    /// How the layer above names the owner of a job, from any thread; null: it has no names.
+    static inline constinit std::atomic<std::string (*)(std::uint64_t)> owner_name{nullptr};
+
 private:
+    static std::string name_of(std::uint64_t owner) {
+        auto name = owner_name.load(std::memory_order_relaxed);
+        return name ? name(owner) : fmt::format("{:#x}", owner);
+    }
     bool watched() const noexcept { return limit_ > std::chrono::nanoseconds::zero(); }
 
     class Watcher {
@@ -149,7 +156,7 @@ private:
                               detail::duration_text(std::chrono::duration<double>(passed).count()),
                               command ? *command : "work that is no command",
                               owner == 0 || owner == number_ ? "" : " of the actor ",
-                              owner == 0 || owner == number_ ? "" : fmt::format("{:#x}", owner));
+                              owner == 0 || owner == number_ ? "" : name_of(owner));
     }
 
     EventLoop& loop_;

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include <magnetar/base/errors.hpp>
+#include <magnetar/base/formatter.hpp>
 #include <magnetar/base/virtual_sockets.hpp>
 #include <magnetar/config.hpp>
 
@@ -192,3 +193,6 @@ private:
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+template <>
+struct fmt::formatter<magnetar::SocketAddress> : magnetar::detail::ToStringFormatter {};

@@ -107,7 +107,7 @@ CloseReason parse_close(std::span<const std::byte> payload);
 /// A message as the decoder delivers it: a text or binary message as a whole, however many frames it came in,
 /// or a control frame. The payload is valid until the decoder's next call; if it lies in the bytes that were
 /// fed, no longer than they.
-struct Message {
+struct WebSocketMessage {
     Opcode opcode;
     std::span<const std::byte> payload;
 
@@ -143,7 +143,7 @@ public:
     /// The next message, or nothing until more bytes are fed. After a close frame there is never another, and
     /// what is fed is ignored. Throws FrameError when the peer breaks the protocol, and again at every call
     /// after that.
-    std::optional<Message> next();
+    std::optional<WebSocketMessage> next();
 
     /// Whether nothing is half received: a connection that ends now was not cut off.
     bool idle() const noexcept;
@@ -167,7 +167,7 @@ private:
     /// The frame of which `whole` is all bytes: the buffer's, or those that were fed.
     Frame open(std::span<const std::byte> whole);
 
-    std::optional<Message> accept(const Frame& frame);
+    std::optional<WebSocketMessage> accept(const Frame& frame);
 
     void accept_close(const Frame& frame);
 

@@ -16,17 +16,31 @@ public:
         ActorProxy<> proxy;
         Concurrency kind = Concurrency::process;
         ActorId manager;
-        bool ready = false;  // spawn() has returned it
+        std::uint32_t host = 0;  // the process with which it ends, as long as it is not ready
+        bool ready = false;      // spawn() has returned it
     };
 
-    // Holds a name and an id until the actor is entered or given up. Throws SpawnError when one is taken.
-    void reserve(const std::string& name, ActorId id) {
+    // Holds a name and an id until the actor is entered or given up, or the process ends for which they are
+    // held: the one that the actor is, or that makes it. Throws SpawnError when one is taken.
+    void reserve(const std::string& name, ActorId id, std::uint32_t host = 0) {
         if (!name.empty() && names_.contains(name))
             throw SpawnError(fmt::format("the name '{}' is taken by a living actor", name));
         if (entries_.find(id.value)) throw SpawnError(fmt::format("the id {} is in use", id.to_string()));
-        entries_[id.value].name = name;
+        Entry& entry = entries_[id.value];
+        entry.name = name;
+        entry.host = host;
         if (!name.empty()) names_.emplace(name, id.value);
     }
+    // A number for a new process, which lives until remove_host: the next after `last` that no living one has.
+    // Throws SpawnError when there is none.
+    std::uint32_t free_host(std::uint32_t last) {
+        if (hosts_.size() >= greatest_host) throw SpawnError("no number is left for another process");
+        do last = last % greatest_host + 1;
+        while (hosts_.find(last));
+        hosts_[last] = true;
+        return last;
+    }
+    bool lives(std::uint32_t host) const noexcept { return host == 0 || hosts_.find(host); }
     // It runs now. One that has ended meanwhile, and was removed, is not entered.
     void enter(ActorProxy<> proxy, Concurrency kind, ActorId manager) {
         Entry* entry = entries_.find(proxy.id().value);
@@ -50,8 +64,9 @@ public:
     // All that lived in a process that has ended.
     void remove_host(std::uint32_t host) {
         entries_.for_each([&](std::uint64_t id, const Entry& entry) {
-            if (entry.ready && entry.proxy.address().where.host() == host) remove({id});
+            if ((entry.ready ? entry.proxy.address().where.host() : entry.host) == host) remove({id});
         });
+        hosts_.erase(host);
     }
     const Entry* find(ActorId id) const noexcept {
         Entry* entry = entries_.find(id.value);
@@ -65,6 +80,7 @@ public:
 
 private:
     IdMap<Entry> entries_;
+    IdMap<bool> hosts_;  // the processes that live or are being made
     std::unordered_map<std::string, std::uint64_t> names_;
 };
 

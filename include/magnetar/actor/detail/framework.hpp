@@ -19,8 +19,15 @@ inline Directory& directory_here() {
     if (the_supervisor->directory) return *the_supervisor->directory;
     throw std::logic_error("only the arbiter keeps the directory of actors");
 }
-inline void directory_reserve(Actor<>&, std::string name, std::uint64_t id) {
-    directory_here().reserve(name, {id});
+// Why it cannot be had; empty when it is.
+inline std::string directory_reserve(Actor<>&, std::string name, std::uint64_t id, std::uint32_t host) {
+    if (!directory_here().lives(host)) return "the process that asks for it has ended";
+    try {
+        directory_here().reserve(name, {id}, host);
+    } catch (const SpawnError& error) {
+        return error.what();
+    }
+    return {};
 }
 inline void directory_enter(Actor<>&, ActorProxy<> proxy, Concurrency kind, std::uint64_t manager) {
     directory_here().enter(std::move(proxy), kind, {manager});
@@ -126,18 +133,22 @@ template <>
 inline constexpr bool is_system<introduce_hosts> = true;
 
 inline Task<> Host::ask_for_link(Host& host, std::uint32_t peer) {
+    std::string reason;
     try {
         // Asked in the name of this process's first actor; the link itself comes before the answer. Two hosts
         // that have had one already, and lost it, get another.
         co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, false);
         if (!host.link_to(peer)) co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, true);
-    } catch (const std::exception&) {
+    } catch (const ActorNotFound&) {
         // There is no such host any more.
+    } catch (const std::exception& error) {
+        reason = error.what();
     }
-    host.give_up(peer);
+    host.give_up(peer, reason);
 }
 
-// Before the fork server is made: the table must be the same in every process.
+// Those that have a name; the others are in the table as soon as anything sends them. Before the fork server is
+// made: the table must be the same in every process.
 inline void enlist_framework_commands() {
     enlist_as<ping_command>("ping");
     enlist_as<echo_command<Json>>("echo");
@@ -147,14 +158,6 @@ inline void enlist_framework_commands() {
     enlist_as<config_command>("config");
     enlist_as<spawn_command>("spawn");
     enlist_as<kill_command>("kill_actor");
-    for (CommandEntry* entry :
-         {&entry_of<by_name_command>, &entry_of<system_by_name_command>, &entry_of<end_command>,
-          &entry_of<doing_command>, &entry_of<link_command>, &entry_of<child_greeted>,
-          &entry_of<child_started>, &entry_of<directory_reserve>, &entry_of<directory_enter>,
-          &entry_of<directory_remove>, &entry_of<directory_release>, &entry_of<directory_find>,
-          &entry_of<watch_command>, &entry_of<closed_command>, &entry_of<introduce_hosts>,
-          &entry_of<dump_command>, &entry_of<spawn_process>, &entry_of<spawn_thread>})
-        enlist(*entry);
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

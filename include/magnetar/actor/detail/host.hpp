@@ -14,8 +14,9 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 // belongs to the main loop; other threads reach it through that loop's door.
 class Host {
 public:
-    explicit Host(EventLoop& loop) : loop_(loop) {}
+    explicit Host(EventLoop& loop) : loop_(loop) { main_door.store(&loop.door(), std::memory_order_release); }
     Host(const Host&) = delete;
+    ~Host() { main_door.store(nullptr, std::memory_order_release); }
 
     EventLoop& loop() const noexcept { return loop_; }
     // The arbiter, or the actor that this process was made for.
@@ -51,6 +52,25 @@ public:
         return !std::exchange(known, true) || again;
     }
     std::size_t links() const noexcept { return links_.size(); }
+    // Whether a message to an actor of that process has a way to go.
+    bool reaches(std::uint32_t peer) noexcept {
+        return peer == this_host || link_to(peer) || (this_host != 0 && peer != 0);
+    }
+    // The parent of a process has seen its end, or has heard of it. Its links end now, also when somebody else (a
+    // child of its own, say) still holds their other ends; what lies in them is read before.
+    void peer_ended(std::uint32_t peer) {
+        links_.for_each([&](std::uint64_t, auto& link) {
+            if (link->peer() == peer) link->shut_down();
+        });
+        part(peer);
+    }
+    // There was no free descriptor for the link that was to lead there.
+    void no_descriptor_for(std::uint32_t peer) {
+        Logger("magnetar")
+            .error("no free descriptor for a link to {}: what the two processes send each other fails",
+                   name_or_id(root_id(peer)));
+        without_descriptor_[peer] = true;
+    }
 
     // On the main loop: by the link to the target's host, which is made first if need be.
     void send(RemoteCall& call) {
@@ -67,13 +87,14 @@ public:
         connecting_[peer].push(call);
         if (first) loop_.start(ask_for_link(*this, peer), root).detach();
     }
-    // The link to `peer` cannot be had.
-    void give_up(std::uint32_t peer) {
+    // The link to `peer` cannot be had: for that reason, or because it lives no more.
+    void give_up(std::uint32_t peer, std::string_view reason) {
+        if (without_descriptor_.erase(peer)) reason = "this process has no free descriptor";
         auto* waiting = connecting_.find(peer);
         if (!waiting) return;
         auto calls = std::move(*waiting);
         connecting_.erase(peer);
-        while (auto* call = static_cast<RemoteCall*>(calls.pop())) unreachable(*call);
+        while (auto* call = static_cast<RemoteCall*>(calls.pop())) unreachable(*call, reason);
     }
     // Returns when all that was to be sent has been; but waits for nobody who does not read.
     Task<> flushed() {
@@ -93,8 +114,10 @@ public:
     void (*link_ended)(Host&, std::uint32_t peer) = nullptr;
 
 private:
-    static void unreachable(RemoteCall& call) {
-        call.error = refusal_error(Refusal::not_found, call.target.id, command_table()[call.command]->name);
+    static void unreachable(RemoteCall& call, std::string_view reason = {}) {
+        auto command = command_table()[call.command]->name;
+        call.error = reason.empty() ? refusal_error(Refusal::not_found, call.target.id, command)
+                                    : no_link_error(call.target.id, command, reason);
         call.finish();
     }
     static Task<> serve(Host& host, std::uint64_t number, Link& link) {
@@ -102,10 +125,17 @@ private:
         co_await link.serve();
         if (host.link_to(peer) == &link) host.link_to_.erase(peer);
         host.links_.erase(number);
-        host.introduced_.for_each([&](std::uint64_t pair, bool) {
-            if (pair >> 32 == peer || static_cast<std::uint32_t>(pair) == peer) host.introduced_.erase(pair);
-        });
+        host.part(peer);
         if (host.link_ended) host.link_ended(host, peer);
+    }
+    // Tells those to whom `peer` was introduced that it has ended, and forgets it.
+    void part(std::uint32_t peer) {
+        introduced_.for_each([&](std::uint64_t pair, bool) {
+            auto low = static_cast<std::uint32_t>(pair >> 32), high = static_cast<std::uint32_t>(pair);
+            if (low != peer && high != peer) return;
+            introduced_.erase(pair);
+            if (Link* other = link_to(low == peer ? high : low)) other->tell_end_of(peer);
+        });
     }
     static inline Task<> ask_for_link(Host& host, std::uint32_t peer);
 
@@ -114,6 +144,7 @@ private:
     IdMap<Link*> link_to_;                // by the host at its other end
     IdMap<Queue<Runnable>> connecting_;   // what waits for a link, by the same
     IdMap<bool> introduced_;              // by the lower host, and 32 bits below it the other
+    IdMap<bool> without_descriptor_;      // hosts to which a link could not be taken
     std::uint64_t last_link_ = 0;
 };
 
@@ -209,11 +240,22 @@ inline void Link::accept(std::span<const std::byte> packet) {
             return accept_credit(reader);
         case Packet::peer: {
             auto third = reader.get<std::uint32_t>();
-            if (peer_ != 0 || received_.empty() || third == this_host)
+            if (peer_ != 0 || third == this_host)
                 throw FrameError(CloseCode::protocol_error, "link: an introduction that makes no sense");
-            UniqueFd fd = std::move(received_.front());
-            received_.pop_front();
-            host_.connect(third, std::move(fd)).detach();
+            UniqueFd fd;
+            if (!received_.empty()) {
+                fd = std::move(received_.front());
+                received_.pop_front();
+            }
+            if (fd) host_.connect(third, std::move(fd)).detach();
+            else host_.no_descriptor_for(third);
+            return;
+        }
+        case Packet::gone: {
+            auto third = reader.get<std::uint32_t>();
+            if (peer_ != 0 || third == 0)
+                throw FrameError(CloseCode::protocol_error, "link: news that only the arbiter has");
+            host_.peer_ended(third);
             return;
         }
     }
@@ -224,7 +266,8 @@ inline Task<> Link::serve() {
     try {
         co_await read();
     } catch (const std::exception& error) {
-        Logger(fmt::format("link to host {}", peer_)).error("{}", error.what());
+        Logger(fmt::format("link to {}", peer_ ? name_or_id(root_id(peer_)) : "the arbiter"))
+            .error("{}", error.what());
     }
     writer.cancel();
     shut_down();

@@ -29,13 +29,18 @@ public:
     void forget_call() noexcept { call_ = nullptr; }
     LoopClock::time_point since() const noexcept { return since_; }
     std::uint64_t number() const noexcept { return number_; }
+    // The commands that wait for its end; null for none.
+    const CallChain* callers() const noexcept { return callers_.get(); }
     // What a request says that it makes.
     CallChainPtr chain() const {
         CallChainPtr chain(callers_ ? new CallChain(*callers_) : new CallChain());
-        Actor<>& actor = request_.actor();
-        if (ActorAccess::serial(actor))
-            chain->push_back({actor.id().value, number_, fmt::format("{}.{}", actor.to_string(), command())});
+        if (ActorAccess::serial(request_.actor())) chain->push_back(link());
         return chain;
+    }
+    // Itself in a chain.
+    ChainLink link() const {
+        Actor<>& actor = request_.actor();
+        return {actor.id().value, number_, fmt::format("{}.{}", actor.to_string(), command())};
     }
 
 protected:
@@ -79,6 +84,10 @@ inline bool on_an_errand() noexcept {
 [[gnu::noinline]] inline CallChainPtr current_chain() {
     return static_cast<CommandJobBase*>(current_job()->errand())->chain();
 }
+// Whether a command of this actor's waits for an answer, itself or in a child.
+bool waits_for_answer(Actor<>& actor, const JobBase& command);
+// Fails a request that has come to this actor and could never be answered, or has that found out by and by.
+std::exception_ptr check_chain(Actor<>& actor, const CallChain& chain, std::string_view command);
 // Fails a request that this actor could never answer: a command that runs here waits for it. Null when it may
 // come.
 [[gnu::noinline]] inline std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain,
@@ -87,13 +96,15 @@ inline bool on_an_errand() noexcept {
     for (auto link = chain.begin(); link != chain.end(); ++link) {
         if (link->actor != actor.id().value) continue;
         bool runs = false;  // the one that asked may have given up
+        JobBase* now = current_job();
+        JobBase* asks_now = now ? now->errand() : nullptr;
         auto look_at = [&](JobBase& job) {
             auto* running = dynamic_cast<CommandJobBase*>(&job);
-            runs = runs || (running && running->number() == link->number);
+            runs = runs || (running && running->number() == link->number &&
+                            (running == asks_now || waits_for_answer(actor, *running)));
         };
         actor.jobs.for_each(look_at);
-        if (JobBase* now = current_job(); now && now->errand())
-            look_at(*now->errand());  // it has not waited yet
+        if (asks_now) look_at(*asks_now);  // it has not waited yet
         if (!runs) continue;
         std::string steps;
         for (; link != chain.end(); ++link) steps += link->step + " -> ";

@@ -9,14 +9,16 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+// Blocks of ids of this process. The first is never given out: the processes' first actors have their ids there.
+inline constinit std::atomic<std::uint64_t> id_blocks{0};
 // Fresh ids for the actors of this thread: blocks are drawn from a counter of the process, whose number
-// stands in the high bits, so that no two processes of an application ever make the same.
+// stands in the high bits, so that no two processes of an application ever make the same. The counter begins
+// anew after 2^40 ids and never reaches into another process's.
 inline ActorId fresh_id() noexcept {
-    static std::atomic<std::uint64_t> blocks{0};
-    constexpr std::uint64_t block_size = 1 << 16;
+    constexpr std::uint64_t block_size = 1 << 16, blocks = (std::uint64_t{1} << 40) / block_size - 1;
     static constinit thread_local std::uint64_t next = 0, end = 0;
     if (next == end) {
-        next = (blocks.fetch_add(1, std::memory_order_relaxed) + 1) * block_size;
+        next = (id_blocks.fetch_add(1, std::memory_order_relaxed) % blocks + 1) * block_size;
         end = next + block_size;
     }
     return {std::uint64_t{this_host} << 40 | next++};
@@ -182,6 +184,8 @@ struct ActorAccess {
         return terms.deadline != LoopClock::time_point{} && self.loop_->now() >= terms.deadline;
     }
     static bool lost(const Actor<>& self) noexcept { return self.lost_; }
+    // It hung for so long that its manager has given it up.
+    static bool revoked(const Actor<>& self) noexcept { return self.cell_->revoked(); }
 
     template <class State, class... A>
     static Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id, Pack<A...>& arguments) {
@@ -234,6 +238,10 @@ private:
                 else co_await settings.periodic_task.coroutine(self);
             } catch (const std::exception& e) {
                 self.log().error("periodic_task: {}: {}", demangled(typeid(e).name()), e.what());
+            } catch (const Cancelled&) {
+                // The actor's end is what cancels its jobs. Else the hook has let through what it cancelled itself.
+                if (self.life_ >= Life::stopping) throw;
+                self.log().error("periodic_task: it let a Cancelled pass, and nobody had cancelled it");
             }
         }
     }
@@ -293,6 +301,8 @@ private:
             co_await with_timeout(extras.settings.exit_timeout, stopping_hook(self));
         } catch (const TimeoutError&) {
             self.log().warning("its stopping hook was cut off");
+        } catch (const Cancelled&) {  // the end goes on all the same
+            self.log().error("stopping: it let a Cancelled pass, and nobody had cancelled it");
         }
         if (!co_await until_quiet(self, deadline, [](Actor<>& a) { return idle(a) || a.lost_; }))
             self.log().warning("{} commands and {} messages were cut off at its end", self.commands_,

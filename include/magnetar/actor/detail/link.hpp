@@ -41,7 +41,6 @@ public:
     Link(const Link&) = delete;
 
     std::uint32_t peer() const noexcept { return peer_; }
-    bool is_open() const noexcept { return open_; }
     // Whether a tell to that actor would wait.
     bool has_room(ActorId target) const noexcept {
         auto* outbound = outbound_.find(target.value);
@@ -76,9 +75,12 @@ public:
         });
     }
     void answer_error(std::uint64_t id, const std::exception_ptr& error) {
+        ErrorOnWire on_wire = to_wire(error);
+        shorten(on_wire.type);
+        shorten(on_wire.what);
         append(Packet::error, [&] {
             out_.put(id);
-            encode(out_, to_wire(error));
+            encode(out_, on_wire);
         });
     }
     // A user's tell from there has been started, or dropped.
@@ -95,6 +97,10 @@ public:
     void introduce(std::uint32_t third, UniqueFd fd) {
         append(Packet::peer, [&] { out_.put(third); });
         descriptors_.push_back({out_.size(), std::move(fd)});
+    }
+    // Tells the other end that a process has ended with which it may have a link of its own.
+    void tell_end_of(std::uint32_t third) {
+        append(Packet::gone, [&] { out_.put(third); });
     }
     // All that was to be sent has been, or never will be.
     bool idle() const noexcept { return !open_ || out_.empty(); }
@@ -161,7 +167,11 @@ private:
         });
     }
     void fail(RemoteCall& call) {
-        call.error = refusal_error(Refusal::lost, call.target.id, command_table()[call.command]->name);
+        auto command = command_table()[call.command]->name;
+        call.error = greeted_ || peer_ == 0 || this_host == 0
+                         ? refusal_error(Refusal::lost, call.target.id, command)
+                         : no_link_error(call.target.id, command,
+                                         "it did not take it: it may have ended, or have no free descriptor");
         call.finish();
     }
     void close() noexcept;
@@ -264,8 +274,10 @@ inline Task<> Link::read() {
         });
         if (got == -ECONNRESET) got = 0;
         if (check(got, "recvmsg", "link") == 0) co_return;
-        // Only the master has descriptors to give.
-        for (UniqueFd& fd : message.received())
+        // Only the master has descriptors to give. One that this process has no room for leaves its place.
+        auto descriptors = message.received();
+        if (descriptors.empty() && (message.message.msg_flags & MSG_CTRUNC)) descriptors.emplace_back();
+        for (UniqueFd& fd : descriptors)
             if (peer_ == 0) received_.push_back(std::move(fd));
         decoder_.feed({buffer.data(), static_cast<std::size_t>(got)});
         while (auto frame = decoder_.next()) {

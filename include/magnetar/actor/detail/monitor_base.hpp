@@ -122,7 +122,8 @@ protected:
     Slot& choose() {
         std::vector<Slot*> running;
         for (auto& slot : slots_)
-            if (slot.proxy && !slot.retired) running.push_back(&slot);
+            if (slot.proxy && !slot.retired && the_host->reaches(slot.proxy.address().where.host()))
+                running.push_back(&slot);
         if (running.empty()) throw ActorNotFound(fmt::format("{} has no running worker", to_string()));
         Slot* best = nullptr;
         for (std::size_t i = 0; i < running.size(); ++i) {

@@ -52,8 +52,9 @@ private:
     std::vector<std::uint64_t> order_;  // in which they came, in a circle once it is full
     std::size_t oldest_ = 0;
 };
+// Never destroyed: a thread that was given up may still run when the program ends.
 inline Obituaries& obituaries() {
-    static Obituaries here;
+    static auto& here = *new Obituaries;
     return here;
 }
 

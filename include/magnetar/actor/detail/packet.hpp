@@ -11,7 +11,7 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // What a binary frame on a link is.
-enum class Packet : std::uint8_t { hello, request, tell, answer, error, credit, peer, termed_request };
+enum class Packet : std::uint8_t { hello, request, tell, answer, error, credit, peer, termed_request, gone };
 
 inline constexpr std::uint32_t link_magic = 0x6d61676e;  // "magn"
 inline constexpr std::uint16_t link_protocol = 1;
@@ -21,13 +21,6 @@ struct Hello {
     std::uint16_t oldest_protocol = link_protocol, newest_protocol = link_protocol;
     std::uint32_t host = 0;
     std::map<std::string, std::string> features;  // unknown ones are ignored
-};
-
-// The fixed part of a request or tell; the encoded arguments follow.
-struct CallHeader {
-    std::uint64_t id = 0;
-    std::uint32_t command = 0;
-    std::uint64_t target = 0, where = 0, sender = 0, sender_where = 0;
 };
 
 // An exception on the wire. What the framework throws is the same again at the other end; the rest is
@@ -41,14 +34,34 @@ enum class ErrorKind : std::uint8_t {
     no_command,
     timeout,
     codec,
-    deadlock
+    deadlock,
+    spawn,
+    cancelled,
+    exit,  // an ActorExit
 };
 struct ErrorOnWire {
     ErrorKind kind = ErrorKind::remote;
     std::string type, what, actor;
+    int code = 0;  // of an ActorExit
     // It did not fail by itself: the end of its actor came before its own.
-    bool cut_off() const { return type == "magnetar::Cancelled"; }
+    bool cut_off() const noexcept { return kind == ErrorKind::cancelled; }
+    // The code with which an actor ends that ends by this error.
+    int exit_code() const noexcept { return kind == ErrorKind::exit ? code : 1; }
+    // For logs and for the errors that name it.
+    std::string to_string() const {
+        return kind == ErrorKind::exit ? what : fmt::format("{}: {}", type, what);
+    }
 };
+
+// No text of an error takes more: what is too large for a link would end it.
+inline constexpr std::size_t longest_text = 64 << 10;
+inline void shorten(std::string& text) {
+    if (text.size() <= longest_text) return;
+    std::size_t size = longest_text;
+    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;  // whole characters
+    text.resize(size);
+    text += "...";
+}
 
 inline ErrorOnWire to_wire(const std::exception_ptr& error) {
     try {
@@ -69,8 +82,18 @@ inline ErrorOnWire to_wire(const std::exception_ptr& error) {
         return {ErrorKind::timeout, {}, e.what(), {}};
     } catch (const DeadlockError& e) {
         return {ErrorKind::deadlock, {}, e.what(), {}};
+    } catch (const SpawnError& e) {
+        return {ErrorKind::spawn, "magnetar::SpawnError", e.what(), {}};
     } catch (const CodecError& e) {
         return {ErrorKind::codec, e.path(), e.reason(), {}};
+    } catch (const Cancelled&) {
+        return {ErrorKind::cancelled, "magnetar::Cancelled", "cancelled", {}};
+    } catch (const ActorExit& e) {
+        return {ErrorKind::exit,
+                "magnetar::ActorExit",
+                fmt::format("it ended itself with code {}", e.code),
+                {},
+                e.code};
     } catch (...) {
         auto text = describe(error);
         return {ErrorKind::remote, std::move(text.type), std::move(text.what), {}};
@@ -94,7 +117,11 @@ inline std::exception_ptr from_wire(ErrorOnWire e) {
             return std::make_exception_ptr(DeadlockError(e.what));
         case ErrorKind::codec:
             return std::make_exception_ptr(CodecError(e.type, e.what));
+        case ErrorKind::spawn:
+            return std::make_exception_ptr(SpawnError(e.what));
         case ErrorKind::remote:
+        case ErrorKind::cancelled:
+        case ErrorKind::exit:
             break;
     }
     return std::make_exception_ptr(RemoteError(std::move(e.type), e.what, std::move(e.actor)));

@@ -2,6 +2,7 @@
 #include <exception>
 #include <string_view>
 
+#include <magnetar/actor/detail/known_names.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/message.hpp>
 #include <magnetar/config.hpp>
@@ -10,7 +11,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // The exception that a caller gets for a message that was not carried out.
 inline std::exception_ptr refusal_error(Refusal reason, ActorId target, std::string_view command) {
-    auto who = target.to_string();
+    auto who = name_or_id(target);
     switch (reason) {
         case Refusal::not_found:
             return std::make_exception_ptr(
@@ -34,6 +35,12 @@ inline std::exception_ptr refusal_error(Refusal reason, ActorId target, std::str
                 CommandNotFound(fmt::format("{} has no command {}", who, command)));
     }
     return nullptr;
+}
+
+// The same when the two processes have no link, and why.
+inline std::exception_ptr no_link_error(ActorId target, std::string_view command, std::string_view reason) {
+    return std::make_exception_ptr(
+        ActorLost(fmt::format("{}: no link to the process of {}: {}", command, name_or_id(target), reason)));
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -10,8 +10,7 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // A message to an actor of another host, on its way from the loop of its sender by way of the host's main
-// loop, and back with the answer. Owned by the runtime; its sender may have given up (then `sender_gone`,
-// touched on the sender's thread only).
+// loop, and back with the answer. Owned by the runtime, whether or not its sender still waits.
 class RemoteCall : public Runnable, public Pooled {
 public:
     Address target, sender;
@@ -53,6 +52,9 @@ void encode_message(Writer& body, const Args& args, std::string_view command) {
     encode(body, args);
     check_size(body.size(), command);
 }
+
+// The way to this process's main loop from any thread; null while no actors run.
+inline constinit std::atomic<Door*> main_door{nullptr};
 
 // Takes a call to its host; on any thread that runs a loop. Defined with the host.
 inline void send_to_host(RemoteCall& call) noexcept;

@@ -7,9 +7,6 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// This process's manager of processes and threads; set while its main loop runs actors.
-inline constinit Supervisor* the_supervisor = nullptr;
-
 inline std::string dump_actors(EventLoop& loop) {
     std::string out;
     cell_table(this_door).for_each_actor(
@@ -22,6 +19,8 @@ class Resident {
 public:
     explicit Resident(EventLoop& loop) noexcept {
         this_door = loop.door().index();
+        StallWatch::owner_name.store([](std::uint64_t id) { return name_or_id({id}); },
+                                     std::memory_order_relaxed);
         loop.dump_actors = &dump_actors;
         loop.unhandled = [](Scheduler&, JobOwner* owner, std::exception_ptr error) {
             if (owner) ActorAccess::unhandled(static_cast<Actor<>&>(*owner), error, "a detached job");
@@ -37,7 +36,7 @@ inline Task<> notify_manager(Actor<>& self, Address manager) {
     auto period = ActorAccess::extras(self).settings.period;
     for (;;) {
         co_await sleep(period);
-        if (!self.id()) {  // it hung for so long that it was given up
+        if (ActorAccess::revoked(self)) {
             ActorAccess::exit(self, 1);
             co_return;
         }
@@ -51,6 +50,17 @@ inline Task<> notify_manager(Actor<>& self, Address manager) {
             co_return;
         }
     }
+}
+
+// Like to_wire, but with the type's name for all that are logged by it.
+inline ErrorOnWire start_failure(const std::exception_ptr& error) {
+    ErrorOnWire failure = to_wire(error);
+    if (failure.kind == ErrorKind::cancelled || failure.kind == ErrorKind::exit) return failure;
+    auto text = describe(error);
+    failure.kind = ErrorKind::remote;
+    failure.type = std::move(text.type);
+    failure.what = std::move(text.what);
+    return failure;
 }
 
 // The start hook as a job of the actor's, so that get_actor() is right in it. What went wrong, if something
@@ -68,11 +78,15 @@ inline Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
         error = std::current_exception();
     }
     if (!error) co_return std::nullopt;
-    auto text = describe(error);
-    ErrorOnWire failure;
-    failure.type = std::move(text.type);
-    failure.what =
-        failure.cut_off() ? "it was stopped before its start hook had returned" : std::move(text.what);
+    ErrorOnWire failure = start_failure(error);
+    if (failure.cut_off()) {
+        failure.what = "it was stopped before its start hook had returned";
+        // The actor's end is what cancels its jobs. Else the hook has let through what it cancelled itself.
+        if (self.life() < Life::stopping) {
+            failure.kind = ErrorKind::remote;
+            failure.what = "its start hook let a Cancelled pass, and nobody had cancelled the hook";
+        }
+    }
     co_return failure;
 }
 
@@ -84,14 +98,16 @@ inline Task<ExitStatus> live(Actor<>& self, Address manager) {
     self.loop().start(notify_manager(self, manager), &self).detach();
     auto failure = co_await started(self);
     bool failed = failure.has_value();
+    int code = failed ? failure->exit_code() : 0;
     co_await SendAwaiter<child_started>(manager, id, std::move(failure));
-    if (failed) ActorAccess::exit(self, 1);
+    if (failed) ActorAccess::exit(self, code);
     else ActorAccess::run_periodic_task(self);
     co_return co_await ActorAccess::closed(self);
 }
 
 inline void set_up(Actor<>& self, const ActorSettings& settings, std::string_view name, Json params) {
     Extras& extras = ActorAccess::extras(self);
+    remember_name(self.id(), name);
     extras.settings = settings;
     extras.name = SharedName(name);
     extras.params = std::move(params);
@@ -130,10 +146,8 @@ inline void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> ch
         StallWatch watch(loop, child->settings.stall, actor->to_string(), actor->id().value);
         news->status = loop.run(live(*actor, manager));
     } catch (...) {
-        auto text = describe(std::current_exception());
-        news->failure.emplace();
-        news->failure->type = std::move(text.type);
-        news->failure->what = std::move(text.what);
+        news->failure = start_failure(std::current_exception());
+        news->status = ExitStatus(news->failure->exit_code());
     }
     if (door.post(*news)) news.release();
 }
@@ -175,7 +189,8 @@ inline Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, Uniqu
         actor.reset(
             reinterpret_cast<const ActorType*>(plan.type)->make(settings, loop, {plan.id}, arguments));
     } catch (...) {
-        failure = to_wire(std::current_exception());
+        failure = start_failure(std::current_exception());
+        status = ExitStatus(failure->exit_code());
     }
     if (failure) {
         co_await SendAwaiter<child_started>(host.arbiter, plan.id, std::move(failure));

@@ -10,6 +10,7 @@
 #include <magnetar/actor/detail/fork_server.hpp>
 #include <magnetar/actor/detail/plan.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/coro/when_all.hpp>
 #include <magnetar/loop/child_process.hpp>
 
 extern char** environ;
@@ -19,7 +20,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 // What new process and thread actors tell their manager, and what is told to the arbiter's directory.
 inline void child_greeted(Actor<>&, std::uint64_t id, ActorProxy<> proxy);
 inline void child_started(Actor<>&, std::uint64_t id, std::optional<ErrorOnWire> failure);
-inline void directory_reserve(Actor<>&, std::string name, std::uint64_t id);
+inline std::string directory_reserve(Actor<>&, std::string name, std::uint64_t id, std::uint32_t host);
 inline void directory_enter(Actor<>&, ActorProxy<> proxy, Concurrency kind, std::uint64_t manager);
 inline void directory_remove(Actor<>&, std::uint64_t id);
 inline void directory_release(Actor<>&, std::string name, std::uint64_t id);
@@ -70,7 +71,9 @@ struct Managed {
 // process.
 class Supervisor {
 public:
-    explicit Supervisor(Host& host) noexcept : host_(host) {}
+    explicit Supervisor(Host& host) noexcept : host_(host) {
+        if (this_host == 0) host.link_ended = &Supervisor::link_ended;
+    }
 
     std::size_t size() const noexcept { return children_.size(); }
     template <class F>
@@ -93,10 +96,16 @@ public:
         auto child = std::make_shared<Managed>();
         child->settings = plan.unpack();
         child->name = plan.name;
-        child->host = ++last_host_;
+        child->host = last_host_ = directory->free_host(last_host_);
         child->id = plan.id ? ActorId{plan.id} : root_id(child->host);
         child->begun = host_.loop().now();
-        directory->reserve(child->name, child->id);
+        remember_name(child->id, child->name);
+        try {
+            directory->reserve(child->name, child->id, child->host);
+        } catch (...) {
+            directory->remove_host(child->host);
+            throw;
+        }
         children_[child->id.value] = child;
         std::exception_ptr failure;
         try {
@@ -123,7 +132,9 @@ public:
         child->name = std::move(name);
         child->id = id ? id : fresh_id();
         child->begun = host_.loop().now();
-        co_await SendAwaiter<directory_reserve>(host_.arbiter, child->name, child->id.value);
+        auto taken =
+            co_await SendAwaiter<directory_reserve>(host_.arbiter, child->name, child->id.value, this_host);
+        if (!taken.empty()) throw SpawnError(taken);
         children_[child->id.value] = child;
         std::exception_ptr failure;
         try {
@@ -176,6 +187,8 @@ public:
         });
         return found;
     }
+    // For tests: the next process gets a number after this.
+    void number_from(std::uint32_t host) noexcept { last_host_ = host; }
     bool knows(ActorId id) const noexcept { return children_.find(id.value) != nullptr; }
     Task<ExitStatus> closed(ActorId id) {
         auto* found = children_.find(id.value);
@@ -197,15 +210,17 @@ public:
         if (!found) co_return;
         auto child = *found;
         ask_to_stop(*child);
-        co_await see_end(*child, host_.loop().now());
+        co_await see_end(child);
     }
     // The same with them all, at once.
     Task<> end_all() {
-        auto asked = host_.loop().now();
         for_each([this](Managed& child) { ask_to_stop(child); });
         while (!children_.empty()) {
-            auto child = *children_.any();
-            co_await see_end(*child, asked);
+            std::vector<Task<>> endings;
+            children_.for_each_in_order([&](std::uint64_t, const std::shared_ptr<Managed>& child) {
+                endings.push_back(see_end(child));
+            });
+            co_await when_all(std::move(endings));
         }
         while (spawning_ > 0) co_await yield();  // they are told that it has failed
     }
@@ -237,11 +252,25 @@ private:
         children_.erase(child.id.value);
     }
 
+    // Waits until it holds, for `limit` of the time in which this loop runs: while the whole process stands still,
+    // in a debugger, a paused container or somebody's long computation, nothing that has come can be read, and so
+    // nobody is late. A loop that wakes later than asked is believed one step only.
     template <class Condition>
     Task<bool> until(Managed& child, LoopClock::duration limit, Condition holds) {
-        auto deadline = deadline_after(host_.loop().now(), limit);
-        return detail::until(host_.loop(), child.changed, deadline, [&child, holds] { return holds(child); });
+        EventLoop& loop = host_.loop();
+        auto step = std::max<LoopClock::duration>(limit / patience, std::chrono::milliseconds(1));
+        LoopClock::duration waited{};
+        for (;;) {
+            auto part = std::min(step, limit - waited);
+            auto end = deadline_after(loop.now(), limit == LoopClock::duration::max() ? limit : part);
+            if (co_await detail::until(loop, child.changed, end, [&child, holds] { return holds(child); }))
+                co_return true;
+            waited += part;
+            if (waited >= limit) co_return false;
+        }
     }
+    // So many times a limit is looked at while it passes.
+    static constexpr int patience = 8;
 
     Task<> launch(Managed& child, SpawnPlan plan) {
         int ends[2];
@@ -294,10 +323,10 @@ private:
             host_.loop().start(guard(*this, child), host_.root).detach();
             co_await until(*child, LoopClock::duration::max(),
                            [](Managed& c) { return c.started || c.failure || c.ended; });
-            if (child->failure)
-                trouble = fmt::format("its start failed: {}: {}", child->failure->type, child->failure->what);
+            if (child->failure) trouble = fmt::format("its start failed: {}", child->failure->to_string());
             else if (!child->started)
-                trouble = fmt::format("it {} before it had started", child->exit.to_string());
+                trouble = fmt::format("it {}{} before it had started", child->exit.signal() ? "was " : "",
+                                      child->exit.to_string());
         }
         if (!trouble.empty()) {
             if (!child->ended && !child->failure) co_await end_by_force(*child);
@@ -310,12 +339,14 @@ private:
         co_return proxy;
     }
 
-    Task<> see_end(Managed& child, LoopClock::time_point asked) {
-        auto limit =
-            asked + child.settings.exit_timeout + std::chrono::milliseconds(500) - host_.loop().now();
-        if (co_await until(child, limit, [](Managed& c) { return c.ended; })) co_return;
-        Logger(child.to_string()).warning("it did not end in time: ended by force");
-        co_await end_by_force(child);
+    Task<> see_end(std::shared_ptr<Managed> child) {
+        constexpr LoopClock::duration longer = std::chrono::milliseconds(500);
+        auto limit = child->settings.exit_timeout > LoopClock::duration::max() - longer
+                         ? LoopClock::duration::max()
+                         : child->settings.exit_timeout + longer;
+        if (co_await until(*child, limit, [](Managed& c) { return c.ended; })) co_return;
+        Logger(child->to_string()).warning("it did not end in time: ended by force");
+        co_await end_by_force(*child);
     }
     void ask_to_stop(Managed& child) {
         child.unwanted = true;
@@ -339,7 +370,7 @@ private:
                    command ? *command : "none");
         child.thread.detach();
         if (child.greeted) {
-            if (Cell* cell = child.address.where.cell()) cell->id.store(0, std::memory_order_release);
+            if (Cell* cell = child.address.where.cell()) cell->revoke();
             give_up_door(child.address.where.door());
         }
         over(child, ExitStatus(128 + SIGKILL));
@@ -358,6 +389,8 @@ private:
         co_await child->process->ended();
         // What it has started itself ends with it. Until it is collected, its number is no other's.
         ::kill(-child->process->pid(), SIGKILL);
+        // What it had sent is still read; who else holds the link's other end is not waited for.
+        self.host_.peer_ended(child->host);
         ExitStatus status = co_await child->process->exited();
         // Its last words are still in the link; another process that holds the link's other end is not waited
         // for.
@@ -371,12 +404,19 @@ private:
     // Puts it down when it falls silent.
     static Task<> guard(Supervisor& self, std::shared_ptr<Managed> child) {
         for (;;) {
-            auto due = deadline_after(child->heard, child->settings.timeout);
-            auto left = due - self.host_.loop().now();
-            if (left > LoopClock::duration::zero()) {
-                if (co_await self.until(*child, left, [](Managed& c) { return c.ended; })) co_return;
-                continue;
+            // Heard of again, or gone; what was read before it counts from the beginning.
+            auto heard = child->heard;
+            EventLoop& loop = self.host_.loop();
+            for (int step = 0; step < patience && child->heard == heard; ++step) {
+                auto end = deadline_after(loop.now(), child->settings.timeout / patience);
+                if (co_await detail::until(loop, child->changed, end, [&child] { return child->ended; }))
+                    co_return;
             }
+            // The loop may just have stood still: what came meanwhile is read first.
+            for (int turn = 0; turn < 2 && child->heard == heard && !child->ended; ++turn)
+                co_await sleep(std::chrono::milliseconds(1));
+            if (child->ended) co_return;
+            if (child->heard != heard) continue;
             Logger(child->to_string())
                 .warning("it has been silent for {} s, and is told to stop",
                          std::chrono::duration<double>(self.host_.loop().now() - child->heard).count());
@@ -385,6 +425,15 @@ private:
                 co_await self.end_by_force(*child);
             co_return;
         }
+    }
+    // Nothing can be asked of a process without a link. Mostly it was its end that has ended the link; if not (it
+    // has closed its descriptors, or become another program), it is ended.
+    static void link_ended(Host& host, std::uint32_t peer);
+    static Task<> end_linkless(Supervisor& self, std::shared_ptr<Managed> child) {
+        if (co_await self.until(*child, std::chrono::milliseconds(50), [](Managed& c) { return c.ended; }))
+            co_return;
+        Logger(child->to_string()).warning("its link has ended, and it lives: it is ended by force");
+        co_await self.end_by_force(*child);
     }
     static inline void run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
                                   std::unique_ptr<Maker> maker);
@@ -395,5 +444,14 @@ private:
     int spawning_ = 0;
     bool told_of_seccomp_ = false;
 };
+
+// This process's manager of processes and threads; set while its main loop runs actors.
+inline constinit Supervisor* the_supervisor = nullptr;
+
+inline void Supervisor::link_ended(Host& host, std::uint32_t peer) {
+    auto child = the_supervisor ? the_supervisor->at(peer) : nullptr;
+    if (child && !child->ended)
+        host.loop().start(end_linkless(*the_supervisor, std::move(child)), host.root).detach();
+}
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -22,17 +22,14 @@ public:
     }
 
     bool is_tell() const noexcept { return tell_; }
-    std::uint64_t id() const noexcept { return id_; }
-    std::uint64_t link() const noexcept { return link_; }
     CallTerms terms;
     void set_terms(TermsOnWire on_wire) {
         terms.deadline = LoopClock::time_point(LoopClock::duration(on_wire.deadline));
         if (!on_wire.chain.empty()) terms.chain.reset(new CallChain(std::move(on_wire.chain)));
     }
-    const Address& target() const noexcept { return target_; }
+    CallTerms* call_terms() noexcept override { return tell_ ? nullptr : &terms; }
+    std::string_view command_name() const noexcept override { return entry_.name; }
     std::span<const std::byte> arguments() const noexcept { return body_.bytes(); }
-    std::span<const std::byte> answer() const noexcept { return body_.bytes(); }
-    const std::exception_ptr& error() const noexcept { return error_; }
 
     // Ends it: with an answer that `fill(writer)` writes, or with an error. It is gone after that.
     template <class Fill>
@@ -46,7 +43,7 @@ public:
         }
         go_back();
     }
-    void fail(std::exception_ptr error) noexcept {
+    void fail(std::exception_ptr error) noexcept override {
         error_ = std::move(error);
         go_back();
     }
@@ -67,7 +64,7 @@ private:
         Actor<>* actor = resident_here(call.target_);
         if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
         if (call.terms.chain)
-            if (auto cycle = find_cycle(*actor, *call.terms.chain, call.entry_.name))
+            if (auto cycle = check_chain(*actor, *call.terms.chain, call.entry_.name))
                 return call.fail(std::move(cycle));
         ActorAccess::receive(*actor, call);
     }

@@ -69,7 +69,7 @@ MAGNETAR_DECL void FrameDecoder::feed(std::span<const std::byte> bytes) {
     if (!closed_) input_ = bytes;
 }
 
-MAGNETAR_DECL std::optional<Message> FrameDecoder::next() {
+MAGNETAR_DECL std::optional<WebSocketMessage> FrameDecoder::next() {
     if (error_) [[unlikely]]
         throw FrameError(error_code_, error_);
     forget_delivered();
@@ -151,10 +151,10 @@ MAGNETAR_DECL FrameDecoder::Frame FrameDecoder::open(std::span<const std::byte> 
     return {static_cast<Opcode>(header.opcode), (header.flags & 0x80) != 0, payload};
 }
 
-MAGNETAR_DECL std::optional<Message> FrameDecoder::accept(const Frame& frame) {
+MAGNETAR_DECL std::optional<WebSocketMessage> FrameDecoder::accept(const Frame& frame) {
     if (frame.opcode >= Opcode::close) {
         if (frame.opcode == Opcode::close) accept_close(frame);
-        return Message{frame.opcode, frame.payload};
+        return WebSocketMessage{frame.opcode, frame.payload};
     }
     bool first = frame.opcode != Opcode::continuation;
     if (first) {
@@ -163,12 +163,12 @@ MAGNETAR_DECL std::optional<Message> FrameDecoder::accept(const Frame& frame) {
     }
     if (opcode_ == Opcode::text && (!utf8_.feed(frame.payload) || (frame.fin && !utf8_.complete())))
         fail(CloseCode::invalid_data, "websocket: a text that is not UTF-8");
-    if (first && frame.fin) return Message{frame.opcode, frame.payload};
+    if (first && frame.fin) return WebSocketMessage{frame.opcode, frame.payload};
     fragmented_ = true;
     message_.append(frame.payload);
     if (!frame.fin) return std::nullopt;
     message_delivered_ = true;
-    return Message{opcode_, message_.bytes()};
+    return WebSocketMessage{opcode_, message_.bytes()};
 }
 
 MAGNETAR_DECL void FrameDecoder::accept_close(const Frame& frame) {
