@@ -44,6 +44,10 @@ static_assert(std::is_trivially_copyable_v<ActorSettings>);
 /// started after it.
 enum class Strategy : std::uint8_t { one_for_one, one_for_all, rest_for_one };
 
+/// Whether a worker that has ended is made again: always; only after a crash, that is an exit code other than 0 or a
+/// signal; or never.
+enum class Restart : std::uint8_t { permanent, transient, temporary };
+
 /// Which worker gets the next request that is sent by its monitor: each in turn, or the one that has the
 /// fewest of them to answer.
 enum class Choice : std::uint8_t { round_robin, least_loaded };
