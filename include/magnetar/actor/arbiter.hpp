@@ -1,6 +1,7 @@
 #pragma once
 #include <chrono>
 #include <csignal>
+#include <random>
 #include <string_view>
 
 #include <magnetar/actor/detail/ending.hpp>
@@ -137,7 +138,8 @@ public:
             detail::StateFrom<Worker, detail::Kept<A>...>,
             "the actor's state cannot be made from these arguments: give add_monitor what its constructor or its braces take");
         return detail::make_monitor<Worker, detail::Kept<A>...>(
-            *this, monitors_, std::string(options.name), std::string(options.worker.name), options,
+            *this, monitors_, std::random_device{}(), std::string(options.name),
+            std::string(options.worker.name), options,
             detail::Pack<detail::Kept<A>...>(std::forward<A>(arguments)...));
     }
     /// The monitors that live now, by name.

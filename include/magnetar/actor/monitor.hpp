@@ -355,9 +355,9 @@ inline Task<> set_going(ActorProxy<> monitor, std::uint32_t workers) {
     throw SpawnError(fmt::format("monitor '{}': {}", monitor.to_string(), reason));
 }
 
-// add_monitor, for an arbiter and what stands for one.
+// add_monitor, for an arbiter and what stands for one. `seed` is for the chance in its delays.
 template <class Worker, class... A>
-Task<Monitor<Worker>&> make_monitor(Actor<>& root, KeptHandles& kept, std::string name,
+Task<Monitor<Worker>&> make_monitor(Actor<>& root, KeptHandles& kept, std::uint32_t seed, std::string name,
                                     std::string worker_name, MonitorOptions<Worker> options,
                                     Pack<A...> arguments) {
     if (root.life() >= Life::stopping)
@@ -368,8 +368,8 @@ Task<Monitor<Worker>&> make_monitor(Actor<>& root, KeptHandles& kept, std::strin
     check_settings(name, settings);
     auto worker_settings = settings_of(options.worker);
     check_settings(worker_name, worker_settings);
-    RestartRules rules{options.choice, options.strategy, options.restart,    options.restarts,
-                       options.window, options.backoff,  options.max_backoff};
+    RestartRules rules{options.choice, options.strategy, options.restart,     options.restarts,
+                       options.window, options.backoff,  options.max_backoff, seed};
     rules.check();
     auto* monitor = new MonitorOf<Worker>(settings, root.loop(), rules, options.worker, worker_settings,
                                           worker_name, std::move(arguments));

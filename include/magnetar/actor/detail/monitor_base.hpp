@@ -47,6 +47,7 @@ struct RestartRules {
     Restart restart;
     std::uint32_t restarts;
     Nanoseconds window, backoff, max_backoff;
+    std::uint32_t seed;  // of the chance in its delays
 
     // Throws std::invalid_argument with the offending value.
     void check() const {
@@ -483,7 +484,7 @@ private:
         double delay = std::ldexp(static_cast<double>(rules_.backoff.count()),
                                   static_cast<int>(std::min<std::size_t>(recent_.size() - 2, 64)));
         delay = std::min(delay, static_cast<double>(rules_.max_backoff.count())) *
-                std::uniform_real_distribution<>(0.5, 1.5)(chance_);
+                (0.5 + static_cast<double>(chance_()) / static_cast<double>(chance_.max()));
         if (delay >= static_cast<double>(Nanoseconds::max().count())) return Nanoseconds::max();
         return Nanoseconds(static_cast<Nanoseconds::rep>(delay));
     }
@@ -599,7 +600,7 @@ private:
     std::string end_reason_;
     std::uint64_t restarts_ = 0;
     bool reloading_ = false;
-    std::minstd_rand chance_{std::random_device{}()};
+    std::minstd_rand chance_{rules_.seed};
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

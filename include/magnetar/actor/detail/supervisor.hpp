@@ -306,8 +306,9 @@ private:
     }
 
     Task<> see_end(Managed& child, LoopClock::time_point asked) {
-        auto limit =
-            asked + child.settings.exit_timeout + std::chrono::milliseconds(500) - host_.loop().now();
+        auto due = deadline_after(deadline_after(asked, child.settings.exit_timeout),
+                                  std::chrono::milliseconds(500));
+        auto limit = due - host_.loop().now();
         if (co_await until(child, limit, [](Managed& c) { return c.ended; })) co_return;
         Logger(child.to_string()).warning("it did not end in time: ended by force");
         co_await end_by_force(child);
