@@ -128,30 +128,42 @@ TEST_CASE("arbiter: SIGTERM and SIGINT stop it well: exit code 0, and no process
     }
 }
 
-TEST_CASE("arbiter: a second SIGINT ends it at once") {
-    Program program([](Program& self) {
-        this_program = &self;
-        return Arbiter<>({
-                             .exit_timeout = 1h,
-                             .start = [](Arbiter<>&) -> Task<> {
-                                 co_await spawn({});
-                                 this_program->say("ready");
-                             },
-                             .stopping = [](Arbiter<>&) -> Task<> {
-                                 this_program->say("stopping");
-                                 co_await sleep(1h);
-                             },
-                         })
-            .run();
-    });
-    CHECK(program.hear() == "ready");
-    auto children = children_of(program.pid());
-    std::vector<Watched> watched(children.begin(), children.end());
-    program.signal(SIGINT);
-    CHECK(program.hear() == "stopping");
-    program.signal(SIGINT);
-    CHECK(program.wait() == ExitStatus(128 + SIGINT));
-    for (auto& child : watched) CHECK(child.gone(1s));
+TEST_CASE("arbiter: a second SIGTERM or SIGINT ends it at once") {
+    for (auto [first, second] :
+         {std::pair{SIGTERM, SIGTERM}, std::pair{SIGINT, SIGINT}, std::pair{SIGTERM, SIGINT}}) {
+        Program program([](Program& self) {
+            this_program = &self;
+            return Arbiter<>({
+                                 .exit_timeout = 1h,
+                                 .start = [](Arbiter<>&) -> Task<> {
+                                     co_await spawn({});
+                                     this_program->say("ready");
+                                 },
+                                 .stopping = [](Arbiter<>&) -> Task<> {
+                                     this_program->say("stopping");
+                                     co_await sleep(1h);
+                                 },
+                             })
+                .run();
+        });
+        CHECK(program.hear() == "ready");
+        auto children = children_of(program.pid());
+        std::vector<Watched> watched(children.begin(), children.end());
+        program.signal(first);
+        CHECK(program.hear() == "stopping");
+        program.signal(second);
+        CHECK(program.wait() == ExitStatus(128 + second));
+        for (auto& child : watched) CHECK(child.gone(1s));
+    }
+}
+
+TEST_CASE("arbiter: it runs once") {
+    Arbiter<> arbiter({.start = [](Arbiter<>& self) {
+        CHECK_THROWS_AS((void)self.run(), std::logic_error);
+        self.stop();
+    }});
+    CHECK(arbiter.run() == 0);
+    CHECK_THROWS_AS((void)arbiter.run(), std::logic_error);
 }
 
 TEST_CASE("arbiter: killed with SIGKILL, every child is gone within a second, a hanging one, too") {

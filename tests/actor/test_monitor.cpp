@@ -1,5 +1,8 @@
 #include <magnetar/actor/monitor.hpp>
 
+#include <thread>
+
+#include "../support/captured_log.hpp"
 #include "support.hpp"
 
 using namespace magnetar;
@@ -253,5 +256,277 @@ TEST_CASE("monitor: reload under load fails no request") {
         CHECK(answered > 0);
         CHECK(after.size() == 2);
         for (int pid : after) CHECK(std::find(before.begin(), before.end(), pid) == before.end());
+    });
+}
+
+TEST_CASE("monitor: its handle outlives it, and says that it has ended") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        MonitorOptions<PoolWorker> options;
+        options.name = "pool";
+        options.worker.concurrency = Concurrency::coroutine;
+        options.restarts = 0;
+        for (bool gives_up : {false, true}) {
+            auto& pool = co_await self.add_monitor<PoolWorker>(options);
+            Monitor<PoolWorker> copy = pool;
+            CHECK(copy == pool);
+            CHECK(pool.is_running());
+            auto worker = pool.pick();
+            if (gives_up) co_await worker.tell<&PoolWorker::quit>(7);
+            else pool.stop();
+            co_await pool.proxy().closed();
+            CHECK_FALSE(pool.is_running());
+            CHECK(pool.life() == Life::closed);
+            CHECK(pool.size() == 0);
+            CHECK(pool.managed_actors().empty());
+            CHECK(pool.to_string() == "pool");
+            CHECK_FALSE(pool.try_tell<&PoolWorker::quit>(1));
+            CHECK_THROWS_AS((void)pool.pick(), ActorNotFound);
+            CHECK_THROWS_AS((void)copy.loop(), ActorNotFound);
+            pool.stop();
+            auto text = co_await error_of<ActorNotFound>(pool.scale(2));
+            CHECK(has(text, "monitor pool has ended: it was stopped, or has given up"));
+            text = co_await error_of<ActorNotFound>(pool.reload());
+            CHECK(has(text, "monitor pool has ended"));
+            text = co_await error_of<ActorNotFound>(pool.send<&PoolWorker::process>());
+            CHECK(has(text, "monitor pool has ended"));
+        }
+    });
+}
+
+TEST_CASE("monitor: used on another thread, its handle says so") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto& pool = co_await self.add_monitor<PoolWorker>(
+            {.name = "pool", .worker = {.concurrency = Concurrency::coroutine}});
+        std::string text;
+        std::thread([&] {
+            try {
+                (void)pool.pick();
+            } catch (const std::logic_error& error) {
+                text = error.what();
+            }
+        }).join();
+        CHECK(text == "monitor pool is used on another thread than the arbiter's");
+    });
+}
+
+TEST_CASE("monitor: a place keeps its worker's name: after a death, a reload, and when it is made again") {
+    in_arbiter<60>([](Arbiter<>& self) -> Task<> {
+        for (auto kind : every_kind) {
+            MonitorOptions<PoolWorker> options;
+            options.name = "pool";
+            options.workers = 3;
+            options.worker.name = "hand";
+            options.worker.concurrency = kind;
+            auto& pool = co_await self.add_monitor<PoolWorker>(options);
+            auto check_names = [](Monitor<PoolWorker> p) -> Task<> {
+                int place = 0;
+                for (auto& worker : p.managed_actors()) {
+                    auto name = fmt::format("hand-{}", ++place);
+                    CHECK(worker.name() == name);
+                    auto told = co_await send(name, info);
+                    CHECK(told["actor"]["id"] == worker.id().to_string());
+                    CHECK(told["actor"]["name"] == name);
+                }
+                CHECK(place == 3);
+            };
+            co_await check_names(pool);
+            auto second = pool.managed_actors()[1];
+            co_await second.tell<&PoolWorker::quit>(3);
+            co_await second.closed();
+            bool back = co_await becomes([&pool] { return pool.size() == 3; });
+            CHECK(back);
+            co_await check_names(pool);
+            auto before = pool.managed_actors();
+            co_await pool.reload();
+            CHECK(before != pool.managed_actors());
+            co_await check_names(pool);
+            co_await pool.scale(1);
+            co_await pool.scale(3);
+            co_await check_names(pool);
+            pool.stop();
+            co_await pool.proxy().closed();
+        }
+    });
+}
+
+TEST_CASE(
+    "monitor: permanent workers are always made again, transient ones after a crash, temporary ones never") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        for (auto restart : {Restart::permanent, Restart::transient, Restart::temporary})
+            for (int code : {0, 3}) {
+                CAPTURE(code);
+                MonitorOptions<PoolWorker> options;
+                options.name = "pool";
+                options.workers = 2;
+                options.worker.concurrency = Concurrency::coroutine;
+                options.restart = restart;
+                auto& pool = co_await self.add_monitor<PoolWorker>(options);
+                auto worker = pool.pick();
+                co_await worker.tell<&PoolWorker::quit>(code);
+                co_await worker.closed();
+                bool again = restart == Restart::permanent || (restart == Restart::transient && code != 0);
+                for (int i = 0; i < 20; ++i) co_await yield();
+                CHECK(pool.size() == (again ? 2 : 1));
+                co_await pool.scale(2);  // asked for again
+                CHECK(pool.size() == 2);
+                Json told = co_await pool.proxy().info();
+                CHECK(told["monitor"]["restarts"] == (again ? 1 : 0));
+                pool.stop();
+                co_await pool.proxy().closed();
+            }
+    });
+}
+
+TEST_CASE("monitor: deaths by signals and codes and their restarts are in the log") {
+    CapturedLog log;
+    static std::string text;
+    text.clear();
+    static CapturedLog* captured;
+    captured = &log;
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto& pool = co_await self.add_monitor<PoolWorker>(
+            {.name = "pool", .worker = {.name = "web"}, .restarts = 5, .window = 30s, .backoff = 1ms});
+        std::vector<std::string> lines;
+        for (int signal : {SIGKILL, SIGSEGV, SIGABRT, 0}) {
+            auto worker = pool.pick();
+            int pid = co_await pid_of(worker);
+            if (signal) ::kill(pid, signal);
+            else co_await worker.tell<&PoolWorker::quit>(9);
+            co_await worker.closed();
+            int again = co_await pool.send<&PoolWorker::process>();  // waits for the next one
+            CHECK(again != pid);
+            lines.push_back(fmt::format(
+                "[warning] pool: web-1 (pid {}) {}: restart {} of 5 within 30 s", pid,
+                signal ? "was " + ExitStatus::killed(signal).to_string() : std::string("exited with 9"),
+                lines.size() + 1));
+        }
+        text = captured->text();
+        for (auto& line : lines) CHECK_MESSAGE(has(text, line), line << " is not in " << text);
+    });
+}
+
+TEST_CASE("monitor: a request waits for a worker that is being made again, within its deadline") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        MonitorOptions<PoolWorker> options;
+        options.name = "pool";
+        options.worker.concurrency = Concurrency::coroutine;
+        options.worker.start = [](Actor<PoolWorker>&) -> Task<> { co_await sleep(20ms); };
+        options.backoff = options.max_backoff = 1h;
+        auto& pool = co_await self.add_monitor<PoolWorker>(options);
+        auto worker = pool.pick();
+        co_await worker.tell<&PoolWorker::quit>(3);
+        co_await worker.closed();
+        CHECK(pool.size() == 0);
+        CHECK_FALSE(pool.try_tell<&PoolWorker::quit>(1));
+        CHECK_THROWS_AS((void)pool.pick(), ActorNotFound);
+        int answer = co_await pool.send<&PoolWorker::slow>(7).within(20s);
+        CHECK(answer == 7);
+        // The second restart is an hour away.
+        co_await pool.tell<&PoolWorker::quit>(3);
+        bool gone = co_await becomes([&pool] { return pool.size() == 0; });
+        CHECK(gone);
+        auto text = co_await error_of<TimeoutError>(pool.send<&PoolWorker::slow>(7).within(10ms));
+        CHECK(has(text, "no worker of pool has come back within the request's time"));
+        text = co_await error_of<TimeoutError>(with_timeout(10ms, pool.send<&PoolWorker::slow>(7)));
+        CHECK(has(text, "timed out after 10 ms: "));
+        CHECK(has(text, "of pool: no worker has come back in time"));
+        // Who waits goes on when none will come.
+        auto waiting = self.loop().start(error_of<ActorNotFound>(pool.send<&PoolWorker::slow>(7)));
+        co_await yield();
+        co_await pool.scale(0);
+        text = co_await waiting;
+        CHECK(has(text, "pool has no running worker"));
+        co_await pool.scale(1);
+        co_await pool.tell<&PoolWorker::quit>(3);
+        auto stopped = self.loop().start(error_of<ActorStopping>(pool.send<&PoolWorker::nap>(3'600'000)));
+        gone = co_await becomes([&pool] { return pool.size() == 0; });
+        auto waits = self.loop().start(error_of<ActorStopping>(pool.send<&PoolWorker::slow>(7)));
+        co_await yield();
+        pool.stop();
+        text = co_await waits;
+        CHECK(has(text, "pool is stopping"));
+        stopped.cancel();
+    });
+}
+
+TEST_CASE("monitor: with_timeout of a request says who got it and what that one was doing") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto& pool = co_await self.add_monitor<PoolWorker>({.name = "pool", .worker = {.name = "web"}});
+        auto text = co_await error_of<TimeoutError>(with_timeout(50ms, pool.send<&PoolWorker::nap>(60'000)));
+        CHECK(has(text, "timed out after 50 ms: "));
+        CHECK(has(text, "PoolWorker::nap of web-1: it has been running "));
+    });
+}
+
+TEST_CASE("monitor: what makes no sense is refused") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        using Change = void (*)(MonitorOptions<PoolWorker>&);
+        struct Wrong {
+            Change change;
+            const char* text;
+        };
+        for (auto wrong :
+             {Wrong{[](auto& o) { o.backoff = -1s; }, "backoff of -1 s: must not be negative"},
+              Wrong{[](auto& o) { o.max_backoff = -5s; }, "max_backoff of -5 s: must not be negative"},
+              Wrong{[](auto& o) { o.window = -1ns; }, "window of -1e-09 s: must not be negative"},
+              Wrong{[](auto& o) { o.worker.name = "caf\xe9"; }, "actor name that is not UTF-8"}}) {
+            MonitorOptions<PoolWorker> options;
+            options.name = "pool";
+            wrong.change(options);
+            auto text = co_await error_of<std::invalid_argument>(self.add_monitor<PoolWorker>(options));
+            CHECK(text == wrong.text);
+            CHECK(self.monitors().empty());
+        }
+    });
+}
+
+TEST_CASE("monitor: SIGTERM while add_monitor makes its workers ends the program well") {
+    for (int delay : {0, 5, 100}) {
+        static int milliseconds;
+        milliseconds = delay;
+        Program program([](Program&) {
+            return Arbiter<>({.start = [](Arbiter<>& self) -> Task<> {
+                       self.loop()
+                           .start([](int ms) -> Task<> {
+                               co_await sleep(std::chrono::milliseconds(ms));
+                               ::kill(::getpid(), SIGTERM);
+                           }(milliseconds))
+                           .detach();
+                       MonitorOptions<PoolWorker> options;
+                       options.name = "pool";
+                       options.workers = 3;
+                       options.worker.start = [](Actor<PoolWorker>&) -> Task<> { co_await sleep(200ms); };
+                       co_await self.add_monitor<PoolWorker>(options);
+                   }})
+                .run();
+        });
+        CHECK(program.wait() == ExitStatus(0));
+        auto log = program.log();
+        CHECK_MESSAGE(!has(log, "[error]"), log);
+    }
+}
+
+TEST_CASE("monitor: add_monitor that is cancelled, or stopped, leaves nothing") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        MonitorOptions<PoolWorker> options;
+        options.name = "pool";
+        options.workers = 2;
+        options.worker.name = "web";
+        options.worker.start = [](Actor<PoolWorker>&) -> Task<> { co_await sleep(1h); };
+        options.worker.exit_timeout = 10ms;
+        auto text =
+            co_await error_of<TimeoutError>(with_timeout(30ms, self.add_monitor<PoolWorker>(options)));
+        CHECK(text == "timed out after 30 ms");
+        bool gone = co_await becomes([&self] { return self.monitors().empty(); });
+        CHECK(gone);
+        CHECK(detail::the_supervisor->size() == 0);
+        auto adding = self.loop().start(error_of<ActorStopping>(self.add_monitor<PoolWorker>(options)));
+        gone = co_await becomes([&self] { return !self.monitors().empty(); });
+        CHECK(gone);
+        co_await self.monitors()["pool"].stop();
+        text = co_await adding;
+        CHECK(has(text, "monitor pool: it was stopped before its workers had started"));
+        CHECK(self.monitors().empty());
+        CHECK(detail::the_supervisor->size() == 0);
     });
 }

@@ -245,3 +245,48 @@ TEST_CASE("timers: the same on the kernel's clock") {
     CHECK(order == std::vector{1, 2});
     CHECK_THROWS_AS(loop.run(with_timeout(1ms, sleep(1h))), TimeoutError);
 }
+
+TEST_CASE("wait_for: true when the event comes, false when the time is over, and no timer is left") {
+    VirtualLoop v;
+    v.loop.run([](EventLoop& loop) -> Task<> {
+        Event event;
+        auto begin = loop.now();
+        bool came = co_await wait_for(event, 5min);
+        CHECK_FALSE(came);
+        CHECK(loop.now() - begin == 5min);
+        auto setter = loop.start([](Event& e) -> Task<> {
+            co_await sleep(1min);
+            e.set();
+        }(event));
+        came = co_await wait_for(event, std::chrono::hours::max());
+        CHECK(came);
+        CHECK(loop.info().timers == 0);
+        CHECK(loop.now() - begin == 6min);
+        co_await setter;
+        came = co_await wait_for(event, -1s);  // it is set
+        CHECK(came);
+        event.clear();
+        came = co_await wait_for(event, -1s);
+        CHECK_FALSE(came);
+        auto job = loop.start([](Event& e) -> Task<bool> { co_return co_await wait_for(e, 1h); }(event));
+        co_await yield();
+        job.cancel();
+        bool cancelled = false;
+        try {
+            (void)co_await job;
+        } catch (const Cancelled&) {
+            cancelled = true;
+        }
+        CHECK(cancelled);
+        CHECK(loop.info().timers == 0);
+        // Set in the same turn in which the time is over, and gone before the waiter goes on.
+        auto passing = std::make_unique<Event>();
+        auto waiting =
+            loop.start([](Event& e) -> Task<bool> { co_return co_await wait_for(e, 1h); }(*passing));
+        co_await yield();
+        passing->set();
+        passing.reset();
+        came = co_await waiting;
+        CHECK(came);
+    }(v.loop));
+}

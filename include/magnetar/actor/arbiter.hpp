@@ -1,6 +1,7 @@
 #pragma once
 #include <chrono>
 #include <csignal>
+#include <random>
 #include <string_view>
 
 #include <magnetar/actor/detail/ending.hpp>
@@ -101,7 +102,7 @@ inline Task<ExitStatus> live_as_arbiter(Actor<>& self);
 ///     }
 ///
 /// Making it forks the fork server, which all worker processes come from: threads and sockets that the
-/// program makes before are not there in its workers. SIGTERM and SIGINT stop it, a second SIGINT at once;
+/// program makes before are not there in its workers. SIGTERM and SIGINT stop it, a second one of them at once;
 /// SIGHUP reloads its monitors. When it stops, its monitors and actors end one after the other, in the
 /// reverse order of their start.
 template <class State = void>
@@ -121,8 +122,11 @@ public:
     }
 
     /// Runs until it is stopped and everything it controls has ended; gives the exit code, for main to
-    /// return. A start hook that throws is logged and ends it with 1.
+    /// return. A start hook that throws is logged and ends it with 1. Throws std::logic_error when it runs or has run
+    /// already.
     int run() {
+        if (std::exchange(has_run_, true))
+            throw std::logic_error("an Arbiter runs once: make another one for another run");
         StallWatch watch(loop(), detail::ActorAccess::extras(*this).settings.stall, Actor<>::to_string(),
                          ActorId::arbiter().value);
         ExitStatus status = Actor<>::loop().run(detail::live_as_arbiter(*this));
@@ -130,16 +134,17 @@ public:
     }
 
     /// Makes a monitor, whose workers have States made from copies of `arguments`, and returns it when all
-    /// have started. Throws SpawnError, with the reason, when one cannot, and std::invalid_argument for
-    /// options that make no sense; nothing is left then. The monitor lives until it is stopped, gives up, or
-    /// the arbiter ends.
+    /// have started. Throws SpawnError, with the reason, when one cannot, ActorStopping when the arbiter or the monitor
+    /// is stopped meanwhile, and std::invalid_argument for options that make no sense; nothing is left then. The monitor
+    /// lives until it is stopped, gives up, or the arbiter ends; its handle, as long as the arbiter.
     template <class Worker, class... A>
     Task<Monitor<Worker>&> add_monitor(MonitorOptions<Worker> options, A&&... arguments) {
         static_assert(
             detail::StateFrom<Worker, detail::Kept<A>...>,
             "the actor's state cannot be made from these arguments: give add_monitor what its constructor or its braces take");
-        return make_monitor<Worker, detail::Kept<A>...>(
-            std::string(options.name), std::string(options.worker.name), options,
+        return detail::make_monitor<Worker, detail::Kept<A>...>(
+            *this, monitors_, std::random_device{}(), std::string(options.name),
+            std::string(options.worker.name), options,
             detail::Pack<detail::Kept<A>...>(std::forward<A>(arguments)...));
     }
     /// The monitors that live now, by name.
@@ -166,63 +171,14 @@ private:
         directory.reserve(std::string(name), ActorId::arbiter());
         directory.enter(Actor<>::proxy(), Concurrency::process, ActorId::arbiter());
     }
-    template <class Worker, class... A>
-    Task<Monitor<Worker>&> make_monitor(std::string name, std::string worker_name,
-                                        MonitorOptions<Worker> options, detail::Pack<A...> arguments) {
-        options.name = name;
-        options.worker.name = worker_name;
-        auto settings = detail::settings_of(options);
-        detail::check_settings(name, settings);
-        auto worker_settings = detail::settings_of(options.worker);
-        detail::check_settings(worker_name, worker_settings);
-        detail::RestartRules rules{options.choice, options.strategy, options.restarts,
-                                   options.window, options.backoff,  options.max_backoff};
-        auto* monitor =
-            new Monitor<Worker>(settings, loop(), rules, options.worker, worker_name, std::move(arguments));
-        ActorId id = monitor->id();
-        std::exception_ptr failure;
-        try {
-            directory.reserve(name, id);
-        } catch (const SpawnError&) {
-            failure = std::current_exception();
-        }
-        if (failure) {
-            detail::ActorAccess::destroy(*monitor);
-            std::rethrow_exception(failure);
-        }
-        detail::set_up(*monitor, settings, name, Json::object());
-        detail::ActorAccess::adopt(*this, *monitor);
-        auto& extras = detail::ActorAccess::extras(*monitor);
-        extras.registered = true;
-        extras.before_end = [](Actor<>& self) {
-            return static_cast<detail::MonitorBase&>(self).end_workers();
-        };
-        std::string reason;
-        if (auto start = co_await detail::started(*monitor))
-            reason = fmt::format("its start failed: {}", start->to_string());
-        if (reason.empty()) {
-            try {
-                co_await monitor->scale(options.workers);
-            } catch (const std::exception& e) {
-                reason = e.what();
-            }
-        }
-        if (!reason.empty()) {
-            ActorProxy<> gone = monitor->proxy();
-            monitor->stop(1);
-            co_await gone.closed();
-            throw SpawnError(fmt::format("monitor '{}': {}", name, reason));
-        }
-        detail::ActorAccess::run_periodic_task(*monitor);
-        directory.enter(monitor->proxy(), Concurrency::coroutine, ActorId::arbiter());
-        co_return *monitor;
-    }
     static detail::ActorSettings settings(const ArbiterOptions<State>& options) {
         auto settings = detail::settings_of(options);
         if (settings.period > settings.timeout) settings.timeout = settings.period * 2;
         detail::check_settings(options.name == "arbiter" ? std::string_view() : options.name, settings);
         return settings;
     }
+    detail::KeptHandles monitors_;
+    bool has_run_ = false;
 };
 
 namespace detail {
@@ -242,7 +198,7 @@ inline Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
             });
             continue;
         }
-        if (std::exchange(stopping, true) && signal == SIGINT) ::_exit(128 + signal);
+        if (std::exchange(stopping, true)) ::_exit(128 + signal);
         arbiter.stop();
     }
 }
@@ -253,7 +209,9 @@ inline Task<ExitStatus> live_as_arbiter(Actor<>& self) {
     Job<ExitStatus> end = self.loop().start(ActorAccess::closed(self), nullptr);
     co_await yield();
     ActorAccess::run_periodic_task(self);
-    if (auto failure = co_await started(self); failure && !failure->cut_off()) {
+    if (auto failure = co_await started(self);
+        failure && !failure->cut_off() &&
+        !(failure->type == "magnetar::ActorStopping" && self.life() >= Life::stopping)) {
         if (failure->kind != ErrorKind::exit) self.log().error("start: {}", failure->to_string());
         ActorAccess::exit(self, failure->exit_code());
     }

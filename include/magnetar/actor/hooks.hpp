@@ -26,6 +26,13 @@ struct ErasedHook {
     explicit operator bool() const noexcept { return plain || coroutine; }
 };
 
+// The actor as its hooks see it: itself, or the handle that stands for it.
+template <class Subject>
+Subject& subject_of(Actor<>& actor) noexcept {
+    if constexpr (requires { Subject::handle_of(actor); }) return Subject::handle_of(actor);
+    else return static_cast<Subject&>(actor);
+}
+
 }  // namespace detail
 
 /// A hook: a captureless lambda, or a class without members, called with the actor. Checked when it is
@@ -47,11 +54,11 @@ public:
                 using Result = std::invoke_result_t<F, Subject&, Extra...>;
                 if constexpr (std::is_same_v<Result, Task<>>)
                     erased_.coroutine = [](Actor<>& actor, Extra... extra) -> Task<> {
-                        return F{}(static_cast<Subject&>(actor), extra...);
+                        return F{}(detail::subject_of<Subject>(actor), extra...);
                     };
                 else
                     erased_.plain = [](Actor<>& actor, Extra... extra) {
-                        F{}(static_cast<Subject&>(actor), extra...);
+                        F{}(detail::subject_of<Subject>(actor), extra...);
                     };
             }
         }

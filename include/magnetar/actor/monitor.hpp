@@ -1,6 +1,8 @@
 #pragma once
 #include <chrono>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,10 +26,12 @@ struct MonitorOptions {
     std::uint32_t mailbox = 1024;
     static constexpr std::uint32_t threads = 5;
     Overflow overflow = Overflow::wait;
-    /// How its workers are made. A name here gets a number behind it.
+    /// How its workers are made. A name here gets the number of the worker's place behind it.
     SpawnOptions<State> worker{};
     Choice choice = Choice::round_robin;
     Strategy strategy = Strategy::one_for_one;
+    /// Which ends of a worker are followed by its restart.
+    Restart restart = Restart::permanent;
     /// So many restarts within the window; at the next it gives up, and ends with exit code 1.
     std::uint32_t restarts = 10;
     std::chrono::nanoseconds window = std::chrono::seconds(60);
@@ -47,36 +51,178 @@ struct MonitorOptions {
 };
 static_assert(std::is_trivially_destructible_v<MonitorOptions<>>);
 
-/// An actor that keeps a pool of workers of one type alive. It lives on the arbiter's loop, and is made by
-/// `arbiter.add_monitor<State>({...})`. Dead workers are made again, with a growing delay, until there are
-/// too many deaths; silent ones are put down. Its members are for the arbiter's thread.
+namespace detail {
+
+// A request to any worker of a monitor: see Monitor::send.
+template <auto F>
+class [[nodiscard("a message is sent when it is awaited: co_await it")]] PoolRequest {
+    using Result = typename Binding<F>::Result;
+    using Args = typename Binding<F>::Args;
+
+public:
+    PoolRequest(ActorProxy<> monitor, Args&& arguments)
+        : monitor_(std::move(monitor)), arguments_(std::move(arguments)) {}
+
+    /// Has it end with TimeoutError when it is not answered within `limit`, counted from here. So long it may wait for a
+    /// worker that is being made again; the worker does not start it later than that.
+    template <class Rep, class Period>
+    PoolRequest within(std::chrono::duration<Rep, Period> limit) && {
+        deadline_ = deadline_after(EventLoop::require("a request's deadline").now(), limit);
+        return std::move(*this);
+    }
+
+    bool await_ready() {
+        task_.emplace(run(std::move(monitor_), std::move(arguments_), deadline_, nullptr));
+        return false;
+    }
+    bool await_suspend(Suspension parent) {
+        awaiter_.emplace(task_->operator co_await());
+        return awaiter_->await_suspend(parent);
+    }
+    Result await_resume() { return awaiter_->await_resume(); }
+
+    // `chosen`, when it is not null, is told which worker got it.
+    static Task<Result> run(ActorProxy<> monitor, Args arguments, LoopClock::time_point deadline,
+                            ActorProxy<>* chosen) {
+        auto worker = co_await MonitorBase::choose_in_time(monitor, deadline);
+        if (chosen) *chosen = worker.worker;
+        MonitorBase::Asked asked(monitor.address(), worker.serial);
+        Address address = worker.worker.address();
+        auto request =
+            with_items(arguments, [&](auto&... a) { return SendAwaiter<F>(address, std::move(a)...); });
+        request.terms.deadline = deadline;
+        co_return co_await std::move(request);
+    }
+    const ActorProxy<>& monitor() const noexcept { return monitor_; }
+    Args& arguments() noexcept { return arguments_; }
+
+private:
+    using Awaiter = decltype(std::declval<Task<Result>&>().operator co_await());
+    ActorProxy<> monitor_;
+    Args arguments_;
+    LoopClock::time_point deadline_{};
+    std::optional<Task<Result>> task_;
+    std::optional<Awaiter> awaiter_;
+};
+
+template <auto F>
+Task<> tell_any(ActorProxy<> monitor, typename Binding<F>::Args arguments) {
+    auto chosen = co_await MonitorBase::choose_in_time(monitor, {});
+    Address address = chosen.worker.address();
+    auto telling =
+        with_items(arguments, [&](auto&... a) { return TellAwaiter<F>(address, std::move(a)...); });
+    co_await std::move(telling);
+}
+
+template <class State>
+class MonitorOf;
+
+// What add_monitor has given to users: handles, which stay where they are until the arbiter is gone.
+using KeptHandle = std::unique_ptr<void, void (*)(void*)>;
+using KeptHandles = std::vector<KeptHandle>;
+
+}  // namespace detail
+
+/// A pool of workers of one type that is kept alive by an actor on the arbiter's loop: made by
+/// `arbiter.add_monitor<State>({...})`. Dead workers are made again, with a growing delay, until there are too many deaths;
+/// silent ones are put down. A worker's place keeps its name: of `.worker = {.name = "web"}` the second is `web-2`, and so
+/// is whoever takes its place.
+///
+/// This is a handle to that actor: small, copied at will, and never dangling. The reference that add_monitor gives lives as
+/// long as the arbiter. Once the monitor has ended (it was stopped, or gave up), size() is 0 and is_running() false, and
+/// what needs it throws ActorNotFound; while it is stopping, ActorStopping. All members but proxy(), id(), name() and
+/// to_string() are for the arbiter's thread, and throw std::logic_error elsewhere.
+///
+/// scale, reload, deaths and stop may come at any time and overlap: each changes what is wanted, the latest counts, and
+/// each call ends when what it asked for, or what was asked for after it, is there.
 ///
 ///     auto& pool = co_await self.add_monitor<Worker>({.name = "pool", .workers = 4});
 ///     int answer = co_await pool.send<&Worker::handle>(21);    // any one of them, in turn
 template <class State>
-class Monitor final : public detail::MonitorBase {
+class Monitor {
 public:
-    ActorProxy<> proxy() const { return Actor<>::proxy(); }
-    /// The workers that run now and are to stay.
+    /// The actor: for info(), stop(), closed(), and what else is sent to actors.
+    ActorProxy<> proxy() const { return proxy_; }
+    ActorId id() const noexcept { return proxy_.id(); }
+    const std::string& name() const noexcept { return proxy_.name(); }
+    std::string to_string() const { return proxy_.to_string(); }
+    Logger log() const { return Logger(to_string()); }
+    /// It is there, and does not stop.
+    bool is_running() const noexcept {
+        auto* found = detail::MonitorBase::find(proxy_.address());
+        return found && found->is_running();
+    }
+    /// How many workers run now and are to stay; 0 when it has ended.
+    std::size_t size() const noexcept {
+        auto* found = detail::MonitorBase::find(proxy_.address());
+        return found ? found->size() : 0;
+    }
+    /// The workers that run now and are to stay, by their places; none when it has ended.
     std::vector<ActorProxy<State>> managed_actors() const {
         std::vector<ActorProxy<State>> actors;
-        for (auto& slot : slots_)
-            if (slot.proxy && !slot.retired) actors.push_back(slot.proxy.template as<State>());
+        if (auto* found = detail::MonitorBase::find(proxy_.address()))
+            for (auto& worker : found->running()) actors.push_back(worker.template as<State>());
         return actors;
     }
+
+    /// Has so many workers, and returns when it has: new ones have started, those too many have finished what
+    /// they had accepted and ended. Workers that have ended for good (see Restart) are made again. Throws SpawnError when a
+    /// new one cannot start, ActorStopping when the monitor ends meanwhile.
+    Task<> scale(std::uint32_t workers) const { return detail::MonitorBase::scale(proxy_, workers); }
+    /// Replaces all workers, one at a time: the new one has started before the old one is told to stop, and
+    /// takes its place and name; nothing that was accepted is lost. Throws SpawnError when a new one cannot start; the
+    /// old one stays then. ActorStopping when the monitor ends meanwhile.
+    Task<> reload() const { return detail::MonitorBase::reload(proxy_); }
+    /// Begins to stop it with its workers; nothing when it does or has already.
+    void stop(int code = 0) const {
+        if (auto* found = detail::MonitorBase::find(proxy_.address())) found->stop(code);
+    }
+
     /// The worker that is to get the next request, see Choice; throws ActorNotFound when none runs.
-    ActorProxy<State> pick() { return choose().proxy.template as<State>(); }
-    /// A request to any worker, which is chosen when it is awaited.
+    ActorProxy<State> pick() const {
+        auto& self = detail::MonitorBase::living(proxy_);
+        auto chosen = self.choose();
+        if (!chosen) throw self.none_runs();
+        return chosen.worker.template as<State>();
+    }
+    /// A request to any worker, which is chosen when it is awaited. While all are being made again it waits for the first
+    /// that is back; without limit, or so long as its deadline says:
+    ///
+    ///     int answer = co_await pool.send<&Worker::handle>(21).within(2s);
+    ///
+    /// Throws what ActorProxy::send throws, ActorNotFound when no worker runs and none is to come, and ActorStopping when
+    /// the monitor is stopping.
     template <auto F, class... A>
-    Task<typename detail::Binding<F>::Result> send(A&&... arguments) {
+    detail::PoolRequest<F> send(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>()) {
             (void)&detail::enlisted<F>;
-            return send_to_any<F>(*this, typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+            return {proxy_, typename detail::Binding<F>::Args(std::forward<A>(arguments)...)};
+        }
+    }
+    /// The same without an answer, see ActorProxy::tell.
+    template <auto F, class... A>
+    Task<> tell(A&&... arguments) const {
+        if constexpr (detail::check_call<F, State, A...>()) {
+            (void)&detail::enlisted<F>;
+            return detail::tell_any<F>(proxy_,
+                                       typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+        }
+    }
+    /// The same without ever waiting: false when no worker runs, or the chosen one does not take it. See
+    /// ActorProxy::try_tell.
+    template <auto F, class... A>
+    bool try_tell(A&&... arguments) const {
+        if constexpr (detail::check_call<F, State, A...>()) {
+            (void)&detail::enlisted<F>;
+            auto* found = detail::MonitorBase::find(proxy_.address());
+            auto chosen = found ? found->choose() : detail::MonitorBase::Chosen{};
+            return chosen && detail::try_tell<F>(chosen.worker.address(), typename detail::Binding<F>::Args(
+                                                                              std::forward<A>(arguments)...));
         }
     }
     /// A request to every worker that runs; all answers, or the first exception.
     template <auto F, class... A>
-    auto broadcast(const A&... arguments) {
+    auto broadcast(const A&... arguments) const {
         using Result = typename detail::Binding<F>::Result;
         std::vector<Task<Result>> requests;
         for (auto& actor : managed_actors())
@@ -84,38 +230,170 @@ public:
         return when_all(std::move(requests));
     }
 
+    /// What the actor has, see Actor.
+    EventLoop& loop() const { return living().loop(); }
+    Executor& executor() const { return living().executor(); }
+    Life life() const noexcept {
+        auto* found = detail::MonitorBase::find(proxy_.address());
+        return found ? found->life() : Life::closed;
+    }
+    Json& params() const { return living().params(); }
+    Json& extra() const { return living().extra(); }
+    std::map<std::string, TcpServer>& servers() const { return living().servers(); }
+    /// Two handles of one monitor are equal.
+    bool operator==(const Monitor& other) const noexcept { return proxy_ == other.proxy_; }
+
+    // The handle of the monitor that this actor is; for hooks.
+    static Monitor& handle_of(Actor<>& actor) noexcept {
+        return *static_cast<detail::MonitorOf<State>&>(actor).handle;
+    }
+
 private:
     template <class>
-    friend class Arbiter;
+    friend class detail::MonitorOf;
+    explicit Monitor(ActorProxy<> proxy) : proxy_(std::move(proxy)) {}
+    detail::MonitorBase& living() const { return detail::MonitorBase::living(proxy_); }
+    ActorProxy<> proxy_;
+};
+
+/// with_timeout of a request to a pool: as within(), and the error says who got it and what that one was doing.
+template <class Rep, class Period, auto F>
+Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep, Period> limit,
+                                                       detail::PoolRequest<F> request) {
+    ActorProxy<> monitor = request.monitor();
+    ActorProxy<> chosen;
+    std::string trouble;
+    try {
+        auto deadline = detail::deadline_after(EventLoop::require("with_timeout").now(), limit);
+        auto bounded =
+            detail::PoolRequest<F>::run(monitor, std::move(request.arguments()), deadline, &chosen);
+        co_return co_await with_timeout(limit, std::move(bounded));
+    } catch (const TimeoutError&) {
+        trouble = fmt::format("timed out after {}",
+                              detail::duration_text(std::chrono::duration<double>(limit).count()));
+    }
+    std::string doing = "no worker has come back in time";
+    if (chosen) doing = co_await detail::what_it_does(chosen.address());
+    throw TimeoutError(fmt::format("{}: {} of {}: {}", trouble, detail::entry_of<F>.name,
+                                   (chosen ? chosen : monitor).to_string(), doing));
+}
+
+namespace detail {
+
+// The actor behind a Monitor<State>.
+template <class State>
+class MonitorOf final : public MonitorBase {
+public:
     template <class... A>
-    Monitor(const detail::ActorSettings& settings, EventLoop& loop, const detail::RestartRules& rules,
-            const SpawnOptions<State>& worker, std::string worker_name, detail::Pack<A...> arguments)
-        : MonitorBase(settings, loop, rules), worker_(worker), worker_name_(std::move(worker_name)) {
-        worker_exit_timeout_ = worker.exit_timeout;
+    MonitorOf(const ActorSettings& settings, EventLoop& loop, const RestartRules& rules,
+              const SpawnOptions<State>& worker, const ActorSettings& worker_settings,
+              const std::string& worker_name, Pack<A...> arguments)
+        : MonitorBase(settings, loop, rules, worker_settings, worker_name, worker.id), worker_(worker) {
         struct Typed final : Spawner {
-            explicit Typed(detail::Pack<A...>&& a) : arguments(std::move(a)) {}
+            explicit Typed(Pack<A...>&& a) : arguments(std::move(a)) {}
             Task<ActorProxy<>> spawn(SpawnOptions<State> options) override {
                 auto copy = arguments;
-                detail::SpawnAwaiter<State, A...> spawning(options, std::move(copy));
+                SpawnAwaiter<State, A...> spawning(options, std::move(copy));
                 co_return co_await spawning;
             }
-            detail::Pack<A...> arguments;
+            Pack<A...> arguments;
         };
         spawner_ = std::make_unique<Typed>(std::move(arguments));
     }
+    void make_handle(ActorProxy<> proxy, KeptHandles& kept) {
+        handle = new Monitor<State>(std::move(proxy));
+        KeptHandle owner(handle, [](void* it) { delete static_cast<Monitor<State>*>(it); });
+        kept.push_back(std::move(owner));
+    }
+    Monitor<State>* handle = nullptr;
+
+private:
     struct Spawner {
         virtual ~Spawner() = default;
         virtual Task<ActorProxy<>> spawn(SpawnOptions<State> options) = 0;
     };
-    Task<ActorProxy<>> make_worker(std::uint64_t number) override {
+    Task<ActorProxy<>> make_worker(std::string name, ActorId id) override {
         SpawnOptions<State> options = worker_;
-        std::string name = worker_name_.empty() ? std::string() : fmt::format("{}-{}", worker_name_, number);
         options.name = name;
+        options.id = id;
         co_return co_await spawner_->spawn(options);
     }
     SpawnOptions<State> worker_;
-    std::string worker_name_;
     std::unique_ptr<Spawner> spawner_;
 };
 
+// Brings a monitor to the point where its workers have started; nothing of it is left when it throws.
+inline Task<> set_going(ActorProxy<> monitor, std::uint32_t workers) {
+    std::string reason;
+    bool stopped = false, given_up = false;
+    try {
+        auto failure = co_await started(MonitorBase::living(monitor));
+        if (failure && failure->cut_off()) stopped = true;
+        else if (failure) reason = fmt::format("its start failed: {}", failure->to_string());
+        else co_await MonitorBase::scale(monitor, workers);
+    } catch (const Cancelled&) {
+        given_up = true;
+    } catch (const ActorStopping& error) {
+        stopped = true;
+        reason = error.what();
+    } catch (const std::exception& error) {
+        reason = error.what();
+    }
+    auto* living = MonitorBase::find(monitor.address());
+    if (!given_up && !stopped && reason.empty()) {
+        if (!living) co_return;
+        ActorAccess::run_periodic_task(*living);
+        the_supervisor->directory->enter(monitor, Concurrency::coroutine, ActorId::arbiter());
+        co_return;
+    }
+    if (living) living->stop(1);
+    if (given_up) throw Cancelled();
+    co_await monitor.closed();
+    if (stopped)
+        throw ActorStopping(
+            fmt::format("monitor {}: it was stopped before its workers had started", monitor.to_string()));
+    throw SpawnError(fmt::format("monitor '{}': {}", monitor.to_string(), reason));
+}
+
+// add_monitor, for an arbiter and what stands for one. `seed` is for the chance in its delays.
+template <class Worker, class... A>
+Task<Monitor<Worker>&> make_monitor(Actor<>& root, KeptHandles& kept, std::uint32_t seed, std::string name,
+                                    std::string worker_name, MonitorOptions<Worker> options,
+                                    Pack<A...> arguments) {
+    if (root.life() >= Life::stopping)
+        throw ActorStopping(fmt::format("monitor '{}': {} is stopping", name, root.to_string()));
+    options.name = name;
+    options.worker.name = worker_name;
+    auto settings = settings_of(options);
+    check_settings(name, settings);
+    auto worker_settings = settings_of(options.worker);
+    check_settings(worker_name, worker_settings);
+    RestartRules rules{options.choice, options.strategy, options.restart,     options.restarts,
+                       options.window, options.backoff,  options.max_backoff, seed};
+    rules.check();
+    auto* monitor = new MonitorOf<Worker>(settings, root.loop(), rules, options.worker, worker_settings,
+                                          worker_name, std::move(arguments));
+    std::exception_ptr failure;
+    try {
+        the_supervisor->directory->reserve(name, monitor->id());
+    } catch (const SpawnError&) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        ActorAccess::destroy(*monitor);
+        std::rethrow_exception(failure);
+    }
+    set_up(*monitor, settings, name, Json::object());
+    ActorAccess::adopt(root, *monitor);
+    auto& extras = ActorAccess::extras(*monitor);
+    extras.registered = true;
+    extras.before_end = [](Actor<>& self) { return static_cast<MonitorBase&>(self).end_workers(); };
+    monitor->make_handle(static_cast<Actor<>*>(monitor)->proxy(), kept);
+    Monitor<Worker>& handle = *monitor->handle;
+    monitor->begin();
+    co_await set_going(handle.proxy(), options.workers);
+    co_return handle;
+}
+
+}  // namespace detail
 }  // namespace magnetar::inline MAGNETAR_MODE

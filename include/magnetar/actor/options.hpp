@@ -10,6 +10,7 @@
 #include <magnetar/actor/message.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/wire/utf8.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 
@@ -44,6 +45,10 @@ static_assert(std::is_trivially_copyable_v<ActorSettings>);
 /// started after it.
 enum class Strategy : std::uint8_t { one_for_one, one_for_all, rest_for_one };
 
+/// Whether a worker that has ended is made again: always; only after a crash, that is an exit code other than 0 or a
+/// signal; or never.
+enum class Restart : std::uint8_t { permanent, transient, temporary };
+
 /// Which worker gets the next request that is sent by its monitor: each in turn, or the one that has the
 /// fewest of them to answer.
 enum class Choice : std::uint8_t { round_robin, least_loaded };
@@ -55,7 +60,7 @@ template <class State = void>
 struct SpawnOptions {
     using Subject = Actor<State>;
 
-    /// Unique among the living; no control characters, at most 255 bytes. Empty: none.
+    /// Unique among the living; UTF-8 without control characters, at most 255 bytes. Empty: none.
     std::string_view name{};
     /// 64 bits of one's own choice; 0: chosen by the runtime. Must not be in use.
     ActorId id{};
@@ -120,6 +125,7 @@ inline void check_settings(std::string_view name, ActorSettings& settings) {
         if (auto c = static_cast<unsigned char>(name[i]); c < 0x20 || c == 0x7f)
             throw std::invalid_argument(
                 fmt::format("actor name with control character 0x{:02x} at byte {}", c, i));
+    if (!is_utf8(name)) throw std::invalid_argument("actor name that is not UTF-8");
     if (name.size() > 255)
         throw std::invalid_argument(fmt::format("actor name of {} bytes: at most 255", name.size()));
     if (name == "arbiter" || name == "monitor" || ActorId::parse(name))

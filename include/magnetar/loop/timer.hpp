@@ -6,6 +6,7 @@
 #include <magnetar/config.hpp>
 #include <magnetar/coro/detail/children.hpp>
 #include <magnetar/loop/event_loop.hpp>
+#include <magnetar/sync/event.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 
@@ -61,6 +62,41 @@ private:
     void request_cancel() noexcept override {}  // it is ready from the start, and never waits
 };
 
+class [[nodiscard("it waits when it is awaited: co_await it")]] WaitFor final : public Event::Wait, Timer {
+public:
+    WaitFor(Event& event, LoopClock::duration limit) noexcept
+        : Wait(event), Timer([](Timer& self) { static_cast<WaitFor&>(self).late(); }), limit_(limit) {}
+    WaitFor(WaitFor&& other) noexcept : WaitFor(other.event_, other.limit_) {}
+
+    bool await_ready() {
+        EventLoop::require("wait_for");
+        return granted_ = Wait::await_ready();
+    }
+    bool await_suspend(Suspension leaf) noexcept {
+        if (!Wait::await_suspend(leaf)) return false;
+        EventLoop& loop = *EventLoop::current();
+        loop.arm(*this, deadline_after(loop.now(), limit_));
+        return true;
+    }
+    bool await_resume() {
+        EventLoop::current()->disarm(*this);
+        check_cancelled();
+        return granted_;
+    }
+
+private:
+    void late() noexcept {
+        if (granted_) return;  // and goes on already
+        unlink();
+        wake();
+    }
+    void request_cancel() noexcept override {
+        EventLoop::current()->disarm(*this);
+        QueuedWaiter::request_cancel();
+    }
+    LoopClock::duration limit_;
+};
+
 // `1500ms` as "1.5 s": in the largest unit that leaves a whole part.
 inline std::string duration_text(double seconds) {
     struct Unit {
@@ -87,6 +123,18 @@ inline detail::Sleep<LoopClock::time_point> sleep_until(LoopClock::time_point wh
 
 /// Lets everything run that is ready now, then goes on.
 inline detail::Yield yield() noexcept { return {}; }
+
+/// Waits until `event` is set, for `limit` at most: true when it was set, false when the time is over. Throws nothing for
+/// that, and allocates nothing: what waits with a limit in its everyday course uses this and not with_timeout. The event
+/// must outlive the wait, unless it is set before its end.
+///
+///     if (!co_await wait_for(drained, 3s)) cut_off();
+template <class Rep, class Period>
+detail::WaitFor wait_for(Event& event, std::chrono::duration<Rep, Period> limit) noexcept {
+    using Wide = std::chrono::duration<double, LoopClock::period>;
+    if (Wide(limit) >= Wide(LoopClock::duration::max())) return {event, LoopClock::duration::max()};
+    return {event, std::chrono::ceil<LoopClock::duration>(limit)};
+}
 
 /// Awaits `awaitable` for `limit` at most, from its start here: then it is cancelled, waited for, and
 /// TimeoutError thrown. A value or a failure that arrives all the same is given as it is. Cancelling it
@@ -117,5 +165,6 @@ Task<await_result_t<A>> with_timeout(std::chrono::duration<Rep, Period> limit, A
 
 static_assert(Awaitable<decltype(sleep(std::chrono::seconds(1)))>);
 static_assert(Awaitable<decltype(yield())>);
+static_assert(Awaitable<detail::WaitFor>);
 
 }  // namespace magnetar::inline MAGNETAR_MODE

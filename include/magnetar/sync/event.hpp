@@ -32,8 +32,7 @@ private:
     bool set_ = false;
 };
 
-class [[nodiscard("it waits when it is awaited: co_await it")]] Event::Wait final
-    : public detail::QueuedWaiter {
+class [[nodiscard("it waits when it is awaited: co_await it")]] Event::Wait : public detail::QueuedWaiter {
 public:
     explicit Wait(Event& event) noexcept : event_(event) {}
 
@@ -42,7 +41,7 @@ public:
     bool await_suspend(Suspension leaf) noexcept { return wait_in(event_.waiting_, *this, leaf); }
     void await_resume() const { check_cancelled(); }
 
-private:
+protected:
     Event& event_;
 };
 

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <chrono>
 #include <concepts>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
@@ -67,9 +68,9 @@ inline std::vector<std::uint64_t> seeds(std::uint64_t count) {
 ///         assert(sum == 42);
 ///     });
 ///
-/// All of spawn, send, streams, listeners, TcpServer, timers and what is built on them works as it does in a
+/// All of spawn, send, monitors, streams, listeners, TcpServer, timers and what is built on them works as it does in a
 /// program; addresses belong to the simulation, so that ports are never taken. Every actor is a light one,
-/// whatever concurrency is asked for. Not there: monitors, the executor (host names, therefore), files,
+/// whatever concurrency is asked for. Not there: the executor (host names, therefore), files,
 /// datagrams, signals. It belongs to the thread that made it. A process has one at a time, and no Arbiter
 /// beside it.
 class Simulation : SimulationEngine::Idle {
@@ -109,6 +110,26 @@ public:
             throw;
         }
     }
+
+    /// Makes a monitor, as Arbiter::add_monitor does; for the scenario. Its workers are light actors. The handle lives as
+    /// long as the simulation.
+    ///
+    ///     auto& pool = co_await simulation.add_monitor<Worker>({.name = "pool", .workers = 4});
+    template <class Worker, class... A>
+    Task<Monitor<Worker>&> add_monitor(MonitorOptions<Worker> options, A&&... arguments) {
+        using namespace magnetar::detail;
+        return make_monitor<Worker, Kept<A>...>(
+            stage_.first(), monitors_, static_cast<std::uint32_t>(random_.next()), std::string(options.name),
+            std::string(options.worker.name), options, Pack<Kept<A>...>(std::forward<A>(arguments)...));
+    }
+    /// Ends an actor by force, as SIGKILL ends a process: what it has not answered fails with ActorLost, and its exit code
+    /// is 137. Nothing happens when it has ended.
+    void kill(const ActorProxy<>& actor) noexcept {
+        if (auto* living = magnetar::detail::resident_here(actor.address()))
+            magnetar::detail::ActorAccess::exit(*living, 128 + SIGKILL);
+    }
+    /// The names and ids that are taken: 1, the first actor's, when nothing else lives.
+    std::size_t names_taken() const noexcept { return stage_.names_taken(); }
 
     /// Waits until everything that could happen has happened: nothing is ready, nothing is under way on a
     /// socket, and the next that comes is a timer, if anything. When several wait, the first goes on first.
@@ -158,6 +179,7 @@ private:
     List<detail::Quiet> quiet_;
     std::string stuck_;
     SimulationEngine* engine_;
+    magnetar::detail::KeptHandles monitors_;
     detail::Stage stage_;
     detail::Shuffle shuffle_;
 };

@@ -64,3 +64,31 @@ TEST_CASE("directory: with a process go all who lived there") {
     CHECK(directory.find("actor 2") != nullptr);
     CHECK(directory.entries().size() == 2);
 }
+
+TEST_CASE("directory: a name passes to a successor, and comes back when that one fails") {
+    Directory directory;
+    directory.reserve("pluto", {1});
+    directory.enter(proxy_of(1, "pluto"), Concurrency::process, ActorId::arbiter());
+    directory.yield_name({1});
+    directory.reserve("pluto", {2});
+    CHECK_THROWS_AS(directory.reserve("pluto", {9}), SpawnError);  // one successor at a time
+    CHECK(directory.find("pluto")->proxy.id() == ActorId{1});      // it does not run yet
+    directory.remove({2});
+    CHECK(directory.find("pluto")->proxy.id() == ActorId{1});
+    directory.reserve("pluto", {3});
+    directory.enter(proxy_of(3, "pluto"), Concurrency::process, ActorId::arbiter());
+    CHECK(directory.find("pluto")->proxy.id() == ActorId{3});
+    CHECK(directory.find(ActorId{1}) != nullptr);
+    directory.yield_name({3});
+    directory.reserve("pluto", {4});  // and a third, before the first has gone
+    directory.remove({3});
+    CHECK(directory.find("pluto") == nullptr);
+    directory.remove({1});
+    directory.enter(proxy_of(4, "pluto"), Concurrency::process, ActorId::arbiter());
+    CHECK(directory.find("pluto")->proxy.id() == ActorId{4});
+    CHECK_THROWS_AS(directory.reserve("pluto", {5}), SpawnError);
+    directory.remove({4});
+    CHECK(directory.find("pluto") == nullptr);
+    CHECK(directory.entries().empty());
+    directory.reserve("pluto", {5});
+}

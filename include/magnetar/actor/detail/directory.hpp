@@ -18,18 +18,31 @@ public:
         ActorId manager;
         std::uint32_t host = 0;  // the process with which it ends, as long as it is not ready
         bool ready = false;      // spawn() has returned it
+        bool yields = false;     // its name is for the next who asks
+        ActorId before;          // whose name it has taken over
     };
 
     // Holds a name and an id until the actor is entered or given up, or the process ends for which they are
     // held: the one that the actor is, or that makes it. Throws SpawnError when one is taken.
     void reserve(const std::string& name, ActorId id, std::uint32_t host = 0) {
-        if (!name.empty() && names_.contains(name))
-            throw SpawnError(fmt::format("the name '{}' is taken by a living actor", name));
+        ActorId before;
+        if (auto holder = names_.find(name); !name.empty() && holder != names_.end()) {
+            before = {holder->second};
+            Entry* entry = entries_.find(before.value);
+            if (entry && !entry->yields)
+                throw SpawnError(fmt::format("the name '{}' is taken by a living actor", name));
+        }
         if (entries_.find(id.value)) throw SpawnError(fmt::format("the id {} is in use", id.to_string()));
         Entry& entry = entries_[id.value];
         entry.name = name;
         entry.host = host;
-        if (!name.empty()) names_.emplace(name, id.value);
+        entry.before = before;
+        if (!name.empty()) names_.insert_or_assign(name, id.value);
+    }
+    // An actor that is to be replaced leaves its name to its successor: whoever reserves it next. Until that one runs,
+    // the name still finds the old one, and does so again when the new one fails.
+    void yield_name(ActorId id, bool yields = true) noexcept {
+        if (Entry* entry = entries_.find(id.value)) entry->yields = yields;
     }
     // A number for a new process, which lives until remove_host: the next after `last` that no living one has.
     // Throws SpawnError when there is none.
@@ -53,7 +66,11 @@ public:
     void remove(ActorId id) {
         Entry* entry = entries_.find(id.value);
         if (!entry) return;
-        names_.erase(entry->name);
+        if (auto holder = names_.find(entry->name); holder != names_.end() && holder->second == id.value) {
+            Entry* before = entry->before ? entries_.find(entry->before.value) : nullptr;
+            if (before && before->name == entry->name) holder->second = entry->before.value;
+            else names_.erase(holder);
+        }
         entries_.erase(id.value);
     }
     // Takes a reservation back.
@@ -74,7 +91,11 @@ public:
     }
     const Entry* find(const std::string& name) const noexcept {
         auto found = names_.find(name);
-        return found == names_.end() ? nullptr : find(ActorId{found->second});
+        if (found == names_.end()) return nullptr;
+        ActorId id{found->second};
+        for (const Entry* entry; (entry = entries_.find(id.value)) && entry->name == name; id = entry->before)
+            if (entry->ready) return entry;
+        return nullptr;
     }
     const IdMap<Entry>& entries() const noexcept { return entries_; }
 

@@ -7,23 +7,6 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Stops a light actor of this loop, and waits; ends it by force when it is not gone in time.
-inline Task<> end_light(Address target) {
-    Actor<>* actor = resident(target);
-    if (!actor) co_return;
-    auto limit = ActorAccess::extras(*actor).settings.exit_timeout + std::chrono::milliseconds(500);
-    actor->stop();
-    try {
-        co_await with_timeout(limit, ActorAccess::closed(*actor));
-        co_return;
-    } catch (const TimeoutError&) {}
-    if ((actor = resident(target))) {
-        actor->log().warning("it did not end in time: ended by force");
-        ActorAccess::exit(*actor, 1);
-        co_await ActorAccess::closed(*actor);
-    }
-}
-
 // Ends what the arbiter controls in the reverse order of its start: what came later may need what was there
 // before. Workers belong to their monitor; light actors without name and hooks have no order.
 inline Task<> end_in_reverse_order(Actor<>& arbiter) {

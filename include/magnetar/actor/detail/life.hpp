@@ -292,7 +292,7 @@ private:
     // Stopping, draining, forcing.
     static Task<> closing(Actor<>& self) {
         Extras& extras = *self.extras_;
-        auto deadline = self.loop_->now() + extras.settings.exit_timeout;
+        auto deadline = deadline_after(self.loop_->now(), extras.settings.exit_timeout);
         std::vector<Job<>> servers;  // they accept nothing from now on, and drain meanwhile
         for (auto& [name, server] : extras.servers)
             if (server.is_serving())
@@ -367,7 +367,9 @@ inline Actor<void>::Actor(const detail::ActorSettings& settings, EventLoop& loop
       serial_(settings.serial),
       started_(loop.now()) {
     cell_->actor = this;
-    cell_->room = settings.overflow == Overflow::wait ? static_cast<int>(settings.mailbox) : INT_MAX;
+    cell_->room = settings.overflow == Overflow::wait && settings.mailbox < INT_MAX
+                      ? static_cast<int>(settings.mailbox)
+                      : INT_MAX;
     cell_->id.store(id.value, std::memory_order_release);
     owner_id = id.value;
 }

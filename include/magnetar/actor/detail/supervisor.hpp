@@ -190,6 +190,11 @@ public:
     // For tests: the next process gets a number after this.
     void number_from(std::uint32_t host) noexcept { last_host_ = host; }
     bool knows(ActorId id) const noexcept { return children_.find(id.value) != nullptr; }
+    // The process that an actor of it is; null for another, and when it has ended.
+    const ProcessHandle* process_of(ActorId id) const noexcept {
+        auto* found = children_.find(id.value);
+        return found && (*found)->process ? &*(*found)->process : nullptr;
+    }
     Task<ExitStatus> closed(ActorId id) {
         auto* found = children_.find(id.value);
         if (!found) co_return obituaries().of(id);

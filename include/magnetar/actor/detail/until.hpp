@@ -13,9 +13,7 @@ Task<bool> until(EventLoop& loop, Event& changed, LoopClock::time_point deadline
         auto left = deadline - loop.now();
         if (left <= LoopClock::duration::zero()) co_return false;
         changed.clear();
-        try {
-            co_await with_timeout(left, changed.wait());
-        } catch (const TimeoutError&) {}
+        co_await wait_for(changed, left);
     }
     co_return true;
 }

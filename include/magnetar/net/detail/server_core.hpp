@@ -150,9 +150,7 @@ private:
             auto left = deadline - EventLoop::current()->now();
             if (left <= LoopClock::duration::zero()) co_return false;
             core.changed.clear();
-            try {
-                co_await with_timeout(left, core.changed.wait());
-            } catch (const TimeoutError&) {}
+            co_await wait_for(core.changed, left);
         }
         co_return true;
     }

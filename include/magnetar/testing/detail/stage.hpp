@@ -45,6 +45,12 @@ public:
         loop.run(live(scenario));
     }
 
+    Actor<>& first() const {
+        if (!root) throw std::logic_error("a simulation has actors while a scenario runs: it does not run");
+        return *root;
+    }
+    std::size_t names_taken() const noexcept { return directory_.entries().size(); }
+
     EventLoop loop;
     // The first actor and the job of its scenario, while it runs.
     Actor<>* root = nullptr;

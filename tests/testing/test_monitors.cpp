@@ -1,0 +1,336 @@
+// Monitors in the simulation: operations that are under way at the same time, in all pairs and by seed.
+#include <doctest/doctest.h>
+#include <magnetar/magnetar.hpp>
+#include <magnetar/testing/simulation.hpp>
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+using namespace magnetar;
+using namespace std::chrono_literals;
+using testing::Simulation;
+
+namespace {
+
+// What the workers' hooks, which capture nothing, go by.
+struct World {
+    Simulation* simulation = nullptr;
+    std::chrono::milliseconds start{0};  // how long a worker takes to start
+    bool at_random = false;              // it takes up to that, and may fail
+    double failing = 0;
+    int living = 0;  // workers' states
+    int begun = 0, ended = 0;
+};
+World world;
+
+struct Hand {
+    Hand() { ++world.living; }
+    Hand(const Hand&) = delete;
+    ~Hand() { --world.living; }
+    Task<int> work(int milliseconds) {
+        co_await sleep(std::chrono::milliseconds(milliseconds));
+        co_return milliseconds;
+    }
+    void quit(int code) { throw ActorExit{code}; }
+    std::uint64_t me(Request& request) { return request.actor().id().value; }
+    std::string name(Request& request) { return request.actor().name(); }
+};
+using Pool = Monitor<Hand>;
+
+Task<> start_slowly(Actor<Hand>&) {
+    auto length = world.start;
+    bool fails = false;
+    if (world.at_random) {
+        auto& random = world.simulation->random();
+        length = std::chrono::milliseconds(random.below(static_cast<std::uint64_t>(length.count()) + 1));
+        fails = random.chance(world.failing);
+    }
+    co_await sleep(length);
+    if (fails) throw std::runtime_error("it does not start today");
+}
+
+// A call on its way: counted, whatever comes of it. What is thrown must be one of the errors that are documented.
+Task<> counted(Task<> call) {
+    struct Count {
+        Count() { ++world.begun; }
+        ~Count() { ++world.ended; }
+    } count;
+    try {
+        co_await std::move(call);
+    } catch (const ActorStopping&) {
+    } catch (const ActorNotFound&) {
+    } catch (const ActorLost&) {
+    } catch (const SpawnError&) {
+    } catch (const TimeoutError&) {
+    } catch (const MailboxFull&) {}
+}
+Task<> asked(Pool pool, int milliseconds) { co_await pool.send<&Hand::work>(milliseconds); }
+Task<> asked_in_time(Pool pool, int milliseconds, std::chrono::milliseconds limit) {
+    co_await with_timeout(limit, pool.send<&Hand::work>(milliseconds));
+}
+Task<> told_to_quit(Pool pool, int code) { co_await pool.tell<&Hand::quit>(code); }
+Task<> stopped(Pool pool) { co_await pool.proxy().stop(); }
+
+MonitorOptions<Hand> options_of(std::uint32_t workers) {
+    MonitorOptions<Hand> options;
+    options.name = "pool";
+    options.workers = workers;
+    options.worker.name = "hand";
+    options.worker.start = [](Actor<Hand>& self) { return start_slowly(self); };
+    return options;
+}
+// Nothing is left of a monitor.
+void check_gone(Simulation& simulation, const Pool& pool) {
+    CHECK(pool.size() == 0);
+    CHECK_FALSE(pool.is_running());
+    CHECK(world.living == 0);
+    CHECK(simulation.names_taken() == 1);
+    CHECK(world.begun == world.ended);
+}
+struct Quietly {
+    LogLevel before = std::exchange(log_level(), LogLevel::off);
+    ~Quietly() { log_level() = before; }
+};
+
+}  // namespace
+
+TEST_CASE("monitors: they run in a simulation: restarts with their delay, on virtual time") {
+    Quietly quietly;
+    world = {};
+    Simulation simulation(1);
+    world.simulation = &simulation;
+    simulation.run([&](Actor<>&) -> Task<> {
+        auto options = options_of(3);
+        options.backoff = 10s;
+        options.max_backoff = 10s;
+        auto& pool = co_await simulation.add_monitor<Hand>(options);
+        CHECK(pool.size() == 3);
+        CHECK(world.living == 3);
+        for (int i = 0; i < 2; ++i) {
+            auto first = pool.managed_actors().front();
+            CHECK(first.name() == "hand-1");
+            simulation.kill(first);
+            ExitStatus end = co_await first.closed();
+            CHECK(end.code() == 137);
+            co_await sleep(1s);
+            CHECK(pool.size() ==
+                  (i == 0 ? 3 : 2));  // the first restart is immediate, the second waits 5 to 15 s
+        }
+        co_await sleep(15s);
+        CHECK(pool.size() == 3);
+        pool.stop();
+        co_await pool.proxy().closed();
+        check_gone(simulation, pool);
+    });
+}
+
+TEST_CASE("monitors: the same seed gives the same run") {
+    Quietly quietly;
+    std::array<std::uint64_t, 2> digests{};
+    for (auto& digest : digests) {
+        world = {};
+        Simulation simulation(77);
+        world.simulation = &simulation;
+        simulation.run([&](Actor<>&) -> Task<> {
+            auto& pool = co_await simulation.add_monitor<Hand>(options_of(4));
+            for (int i = 0; i < 5; ++i) {
+                simulation.kill(pool.pick());
+                co_await sleep(1s);
+            }
+            co_await pool.reload();
+            simulation.trace().add(simulation.loop().now(), "reloaded");
+        });
+        digest = simulation.digest();
+    }
+    CHECK(digests[0] == digests[1]);
+}
+
+TEST_CASE("monitors: every operation meets every other one, at each moment of its way") {
+    Quietly quietly;
+    // After both, and what else a monitor does by itself, there are so many workers; -1: it has ended.
+    struct Operation {
+        const char* name;
+        int workers;  // that it wants, or 0: as before
+        Task<> (*run)(Pool);
+    };
+    constexpr std::array operations{
+        Operation{"scale(5)", 5, [](Pool pool) { return pool.scale(5); }},
+        Operation{"scale(1)", 1, [](Pool pool) { return pool.scale(1); }},
+        Operation{"reload", 0, [](Pool pool) { return pool.reload(); }},
+        Operation{"a worker is killed", 0,
+                  [](Pool pool) -> Task<> {
+                      if (pool.size()) world.simulation->kill(pool.pick());
+                      co_return;
+                  }},
+        Operation{"all workers are killed", 0,
+                  [](Pool pool) -> Task<> {
+                      for (auto& worker : pool.managed_actors()) world.simulation->kill(worker);
+                      co_return;
+                  }},
+        Operation{"a worker quits", 0, [](Pool pool) { return told_to_quit(pool, 3); }},
+        Operation{"a request", 0, [](Pool pool) { return asked(pool, 2000); }},
+        Operation{"stop", -1, [](Pool pool) { return stopped(pool); }},
+        Operation{"give up", -1,
+                  [](Pool pool) -> Task<> {
+                      while (pool.is_running()) {
+                          for (auto& worker : pool.managed_actors()) world.simulation->kill(worker);
+                          co_await sleep(20ms);
+                      }
+                  }},
+        Operation{"the arbiter stops", -2, [](Pool) -> Task<> { co_return; }},
+    };
+    int runs = 0;
+    for (auto strategy : {Strategy::one_for_one, Strategy::one_for_all, Strategy::rest_for_one})
+        for (auto& first : operations)
+            for (auto& second : operations)
+                for (auto delay : {0ms, 50ms, 150ms, 250ms, 350ms, 1000ms}) {
+                    INFO(std::string(first.name) << ", and " << std::string(second.name) << " " << delay.count() << " ms later");
+                    world = {};
+                    Simulation simulation(static_cast<std::uint64_t>(++runs));
+                    world.simulation = &simulation;
+                    int number = 3;
+                    for (auto* operation : {&first, &second})
+                        if (operation->workers != 0 && number > 0) number = operation->workers;
+                    simulation.run([&](Actor<>& self) -> Task<> {
+                        auto options = options_of(3);
+                        options.strategy = strategy;
+                        options.restarts = 20;
+                        options.max_backoff = 100ms;
+                        auto& pool = co_await simulation.add_monitor<Hand>(options);
+                        world.start = 100ms;
+                        if (number == -2) {
+                            self.loop().start(counted(first.run(pool)), nullptr).detach();
+                            co_await sleep(delay);
+                            self.loop().start(counted(second.run(pool)), nullptr).detach();
+                            co_await sleep(1ms);
+                            co_return;  // which ends all
+                        }
+                        auto one = self.loop().start(counted(first.run(pool)));
+                        co_await sleep(delay);
+                        auto other = self.loop().start(counted(second.run(pool)));
+                        co_await std::move(one);
+                        co_await std::move(other);
+                        co_await sleep(30s);
+                        CHECK(pool.size() == static_cast<std::size_t>(number < 0 ? 0 : number));
+                        CHECK(world.living == (number < 0 ? 0 : number));
+                        if (number > 0) {
+                            int answer = co_await pool.send<&Hand::work>(7);
+                            CHECK(answer == 7);
+                            int place = 0;
+                            for (auto& worker : pool.managed_actors()) {
+                                CHECK(worker.name() == fmt::format("hand-{}", ++place));
+                                auto found = co_await send(worker.name(), info);
+                                CHECK(found["actor"]["id"] == worker.id().to_string());
+                            }
+                            pool.stop();
+                        }
+                        co_await pool.proxy().closed();
+                        check_gone(simulation, pool);
+                    });
+                    CHECK(world.living == 0);
+                    CHECK(world.begun == world.ended);
+                }
+    CHECK(runs == 1800);
+}
+
+TEST_CASE("monitors: 2,000 seeds of restarts, kills, scales, reloads, stops, pauses, at random and at once") {
+    Quietly quietly;
+    int gave_up = 0, refused = 0;
+    for (auto seed : testing::seeds(2000)) {
+        CAPTURE(seed);
+        world = {};
+        Simulation simulation(seed);
+        world.simulation = &simulation;
+        world.at_random = true;
+        simulation.run([&](Actor<>& self) -> Task<> {
+            auto& random = simulation.random();
+            auto one_of = [&](auto... values) {
+                std::array all{values...};
+                return all[random.below(all.size())];
+            };
+            for (int round = 0; round < 2; ++round) {  // the second with the names of the first
+                auto options = options_of(static_cast<std::uint32_t>(random.below(5)));
+                if (random.chance(0.3)) options.worker.name = {};
+                options.worker.serial = random.chance(0.5);
+                options.worker.mailbox = random.chance(0.2) ? 2 : 1024;
+                options.worker.overflow = one_of(Overflow::wait, Overflow::reject);
+                options.worker.exit_timeout = one_of(0ms, 100ms, 3000ms);
+                options.strategy =
+                    one_of(Strategy::one_for_one, Strategy::one_for_all, Strategy::rest_for_one);
+                options.restart = one_of(Restart::permanent, Restart::transient, Restart::temporary);
+                options.choice = one_of(Choice::round_robin, Choice::least_loaded);
+                options.restarts = one_of(0u, 3u, 1000u);
+                options.backoff = one_of(0ms, 50ms);
+                world.start = one_of(0ms, 30ms, 800ms);
+                world.failing = one_of(0.0, 0.0, 0.2);
+                Pool* made = nullptr;
+                try {
+                    made = &co_await simulation.add_monitor<Hand>(options);
+                } catch (const SpawnError&) {
+                    ++refused;
+                }
+                if (!made) {
+                    CHECK(world.living == 0);
+                    continue;
+                }
+                Pool pool = *made;
+                std::vector<Job<>> calls;
+                auto steps = random.between(1, 25);
+                for (std::uint64_t i = 0; i < steps; ++i) {
+                    auto workers = pool.managed_actors();
+                    auto number = random.below(100);
+                    std::optional<Task<>> call;
+                    if (number < 20) call.emplace(pool.scale(static_cast<std::uint32_t>(random.below(6))));
+                    else if (number < 40) call.emplace(pool.reload());
+                    else if (number < 55) call.emplace(asked(pool, static_cast<int>(random.below(500))));
+                    else if (number < 60)
+                        call.emplace(asked_in_time(pool, 50, std::chrono::milliseconds(random.below(200))));
+                    else if (number < 70)
+                        call = asked(pool, 10000);  // a pause: longer than it may take to end
+                    else if (number < 80) call.emplace(told_to_quit(pool, static_cast<int>(random.below(2))));
+                    else if (number < 97) {
+                        if (!workers.empty()) simulation.kill(workers[random.below(workers.size())]);
+                    } else {
+                        call.emplace(stopped(pool));
+                    }
+                    if (call) calls.push_back(self.loop().start(counted(*std::move(call))));
+                    if (!calls.empty() && random.chance(0.05)) calls[random.below(calls.size())].cancel();
+                    if (random.chance(0.7)) co_await sleep(std::chrono::milliseconds(random.below(300)));
+                }
+                if (random.chance(0.5)) pool.stop();
+                for (auto& call : calls) co_await call;
+                CHECK(world.begun == world.ended);
+                if (pool.is_running()) {
+                    world.failing = 0;
+                    auto wanted = static_cast<std::uint32_t>(random.below(4));
+                    bool fine = true;
+                    try {
+                        co_await pool.scale(wanted);
+                    } catch (const std::exception&) {
+                        fine = false;  // it has given up meanwhile
+                    }
+                    co_await sleep(60s);
+                    if (fine && pool.is_running() && options.restart == Restart::permanent) {
+                        CHECK(pool.size() == wanted);
+                        CHECK(world.living == static_cast<int>(wanted));
+                    }
+                    CHECK(pool.size() == static_cast<std::size_t>(world.living));
+                } else {
+                    ++gave_up;
+                }
+                pool.stop();
+                co_await pool.proxy().closed();
+                CHECK(pool.size() == 0);
+                CHECK(world.living == 0);
+                CHECK(simulation.names_taken() == 1);
+            }
+        });
+        CHECK(world.living == 0);
+    }
+    if (testing::seeds(2).size() > 1) {
+        CHECK(gave_up > 100);
+        CHECK(refused > 20);
+    }
+}
