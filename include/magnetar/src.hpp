@@ -5,5 +5,6 @@
 #if MAGNETAR_HEADER_ONLY
 #error "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
 #endif
+#include <magnetar/actor/detail/impl/open_command.ipp>
 #include <magnetar/wire/websocket/detail/impl/sha1.ipp>
 #include <magnetar/wire/websocket/impl/handshake.ipp>

@@ -143,7 +143,8 @@ inline void enlist_framework_commands() {
     enlist_as<spawn_command>("spawn");
     enlist_as<kill_command>("kill_actor");
     for (CommandEntry* entry :
-         {&entry_of<by_name_command>, &entry_of<system_by_name_command>, &entry_of<end_command>,
+         {&entry_of<by_name_command>, &entry_of<system_by_name_command>, &entry_of<open_command>,
+          &entry_of<system_open_command>, &entry_of<end_command>,
           &entry_of<doing_command>, &entry_of<link_command>, &entry_of<child_greeted>,
           &entry_of<child_started>, &entry_of<directory_reserve>, &entry_of<directory_enter>,
           &entry_of<directory_remove>, &entry_of<directory_release>, &entry_of<directory_find>,
