@@ -5,6 +5,11 @@
 #if MAGNETAR_HEADER_ONLY
 #error "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
 #endif
-#include <magnetar/actor/detail/impl/open_command.ipp>
 #include <magnetar/wire/websocket/detail/impl/sha1.ipp>
 #include <magnetar/wire/websocket/impl/handshake.ipp>
+#include <magnetar/actor/detail/impl/door_request.ipp>
+#include <magnetar/actor/detail/impl/door_server.ipp>
+#include <magnetar/actor/detail/impl/door_session.ipp>
+#include <magnetar/actor/detail/impl/error_json.ipp>
+#include <magnetar/actor/detail/impl/open_command.ipp>
+#include <magnetar/actor/impl/token.ipp>
