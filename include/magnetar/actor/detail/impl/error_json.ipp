@@ -6,6 +6,7 @@
 #include <string_view>
 #include <typeinfo>
 
+#include <magnetar/actor/detail/door_request.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/wire/error.hpp>
@@ -23,7 +24,9 @@ bool visit_error_types(Visit visit) {
            visit(std::type_identity<TimeoutError>(), "TimeoutError") ||
            visit(std::type_identity<DeadlockError>(), "DeadlockError") ||
            visit(std::type_identity<PermissionDenied>(), "PermissionDenied") ||
-           visit(std::type_identity<SpawnError>(), "SpawnError");
+           visit(std::type_identity<SpawnError>(), "SpawnError") ||
+           visit(std::type_identity<BadRequest>(), "BadRequest") ||
+           visit(std::type_identity<JsonError>(), "JsonError");
 }
 
 MAGNETAR_DECL Json to_error_json(const std::exception_ptr& error) {
