@@ -52,7 +52,8 @@ public:
             return magnetar::send(target, call, std::forward<A>(arguments)...);
         } else if constexpr (detail::check_types_of_call(std::type_identity<void(P...)>(),
                                                          std::type_identity<void(A...)>())) {
-            return typed<R>(link_, ask(target, Name.view(), json(std::decay_t<P>(std::forward<A>(arguments))...)));
+            return typed<R>(link_,
+                            ask(target, Name.view(), json(std::decay_t<P>(std::forward<A>(arguments))...)));
         }
     }
     template <class Target, class... A>
@@ -125,7 +126,8 @@ private:
     }
     template <class Target>
     Task<Json> ask(const Target& target, std::string_view command, Json arguments) const {
-        return detail::RemoteLink::ask(link_, std::string(command), target_json(target), std::move(arguments));
+        return detail::RemoteLink::ask(link_, std::string(command), target_json(target),
+                                       std::move(arguments));
     }
     template <class R>
     static Task<R> typed(detail::RemoteLink::Ref link, Task<Json> asking) {

@@ -17,10 +17,10 @@ enum class DoorRole : std::uint8_t { client, administrator };
 // A message from outside.
 struct DoorRequest {
     std::string command;
-    Json id;                          // null: nobody waits for an answer
-    Json target;                      // name, id or proxy; null: the arbiter
-    Json arguments = Json::array();   // or an object of their names
-    LoopClock::duration deadline{};   // how long the client waits; 0: for ever
+    Json id;                         // null: nobody waits for an answer
+    Json target;                     // name, id or proxy; null: the arbiter
+    Json arguments = Json::array();  // or an object of their names
+    LoopClock::duration deadline{};  // how long the client waits; 0: for ever
 };
 
 // It is no request.

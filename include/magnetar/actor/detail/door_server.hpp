@@ -43,9 +43,9 @@ public:
 private:
     struct Admission {
         DoorRole role = DoorRole::client;
-        std::string first;      // what came behind the request
-        int refused = 0;        // the status, if it was
-        std::string answer;     // what the client is to be told
+        std::string first;   // what came behind the request
+        int refused = 0;     // the status, if it was
+        std::string answer;  // what the client is to be told
     };
     Task<> serve(Connection& connection, bool local);
     Task<Admission> admit(Connection& connection, bool local);

@@ -31,7 +31,9 @@ private:
     // Counts a job of the session's for as long as it lives, also before it runs.
     class Place {
     public:
-        Place(DoorSession& session, std::uint32_t& count) noexcept : session_(&session), count_(&count) { ++*count_; }
+        Place(DoorSession& session, std::uint32_t& count) noexcept : session_(&session), count_(&count) {
+            ++*count_;
+        }
         Place(Place&& other) noexcept
             : session_(std::exchange(other.session_, nullptr)), count_(other.count_) {}
         ~Place();

@@ -28,7 +28,8 @@ MAGNETAR_DECL DoorRequest read_request(Json message) {
     DoorRequest request;
     request.id = id_of(message);
     if (message.contains("id") && request.id.is_null())
-        throw BadRequest(fmt::format("the id must be an integer or a text of at most {} bytes", longest_text_id));
+        throw BadRequest(
+            fmt::format("the id must be an integer or a text of at most {} bytes", longest_text_id));
     Json* command = message.find("command");
     if (!command || !command->is_string()) throw BadRequest("the command is missing, or no text");
     request.command = command->string();
@@ -53,7 +54,7 @@ MAGNETAR_DECL DoorRequest read_request(Json message) {
 }
 
 MAGNETAR_DECL bool is_reserved_command(std::string_view name) noexcept {
-    constexpr std::string_view reserved[] = {"run",  "spawn",      "stop",   "config",   "kill",
+    constexpr std::string_view reserved[] = {"run",        "spawn",  "stop",   "config",   "kill",
                                              "kill_actor", "notify", "reload", "subscribe"};
     return std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved);
 }
@@ -134,8 +135,8 @@ MAGNETAR_DECL Task<Json> perform(DoorRequest request, DoorRole role) {
     bool urgent = names_system_command(command);
     constexpr auto open = &open_command, system_open = &system_open_command;
     constexpr auto any = &by_name_command, system_any = &system_by_name_command;
-    auto ask_for = administers ? (urgent ? &ask<system_any> : &ask<any>)
-                               : (urgent ? &ask<system_open> : &ask<open>);
+    auto ask_for =
+        administers ? (urgent ? &ask<system_any> : &ask<any>) : (urgent ? &ask<system_open> : &ask<open>);
     co_return co_await ask_for(target, std::move(command), std::move(request.arguments), request.deadline);
 }
 

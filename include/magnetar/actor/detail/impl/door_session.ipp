@@ -145,7 +145,9 @@ MAGNETAR_DECL void DoorSession::answer(const Json& id, const char* member, const
     if (closing_ || broken_) return;
     auto before = out_.size() + sending_.size();
     append_frame(out_, Opcode::text, [&] {
-        auto put = [this](std::string_view text) { out_.append(std::as_bytes(std::span(text.data(), text.size()))); };
+        auto put = [this](std::string_view text) {
+            out_.append(std::as_bytes(std::span(text.data(), text.size())));
+        };
         put("{\"id\":");
         id.dump_to(out_);
         put(",\"");
@@ -166,7 +168,8 @@ MAGNETAR_DECL bool DoorSession::has_room(std::size_t before) {
 }
 
 MAGNETAR_DECL void DoorSession::flush_soon() {
-    if (flushes_ == 0 && !broken_ && !out_.empty()) loop_.start(flush(Place(*this, flushes_)), nullptr).detach();
+    if (flushes_ == 0 && !broken_ && !out_.empty())
+        loop_.start(flush(Place(*this, flushes_)), nullptr).detach();
 }
 MAGNETAR_DECL Task<> DoorSession::flush(Place place) {
     DoorSession& session = place.session();

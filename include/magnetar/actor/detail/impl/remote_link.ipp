@@ -69,7 +69,8 @@ private:
 // A message by a proxy: its answer is encoded again, as the sender knows its type.
 class RemoteLink::CallAsked final : public RemoteAsked, public Pooled {
 public:
-    CallAsked(RemoteCall& call, void (*result)(const Json&, Writer&)) noexcept : call_(call), result_(result) {}
+    CallAsked(RemoteCall& call, void (*result)(const Json&, Writer&)) noexcept
+        : call_(call), result_(result) {}
 
     void take(const Json& result) noexcept override {
         std::unique_ptr<CallAsked> self(this);
@@ -178,7 +179,8 @@ MAGNETAR_DECL void RemoteLink::take(std::span<const std::byte> bytes) {
             append(Opcode::pong, message->text());
         } else if (message->opcode == Opcode::close) {
             auto said = parse_close(message->payload);
-            std::string reason = fmt::format("closed by the other side: {} {}", static_cast<int>(said.code), said.reason);
+            std::string reason =
+                fmt::format("closed by the other side: {} {}", static_cast<int>(said.code), said.reason);
             if (!std::exchange(closing_, true)) append(Opcode::close, message->text());
             return end(std::move(reason));
         }
@@ -223,7 +225,8 @@ MAGNETAR_DECL MaskKey RemoteLink::fresh_mask() noexcept {
     MaskKey key;
     if (random_left_ < key.size()) {
         // Always the whole, for so few bytes and once the kernel has booted.
-        if (::getrandom(random_.data(), random_.size(), 0) != static_cast<ssize_t>(random_.size())) std::terminate();
+        if (::getrandom(random_.data(), random_.size(), 0) != static_cast<ssize_t>(random_.size()))
+            std::terminate();
         random_left_ = random_.size();
     }
     random_left_ -= key.size();
@@ -234,8 +237,9 @@ MAGNETAR_DECL void RemoteLink::append(Opcode opcode, std::string_view payload) {
     append_frame(out_, opcode, payload, {.fin = true, .mask = fresh_mask()});
     flush_soon();
 }
-MAGNETAR_DECL void RemoteLink::send_request(std::string_view command, const Json& target, const Json& arguments,
-                                            const Json& id, std::chrono::nanoseconds left) {
+MAGNETAR_DECL void RemoteLink::send_request(std::string_view command, const Json& target,
+                                            const Json& arguments, const Json& id,
+                                            std::chrono::nanoseconds left) {
     Json message = Json::object();
     message["command"] = command;
     if (!id.is_null()) message["id"] = id;
@@ -296,7 +300,8 @@ inline Json target_of(const Address& address) {
 
 MAGNETAR_DECL void RemoteLink::write(RemoteCall& call) noexcept {
     try {
-        if (call.command >= command_table().size()) throw CommandNotFound("the command is not known by a name");
+        if (call.command >= command_table().size())
+            throw CommandNotFound("the command is not known by a name");
         const CommandEntry* entry = command_table()[call.command];
         RemoteScope scope(host_);
         Reader reader(call.body.bytes());
@@ -325,7 +330,8 @@ MAGNETAR_DECL void RemoteLink::write(RemoteCall& call) noexcept {
         std::chrono::nanoseconds left{};
         if (call.terms.deadline != LoopClock::time_point{}) {
             left = call.terms.deadline - loop_.now();
-            if (left.count() <= 0) throw TimeoutError(fmt::format("{}: not sent: its deadline had passed", name));
+            if (left.count() <= 0)
+                throw TimeoutError(fmt::format("{}: not sent: its deadline had passed", name));
         }
         Json target = target_of(call.target);
         if (call.tell) {
