@@ -151,7 +151,9 @@ protected:
     friend struct detail::ActorAccess;
     template <class... A>
     Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id, detail::Pack<A...>& arguments)
-        : Actor<>(settings, loop, id), state_(make(arguments)) {}
+        : Actor<>(settings, loop, id), state_(make(arguments)) {
+        if constexpr (detail::HasOpenCommands<State>) (void)&detail::opened<State>;
+    }
 
 private:
     template <class... A>

@@ -1,9 +1,12 @@
 #pragma once
 #include <chrono>
 #include <csignal>
+#include <initializer_list>
+#include <memory>
 #include <random>
 #include <string_view>
 
+#include <magnetar/actor/detail/door_server.hpp>
 #include <magnetar/actor/detail/ending.hpp>
 #include <magnetar/actor/detail/framework.hpp>
 #include <magnetar/actor/messaging.hpp>
@@ -37,6 +40,21 @@ struct ArbiterOptions {
     std::chrono::nanoseconds exit_timeout = std::chrono::seconds(3);
     /// What keeps its loop longer than this is named in the log: see StallWatch. 0: nothing is.
     std::chrono::nanoseconds stall = detail::usual_stall;
+    /// Where it listens for other programs, in any language: `host:port` (port 0: one that is free) or `unix:path`,
+    /// whose file only its own user can open. Empty: nowhere. See docs/protocol.md, and Commands for what of an actor
+    /// they may ask for. It listens before the start hook runs; when it cannot, run() logs why and gives 1.
+    std::string_view address{};
+    /// More of them.
+    std::initializer_list<std::string_view> addresses{};
+    /// What a client must show. Empty: nothing, and then only loopback and unix addresses are served.
+    std::string_view token{};
+    /// What a client must show that may do everything: stop, spawn, kill, config, run any command by its name. Empty:
+    /// nobody may.
+    std::string_view admin_token{};
+    /// The pages whose scripts may connect, as browsers write it in Origin: `https://example.com`.
+    std::initializer_list<std::string_view> origins{};
+    /// What it bears of its clients.
+    DoorOptions door{};
     ActorHook<"start", Subject, true> start{};
     ActorHook<"stopping", Subject, true> stopping{};
     ActorHook<"periodic_task", Subject, true> periodic_task{};
@@ -84,7 +102,18 @@ struct Master {
     Directory directory;
     Supervisor supervisor;
 };
-inline Task<ExitStatus> live_as_arbiter(Actor<>& self);
+inline Task<ExitStatus> live_as_arbiter(Actor<>& self, DoorServer* door = nullptr);
+template <class Options>
+DoorSettings door_settings(const Options& options) {
+    DoorSettings settings;
+    if (!options.address.empty()) settings.addresses.emplace_back(options.address);
+    for (auto address : options.addresses) settings.addresses.emplace_back(address);
+    settings.token = Token(std::string(options.token));
+    settings.admin_token = Token(std::string(options.admin_token));
+    for (auto origin : options.origins) settings.origins.emplace_back(origin);
+    settings.limits = options.door;
+    return settings;
+}
 
 }  // namespace detail
 
@@ -119,6 +148,8 @@ public:
             detail::StateFrom<State, detail::Kept<A>...>,
             "the actor's state cannot be made from these arguments: give Arbiter what its constructor or its braces take");
         supervisor.monitor_gave_up = options.monitor_gave_up.erased();
+        auto door = detail::door_settings(options);
+        if (!door.addresses.empty()) door_ = std::make_unique<detail::DoorServer>(std::move(door));
     }
 
     /// Runs until it is stopped and everything it controls has ended; gives the exit code, for main to
@@ -129,9 +160,15 @@ public:
             throw std::logic_error("an Arbiter runs once: make another one for another run");
         StallWatch watch(loop(), detail::ActorAccess::extras(*this).settings.stall, Actor<>::to_string(),
                          ActorId::arbiter().value);
-        ExitStatus status = Actor<>::loop().run(detail::live_as_arbiter(*this));
+        ExitStatus status = Actor<>::loop().run(detail::live_as_arbiter(*this, door_.get()));
         return status.code();
     }
+
+    /// Where it listens, as connect_arbiter takes it: `ws://127.0.0.1:PORT`, or `ws+unix:PATH`; the first of its
+    /// addresses. Empty before it runs, and without an address.
+    std::string address() const { return !door_ || door_->urls().empty() ? std::string() : door_->urls().front(); }
+    /// All of them.
+    std::vector<std::string> addresses() const { return door_ ? door_->urls() : std::vector<std::string>(); }
 
     /// Makes a monitor, whose workers have States made from copies of `arguments`, and returns it when all
     /// have started. Throws SpawnError, with the reason, when one cannot, ActorStopping when the arbiter or the monitor
@@ -179,6 +216,7 @@ private:
     }
     detail::KeptHandles monitors_;
     bool has_run_ = false;
+    std::unique_ptr<detail::DoorServer> door_;  // null without an address
 };
 
 namespace detail {
@@ -202,16 +240,31 @@ inline Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
         arbiter.stop();
     }
 }
-inline Task<ExitStatus> live_as_arbiter(Actor<>& self) {
+// Whether it listens; false, and logged, when it cannot.
+inline Task<bool> listens(Actor<>& self, DoorServer& door) {
+    Job<> opening = self.loop().start(door.open(self), &self);
+    try {
+        co_await opening;
+        co_return true;
+    } catch (const std::exception& error) {
+        self.log().error("listen: {}", error.what());
+    }
+    co_return false;
+}
+inline Task<ExitStatus> live_as_arbiter(Actor<>& self, DoorServer* door) {
     survive_broken_pipes();
     Job<> signals = self.loop().start(stop_arbiter_on_signal(self), nullptr);
     ActorAccess::running(self);
     Job<ExitStatus> end = self.loop().start(ActorAccess::closed(self), nullptr);
     co_await yield();
     ActorAccess::run_periodic_task(self);
-    if (auto failure = co_await started(self);
-        failure && !failure->cut_off() &&
-        !(failure->type == "magnetar::ActorStopping" && self.life() >= Life::stopping)) {
+    bool ready = true;
+    if (door) ready = co_await listens(self, *door);
+    if (!ready) {
+        ActorAccess::exit(self, 1);
+    } else if (auto failure = co_await started(self);
+               failure && !failure->cut_off() &&
+               !(failure->type == "magnetar::ActorStopping" && self.life() >= Life::stopping)) {
         if (failure->kind != ErrorKind::exit) self.log().error("start: {}", failure->to_string());
         ActorAccess::exit(self, failure->exit_code());
     }

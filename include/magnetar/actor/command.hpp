@@ -25,6 +25,7 @@ namespace detail {
 
 class WireCall;
 class WireAnswer;
+struct Transcoder;
 
 template <class T>
 struct ReturnOf {
@@ -136,6 +137,7 @@ struct CommandEntry {
     Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);  // null for what has no name of its own
     bool system;
     std::uint32_t number = unlisted;
+    const Transcoder* transcoder = nullptr;  // null for what only programs of this image can ask for
 };
 
 // Never destroyed, as a thread that was given up may still look into it when the program ends.
@@ -184,14 +186,31 @@ template <auto F>
 inline constinit CommandEntry entry_of{function_name<F>(), state_tag<typename Binding<F>::State>(),
                                        &open_from_wire<F>, nullptr, is_system<F>};
 
+// An actor type that says what other programs may ask for. Using a command of its, or making such an actor, enters
+// them all in a table before main runs.
+template <class State>
+concept HasOpenCommands = requires { typename State::commands; };
+template <class State>
+bool open_commands_of();
+template <class State>
+inline const bool opened = open_commands_of<State>();
+template <auto F>
+struct TranscoderOf;
+
 // Using one of these enters the command in the table before main runs. A name makes it callable by name,
 // which costs the way through JSON.
 template <auto F>
-inline const bool enlisted = enlist(entry_of<F>);
+bool enlist_function() {
+    if constexpr (HasOpenCommands<typename Binding<F>::State>) (void)&opened<typename Binding<F>::State>;
+    return enlist(entry_of<F>);
+}
+template <auto F>
+inline const bool enlisted = enlist_function<F>();
 template <auto F>
 bool enlist_as(std::string_view name) {
     entry_of<F>.name = name;
     entry_of<F>.by_name = &call_by_name<F>;
+    TranscoderOf<F>::add(name);
     return enlist(entry_of<F>);
 }
 template <fixed_string Name, auto F>

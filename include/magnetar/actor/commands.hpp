@@ -9,6 +9,7 @@
 
 #include <magnetar/actor/detail/deadlock.hpp>
 #include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/open_command.hpp>
 #include <magnetar/actor/tell.hpp>
 #include <magnetar/config.hpp>
 
@@ -102,6 +103,8 @@ namespace detail {
 // A request by name runs here, in the target.
 inline Task<Json> by_name_command(Request& request, std::string command, Json arguments) {
     Actor<>& actor = request.actor();
+    if (auto* open = find_open_command(command, ActorAccess::state_tag(actor)))
+        co_return co_await open->call(actor, request, std::move(arguments));
     const CommandEntry* entry = find_command(command, ActorAccess::state_tag(actor));
     if (!entry) throw NoSuchCommand{fmt::format("{} has no command '{}'", actor.to_string(), command)};
     co_return co_await entry->by_name(actor, request, std::move(arguments));
@@ -111,6 +114,23 @@ inline Task<Json> system_by_name_command(Request& request, std::string command, 
 }
 template <>
 inline constexpr bool is_system<system_by_name_command> = true;
+
+// What a client that may not administer asks for runs here: what the actor's type opens, and what every actor
+// answers. Whether there is another command of that name cannot be seen from outside.
+inline Task<Json> open_command(Request& request, std::string command, Json arguments) {
+    Actor<>& actor = request.actor();
+    if (auto* open = find_open_command(command, ActorAccess::state_tag(actor)))
+        co_return co_await open->call(actor, request, std::move(arguments));
+    const CommandEntry* entry = nullptr;
+    if (is_open_to_all(command)) entry = find_command(command, nullptr);
+    if (!entry) throw NoSuchCommand{fmt::format("{} has no command '{}'", actor.to_string(), command)};
+    co_return co_await entry->by_name(actor, request, std::move(arguments));
+}
+inline Task<Json> system_open_command(Request& request, std::string command, Json arguments) {
+    return open_command(request, std::move(command), std::move(arguments));
+}
+template <>
+inline constexpr bool is_system<system_open_command> = true;
 
 template <auto F>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments) {

@@ -75,6 +75,13 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+/// A client of an arbiter may not do this: the token is wrong, or what it asks for needs the administrator's. Says
+/// nothing of whether what was asked for exists.
+class PermissionDenied : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
 /// Throw it inside an actor to end that actor with an exit code. Like everything that does not derive from
 /// std::exception, it is never swallowed.
 struct ActorExit {

@@ -285,6 +285,8 @@ inline Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64
     co_return to_wire(co_await closed_from_main(target));
 }
 inline Task<ExitStatus> closed(Address target) {
+    if (is_remote(target.where.host()))
+        co_return from_wire(co_await SendAwaiter<closed_command>(target, target.id.value, std::uint64_t{0}));
     if (!the_host) throw std::logic_error("closed() needs a process in which actors run");
     bool mine = target.where.known() && target.where.host() == this_host;
     if (mine && target.where.door() == this_door)

@@ -5,6 +5,7 @@
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/detail/known_names.hpp>
+#include <magnetar/actor/detail/remote_hosts.hpp>
 #include <magnetar/actor/name.hpp>
 #include <magnetar/base/formatter.hpp>
 #include <magnetar/config.hpp>
@@ -161,11 +162,11 @@ struct ProxyOnWire {
 template <class State>
 struct Codec<ActorProxy<State>> {
     static detail::ProxyOnWire to_wire(const ActorProxy<State>& proxy) {
-        return {proxy.id().value, proxy.address().where.to_wire(), proxy.name()};
+        return {proxy.id().value, detail::place_to_wire(proxy.address()), proxy.name()};
     }
     static ActorProxy<State> from_wire(detail::ProxyOnWire on_wire) {
         detail::remember_name({on_wire.id}, on_wire.name);
-        return ActorProxy<State>({{on_wire.id}, detail::Where::from_wire(on_wire.where)},
+        return ActorProxy<State>({{on_wire.id}, detail::place_from_wire(on_wire.where)},
                                  detail::SharedName(on_wire.name));
     }
 };

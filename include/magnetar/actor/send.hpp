@@ -138,7 +138,8 @@ private:
         return false;
     }
     [[gnu::noinline]] bool depart() {
-        if (!target_.where.known() || !host_runs()) return end_at_once(not_found(target_, command_));
+        if (!target_.where.known() || !can_send_to(target_.where.host()))
+            return end_at_once(not_found(target_, command_));
         if (target_.where.host() != this_host) return depart_to_host();
         Cell* cell = target_.where.cell();
         Door* door = door_at(target_.where.door());
@@ -154,6 +155,7 @@ private:
         if (command_.number == CommandEntry::unlisted) return end_at_once(unlisted_error(command_));
         auto call = std::make_unique<HostCall>(*this);
         try {
+            RemoteScope scope(target_.where.host());
             encode_arguments(call->body);
         } catch (const CodecError&) {
             return end_at_once(std::current_exception());
@@ -237,6 +239,7 @@ inline void HostCall::deliver() noexcept {
     if (!waiter_) return;
     if (!error) {
         try {
+            RemoteScope scope(target.where.host());
             Reader reader(body.bytes());
             waiter_->take_answer(reader);
             reader.finish();

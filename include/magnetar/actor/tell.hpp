@@ -114,6 +114,7 @@ std::unique_ptr<HostTell> tell_for_host(const Address& target, const typename Bi
     if constexpr (Binding<F>::travels) {
         if (entry_of<F>.number == CommandEntry::unlisted) std::rethrow_exception(unlisted_error(entry_of<F>));
         auto call = std::make_unique<HostTell>(waiter);
+        RemoteScope scope(target.where.host());
         encode_message(call->body, args, entry_of<F>.name);
         stamp(*call, entry_of<F>, target);
         return call;
@@ -177,7 +178,8 @@ private:
         return false;
     }
     [[gnu::noinline]] bool depart() {
-        if (!target_.where.known() || !host_runs()) return end_at_once(not_found(target_, command_));
+        if (!target_.where.known() || !can_send_to(target_.where.host()))
+            return end_at_once(not_found(target_, command_));
         if (target_.where.host() != this_host) return depart_to_host();
         Door* door = door_at(target_.where.door());
         if (!door) return end_at_once(not_found(target_, command_));
@@ -324,7 +326,7 @@ void post_tell(const Address& target, A... arguments) {
 // Tells without waiting for anything; false when it is known that the message is not taken.
 template <auto F>
 bool try_tell(const Address& target, typename Binding<F>::Args&& args) {
-    if (!target.where.known() || !host_runs()) return false;
+    if (!target.where.known() || !can_send_to(target.where.host())) return false;
     if (this_door == no_door) [[unlikely]]
         require_loop_to_tell();
     if (target.where.host() != this_host) {

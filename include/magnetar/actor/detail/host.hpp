@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <magnetar/actor/detail/link.hpp>
+#include <magnetar/actor/detail/remote_routes.hpp>
 #include <magnetar/actor/detail/wire_call.hpp>
 #include <magnetar/base/id_map.hpp>
 #include <magnetar/config.hpp>
@@ -155,6 +156,7 @@ inline bool host_runs() noexcept { return the_host != nullptr; }
 inline void send_to_host(RemoteCall& call) noexcept {
     EventLoop& here = *EventLoop::current();
     call.origin = &here.door();
+    if (is_remote(call.target.where.host())) return send_to_remote(call);
     if (&the_host->loop() == &here) {
         the_host->send(call);
         return;
@@ -164,6 +166,7 @@ inline void send_to_host(RemoteCall& call) noexcept {
 }
 
 inline bool link_has_room(const Address& target) noexcept {
+    if (is_remote(target.where.host())) return remote_has_room(target.where.host());
     if (&the_host->loop() != EventLoop::current()) return true;
     Link* link = the_host->link_to(target.where.host());
     return link ? link->has_room(target.id) : this_host != 0;

@@ -1,5 +1,6 @@
 #pragma once
 #include <magnetar/actor/address.hpp>
+#include <magnetar/actor/detail/remote_hosts.hpp>
 #include <magnetar/actor/detail/terms.hpp>
 #include <magnetar/base/pool.hpp>
 #include <magnetar/config.hpp>
@@ -62,5 +63,7 @@ inline void send_to_host(RemoteCall& call) noexcept;
 inline bool link_has_room(const Address& target) noexcept;
 // Whether actors run in this process at all.
 inline bool host_runs() noexcept;
+// Whether messages to that host can leave: those to remote arbiters can also where no actors run.
+inline bool can_send_to(std::uint32_t host) noexcept { return host_runs() || is_remote(host); }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,48 @@
+#pragma once
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include <magnetar/config.hpp>
+#include <magnetar/coro/task.hpp>
+#include <magnetar/loop/clock.hpp>
+#include <magnetar/wire/json.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// What a client may do.
+enum class DoorRole : std::uint8_t { client, administrator };
+
+// A message from outside.
+struct DoorRequest {
+    std::string command;
+    Json id;                         // null: nobody waits for an answer
+    Json target;                     // name, id or proxy; null: the arbiter
+    Json arguments = Json::array();  // or an object of their names
+    LoopClock::duration deadline{};  // how long the client waits; 0: for ever
+};
+
+// It is no request.
+class BadRequest : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+// The id of a message, as far as it has one that can be answered; else null.
+Json id_of(const Json& message);
+// Takes a message apart. Throws BadRequest.
+DoorRequest read_request(Json message);
+
+// Commands that need the administrator's token, whatever actor they are sent to.
+bool is_reserved_command(std::string_view name) noexcept;
+
+// Carries a request out, on the arbiter's loop: what the door itself answers, and for all else the actor. Throws what
+// `send` throws, PermissionDenied, and CodecError for arguments that do not fit.
+Task<Json> perform(DoorRequest request, DoorRole role);
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/actor/detail/impl/door_request.ipp>
+#endif

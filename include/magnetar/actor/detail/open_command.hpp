@@ -1,0 +1,119 @@
+#pragma once
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <magnetar/actor/command.hpp>
+#include <magnetar/base/reflect.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/json.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// How a command that was encoded for another process of this image becomes the JSON that other programs read, and its
+// answer the encoded form again: who sends it knows only its number then.
+struct Transcoder {
+    std::string_view name;  // as other programs know it
+    Json (*arguments)(Reader& encoded);
+    void (*result)(const Json& answer, Writer& encoded);
+};
+
+template <auto F>
+struct TranscoderOf {
+    static Json arguments(Reader& encoded) {
+        if constexpr (Binding<F>::travels) return to_json(decode<typename Binding<F>::Args>(encoded));
+        else return Json();
+    }
+    static void result(const Json& answer, Writer& encoded) {
+        using Result = typename Binding<F>::Result;
+        if constexpr (!std::is_void_v<Result> && Binding<F>::travels)
+            encode(encoded, from_json<Result>(answer));
+    }
+    static inline constinit Transcoder here{{}, &TranscoderOf::arguments, &TranscoderOf::result};
+
+    static void add(std::string_view name) noexcept {
+        here.name = name;
+        entry_of<F>.transcoder = &here;
+    }
+};
+
+// What an actor type opens to clients.
+struct OpenCommand {
+    std::string_view name;
+    const void* state;
+    std::span<const std::string_view> parameters;  // their names, if it has any
+    Task<Json> (*function)(Actor<>&, Request&, Json arguments);
+
+    // The arguments are an array, or an object of the parameters' names. Throws CodecError.
+    Task<Json> call(Actor<>& actor, Request& request, Json arguments) const;
+};
+
+std::vector<OpenCommand>& open_commands();
+// The command of that name that the actor type opens, or null.
+const OpenCommand* find_open_command(std::string_view name, const void* state) noexcept;
+// Commands that every actor answers, whoever asks.
+bool is_open_to_all(std::string_view name) noexcept;
+
+template <fixed_string Name, auto F, fixed_string... Parameters>
+struct NamedCommand {};
+
+template <auto Item>
+struct OpenItem {
+    static constexpr auto function = Item;
+    static constexpr std::string_view name = last_identifier(function_name<Item>());
+    static constexpr std::span<const std::string_view> parameters{};
+};
+template <class Item>
+struct OpenNamedItem;
+template <fixed_string Name, auto F, fixed_string... Parameters>
+struct OpenNamedItem<NamedCommand<Name, F, Parameters...>> {
+    static constexpr auto function = F;
+    static constexpr std::string_view name = Name.view();
+    static constexpr std::array<std::string_view, sizeof...(Parameters)> names{Parameters.view()...};
+    static constexpr std::span<const std::string_view> parameters{names};
+};
+template <auto Item>
+    requires requires { typename OpenNamedItem<std::remove_const_t<decltype(Item)>>; } &&
+             std::is_class_v<decltype(Item)>
+struct OpenItem<Item> : OpenNamedItem<std::remove_const_t<decltype(Item)>> {};
+
+template <class State, auto Item>
+bool open_one() {
+    using Open = OpenItem<Item>;
+    constexpr auto F = Open::function;
+    using Bound = Binding<F>;
+    static_assert(std::is_void_v<typename Bound::State> || std::is_same_v<typename Bound::State, State>,
+                  "an actor type can open its own commands, and functions that any actor can carry out");
+    static_assert(Bound::travels,
+                  "an open command's parameters and result must be types that the codec knows");
+    static_assert(
+        Open::parameters.empty() ||
+            []<class... P>(Pack<P...>*) {
+                return sizeof...(P) == Open::parameters.size();
+            }(static_cast<typename Bound::Args*>(nullptr)),
+        "Named gives all of a command's parameters a name, or none");
+    TranscoderOf<F>::add(Open::name);
+    open_commands().push_back({Open::name, state_tag<State>(), Open::parameters, &call_by_name<F>});
+    return enlist(entry_of<F>);
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+template <auto... Items>
+struct Commands;
+
+template <class State>
+bool detail::open_commands_of() {
+    return []<auto... Items>(Commands<Items...>*) {
+        return (open_one<State, Items>() && ... && true);
+    }(static_cast<typename State::commands*>(nullptr));
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/actor/detail/impl/open_command.ipp>
+#endif

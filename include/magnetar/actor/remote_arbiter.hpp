@@ -1,0 +1,156 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <magnetar/actor/detail/remote_link.hpp>
+#include <magnetar/actor/messaging.hpp>
+#include <magnetar/actor/open_commands.hpp>
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+/// A connection to the arbiter of another program, on this machine or another: see connect_arbiter. Requests and tells
+/// go to its actors as to one's own, by name or by proxy, and fail with the same errors; what the other program does
+/// not open (see Commands) is CommandNotFound, what needs another token PermissionDenied. When the connection ends, all
+/// that is not answered fails with ActorLost, and so does everything after it.
+///
+/// Belongs to the loop that made it, and must be destroyed before that; its proxies may be used on every loop of the
+/// process. They may be sent on in messages to actors of the same remote arbiter, and nowhere else (CodecError).
+/// Destroying it closes the connection.
+class RemoteArbiter {
+public:
+    explicit RemoteArbiter(detail::RemoteLink::Ref link) noexcept : link_(std::move(link)) {}
+    RemoteArbiter(RemoteArbiter&&) noexcept = default;
+    RemoteArbiter& operator=(RemoteArbiter&& other) noexcept {
+        if (this != &other) {
+            close();
+            link_ = std::move(other.link_);
+        }
+        return *this;
+    }
+    ~RemoteArbiter() { close(); }
+
+    /// Sends a request to an actor there: by name, by id, by proxy, or to the `arbiter`. The command is a Command,
+    /// `run<function>` of an open function, echo, a Call, or a name (then JSON in, JSON out).
+    template <class Target, class C, class... A>
+        requires(!detail::CommandName<C>)
+    auto send(const Target& target, const C& command, A&&... arguments) const {
+        if constexpr (std::is_base_of_v<ActorProxy<>, Target>) {
+            return magnetar::send(target, command, std::forward<A>(arguments)...);
+        } else {
+            constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
+            (void)&detail::enlisted<F>;
+            if constexpr (detail::check_call<F, void, A...>())
+                return typed<typename detail::Binding<F>::Result>(
+                    link_, ask(target, name_of<F>(command), pack<F>(std::forward<A>(arguments)...)));
+        }
+    }
+    template <class Target, fixed_string Name, class R, class... P, class... A>
+    Task<R> send(const Target& target, const Call<Name, R(P...)>& call, A&&... arguments) const {
+        if constexpr (std::is_base_of_v<ActorProxy<>, Target>) {
+            return magnetar::send(target, call, std::forward<A>(arguments)...);
+        } else if constexpr (detail::check_types_of_call(std::type_identity<void(P...)>(),
+                                                         std::type_identity<void(A...)>())) {
+            return typed<R>(link_,
+                            ask(target, Name.view(), json(std::decay_t<P>(std::forward<A>(arguments))...)));
+        }
+    }
+    template <class Target, class... A>
+    Task<Json> send(const Target& target, std::string_view command, A&&... arguments) const {
+        if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
+            return magnetar::send(target, command, std::forward<A>(arguments)...);
+        else return ask(target, command, json(arguments...));
+    }
+
+    /// Sends a message that is not answered; returns when there is room for it on the connection. What goes wrong
+    /// there is not heard of here.
+    template <class Target, class C, class... A>
+        requires(!detail::CommandName<C>)
+    auto tell(const Target& target, const C& command, A&&... arguments) const {
+        if constexpr (std::is_base_of_v<ActorProxy<>, Target>) {
+            return magnetar::tell(target, command, std::forward<A>(arguments)...);
+        } else {
+            constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
+            (void)&detail::enlisted<F>;
+            if constexpr (detail::check_call<F, void, A...>())
+                return detail::RemoteLink::tell(link_, std::string(name_of<F>(command)), target_json(target),
+                                                pack<F>(std::forward<A>(arguments)...));
+        }
+    }
+    template <class Target, class... A>
+    Task<> tell(const Target& target, std::string_view command, A&&... arguments) const {
+        return detail::RemoteLink::tell(link_, std::string(command), target_json(target), json(arguments...));
+    }
+
+    /// The actor of that name or id, for typed calls. Its State is taken on trust: a command that it does not have is
+    /// CommandNotFound. Throws ActorNotFound.
+    template <class State = void>
+    Task<ActorProxy<State>> find(std::string name) const {
+        if constexpr (detail::HasOpenCommands<State>) (void)&detail::opened<State>;
+        return typed<ActorProxy<State>>(link_, ask("arbiter", "find", json(name)));
+    }
+    /// Its living actors that have a name or a process of their own: name, id, concurrency and manager of each.
+    Task<Json> list() const;
+    /// What the remote arbiter tells of itself.
+    Task<Json> info() const;
+
+    /// Waits until the connection has ended.
+    Task<> closed() const;
+    bool is_open() const noexcept;
+    /// Why it has ended; empty before.
+    const std::string& reason() const noexcept;
+    /// Closes it. Does nothing the second time.
+    void close() noexcept;
+
+private:
+    template <auto F, class C>
+    static std::string_view name_of(const C&) {
+        if constexpr (std::is_same_v<C, detail::EchoCommand>) return "echo";
+        else if (auto* known = detail::entry_of<F>.transcoder) return known->name;
+        else return detail::entry_of<F>.name;
+    }
+    template <auto F, class... A>
+    Json pack(A&&... arguments) const {
+        detail::RemoteScope scope(link_->host());
+        return to_json(typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+    }
+    template <class... A>
+    Json json(const A&... arguments) const {
+        detail::RemoteScope scope(link_->host());
+        return detail::json_arguments(arguments...);
+    }
+    template <class Target>
+    static Json target_json(const Target& target) {
+        return Json(detail::target_text(target));
+    }
+    template <class Target>
+    Task<Json> ask(const Target& target, std::string_view command, Json arguments) const {
+        return detail::RemoteLink::ask(link_, std::string(command), target_json(target),
+                                       std::move(arguments));
+    }
+    template <class R>
+    static Task<R> typed(detail::RemoteLink::Ref link, Task<Json> asking) {
+        Json answer = co_await std::move(asking);
+        detail::RemoteScope scope(link->host());
+        if constexpr (!std::is_void_v<R>) co_return from_json<R>(answer);
+    }
+
+    detail::RemoteLink::Ref link_;
+};
+
+/// Connects to an arbiter that listens at `url` (as its address() gives it), with its token, or its administrator's.
+/// It needs a loop, and no arbiter of one's own. Throws std::invalid_argument for what is no URL, std::system_error when
+/// nobody listens there, PermissionDenied when the token is not the right one, HandshakeError when what listens is no
+/// arbiter or has no room, TimeoutError when it does not answer within 10 s.
+///
+///     RemoteArbiter remote = co_await connect_arbiter("ws://127.0.0.1:8080", "open sesame");
+///     ActorProxy<Counter> counter = co_await remote.find<Counter>("counter");
+///     int total = co_await counter.send<&Counter::add>(2);
+Task<RemoteArbiter> connect_arbiter(std::string url, std::string token = {});
+
+}  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/actor/impl/remote_arbiter.ipp>
+#endif

@@ -1,0 +1,31 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+/// A secret that clients show. It is compared in a time that does not tell how much of it is right, and has no way
+/// into a text or a log.
+class Token {
+public:
+    /// No token: matches nothing.
+    Token() noexcept = default;
+    explicit Token(std::string secret) noexcept : secret_(std::move(secret)) {}
+
+    /// Whether there is one.
+    explicit operator bool() const noexcept { return !secret_.empty(); }
+    /// Whether `shown` is the secret. Takes as long for every text of one length.
+    bool matches(std::string_view shown) const noexcept;
+
+private:
+    std::string secret_;
+};
+
+}  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/actor/impl/token.ipp>
+#endif
