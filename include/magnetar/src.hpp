@@ -6,3 +6,10 @@
 #error "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
 #endif
 
+#include <magnetar/app/detail/impl/app_config.ipp>
+#include <magnetar/app/detail/impl/config_file.ipp>
+#include <magnetar/app/detail/impl/program.ipp>
+#include <magnetar/app/detail/impl/setting_ops.ipp>
+#include <magnetar/app/detail/impl/setting_table.ipp>
+#include <magnetar/app/detail/impl/share.ipp>
+#include <magnetar/app/impl/application.ipp>
