@@ -6,6 +6,7 @@
 #error "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
 #endif
 
+#include <magnetar/base/impl/log.ipp>
 #include <magnetar/app/detail/impl/app_config.ipp>
 #include <magnetar/app/detail/impl/config_file.ipp>
 #include <magnetar/app/detail/impl/program.ipp>

@@ -8,12 +8,13 @@
 
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/app/detail/setting_table.hpp>
+#include <magnetar/base/log.hpp>
 #include <magnetar/config.hpp>
 
 // The settings that every application has, in groups as --help shows them.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-enum class LogFormat : std::uint8_t { automatic, text, json };
+
 enum class EngineChoice : std::uint8_t { automatic, io_uring, epoll };
 
 // One set for a whole program.
