@@ -9,7 +9,11 @@
 #include <magnetar/base/impl/log.ipp>
 #include <magnetar/app/detail/impl/app_config.ipp>
 #include <magnetar/app/detail/impl/config_file.ipp>
+#include <magnetar/app/detail/impl/control.ipp>
+#include <magnetar/app/detail/impl/operator.ipp>
+#include <magnetar/app/detail/impl/process.ipp>
 #include <magnetar/app/detail/impl/program.ipp>
+#include <magnetar/app/detail/impl/serving.ipp>
 #include <magnetar/app/detail/impl/setting_ops.ipp>
 #include <magnetar/app/detail/impl/setting_table.ipp>
 #include <magnetar/app/detail/impl/share.ipp>

@@ -137,7 +137,7 @@ public:
         return all;
     }
     WorkerHooks hooks() const override {
-        return {options_.worker.start.erased(), options_.monitor_on_params.erased(), nullptr};
+        return {options_.worker.start.erased(), options_.monitor_on_params.erased(), nullptr, nullptr};
     }
 
 protected:

@@ -64,6 +64,8 @@ struct LogOptions {
 void configure_log(const LogOptions& options);
 /// Opens the log file anew by its name, after it has been moved away. Throws std::system_error; the old one stays then.
 void reopen_log();
+/// How this process logs now; `levels` is that of log_levels().
+LogOptions present_log_options();
 /// The levels that count now, as LogOptions has them.
 std::string log_levels();
 

@@ -14,7 +14,6 @@
 // The settings that every application has, in groups as --help shows them.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-
 enum class EngineChoice : std::uint8_t { automatic, io_uring, epoll };
 
 // One set for a whole program.

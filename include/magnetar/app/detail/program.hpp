@@ -63,6 +63,11 @@ struct Configuration {
     // Reads file, environment and command line; gives the words. Throws SettingError.
     std::vector<SettingTable::Given> read(const std::vector<std::string>& arguments, const std::string& file);
 
+    // What no single value shows. Throws SettingError.
+    void validate();
+    // Whether a change of it counts for a program that runs.
+    bool is_live(std::string_view name) const;
+
     ProcessSettings process;
     std::vector<std::unique_ptr<AppConfig>> applications;
     SettingTable table;

@@ -25,7 +25,8 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 struct WorkerHooks {
     ErasedHook<> start;
     ErasedHook<Json&> on_params;  // the monitor's
-    Task<> (*serve)(Actor<>&, Connection&) = nullptr;
+    Task<> (*serve)(Connection&) = nullptr;
+    Task<> (*serve_in_actor)(Actor<>&, Connection&) = nullptr;
 };
 
 // What a worker is given of its application. Never changes: workers that are made after a change get another.
@@ -79,6 +80,8 @@ std::vector<std::string> known_applications();
 // in this process with that type of settings. Throws std::logic_error when there is none.
 const Share& current_share(const void* settings_tag);
 
+// This process logs as the share says.
+void configure_share_log(const Share& share);
 ShareOnWire share_to_wire(const Share& share);
 std::shared_ptr<const Share> share_from_wire(ShareOnWire on_wire, const UserSettingsType& type, bool server);
 

@@ -263,6 +263,16 @@ MAGNETAR_DECL void reopen_log() {
     state.fd = fd;
     state.opener = ::getpid();
 }
+MAGNETAR_DECL LogOptions present_log_options() {
+    LogOptions options;
+    options.levels = log_levels();
+    auto& state = detail::logging::state();
+    std::lock_guard lock(state.mutex);
+    options.format = state.format;
+    options.file = state.file;
+    options.sink = state.sink;
+    return options;
+}
 MAGNETAR_DECL std::string log_levels() {
     auto& state = detail::logging::state();
     std::string text(detail::logging::words[static_cast<int>(log_level())]);

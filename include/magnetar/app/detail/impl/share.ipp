@@ -108,6 +108,13 @@ MAGNETAR_DECL const Share& current_share(const void* settings_tag) {
     return *only;
 }
 
+MAGNETAR_DECL void configure_share_log(const Share& share) {
+    LogOptions options;
+    for (auto& levels : share.log_level) options.levels += (options.levels.empty() ? "" : ",") + levels;
+    options.format = share.log_format;
+    options.file = share.log_file;
+    configure_log(options);
+}
 MAGNETAR_DECL ShareOnWire share_to_wire(const Share& share) {
     ShareOnWire on_wire{share.application,    share.generation,
                         share.config->pack(), share.config->origins,
@@ -136,6 +143,7 @@ MAGNETAR_DECL std::shared_ptr<const Share> share_from_wire(ShareOnWire on_wire, 
     share->log_level = std::move(on_wire.log_level);
     share->log_format = static_cast<LogFormat>(on_wire.log_format);
     share->log_file = std::move(on_wire.log_file);
+    configure_share_log(*share);
     publish_share(share);
     auto& all = shares::all();
     std::lock_guard lock(all.mutex);
