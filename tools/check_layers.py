@@ -5,7 +5,8 @@ import re
 import sys
 
 LAYERS = ["base", "coro", "sync", "wire", "loop", "net", "actor", "app", "apps", "cluster", "testing"]
-UMBRELLA = "magnetar.hpp"  # everything of the layers up to app
+UMBRELLA = "magnetar.hpp"  # everything of the layers before app
+APP = "app.hpp"  # that, and everything of app
 ROOT_FILES = {"config.hpp", "version.hpp"}  # below every layer
 SOURCES = "src.hpp"  # all twins, in their order
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
@@ -31,10 +32,12 @@ def check(name, bracket, included):
         return "there is no such header"
     if target in ROOT_FILES or name == SOURCES:
         return None
+    if name == APP:
+        return None if target == UMBRELLA or layer_of(target) == "app" else "it includes magnetar.hpp and app/"
     if name == UMBRELLA:
-        beyond = LAYERS.index(layer_of(target)) > LAYERS.index("app")
-        return "the umbrella leaves out apps, cluster and testing" if beyond else None
-    if target == UMBRELLA:
+        beyond = LAYERS.index(layer_of(target)) >= LAYERS.index("app")
+        return "the umbrella leaves out app, apps, cluster and testing" if beyond else None
+    if target in {UMBRELLA, APP}:
         return None if LAYERS.index(layer) > LAYERS.index("app") else "the umbrella is for users"
     if layer != layer_of(target) == "testing":
         return "nothing includes testing/"
@@ -45,14 +48,14 @@ def check(name, bracket, included):
 
 headers = {path.relative_to(root).as_posix(): INCLUDE.findall(path.read_text()) for path in root.rglob("*.?pp")}
 for name, includes in sorted(headers.items()):
-    if name not in {UMBRELLA, SOURCES} | ROOT_FILES and layer_of(name) not in LAYERS:
+    if name not in {UMBRELLA, APP, SOURCES} | ROOT_FILES and layer_of(name) not in LAYERS:
         problems.append(f"{name}: {layer_of(name)} is not one of the layers")
         continue
     for bracket, included in includes:
         if reason := check(name, bracket, included):
             problems.append(f"{name} includes {included}: {reason}")
 
-reached, ahead = set(), [UMBRELLA]
+reached, ahead = set(), [APP]
 while ahead:
     name = ahead.pop()
     if name not in reached:
@@ -61,7 +64,7 @@ while ahead:
 for name in sorted(headers.keys() - reached):
     public = not {"detail", "impl"} & set(name.split("/")[:-1])
     if public and layer_of(name) in LAYERS[: LAYERS.index("app") + 1]:
-        problems.append(f"{name}: the umbrella does not include it")
+        problems.append(f"{name}: neither umbrella includes it")
 
 if not headers:
     problems.append(f"no headers below {root}")

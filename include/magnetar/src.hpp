@@ -8,6 +8,7 @@
 #endif
 
 #include <magnetar/base/detail/impl/standard_streams.ipp>
+#include <magnetar/base/impl/log.ipp>
 #include <magnetar/wire/detail/impl/binary_codec.ipp>
 #include <magnetar/wire/detail/impl/frame_header.ipp>
 #include <magnetar/wire/detail/impl/json_convert.ipp>
@@ -39,3 +40,14 @@
 #include <magnetar/actor/detail/impl/remote_routes.ipp>
 #include <magnetar/actor/impl/remote_arbiter.ipp>
 #include <magnetar/actor/impl/token.ipp>
+#include <magnetar/app/detail/impl/app_config.ipp>
+#include <magnetar/app/detail/impl/config_file.ipp>
+#include <magnetar/app/detail/impl/control.ipp>
+#include <magnetar/app/detail/impl/operator.ipp>
+#include <magnetar/app/detail/impl/process.ipp>
+#include <magnetar/app/detail/impl/program.ipp>
+#include <magnetar/app/detail/impl/serving.ipp>
+#include <magnetar/app/detail/impl/setting_ops.ipp>
+#include <magnetar/app/detail/impl/setting_table.ipp>
+#include <magnetar/app/detail/impl/share.ipp>
+#include <magnetar/app/impl/application.ipp>

@@ -221,6 +221,10 @@ private:
 
 namespace detail {
 
+// What SIGHUP does instead of reloading every monitor, if something is to be done before.
+using HangupHook = void (*)(Actor<>& arbiter);
+inline constinit HangupHook on_hangup = nullptr;
+
 inline Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
     SignalSet signals{SIGTERM, SIGINT, SIGHUP, SIGUSR1};
     for (bool stopping = false;;) {
@@ -230,6 +234,10 @@ inline Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
             continue;
         }
         if (signal == SIGHUP) {
+            if (on_hangup) {
+                on_hangup(arbiter);
+                continue;
+            }
             ActorAccess::children(arbiter).for_each([](Actor<>& child) {
                 if (auto* monitor = dynamic_cast<MonitorBase*>(&child); monitor && monitor->is_running())
                     monitor->reload_by_signal();

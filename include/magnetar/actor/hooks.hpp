@@ -80,6 +80,10 @@ private:
             static_assert(
                 callable,
                 "on_info is called with the actor and its information: [](Actor<State>& self, Json& info) { ... }");
+        else if constexpr (Name.view() == "started")
+            static_assert(
+                callable,
+                "started is called with the monitor, once all workers run: [](Monitor<State>& self) { ... }");
         else if constexpr (Name.view() == "monitor_gave_up")
             static_assert(
                 callable,

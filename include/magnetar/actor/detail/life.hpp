@@ -197,6 +197,7 @@ struct ActorAccess {
         child.parent_ = &parent;
         parent.children_.push_back(child);
     }
+    static Actor<>* parent(const Actor<>& self) noexcept { return self.parent_; }
     static void destroy(Actor<>& self) noexcept { delete &self; }
     static void give_back_cell(Actor<>& self) noexcept { cell_table(this_door).give_back(*self.cell_); }
 

@@ -1,0 +1,236 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <magnetar/actor/arbiter.hpp>
+#include <magnetar/app/detail/program.hpp>
+#include <magnetar/app/settings.hpp>
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+/// For applications without settings of their own, and for workers without a state.
+struct NoSettings {};
+struct NoState {};
+
+namespace detail {
+template <class State>
+using WorkerState = std::conditional_t<std::is_void_v<State>, NoState, State>;
+}
+
+/// What an application is told. Trivially destructible, as SpawnOptions; the texts are read when the Application is made.
+template <class State = void>
+struct ApplicationOptions {
+    using Worker = detail::WorkerState<State>;
+
+    /// Letters, digits, - and _: the monitor's name, and how the environment's variables begin.
+    std::string_view name{};
+    std::string_view description{}, version{};
+    std::uint32_t workers = 1;
+    /// How workers are made, and their hooks. `--concurrency`, `--timeout` and the like change it.
+    SpawnOptions<Worker> worker{};
+    /// Which worker gets a request that is sent by the monitor, and which start anew when one has died.
+    Choice choice = Choice::round_robin;
+    Strategy strategy = Strategy::one_for_one;
+    /// See MonitorOptions.
+    std::uint32_t restarts = 10;
+    std::chrono::nanoseconds window = std::chrono::seconds(60);
+    /// In the monitor, once, when all workers run. May be a coroutine. An exception ends the program with 1.
+    ActorHook<"started", Monitor<Worker>, true> started{};
+    /// The monitor's own hooks.
+    ActorHook<"start", Monitor<Worker>, true> monitor_start{};
+    ActorHook<"stopping", Monitor<Worker>, true> monitor_stopping{};
+    ActorHook<"periodic_task", Monitor<Worker>, true> monitor_periodic_task{};
+    ActorHook<"on_info", Monitor<Worker>, false, Json&> monitor_on_info{};
+    ActorHook<"on_params", Monitor<Worker>, false, Json&> monitor_on_params{};
+};
+
+namespace detail {
+
+// An application of these types, below its monitor.
+template <class State, class Settings, bool server>
+class TypedApplication : public ApplicationBase {
+    static_assert(
+        std::is_default_constructible_v<Settings> && std::is_copy_constructible_v<Settings> &&
+            Reflectable<Settings>,
+        "the settings of an application are a struct without constructors, of which every field has a default");
+    using Worker = WorkerState<State>;
+    static_assert(
+        std::is_constructible_v<Worker, const Settings&> || std::is_default_constructible_v<Worker>,
+        "the state of an application's workers is made from its settings or from nothing: give it a "
+        "constructor that takes const Settings&, or one without parameters");
+
+public:
+    TypedApplication(const ApplicationOptions<State>& options, Settings settings)
+        : ApplicationBase(std::string(options.name), std::string(options.description),
+                          std::string(options.version)),
+          options_(options),
+          settings_(std::move(settings)) {
+        if (options.worker.name.empty()) worker_name_ = name();
+        else worker_name_ = options.worker.name;
+    }
+
+    std::unique_ptr<AppConfig> default_config() const override {
+        return std::make_unique<AppConfig>(user_settings_type<Settings>, server);
+    }
+    std::unique_ptr<AppConfig> code_config() const override {
+        auto code = default_config();
+        *static_cast<Settings*>(code->user.get()) = settings_;
+        WorkerSettings& workers = code->workers;
+        workers.workers = options_.workers;
+        workers.concurrency = options_.worker.concurrency;
+        workers.timeout = options_.worker.timeout;
+        workers.period = options_.worker.period;
+        workers.exit_timeout = options_.worker.exit_timeout;
+        workers.threads = options_.worker.threads;
+        workers.mailbox = options_.worker.mailbox;
+        workers.restarts = options_.restarts;
+        workers.window = options_.window;
+        return code;
+    }
+    Task<> begin(Arbiter<>& arbiter, std::shared_ptr<const Share> share) override {
+        MonitorOptions<Worker> options;
+        const WorkerSettings& workers = config->workers;
+        options.name = name();
+        options.workers = std::max(workers.workers, 1u);
+        options.worker = options_.worker;
+        options.worker.name = worker_name_;
+        options.worker.concurrency = workers.workers ? workers.concurrency : Concurrency::coroutine;
+        options.worker.timeout = workers.timeout;
+        options.worker.period = workers.period;
+        options.worker.exit_timeout = workers.exit_timeout;
+        options.worker.threads = workers.threads;
+        options.worker.mailbox = workers.mailbox;
+        adapt(options.worker);
+        options.choice = options_.choice;
+        options.strategy = options_.strategy;
+        options.restarts = workers.restarts;
+        options.window = workers.window;
+        options.start = options_.monitor_start;
+        options.stopping = options_.monitor_stopping;
+        options.periodic_task = options_.monitor_periodic_task;
+        options.on_info = options_.monitor_on_info;
+        options.on_params = [](Monitor<Worker>& self, Json& params) { add_share_params(self, params); };
+        Seed<Worker, Settings, server> seed(std::move(share));
+        Task<Monitor<Worker>&> adding = arbiter.add_monitor<Worker>(options, std::move(seed));
+        monitor_ = &co_await std::move(adding);
+        monitor = monitor_->proxy();
+    }
+    Task<> started() override {
+        auto& hook = options_.started.erased();
+        if (!hook || !lives()) co_return;
+        Job<> job = monitor_->loop().start(run_started(hook, *monitor_), monitor_);
+        co_await job;
+    }
+    Task<> reload() override {
+        if (lives()) co_await monitor_->reload();
+    }
+    Task<> scale(std::uint32_t workers) override {
+        if (lives()) co_await monitor_->scale(workers);
+    }
+    std::vector<ActorProxy<>> workers() const override {
+        std::vector<ActorProxy<>> all;
+        if (lives())
+            for (auto& worker : monitor_->managed_actors()) all.push_back(worker);
+        return all;
+    }
+    WorkerHooks hooks() const override {
+        return {options_.worker.start.erased(), options_.monitor_on_params.erased(), nullptr, nullptr};
+    }
+
+protected:
+    // What a kind of application changes in its workers' hooks.
+    virtual void adapt(SpawnOptions<Worker>&) const {}
+    const ApplicationOptions<State>& options() const noexcept { return options_; }
+
+private:
+    bool lives() const {
+        Arbiter<>* root = arbiter();
+        if (!root || !monitor) return false;
+        auto monitors = root->monitors();
+        auto found = monitors.find(name());
+        return found != monitors.end() && found->second == monitor;
+    }
+    static Task<> run_started(ErasedHook<> hook, Actor<>& monitor) {
+        if (hook.plain) hook.plain(monitor);
+        else co_await hook.coroutine(monitor);
+    }
+    ApplicationOptions<State> options_;
+    Settings settings_;
+    std::string worker_name_;
+    Monitor<Worker>* monitor_ = nullptr;
+};
+
+}  // namespace detail
+
+/// A program whose work is done by workers below a monitor: with a command line, settings, and ways for operators to look
+/// inside and to stop, scale and reload it.
+///
+///     int main(int argc, char** argv) {
+///         return Application<Philosopher, Settings>({.name = "philosophers", .workers = 3}).start(argc, argv);
+///     }
+///
+/// The workers' State is made from `const Settings&` if it can be, else from nothing. Settings is a plain struct, see
+/// <magnetar/app/settings.hpp>; `settings<Settings>()` gives them to all actors of the application.
+template <class State = void, class Settings = NoSettings>
+class Application : public detail::TypedApplication<State, Settings, false> {
+public:
+    /// `settings`: what the code wants instead of the struct's defaults.
+    explicit Application(ApplicationOptions<State> options, Settings settings = {})
+        : detail::TypedApplication<State, Settings, false>(options, std::move(settings)) {}
+
+    /// Reads the command line and runs until it is stopped; gives the exit code, for main to return. 2, with one line on
+    /// standard error, when a setting is wrong.
+    int start(int argc, char** argv) {
+        return detail::run_program({this->name(), this->description(), this->version()}, {this}, this->name(),
+                                   argc, argv);
+    }
+    /// Puts it below the Arbiter<> that runs, with its settings as they are in the code; returns when all workers run and
+    /// `started` has returned. It must live as long as the arbiter runs. Throws SpawnError, also when an application or
+    /// actor of the name is there; std::logic_error where no Arbiter<> runs.
+    Task<> start() { return detail::begin_application(*this); }
+    /// Ends this application and leaves the others. On the arbiter's loop. A program ends with its last application.
+    void stop() { this->stop_monitor(); }
+};
+
+/// The settings of the application that the current actor belongs to, in any of its actors: as they were when the worker
+/// was made, and in the monitor as they are. They stay until the process ends. Throws std::logic_error when there are none
+/// of that type.
+template <class Settings>
+const Settings& settings() {
+    return *static_cast<const Settings*>(
+        detail::current_share(&detail::settings_tag<Settings>).config->user.get());
+}
+
+/// An application that runs in this program, by its name.
+class ApplicationProxy {
+public:
+    explicit ApplicationProxy(std::string name) : name_(std::move(name)) {}
+    const std::string& name() const noexcept { return name_; }
+    /// What its monitor tells of itself. Throws as send does.
+    template <class = void>
+    Task<Json> info() const {
+        std::string name = name_;
+        co_return co_await send(std::move(name), magnetar::info);
+    }
+    /// Asks it to stop; the program's other applications go on. Throws as send does.
+    template <class = void>
+    Task<> stop() const {
+        std::string name = name_;
+        co_await send(std::move(name), magnetar::stop);
+    }
+
+private:
+    std::string name_;
+};
+
+/// The application of that name, if this program runs it; known to every actor of an application.
+std::optional<ApplicationProxy> get_application(std::string_view name);
+
+}  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/app/impl/application.ipp>
+#endif

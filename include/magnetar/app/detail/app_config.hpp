@@ -1,0 +1,149 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/app/detail/setting_table.hpp>
+#include <magnetar/base/log.hpp>
+#include <magnetar/config.hpp>
+
+// The settings that every application has, in groups as --help shows them.
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+enum class EngineChoice : std::uint8_t { automatic, io_uring, epoll };
+
+// One set for a whole program.
+struct ProcessSettings {
+    std::string config;
+    std::vector<std::string> log_level;
+    LogFormat log_format = LogFormat::automatic;
+    std::string log_file;
+    std::string pid_file;
+    std::string control = "auto";
+    std::string metrics;
+    bool daemon = false;
+    std::string user, group, umask, chdir;
+    EngineChoice engine = EngineChoice::automatic;
+    std::vector<std::string> watch;
+    std::chrono::nanoseconds drain_delay{};
+
+    static constexpr Help help[] = {
+        {"config", "a TOML file to read settings from"},
+        {"log_level",
+         "the least level written: debug, info, warning, error or off; NAME=LEVEL for one logger"},
+        {"log_format", "how lines are written; automatic is text"},
+        {"log_file", "where lines go; standard error if there is none"},
+        {"pid_file", "holds the number of the first process while it runs"},
+        {"control", "the socket for --info, --stop, --reload; a path, auto or none"},
+        {"metrics", "where /metrics, /live and /ready are served, as 127.0.0.1:9100"},
+        {"daemon", "go on in the background"},
+        {"user", "become this user, by name or number, when the sockets are open"},
+        {"group", "become this group, by name or number"},
+        {"umask", "of new files, in octal, as 027"},
+        {"chdir", "go to this directory first"},
+        {"engine", "what the event loops wait with"},
+        {"watch", "files whose change reloads"},
+        {"drain_delay", "how long a stop is announced as not ready before it begins"},
+    };
+};
+
+// One set for each application.
+struct WorkerSettings {
+    std::uint32_t workers = 1;
+    Concurrency concurrency = Concurrency::process;
+    std::chrono::nanoseconds timeout = std::chrono::seconds(30);
+    std::chrono::nanoseconds period{};
+    std::chrono::nanoseconds exit_timeout = std::chrono::seconds(3);
+    std::uint32_t threads = 5;
+    std::uint32_t mailbox = 1024;
+    std::uint32_t restarts = 10;
+    std::chrono::nanoseconds window = std::chrono::seconds(60);
+
+    static constexpr Help help[] = {
+        {"workers", "how many; 0: the work is done in the first process, for debuggers"},
+        {"concurrency", "what a worker is"},
+        {"timeout", "a worker that is silent for so long is ended"},
+        {"period", "how often a worker notifies its monitor; 0s: 0.3 of the timeout"},
+        {"exit_timeout", "how long a stopping worker may take to finish what it has accepted"},
+        {"threads", "of a worker's executor, at most"},
+        {"mailbox", "messages that may wait for a worker"},
+        {"restarts", "of workers that died, at most, within the window"},
+        {"window", "the time in which restarts are counted"},
+    };
+};
+
+// One set for each server.
+struct ServerSettings {
+    std::vector<std::string> bind{"127.0.0.1:8080"};
+    std::uint32_t backlog = 4096;
+    std::uint32_t max_connections = 10'000;
+    std::chrono::milliseconds keep_alive = std::chrono::seconds(75);
+    std::uint64_t max_requests = 0;
+    std::uint32_t max_requests_jitter = 10;
+    std::chrono::nanoseconds max_lifetime{};
+    ByteSize max_memory{};
+
+    static constexpr Help help[] = {
+        {"bind", "where to listen: host:port, :port, [v6]:port or unix:path"},
+        {"backlog", "connections that wait to be accepted, at most"},
+        {"max_connections", "of one worker at a time; more wait. 0: no limit"},
+        {"keep_alive", "a connection that waits so long for its client is closed; 0s: never"},
+        {"max_requests", "a worker that has accepted so many connections is replaced; 0: never"},
+        {"max_requests_jitter", "by how many percent that number varies from worker to worker"},
+        {"max_lifetime", "a worker of that age is replaced; 0s: never"},
+        {"max_memory", "a worker process that has so much resident memory is replaced; 0: never"},
+    };
+};
+
+// What is known of the type of an application's own settings.
+struct UserSettingsType {
+    const void* tag;  // its address tells types apart
+    std::shared_ptr<void> (*make)();
+    std::shared_ptr<void> (*copy)(const void*);
+    void (*add)(SettingTable&, void*, const std::string& prefix);
+};
+template <class S>
+inline constexpr char settings_tag = 0;
+template <class S>
+inline constexpr UserSettingsType user_settings_type{
+    &settings_tag<S>, [] { return std::shared_ptr<void>(std::make_shared<S>()); },
+    [](const void* value) {
+        return std::shared_ptr<void>(std::make_shared<S>(*static_cast<const S*>(value)));
+    },
+    [](SettingTable& table, void* value, const std::string& prefix) {
+        table.add(*static_cast<S*>(value), "Settings", prefix);
+    }};
+
+// The settings of one application.
+struct AppConfig {
+    AppConfig(const UserSettingsType& t, bool s) : type(&t), server(s), user(t.make()) {}
+    AppConfig(const AppConfig& other)
+        : type(other.type),
+          server(other.server),
+          workers(other.workers),
+          serving(other.serving),
+          user(other.type->copy(other.user.get())),
+          origins(other.origins) {}
+
+    void add_to(SettingTable& table, const std::string& prefix);
+    // As they travel to a worker, which has been built of the same types.
+    std::vector<std::vector<std::string>> pack() const;
+    void unpack(const std::vector<std::vector<std::string>>& values);
+
+    const UserSettingsType* type;
+    bool server;
+    WorkerSettings workers;
+    ServerSettings serving;
+    std::shared_ptr<void> user;
+    std::vector<std::string> origins;
+};
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/app/detail/impl/app_config.ipp>
+#endif

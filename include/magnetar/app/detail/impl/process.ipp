@@ -1,0 +1,220 @@
+#pragma once
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <grp.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+
+#include <magnetar/app/detail/process.hpp>
+#include <magnetar/base/errors.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+namespace process_parts {
+
+inline int ready_pipe = -1;
+
+template <class T>
+bool read_number(std::string_view text, T& value, int base = 10) {
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+    return !text.empty() && error == std::errc() && end == text.data() + text.size();
+}
+
+}  // namespace process_parts
+
+MAGNETAR_DECL PidFile::PidFile(std::string path) : path_(std::move(path)) {
+    for (;;) {
+        UniqueFd fd(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+        if (!fd) throw_system_error(errno, "open", path_);
+        if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+            char text[32] = {};
+            ssize_t n = ::pread(fd.get(), text, sizeof text - 1, 0);
+            std::string_view holder(text, n > 0 ? static_cast<std::size_t>(n) : 0);
+            throw std::runtime_error(
+                fmt::format("{} is held by process {}", path_, holder.substr(0, holder.find('\n'))));
+        }
+        // Its last holder may have removed it between the two calls.
+        struct stat opened{}, named{};
+        if (::fstat(fd.get(), &opened) != 0 || ::stat(path_.c_str(), &named) != 0 ||
+            opened.st_ino != named.st_ino || opened.st_dev != named.st_dev)
+            continue;
+        std::string text = fmt::format("{}\n", ::getpid());
+        if (::ftruncate(fd.get(), 0) != 0 ||
+            ::pwrite(fd.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+            throw_system_error(errno, "write", path_);
+        fd_ = std::move(fd);
+        return;
+    }
+}
+MAGNETAR_DECL PidFile::~PidFile() {
+    if (fd_) ::unlink(path_.c_str());
+}
+
+MAGNETAR_DECL OwnPath::OwnPath(std::string path) : path_(std::move(path)) {
+    struct stat found{};
+    if (::stat(path_.c_str(), &found) == 0) inode_ = found.st_ino;
+    else path_.clear();
+}
+MAGNETAR_DECL OwnPath::~OwnPath() {
+    struct stat found{};
+    if (!path_.empty() && ::stat(path_.c_str(), &found) == 0 && found.st_ino == inode_)
+        ::unlink(path_.c_str());
+}
+
+MAGNETAR_DECL void become_daemon() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) throw_system_error(errno, "pipe");
+    pid_t child = ::fork();
+    if (child < 0) throw_system_error(errno, "fork");
+    if (child > 0) {
+        ::close(ends[1]);
+        char ready = 0;
+        ssize_t n;
+        while ((n = ::read(ends[0], &ready, 1)) < 0 && errno == EINTR) {}
+        ::_exit(n == 1 ? 0 : 1);
+    }
+    ::close(ends[0]);
+    ::setsid();
+    // Not the leader of the session, so that no terminal becomes its own.
+    pid_t second = ::fork();
+    if (second < 0) throw_system_error(errno, "fork");
+    if (second > 0) ::_exit(0);
+    process_parts::ready_pipe = ends[1];
+    int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0) {
+        ::dup2(null, STDIN_FILENO);
+        ::dup2(null, STDOUT_FILENO);
+        ::close(null);
+    }
+}
+MAGNETAR_DECL void daemon_ready() {
+    int fd = std::exchange(process_parts::ready_pipe, -1);
+    if (fd < 0) return;
+    char ready = 1;
+    while (::write(fd, &ready, 1) < 0 && errno == EINTR) {}
+    ::close(fd);
+    int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0) return;
+    ::dup2(null, STDERR_FILENO);
+    ::close(null);
+}
+
+MAGNETAR_DECL void become_user(const std::string& user, const std::string& group) {
+    uid_t uid = static_cast<uid_t>(-1);
+    gid_t gid = static_cast<gid_t>(-1);
+    std::string user_name;
+    if (!user.empty()) {
+        const passwd* entry =
+            process_parts::read_number(user, uid) ? ::getpwuid(uid) : ::getpwnam(user.c_str());
+        if (entry) {
+            uid = entry->pw_uid;
+            gid = entry->pw_gid;
+            user_name = entry->pw_name;
+        } else if (uid == static_cast<uid_t>(-1)) {
+            throw std::invalid_argument(fmt::format("there is no user '{}'", user));
+        }
+    }
+    if (!group.empty() && !process_parts::read_number(group, gid)) {
+        const ::group* entry = ::getgrnam(group.c_str());
+        if (!entry) throw std::invalid_argument(fmt::format("there is no group '{}'", group));
+        gid = entry->gr_gid;
+    }
+    // Groups first: a process that is nobody any more cannot change them.
+    if (gid != static_cast<gid_t>(-1)) {
+        if (::geteuid() == 0) {
+            int set = user_name.empty() ? ::setgroups(1, &gid) : ::initgroups(user_name.c_str(), gid);
+            if (set != 0) throw_system_error(errno, "setgroups", group.empty() ? user : group);
+        }
+        if (::setgid(gid) != 0) throw_system_error(errno, "setgid", group.empty() ? user : group);
+    }
+    if (uid != static_cast<uid_t>(-1) && ::setuid(uid) != 0) throw_system_error(errno, "setuid", user);
+}
+MAGNETAR_DECL mode_t read_umask(std::string_view text) {
+    mode_t mask = 0;
+    if (!process_parts::read_number(text, mask, 8) || mask > 0777)
+        throw std::invalid_argument("must be an octal number, as 027");
+    return mask;
+}
+
+MAGNETAR_DECL std::vector<ListeningSocket> take_listen_fds() {
+    std::vector<ListeningSocket> sockets;
+    const char* pid = std::getenv("LISTEN_PID");
+    const char* count = std::getenv("LISTEN_FDS");
+    pid_t whom = 0;
+    int n = 0;
+    if (pid && count && process_parts::read_number<pid_t>(pid, whom) && whom == ::getpid() &&
+        process_parts::read_number<int>(count, n))
+        for (int fd = 3; fd < 3 + n; ++fd) {
+            ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+            sockets.emplace_back(UniqueFd(fd));
+        }
+    for (auto name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);
+    return sockets;
+}
+MAGNETAR_DECL void notify_service_manager(const std::string& state) {
+    const char* path = std::getenv("NOTIFY_SOCKET");
+    if (!path || (path[0] != '/' && path[0] != '@')) return;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::size_t length = std::strlen(path);
+    if (length >= sizeof address.sun_path) return;
+    std::memcpy(address.sun_path, path, length);
+    if (path[0] == '@') address.sun_path[0] = 0;
+    UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (fd)
+        ::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address),
+                 static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length));
+}
+MAGNETAR_DECL std::uint64_t watchdog_microseconds() {
+    const char* text = std::getenv("WATCHDOG_USEC");
+    const char* pid = std::getenv("WATCHDOG_PID");
+    std::uint64_t microseconds = 0;
+    pid_t whom = 0;
+    if (!text || !process_parts::read_number<std::uint64_t>(text, microseconds)) return 0;
+    if (pid && (!process_parts::read_number<pid_t>(pid, whom) || whom != ::getpid())) return 0;
+    return microseconds;
+}
+
+MAGNETAR_DECL ListeningSocket open_listening_socket(const std::string& text, const ListenOptions& options) {
+    if (auto address = SocketAddress::parse_numeric(text)) return ListeningSocket::bind(*address, options);
+    auto [host, port] = split_host_port(text);
+    addrinfo wanted{};
+    wanted.ai_socktype = SOCK_STREAM;
+    wanted.ai_flags = AI_PASSIVE;
+    addrinfo* found = nullptr;
+    if (int error =
+            ::getaddrinfo(std::string(host).c_str(), fmt::format("{}", port).c_str(), &wanted, &found))
+        throw std::invalid_argument(fmt::format("{}: {}", text, ::gai_strerror(error)));
+    std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, &::freeaddrinfo);
+    return ListeningSocket::bind(SocketAddress(found->ai_addr, found->ai_addrlen), options);
+}
+
+MAGNETAR_DECL void wait_for_end(pid_t process) {
+    UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
+    if (fd) {
+        pollfd waiting{fd.get(), POLLIN, 0};
+        while (::poll(&waiting, 1, -1) < 0 && errno == EINTR) {}
+        return;
+    }
+    while (errno == ENOSYS && ::kill(process, 0) == 0) {
+        timespec pause{0, 20'000'000};
+        ::nanosleep(&pause, nullptr);
+        errno = ENOSYS;
+    }
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

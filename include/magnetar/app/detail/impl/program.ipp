@@ -1,0 +1,574 @@
+#pragma once
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+
+#include <magnetar/app/detail/control.hpp>
+#include <magnetar/app/detail/operator.hpp>
+#include <magnetar/app/detail/process.hpp>
+#include <magnetar/app/detail/program.hpp>
+#include <magnetar/base/log.hpp>
+#include <magnetar/coro/when_all.hpp>
+#include <magnetar/sync/event.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL std::string wrong_name(std::string_view name) {
+    if (name.empty()) return "an application needs a name: {.name = \"...\"}";
+    for (char c : name)
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+              c == '-'))
+            return fmt::format("'{}' is no name for an application: letters, digits, - and _ make one", name);
+    return {};
+}
+
+MAGNETAR_DECL std::shared_ptr<const Share> ApplicationBase::publish(
+    const ProcessSettings& process, const std::vector<std::string>& applications) {
+    auto share = std::make_shared<Share>();
+    share->application = name_;
+    auto before = newest_share(name_);
+    share->generation = before ? before->generation + 1 : 1;
+    share->config = std::make_shared<AppConfig>(*config);
+    share->sockets = sockets;
+    share->hooks = hooks();
+    share->monitor = monitor;
+    share->applications = applications;
+    share->log_level = process.log_level;
+    share->log_format = process.log_format;
+    share->log_file = process.log_file;
+    publish_share(share);
+    return share;
+}
+MAGNETAR_DECL void ApplicationBase::stop_monitor() {
+    if (monitor) post_tell<stop_command>(monitor.address());
+}
+
+MAGNETAR_DECL Configuration::Configuration(const std::string& program,
+                                           const std::vector<ApplicationBase*>& apps,
+                                           const std::string& without_prefix, bool defaults_only)
+    : table(program) {
+    for (ApplicationBase* app : apps) {
+        applications.push_back(defaults_only ? app->default_config() : app->code_config());
+        bool prefixed = apps.size() > 1 && app->name() != without_prefix;
+        applications.back()->add_to(table, prefixed ? app->name() : std::string());
+    }
+    table.add(process, "Program");
+    table.find("config")->hidden = true;
+}
+namespace program_words {
+
+inline const std::vector<SettingTable::Word>& all() {
+    static const std::vector<SettingTable::Word> words = [] {
+        std::vector<SettingTable::Word> list{
+            {"--help", "", "this text"},
+            {"--version", "", "the version"},
+            {"--print-config", "", "the settings and where each comes from, as a file that reads back"},
+            {"--check-config", "", "whether the settings are right; exit code 2 if not"},
+        };
+        for (auto& word : operator_words()) list.push_back(word);
+        return list;
+    }();
+    return words;
+}
+inline std::string join(const std::vector<std::string>& parts, std::string_view between) {
+    std::string all;
+    for (auto& part : parts) all += (all.empty() ? std::string() : std::string(between)) + part;
+    return all;
+}
+
+}  // namespace program_words
+
+MAGNETAR_DECL std::vector<SettingTable::Given> Configuration::read(const std::vector<std::string>& arguments,
+                                                                   const std::string& file) {
+    if (!file.empty()) table.read_file(file);
+    table.read_environment();
+    auto given = table.read_command_line(arguments, program_words::all());
+    for (std::size_t i = 0, at = 0; i < applications.size(); ++i) {
+        auto& app = *applications[i];
+        SettingTable own("");
+        app.add_to(own, {});
+        app.origins.clear();
+        for (std::size_t n = 0; n < own.settings().size(); ++n)
+            app.origins.push_back(table.settings()[at++].origin);
+    }
+    return given;
+}
+
+// In a worker.
+inline void set_log_levels(Actor<>&, std::string levels) {
+    LogOptions options = present_log_options();
+    options.levels = std::move(levels);
+    configure_log(options);
+}
+
+MAGNETAR_DECL bool Configuration::is_live(std::string_view name) const {
+    for (auto& setting : table.settings()) {
+        if (setting.name != name) continue;
+        if (setting.group == "Settings") return true;
+        std::string key = setting.key();
+        for (auto live : {"workers", "log_level", "log_format", "log_file", "max_connections", "keep_alive",
+                          "max_requests", "max_requests_jitter", "max_lifetime", "max_memory", "drain_delay"})
+            if (key == live) return true;
+    }
+    return false;
+}
+MAGNETAR_DECL void Configuration::validate() {
+    auto wrong = [this](const void* field, const std::string& why) {
+        for (auto& setting : table.settings()) {
+            if (setting.field != field) continue;
+            std::string value = program_words::join(setting.ops->write(field), ", ");
+            bool option = setting.origin.starts_with("--");
+            table.fail(option ? fmt::format("{} {}", setting.option(), value)
+                              : fmt::format("{}: {} = {}", setting.origin, setting.name, value),
+                       why);
+        }
+    };
+    auto checked = [&wrong](const void* field, auto&& check) {
+        try {
+            check();
+        } catch (const std::invalid_argument& error) {
+            wrong(field, error.what());
+        }
+    };
+    checked(&process.log_level,
+            [this] { logging::read_levels(program_words::join(process.log_level, ",")); });
+    if (!process.umask.empty()) checked(&process.umask, [this] { read_umask(process.umask); });
+    for (auto& app : applications) {
+        WorkerSettings& workers = app->workers;
+        if (workers.timeout <= std::chrono::nanoseconds::zero())
+            wrong(&workers.timeout, "must be more than 0s");
+        if (workers.exit_timeout < std::chrono::nanoseconds::zero())
+            wrong(&workers.exit_timeout, "must not be negative");
+        if (workers.period < std::chrono::nanoseconds::zero() || workers.period >= workers.timeout)
+            wrong(&workers.period, "must be below the timeout");
+        if (workers.threads == 0) wrong(&workers.threads, "must be at least 1");
+        if (workers.mailbox == 0) wrong(&workers.mailbox, "must be at least 1");
+        if (!app->server) continue;
+        if (app->serving.bind.empty()) wrong(&app->serving.bind, "must be an address at least");
+        for (auto& address : app->serving.bind)
+            checked(&app->serving.bind, [&address] {
+                if (!address.starts_with("unix:")) split_host_port(address);
+                else SocketAddress::unix_socket(address.substr(5));
+            });
+        if (app->serving.keep_alive.count() < 0) wrong(&app->serving.keep_alive, "must not be negative");
+    }
+}
+
+// A program that runs.
+class Program {
+public:
+    Program(ProgramText t, std::vector<ApplicationBase*> a, std::string w, std::vector<std::string> arguments)
+        : text(std::move(t)),
+          applications(std::move(a)),
+          without_prefix(std::move(w)),
+          arguments_(std::move(arguments)) {}
+
+    static Program*& current() noexcept {
+        static Program* program = nullptr;
+        return program;
+    }
+
+    // Reads the settings from all sources. Throws SettingError.
+    std::unique_ptr<Configuration> configure(std::vector<SettingTable::Given>* words = nullptr) {
+        auto made = [&](bool defaults) {
+            return std::make_unique<Configuration>(text.name, applications, without_prefix, defaults);
+        };
+        // Where the file is, only environment and command line tell; and what it is called stays, wherever this goes.
+        auto first = made(false);
+        auto given = first->read(arguments_, {});
+        if (file_.empty() && !first->process.config.empty()) {
+            char* full = ::realpath(first->process.config.c_str(), nullptr);
+            file_ = full ? full : first->process.config;
+            std::free(full);
+        }
+        auto all = made(false);
+        all->table.mark_code(made(true)->table);
+        all->read(arguments_, file_);
+        all->validate();
+        if (words) *words = std::move(given);
+        return all;
+    }
+    std::vector<std::string> names() const {
+        std::vector<std::string> all;
+        for (auto* app : applications) all.push_back(app->name());
+        return all;
+    }
+    // What comes before the arbiter. Throws what is wrong.
+    void prepare(std::unique_ptr<Configuration> configuration) {
+        present = std::move(configuration);
+        const ProcessSettings& process = present->process;
+        for (std::size_t i = 0; i < applications.size(); ++i)
+            applications[i]->config = std::make_unique<AppConfig>(*present->applications[i]);
+        if (process.daemon) become_daemon();
+        if (!process.chdir.empty() && ::chdir(process.chdir.c_str()) != 0)
+            throw_system_error(errno, "chdir", process.chdir);
+        if (!process.umask.empty()) ::umask(read_umask(process.umask));
+        auto given = take_listen_fds();
+        for (auto* app : applications) {
+            if (!app->config->server) continue;
+            app->sockets = std::move(given);  // the first server's
+            given.clear();
+            if (!app->sockets.empty()) continue;
+            for (auto& address : app->config->serving.bind) {
+                ListenOptions options;
+                options.backlog = static_cast<int>(app->config->serving.backlog);
+                app->sockets.push_back(open_listening_socket(address, options));
+                if (address.starts_with("unix:") && address[5] != '@')
+                    own_paths_.emplace_back(address.substr(5));
+            }
+        }
+        if (!process.pid_file.empty()) pid_file_ = PidFile(process.pid_file);
+        become_user(process.user, process.group);
+        configure_log(log_options());
+        control = control_path(process.control, text.name);
+        if (!control.empty()) {
+            try {
+                control_socket_ = open_control_socket(control);
+                own_paths_.emplace_back(control);
+            } catch (const std::exception& error) {
+                // Two programs of one name may run; only one is where operators look first.
+                if (process.control != "auto") throw;
+                Logger(text.name).info("no control socket: {}", error.what());
+                control.clear();
+            }
+        }
+        if (process.engine != EngineChoice::automatic)
+            ::setenv("MAGNETAR_ENGINE", process.engine == EngineChoice::epoll ? "epoll" : "io_uring", 1);
+    }
+
+    static Task<> begin(Arbiter<>& arbiter) {
+        Program& self = *current();
+        if (self.control_socket_) co_await serve_control(arbiter, std::move(self.control_socket_), &answer);
+        std::string trouble;
+        for (auto* app : self.applications) {
+            try {
+                co_await app->begin(arbiter, self.publish(*app));
+            } catch (const std::exception& error) {
+                trouble = error.what();
+            }
+            if (!trouble.empty()) {
+                fmt::print(stderr, "{}: {}\n", self.text.name, trouble);
+                arbiter.stop(1);
+                co_return;
+            }
+            ++self.running;
+            arbiter.loop().start(watch_end(self, arbiter, *app), &arbiter).detach();
+        }
+        self.state = "running";
+        self.ready.set();
+        daemon_ready();
+        notify_service_manager(fmt::format("READY=1\nSTATUS=running\nMAINPID={}", ::getpid()));
+        Logger(self.text.name).info("runs: {}", program_words::join(self.names(), ", "));
+        for (auto* app : self.applications)
+            arbiter.loop().start(run_started(arbiter, *app), &arbiter).detach();
+    }
+    // When the last application has ended there is nothing left to do.
+    static Task<> watch_end(Program& self, Arbiter<>& arbiter, ApplicationBase& app) {
+        ActorProxy<> monitor = app.monitor;
+        ExitStatus status = co_await monitor.closed();
+        forget_application(app.name());
+        app.monitor = {};
+        self.worst = std::max(self.worst, status.code());
+        if (--self.running == 0) arbiter.stop(self.worst);
+    }
+    static Task<> run_started(Arbiter<>& arbiter, ApplicationBase& app) {
+        std::string trouble;
+        try {
+            co_await app.started();
+        } catch (const std::exception& error) {
+            trouble = error.what();
+        }
+        if (trouble.empty()) co_return;
+        arbiter.log().error("started of {}: {}", app.name(), trouble);
+        arbiter.stop(1);
+    }
+
+    // ---- reload
+
+    static void on_hangup(Actor<>& arbiter) {
+        arbiter.loop().start(reload_and_log(arbiter), &arbiter).detach();
+    }
+    static Task<> reload_and_log(Actor<>& arbiter) {
+        std::string trouble;
+        try {
+            co_await current()->reload(arbiter);
+        } catch (const std::exception& error) {
+            trouble = error.what();
+        }
+        if (!trouble.empty()) Logger(current()->text.name).error("reload: {}", trouble);
+    }
+    // Reads the settings anew, and replaces the workers; says what it has done. What is wrong is found before anything has
+    // changed; when a new worker does not start, what was stays.
+    Task<std::vector<std::string>> reload(Actor<>& arbiter) {
+        (void)arbiter;
+        if (reloading_) throw std::runtime_error("a reload is under way");
+        struct Reloading {
+            explicit Reloading(bool& f) noexcept : flag(f) { flag = true; }
+            Reloading(const Reloading&) = delete;
+            ~Reloading() { flag = false; }
+            bool& flag;
+        } reloading(reloading_);
+        co_await ready.wait();
+        auto next = configure();
+        timespec now{};
+        ::clock_gettime(CLOCK_MONOTONIC, &now);
+        notify_service_manager(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
+                                           std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000));
+        std::vector<std::string> said;
+        for (auto& name : next->table.differences(present->table)) {
+            Setting& setting = *next->table.find(name);
+            std::string value = program_words::join(setting.ops->write(setting.field), ", ");
+            said.push_back(next->is_live(name)
+                               ? fmt::format("{} is now {} ({})", name, value, setting.origin)
+                               : fmt::format("{}: {} ({}) needs a restart", name, value, setting.origin));
+        }
+        std::unique_ptr<Configuration> before = std::exchange(present, std::move(next));
+        std::exception_ptr failure;
+        try {
+            configure_log(log_options());
+            for (std::size_t i = 0; i < applications.size(); ++i) {
+                ApplicationBase& app = *applications[i];
+                if (!app.monitor) continue;
+                auto fresh = std::make_unique<AppConfig>(*present->applications[i]);
+                fresh->serving.bind = app.config->serving.bind;
+                fresh->serving.backlog = app.config->serving.backlog;
+                auto wanted = fresh->workers.workers;
+                fresh->workers = app.config->workers;
+                auto old = std::exchange(app.config, std::move(fresh));
+                try {
+                    publish(app);
+                    co_await app.reload();
+                    if (wanted != before->applications[i]->workers.workers && wanted > 0) {
+                        co_await app.scale(wanted);
+                        app.config->workers.workers = wanted;
+                    }
+                } catch (const std::exception& error) {
+                    failure = std::make_exception_ptr(std::runtime_error(
+                        fmt::format("{}: {}; the workers that ran go on", app.name(), error.what())));
+                    app.config = std::move(old);
+                    publish(app);
+                }
+                if (failure) break;
+                said.push_back(fmt::format("{}: {} workers replaced", app.name(), app.workers().size()));
+            }
+        } catch (const std::exception&) {
+            failure = std::current_exception();
+        }
+        notify_service_manager("READY=1");
+        if (failure) {
+            present = std::move(before);
+            std::rethrow_exception(failure);
+        }
+        Logger log(text.name);
+        for (auto& line : said) log.info("reload: {}", line);
+        co_return said;
+    }
+
+    // ---- operators
+
+    static Task<Json> answer(Actor<>& arbiter, std::string command, Json args) {
+        Program& self = *current();
+        if (command == "info") co_return co_await self.info(arbiter);
+        if (command == "stop") {
+            Json answer = Json::object();
+            answer["process"] = ::getpid();
+            Logger(self.text.name).info("is told to stop");
+            arbiter.stop();
+            co_return answer;
+        }
+        if (command == "reload") {
+            Json said = Json::array();
+            for (auto& line : co_await self.reload(arbiter)) said.push_back(Json(line));
+            co_return said;
+        }
+        if (command == "scale") {
+            co_await self.ready.wait();
+            auto workers = args.at(0).get<std::uint32_t>();
+            ApplicationBase& app = self.application(args.size() > 1 ? args.at(1).string() : std::string());
+            if (workers == 0)
+                throw std::invalid_argument("scale: at least 1 worker; stop the program to have none");
+            co_await app.scale(workers);
+            app.config->workers.workers = workers;
+            co_return Json(workers);
+        }
+        if (command == "log_level") {
+            std::string levels = args.at(0).string();
+            logging::read_levels(levels);
+            self.present->process.log_level = {levels};
+            configure_log(self.log_options());
+            for (auto* app : self.applications) {
+                self.publish(*app);
+                for (auto& worker : app->workers())
+                    if (worker.address().where.host() != this_host)
+                        co_await magnetar::send(worker, run<set_log_levels>, levels);
+            }
+            co_return Json(log_levels());
+        }
+        if (command == "config") co_return Json(self.present->table.print());
+        throw std::invalid_argument(fmt::format(
+            "unknown command '{}': info, stop, reload, scale, log_level and config are known", command));
+    }
+
+    ProgramText text;
+    std::vector<ApplicationBase*> applications;
+    std::string without_prefix, control;
+    std::unique_ptr<Configuration> present;
+    Event ready;
+    std::string_view state = "starting";
+    int running = 0, worst = 0;
+
+private:
+    std::shared_ptr<const Share> publish(ApplicationBase& app) {
+        return app.publish(present->process, names());
+    }
+    LogOptions log_options() const {
+        LogOptions options;
+        options.levels = program_words::join(present->process.log_level, ",");
+        options.format = present->process.log_format;
+        options.file = present->process.log_file;
+        return options;
+    }
+    ApplicationBase& application(const std::string& name) {
+        for (auto* app : applications)
+            if (app->name() == name || (name.empty() && applications.size() == 1)) return *app;
+        throw std::invalid_argument(
+            fmt::format("scale: which of the applications {}?", program_words::join(names(), ", ")));
+    }
+    static Task<Json> info_of(ActorProxy<> actor) {
+        Json answer = Json::object();
+        std::string trouble;
+        try {
+            Task<Json> asking = actor.info();
+            answer = co_await with_timeout(std::chrono::seconds(1), std::move(asking));
+        } catch (const std::exception& error) {
+            trouble = error.what();
+        }
+        if (!trouble.empty()) {
+            answer["actor"] = Json{{"name", actor.name()}, {"id", actor.id().to_string()}};
+            answer["error"] = trouble;
+        }
+        co_return answer;
+    }
+    Task<Json> info(Actor<>& arbiter) {
+        Json all = Json::object();
+        Json& program = all["program"] = Json::object();
+        program["name"] = text.name;
+        program["version"] = text.version;
+        program["state"] = std::string(arbiter.life() >= Life::stopping ? "stopping" : state);
+        program["control"] = control;
+        program["log_levels"] = log_levels();
+        all["arbiter"] = co_await info_of(arbiter.proxy());
+        all["arbiter"]["actor"]["name"] = "arbiter";
+        Json list = Json::array();
+        for (auto* app : applications) {
+            Json about = Json::object();
+            about["name"] = app->name();
+            about["wanted"] = std::max(app->config->workers.workers, 1u);
+            Json listens = Json::array();
+            for (auto& socket : app->sockets) listens.push_back(Json(socket.address().to_string()));
+            if (app->config->server) about["listens"] = std::move(listens);
+            if (app->monitor) {
+                about["monitor"] = co_await info_of(app->monitor);
+                std::vector<Task<Json>> asking;
+                for (auto& worker : app->workers()) asking.push_back(info_of(worker));
+                Json workers = Json::array();
+                for (auto& worker : co_await when_all(std::move(asking)))
+                    workers.push_back(std::move(worker));
+                about["workers"] = std::move(workers);
+            }
+            list.push_back(std::move(about));
+        }
+        all["applications"] = std::move(list);
+        co_return all;
+    }
+
+    std::vector<std::string> arguments_;
+    std::string file_;
+    PidFile pid_file_;
+    std::vector<OwnPath> own_paths_;
+    UniqueFd control_socket_;
+    bool reloading_ = false;
+};
+
+MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<ApplicationBase*>& applications,
+                              const std::string& without_prefix, int argc, char** argv) {
+    std::vector<std::string> arguments;
+    for (int i = 1; i < argc; ++i) arguments.emplace_back(argv[i]);
+    try {
+        for (std::size_t i = 0; i < applications.size(); ++i) {
+            if (auto wrong = wrong_name(applications[i]->name()); !wrong.empty()) throw SettingError(wrong);
+            for (std::size_t j = 0; j < i; ++j)
+                if (applications[i]->name() == applications[j]->name())
+                    throw SettingError(
+                        fmt::format("there are two applications of the name '{}'", applications[i]->name()));
+        }
+        Program program(text, applications, without_prefix, arguments);
+        auto given_word = [&arguments](std::string_view word) {
+            for (auto& argument : arguments)
+                if (argument == word) return true;
+            return false;
+        };
+        if (given_word("--help")) {
+            Configuration code(text.name, applications, without_prefix, false);
+            fmt::print("{}", code.table.help(text.description, program_words::all()));
+            return 0;
+        }
+        if (given_word("--version")) {
+            fmt::print("{} {}\n", text.name, text.version.empty() ? "unversioned" : text.version);
+            return 0;
+        }
+        std::vector<SettingTable::Given> words;
+        auto configuration = program.configure(&words);
+        for (auto& word : words) {
+            if (word.name == "--print-config") fmt::print("{}", configuration->table.print());
+            if (word.name == "--print-config" || word.name == "--check-config") return 0;
+        }
+        if (is_for_operators(words))
+            return run_operator(text.name, control_path(configuration->process.control, text.name), words);
+        program.prepare(std::move(configuration));
+        Program::current() = &program;
+        int code = 1;
+        {
+            ArbiterOptions<> options;
+            options.start = [](Arbiter<>& self) -> Task<> { return Program::begin(self); };
+            options.stopping = [](Arbiter<>&) { notify_service_manager("STOPPING=1\nSTATUS=stopping"); };
+            Arbiter<> arbiter(options);
+            on_hangup = &Program::on_hangup;
+            code = arbiter.run();
+            on_hangup = nullptr;
+        }
+        for (auto* app : applications) app->sockets.clear();
+        Program::current() = nullptr;
+        return code;
+    } catch (const SettingError& error) {
+        fmt::print(stderr, "{}: {}\n", text.name, error.what());
+        return 2;
+    } catch (const std::logic_error& error) {
+        fmt::print(stderr, "{}\n", error.what());
+        return 2;
+    } catch (const std::exception& error) {
+        Program::current() = nullptr;
+        fmt::print(stderr, "{}: {}\n", text.name, error.what());
+        return 1;
+    }
+}
+
+MAGNETAR_DECL Task<> begin_application(ApplicationBase& application) {
+    Arbiter<>* here = arbiter();
+    if (!here)
+        throw std::logic_error(
+            "an application is started in main, or on the loop of an Arbiter<>: await start() in its start hook");
+    if (auto wrong = wrong_name(application.name()); !wrong.empty()) throw std::invalid_argument(wrong);
+    application.config = application.code_config();
+    auto names = known_applications();
+    names.push_back(application.name());
+    co_await application.begin(*here, application.publish({}, names));
+    co_await application.started();
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

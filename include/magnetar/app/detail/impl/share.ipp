@@ -1,0 +1,155 @@
+#pragma once
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <stdexcept>
+
+#include <magnetar/actor/actor.hpp>
+#include <magnetar/actor/detail/life.hpp>
+#include <magnetar/app/detail/share.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+namespace shares {
+
+struct All {
+    std::mutex mutex;
+    std::map<std::string, AppRecord, std::less<>> records;
+    std::shared_ptr<const Share> mine;     // of a worker process: what it was made with
+    std::vector<std::string> other_names;  // that it was told of
+};
+inline All& all() {
+    static All& everything = *new All;  // for threads that run on while the process ends
+    return everything;
+}
+
+}  // namespace shares
+
+MAGNETAR_DECL void publish_share(std::shared_ptr<const Share> share) {
+    auto& all = shares::all();
+    std::lock_guard lock(all.mutex);
+    AppRecord& record = all.records[share->application];
+    record.name = share->application;
+    record.running = true;
+    record.shares[share->generation] = std::move(share);
+}
+MAGNETAR_DECL std::shared_ptr<const Share> newest_share(std::string_view application) {
+    auto& all = shares::all();
+    std::lock_guard lock(all.mutex);
+    auto found = all.records.find(application);
+    if (found == all.records.end() || found->second.shares.empty()) return nullptr;
+    return found->second.shares.rbegin()->second;
+}
+MAGNETAR_DECL std::shared_ptr<const Share> share_of(std::string_view application, std::uint64_t generation) {
+    auto& all = shares::all();
+    std::lock_guard lock(all.mutex);
+    auto found = all.records.find(application);
+    if (found == all.records.end()) return nullptr;
+    auto share = found->second.shares.find(generation);
+    return share == found->second.shares.end() ? nullptr : share->second;
+}
+MAGNETAR_DECL void forget_application(std::string_view application) {
+    auto& all = shares::all();
+    std::lock_guard lock(all.mutex);
+    if (auto found = all.records.find(application); found != all.records.end()) found->second.running = false;
+}
+MAGNETAR_DECL std::vector<std::string> known_applications() {
+    auto& all = shares::all();
+    std::lock_guard lock(all.mutex);
+    std::vector<std::string> names = all.other_names;
+    for (auto& [name, record] : all.records)
+        if (record.running && std::find(names.begin(), names.end(), name) == names.end())
+            names.push_back(name);
+    return names;
+}
+MAGNETAR_DECL void add_share_params(Actor<>& monitor, Json& params) {
+    if (auto share = newest_share(monitor.name())) {
+        Json& mine = params["application"] = Json::object();
+        mine["name"] = share->application;
+        mine["generation"] = share->generation;
+        if (share->hooks.on_params.plain) share->hooks.on_params.plain(monitor, params);
+    }
+}
+
+MAGNETAR_DECL const Share& current_share(const void* settings_tag) {
+    auto fits = [settings_tag](const std::shared_ptr<const Share>& share) {
+        return share && (!settings_tag || share->config->type->tag == settings_tag);
+    };
+    // Published shares stay, so that references to them may be given away.
+    for (Actor<>* actor = get_actor(); actor; actor = ActorAccess::parent(*actor)) {
+        std::shared_ptr<const Share> share;
+        auto* extras = ActorAccess::extras_if(*actor);
+        const Json* given = extras ? extras->params.find("application") : nullptr;
+        const Json* name = given ? given->find("name") : nullptr;
+        const Json* generation = given ? given->find("generation") : nullptr;
+        if (name && generation && name->is_string() && generation->is_integer())
+            share = share_of(name->string(), generation->get<std::uint64_t>());
+        else if (!actor->name().empty()) share = newest_share(actor->name());
+        if (!share) continue;
+        if (fits(share)) return *share;
+        throw std::logic_error(
+            fmt::format("settings: the application '{}' has settings of another type", share->application));
+    }
+    auto& all = shares::all();
+    std::lock_guard lock(all.mutex);
+    if (fits(all.mine)) return *all.mine;
+    const Share* only = nullptr;
+    for (auto& [name, record] : all.records) {
+        if (record.shares.empty() || !fits(record.shares.rbegin()->second)) continue;
+        if (only)
+            throw std::logic_error(
+                "settings: more than one application has settings of this type, and the actor that "
+                "asks belongs to none of them");
+        only = record.shares.rbegin()->second.get();
+    }
+    if (!only) throw std::logic_error("settings: no application with settings of this type runs here");
+    return *only;
+}
+
+MAGNETAR_DECL void configure_share_log(const Share& share) {
+    LogOptions options;
+    for (auto& levels : share.log_level) options.levels += (options.levels.empty() ? "" : ",") + levels;
+    options.format = share.log_format;
+    options.file = share.log_file;
+    configure_log(options);
+}
+MAGNETAR_DECL ShareOnWire share_to_wire(const Share& share) {
+    ShareOnWire on_wire{share.application,    share.generation,
+                        share.config->pack(), share.config->origins,
+                        share.sockets,        {},
+                        share.monitor,        share.applications,
+                        share.log_level,      static_cast<std::uint8_t>(share.log_format),
+                        share.log_file};
+    on_wire.hooks.resize(sizeof share.hooks);
+    std::memcpy(on_wire.hooks.data(), &share.hooks, sizeof share.hooks);
+    return on_wire;
+}
+MAGNETAR_DECL std::shared_ptr<const Share> share_from_wire(ShareOnWire on_wire, const UserSettingsType& type,
+                                                           bool server) {
+    auto share = std::make_shared<Share>();
+    share->application = std::move(on_wire.application);
+    share->generation = on_wire.generation;
+    auto config = std::make_shared<AppConfig>(type, server);
+    config->unpack(on_wire.values);
+    config->origins = std::move(on_wire.origins);
+    share->config = std::move(config);
+    share->sockets = std::move(on_wire.sockets);
+    if (on_wire.hooks.size() != sizeof share->hooks) throw CodecError("hooks", "of another size");
+    std::memcpy(static_cast<void*>(&share->hooks), on_wire.hooks.data(), sizeof share->hooks);
+    share->monitor = std::move(on_wire.monitor);
+    share->applications = std::move(on_wire.applications);
+    share->log_level = std::move(on_wire.log_level);
+    share->log_format = static_cast<LogFormat>(on_wire.log_format);
+    share->log_file = std::move(on_wire.log_file);
+    configure_share_log(*share);
+    publish_share(share);
+    auto& all = shares::all();
+    std::lock_guard lock(all.mutex);
+    all.mine = share;
+    all.other_names = share->applications;
+    return share;
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,104 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <magnetar/app/detail/config_file.hpp>
+#include <magnetar/app/detail/setting_ops.hpp>
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// One setting: a field of a struct that lives longer than the table.
+struct Setting {
+    std::string name;  // table.seats
+    void* field;
+    const SettingOps* ops;
+    std::string_view help;   // a literal's
+    std::string_view group;  // its heading in --help, a literal's
+    std::string origin = "default";
+    bool hidden = false;  // of what is printed: it says nothing in a file
+
+    std::string option() const;  // --table-seats
+    std::string key() const;     // its last part
+};
+
+// All settings of a program, from whatever structs they come, and the ways to set them.
+class SettingTable {
+public:
+    // The name that errors begin with, and that the environment's variables have before theirs.
+    explicit SettingTable(std::string program) : program_(std::move(program)) {}
+
+    // Adds the fields of `value`, which must stay. Throws std::logic_error when a name is there already.
+    template <class T>
+    void add(T& value, std::string_view group, const std::string& prefix = {},
+             std::string_view program = {}) {
+        (void)program;
+        for_each_field(value, [&](std::string_view name, auto& field) {
+            using Field = std::remove_cvref_t<decltype(field)>;
+            std::string full = prefix.empty() ? std::string(name) : prefix + "." + std::string(name);
+            if constexpr (is_setting_group<Field>) add(field, group, full);
+            else add_one(Setting{full, &field, &SettingOpsOf<Field>::value, {}, group});
+        });
+        if constexpr (requires { std::begin(T::help); })
+            for (const Help& help : T::help)
+                set_help(prefix.empty() ? std::string(help.name) : prefix + "." + std::string(help.name),
+                         help.text);
+    }
+    Setting* find(std::string_view name) noexcept;
+    const std::vector<Setting>& settings() const noexcept { return settings_; }
+
+    // Says of every setting whose value differs from the one in `defaults`, a table of the same structs, that it is from
+    // the code.
+    void mark_code(const SettingTable& defaults);
+    // Each throws SettingError for the first thing that is wrong.
+    void read_file(const std::string& path);
+    void read_environment();
+    // Words that are no options: `--info`, `--scale N`.
+    struct Word {
+        std::string_view name;      // --info
+        std::string_view argument;  // what its value is called; empty: it has none
+        std::string_view help;
+    };
+    struct Given {
+        std::string name, value;
+    };
+    // Sets what the command line says and gives the other words that stand there.
+    std::vector<Given> read_command_line(const std::vector<std::string>& arguments,
+                                         const std::vector<Word>& words);
+
+    // The file that reads back as these values, each with its origin.
+    std::string print() const;
+    std::string help(std::string_view description, const std::vector<Word>& words) const;
+    // A document of all settings, in Markdown.
+    std::string markdown() const;
+    // The names of those whose values differ between two tables of the same structs.
+    std::vector<std::string> differences(const SettingTable& other) const;
+    // The origins, in the order of the settings.
+    std::vector<std::string> origins() const;
+    std::string variable(const Setting& setting) const;
+    const std::string& program() const noexcept { return program_; }
+    [[noreturn]] void fail(const std::string& where, const std::string& why) const;
+
+private:
+    void add_one(Setting setting);
+    void set_help(const std::string& name, std::string_view text);
+    // As `option` has it; `shown` makes of a setting what the user would write.
+    std::string suggestion(std::string_view wrong, const std::vector<std::string>& known) const;
+    std::string value_text(const Setting& setting) const;
+
+    std::string program_;
+    std::vector<Setting> settings_;
+};
+
+// How many characters must be changed, added, left out or exchanged with their neighbour to make one of the other.
+std::size_t edit_distance(std::string_view a, std::string_view b);
+// The nearest of `known`, if it is near enough to be meant; else empty.
+std::string nearest_name(std::string_view wrong, const std::vector<std::string>& known);
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/app/detail/impl/setting_table.ipp>
+#endif

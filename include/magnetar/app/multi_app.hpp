@@ -1,0 +1,47 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <magnetar/app/detail/program.hpp>
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+/// What a program of several applications is told.
+struct MultiAppOptions {
+    /// The program's: how the environment's variables begin.
+    std::string_view name{};
+    std::string_view description{}, version{};
+    /// The application whose settings have no prefix, if one is to have none.
+    std::string_view main{};
+};
+
+/// Several applications below one arbiter, with one command line, one control socket and one log. The settings of each have
+/// its name before theirs: `--shop-workers 2`, `[shop] workers = 2`, `NAME_SHOP_WORKERS=2`.
+///
+///     Application<Clerk> shop({.name = "shop"});
+///     SocketServer<> door({.name = "door", .serve = let_in});
+///     return MultiApp({.name = "mall"}, shop, door).start(argc, argv);
+///
+/// It ends when the last of them has ended. The applications must live as long as it.
+class MultiApp {
+public:
+    template <class... Applications>
+    explicit MultiApp(const MultiAppOptions& options, Applications&... applications)
+        : text_{std::string(options.name), std::string(options.description), std::string(options.version)},
+          main_(options.main),
+          applications_{&applications...} {
+        static_assert((std::is_base_of_v<detail::ApplicationBase, Applications> && ...),
+                      "a MultiApp is made of Applications and servers");
+    }
+    /// See Application::start. 2 when two applications have one name.
+    int start(int argc, char** argv) { return detail::run_program(text_, applications_, main_, argc, argv); }
+
+private:
+    detail::ProgramText text_;
+    std::string main_;
+    std::vector<detail::ApplicationBase*> applications_;
+};
+
+}  // namespace magnetar::inline MAGNETAR_MODE
