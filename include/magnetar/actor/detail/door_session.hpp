@@ -50,7 +50,7 @@ private:
 
     Task<> read();
     void take(std::span<const std::byte> bytes);
-    void take_frame(const magnetar::Message& message);
+    void take_frame(const magnetar::WebSocketMessage& message);
     void take_text(std::string_view text);
     static Task<> carry_out(Place place, DoorRequest request);
     void answer(const Json& id, const char* member, const Json& value);

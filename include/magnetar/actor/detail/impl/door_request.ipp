@@ -128,7 +128,7 @@ MAGNETAR_DECL Task<Json> perform(DoorRequest request, DoorRole role) {
     if (command == "reload") {
         auto* monitor = dynamic_cast<MonitorBase*>(resident_here(target));
         if (!monitor) throw CommandNotFound(fmt::format("{} is no monitor", target.id.to_string()));
-        co_await monitor->reload();
+        co_await MonitorBase::reload(monitor->proxy());
         co_return Json();
     }
     if (command == "kill") command = "kill_actor";

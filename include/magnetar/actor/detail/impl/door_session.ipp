@@ -80,7 +80,7 @@ MAGNETAR_DECL void DoorSession::take(std::span<const std::byte> bytes) {
     }
 }
 
-MAGNETAR_DECL void DoorSession::take_frame(const magnetar::Message& message) {
+MAGNETAR_DECL void DoorSession::take_frame(const magnetar::WebSocketMessage& message) {
     switch (message.opcode) {
         case Opcode::text:
             if (!closing_) take_text(message.text());
