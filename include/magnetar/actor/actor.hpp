@@ -1,11 +1,12 @@
 #pragma once
-#include <chrono>
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
-#include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/message.hpp>
 #include <magnetar/actor/options.hpp>
 #include <magnetar/actor/proxy.hpp>
@@ -59,13 +60,10 @@ public:
 
     ActorId id() const noexcept { return {cell_->id.load(std::memory_order_relaxed)}; }
     /// Empty when it has none.
-    const std::string& name() const noexcept {
-        static const std::string none;
-        return extras_ ? extras_->name.text() : none;
-    }
+    const std::string& name() const noexcept;
     /// Name or id, for people and logs.
     std::string to_string() const { return name().empty() ? id().to_string() : name(); }
-    ActorProxy<> proxy() const { return {address(), extras_ ? extras_->name : detail::SharedName{}}; }
+    ActorProxy<> proxy() const;
     /// The actor that controls its life: the arbiter, a monitor, or for a light actor its spawner.
     ActorProxy<> monitor() const;
 
@@ -112,10 +110,7 @@ private:
     friend class Arbiter;
 
     detail::Address address() const noexcept { return {id(), detail::Where(*cell_)}; }
-    detail::Extras& extras() {
-        if (!extras_) extras_ = std::make_unique<detail::Extras>(detail::ActorSettings{});
-        return *extras_;
-    }
+    detail::Extras& extras();
     // What it adds to `info`, before its hook does.
     virtual void add_info(Json&) const {}
     // The address of state_tag_of<State>; null for an actor without a state.

@@ -2,7 +2,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <utility>
 #include <vector>
 
 #include <magnetar/actor/identity.hpp>
@@ -34,38 +33,22 @@ struct Cell {
     void revoke() noexcept { id.store(0, std::memory_order_release); }
     bool revoked() const noexcept { return id.load(std::memory_order_relaxed) == 0; }
     // How many tells from other threads are on their way here or in the mailbox.
-    inline std::atomic<int>& crowd() noexcept;
+    std::atomic<int>& crowd() noexcept;
 };
 // Crowds lie apart from what routing reads, as the cores that count in them take them from each other.
 struct CellChunk {
     Cell cells[Cell::per_chunk];
     std::atomic<int> crowds[Cell::per_chunk]{};
 };
-inline std::atomic<int>& Cell::crowd() noexcept {
-    std::uint32_t place = index % per_chunk;
-    return reinterpret_cast<CellChunk*>(this - place)->crowds[place];
-}
 
 // The cells of one door; it passes from a loop that has ended to the next that takes the door. Owner's thread
 // only.
 class CellTable {
 public:
-    Cell& take(std::uint32_t door) {
-        if (!free_) grow(door);
-        Cell* cell = std::exchange(free_, free_->next_free);
-        cell->actor = nullptr;
-        return *cell;
-    }
-    void give_back(Cell& cell) noexcept {
-        cell.revoke();
-        cell.next_free = std::exchange(free_, &cell);
-    }
+    Cell& take(std::uint32_t door);
+    void give_back(Cell& cell) noexcept;
     // The cell of that index, or null.
-    Cell* at(std::uint32_t index) const noexcept {
-        return index / Cell::per_chunk < chunks_.size()
-                   ? &chunks_[index / Cell::per_chunk]->cells[index % Cell::per_chunk]
-                   : nullptr;
-    }
+    Cell* at(std::uint32_t index) const noexcept;
 
     template <class F>
     void for_each_actor(F f) {
@@ -75,25 +58,13 @@ public:
     }
 
 private:
-    void grow(std::uint32_t door) {
-        auto base = static_cast<std::uint32_t>(chunks_.size()) * Cell::per_chunk;
-        auto& chunk = *chunks_.emplace_back(std::make_unique<CellChunk>());
-        for (std::uint32_t i = Cell::per_chunk; i-- > 0;) {
-            Cell& cell = chunk.cells[i];
-            cell.index = base + i;
-            cell.door = door;
-            cell.next_free = std::exchange(free_, &cell);
-        }
-    }
+    void grow(std::uint32_t door);
     std::vector<std::unique_ptr<CellChunk>> chunks_;
     Cell* free_ = nullptr;
 };
 
 // Never destroyed: a thread that was given up may still run when the program ends.
-inline CellTable& cell_table(std::uint32_t door) {
-    static CellTable* const tables = new CellTable[Door::limit];
-    return tables[door];
-}
+CellTable& cell_table(std::uint32_t door);
 
 // Which process this is: 0 for the master. Set once in each process, before it has loops.
 inline constinit std::uint32_t this_host = 0;
@@ -116,15 +87,8 @@ public:
         : bits_(std::uint64_t{host} << 40 | std::uint64_t{door} << 28 | std::uint64_t{index} << 1 | 1) {}
 
     // What crosses a process boundary; `from_wire` trusts nothing but the form.
-    std::uint64_t to_wire() const noexcept {
-        if (const Cell* c = cell()) return Where(this_host, c->door, c->index).bits_;
-        return bits_;
-    }
-    static Where from_wire(std::uint64_t bits) noexcept {
-        Where where;
-        where.bits_ = bits & 1 ? bits : 0;
-        return where;
-    }
+    std::uint64_t to_wire() const noexcept;
+    static Where from_wire(std::uint64_t bits) noexcept;
 
     bool known() const noexcept { return bits_ != 0; }
     Cell* cell() const noexcept {
@@ -133,13 +97,8 @@ public:
     std::uint32_t host() const noexcept {
         return bits_ & 1 ? static_cast<std::uint32_t>(bits_ >> 40) : this_host;
     }
-    std::uint32_t door() const noexcept {
-        return static_cast<std::uint32_t>(bits_ & 1 ? bits_ >> 28 & 0xfff : bits_ >> 48);
-    }
-    std::uint32_t index() const noexcept {
-        const Cell* c = cell();
-        return c ? c->index : static_cast<std::uint32_t>(bits_ >> 1 & 0x7ffffff);
-    }
+    std::uint32_t door() const noexcept;
+    std::uint32_t index() const noexcept;
     bool operator==(const Where& other) const noexcept { return to_wire() == other.to_wire(); }
 
 private:
@@ -159,12 +118,7 @@ struct Address {
 
 // The actor at an address on this thread's loop, or null when it lives no more. Only for addresses of this
 // door.
-inline Actor<>* resident(const Address& address) noexcept {
-    Cell* cell = address.where.cell();
-    if (!cell) [[unlikely]]
-        cell = look_up_cell(address.where.index());
-    return cell && cell->id.load(std::memory_order_relaxed) == address.id.value ? cell->actor : nullptr;
-}
+Actor<>* resident(const Address& address) noexcept;
 
 // The same for an address that may be of another door.
 inline Actor<>* resident_here(const Address& address) noexcept {

@@ -1,22 +1,24 @@
 #pragma once
 #include <chrono>
-#include <csignal>
+#include <cstdint>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <random>
+#include <stdexcept>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <magnetar/actor/detail/door_server.hpp>
 #include <magnetar/actor/detail/ending.hpp>
-#include <magnetar/actor/detail/framework.hpp>
-#include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/actor/watch.hpp>
-#include <magnetar/base/detail/standard_streams.hpp>
 #include <magnetar/config.hpp>
-#include <magnetar/loop/detail/orphans.hpp>
 #include <magnetar/loop/signals.hpp>
+#include <magnetar/loop/stall_watch.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 
@@ -69,26 +71,9 @@ namespace detail {
 // What the master process is made of, in the order in which it must come: the fork server before any loop,
 // the loop before any actor.
 struct Master {
-    explicit Master(const LoopOptions& options)
-        : fork_server((open_missing_standard_streams(), enlist_framework_commands(), run_worker)),
-          loop(options),
-          resident(loop),
-          host(loop),
-          supervisor(host) {
-        the_host = &host;
-        the_supervisor = &supervisor;
-        obituaries().clear();
-        supervisor.fork_server = &fork_server;
-        supervisor.directory = &directory;
-        fork_server.watch(loop);
-        if (::getpid() == 1)
-            loop.start(collect_orphans(std::chrono::seconds(5), std::chrono::seconds(10)), nullptr).detach();
-    }
+    explicit Master(const LoopOptions& options);
     Master(const Master&) = delete;
-    ~Master() {
-        the_host = nullptr;
-        the_supervisor = nullptr;
-    }
+    ~Master();
     struct OnlyOne {
         OnlyOne() {
             if (the_host) throw std::logic_error("a process has one Arbiter at a time");
@@ -166,7 +151,9 @@ public:
 
     /// Where it listens, as connect_arbiter takes it: `ws://127.0.0.1:PORT`, or `ws+unix:PATH`; the first of its
     /// addresses. Empty before it runs, and without an address.
-    std::string address() const { return !door_ || door_->urls().empty() ? std::string() : door_->urls().front(); }
+    std::string address() const {
+        return !door_ || door_->urls().empty() ? std::string() : door_->urls().front();
+    }
     /// All of them.
     std::vector<std::string> addresses() const { return door_ ? door_->urls() : std::vector<std::string>(); }
 
@@ -225,62 +212,10 @@ namespace detail {
 using HangupHook = void (*)(Actor<>& arbiter);
 inline constinit HangupHook on_hangup = nullptr;
 
-inline Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
-    SignalSet signals{SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-    for (bool stopping = false;;) {
-        int signal = co_await signals.next();
-        if (signal == SIGUSR1) {
-            dump_command(arbiter);
-            continue;
-        }
-        if (signal == SIGHUP) {
-            if (on_hangup) {
-                on_hangup(arbiter);
-                continue;
-            }
-            ActorAccess::children(arbiter).for_each([](Actor<>& child) {
-                if (auto* monitor = dynamic_cast<MonitorBase*>(&child); monitor && monitor->is_running())
-                    monitor->reload_by_signal();
-            });
-            continue;
-        }
-        if (std::exchange(stopping, true)) ::_exit(128 + signal);
-        arbiter.stop();
-    }
-}
+Task<> stop_arbiter_on_signal(Actor<>& arbiter);
 // Whether it listens; false, and logged, when it cannot.
-inline Task<bool> listens(Actor<>& self, DoorServer& door) {
-    Job<> opening = self.loop().start(door.open(self), &self);
-    try {
-        co_await opening;
-        co_return true;
-    } catch (const std::exception& error) {
-        self.log().error("listen: {}", error.what());
-    }
-    co_return false;
-}
-inline Task<ExitStatus> live_as_arbiter(Actor<>& self, DoorServer* door) {
-    survive_broken_pipes();
-    Job<> signals = self.loop().start(stop_arbiter_on_signal(self), nullptr);
-    ActorAccess::running(self);
-    Job<ExitStatus> end = self.loop().start(ActorAccess::closed(self), nullptr);
-    co_await yield();
-    ActorAccess::run_periodic_task(self);
-    bool ready = true;
-    if (door) ready = co_await listens(self, *door);
-    if (!ready) {
-        ActorAccess::exit(self, 1);
-    } else if (auto failure = co_await started(self);
-               failure && !failure->cut_off() &&
-               !(failure->type == "magnetar::ActorStopping" && self.life() >= Life::stopping)) {
-        if (failure->kind != ErrorKind::exit) self.log().error("start: {}", failure->to_string());
-        ActorAccess::exit(self, failure->exit_code());
-    }
-    ExitStatus status = co_await end;
-    signals.cancel();
-    co_await signals;
-    co_return status;
-}
+Task<bool> listens(Actor<>& self, DoorServer& door);
+Task<ExitStatus> live_as_arbiter(Actor<>& self, DoorServer* door);
 
 }  // namespace detail
 
@@ -293,3 +228,7 @@ Arbiter<State>* arbiter() noexcept {
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/actor/impl/layer.ipp>
+#endif

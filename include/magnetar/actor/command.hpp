@@ -1,8 +1,6 @@
 #pragma once
-#include <atomic>
 #include <cstdint>
 #include <exception>
-#include <stdexcept>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -15,7 +13,7 @@
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/wire/codec.hpp>
-#include <magnetar/wire/json_codec.hpp>
+#include <magnetar/wire/json.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 
@@ -141,32 +139,15 @@ struct CommandEntry {
 };
 
 // Never destroyed, as a thread that was given up may still look into it when the program ends.
-inline std::vector<const CommandEntry*>& command_table() {
-    static auto& table = *new std::vector<const CommandEntry*>;
-    return table;
-}
-inline bool enlist(CommandEntry& entry) {
-    if (entry.number != CommandEntry::unlisted) return true;
-    entry.number = static_cast<std::uint32_t>(command_table().size());
-    command_table().push_back(&entry);
-    return true;
-}
+std::vector<const CommandEntry*>& command_table();
+bool enlist(CommandEntry& entry);
 
 // A command without a number cannot be told to another process.
-[[gnu::cold]] inline std::exception_ptr unlisted_error(const CommandEntry& entry) {
-    return std::make_exception_ptr(std::logic_error(
-        fmt::format("{}: the command was not registered before the arbiter was made", entry.name)));
-}
+[[gnu::cold]] std::exception_ptr unlisted_error(const CommandEntry& entry);
 
 // The actor type's command of that name, or null. Commands of the actor's own type win over those that all
 // types have.
-inline const CommandEntry* find_command(std::string_view name, const void* state) noexcept {
-    const CommandEntry* found = nullptr;
-    for (const CommandEntry* entry : command_table())
-        if (entry->by_name && entry->name == name && (entry->state == state || !entry->state))
-            if (!found || entry->state) found = entry;
-    return found;
-}
+const CommandEntry* find_command(std::string_view name, const void* state) noexcept;
 
 template <auto F>
 WireAnswer* open_from_wire(WireCall& call);

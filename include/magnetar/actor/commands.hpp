@@ -1,17 +1,30 @@
 #pragma once
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <fmt/core.h>
 
 #include <csignal>
-
+#include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 
-#include <magnetar/actor/detail/deadlock.hpp>
-#include <magnetar/actor/detail/host.hpp>
-#include <magnetar/actor/detail/open_command.hpp>
-#include <magnetar/actor/tell.hpp>
+#include <magnetar/actor/actor.hpp>
+#include <magnetar/actor/address.hpp>
+#include <magnetar/actor/command.hpp>
+#include <magnetar/actor/detail/invoke.hpp>
+#include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/errors.hpp>
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/actor/proxy.hpp>
+#include <magnetar/actor/request.hpp>
+#include <magnetar/base/pool.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/coro/task.hpp>
+#include <magnetar/loop/signals.hpp>
+#include <magnetar/wire/detail/shape.hpp>
+#include <magnetar/wire/json.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 
@@ -35,12 +48,7 @@ inline void stop_command(Request& request) { request.actor().stop(); }
 // Ends the actor by force, as SIGKILL ends a process.
 inline void end_command(Request& request) { ActorAccess::exit(request.actor(), 128 + SIGKILL); }
 inline void notify_command(Request& request, Notice notice);
-inline Json config_command(Request& request, std::string setting, std::optional<Json> value) {
-    Json& params = request.actor().params();
-    if (value) params[setting] = *std::move(value);
-    const Json* found = params.find(setting);
-    return found ? *found : Json();
-}
+Json config_command(Request& request, std::string setting, std::optional<Json> value);
 inline Task<ActorProxy<>> spawn_command(Actor<>& actor, std::string name, std::string concurrency);
 inline Task<> kill_command(Actor<>& actor, std::string target);
 
@@ -101,14 +109,7 @@ inline constexpr detail::EchoCommand echo;
 namespace detail {
 
 // A request by name runs here, in the target.
-inline Task<Json> by_name_command(Request& request, std::string command, Json arguments) {
-    Actor<>& actor = request.actor();
-    if (auto* open = find_open_command(command, ActorAccess::state_tag(actor)))
-        co_return co_await open->call(actor, request, std::move(arguments));
-    const CommandEntry* entry = find_command(command, ActorAccess::state_tag(actor));
-    if (!entry) throw NoSuchCommand{fmt::format("{} has no command '{}'", actor.to_string(), command)};
-    co_return co_await entry->by_name(actor, request, std::move(arguments));
-}
+Task<Json> by_name_command(Request& request, std::string command, Json arguments);
 inline Task<Json> system_by_name_command(Request& request, std::string command, Json arguments) {
     return by_name_command(request, std::move(command), std::move(arguments));
 }
@@ -117,15 +118,7 @@ inline constexpr bool is_system<system_by_name_command> = true;
 
 // What a client that may not administer asks for runs here: what the actor's type opens, and what every actor
 // answers. Whether there is another command of that name cannot be seen from outside.
-inline Task<Json> open_command(Request& request, std::string command, Json arguments) {
-    Actor<>& actor = request.actor();
-    if (auto* open = find_open_command(command, ActorAccess::state_tag(actor)))
-        co_return co_await open->call(actor, request, std::move(arguments));
-    const CommandEntry* entry = nullptr;
-    if (is_open_to_all(command)) entry = find_command(command, nullptr);
-    if (!entry) throw NoSuchCommand{fmt::format("{} has no command '{}'", actor.to_string(), command)};
-    co_return co_await entry->by_name(actor, request, std::move(arguments));
-}
+Task<Json> open_command(Request& request, std::string command, Json arguments);
 inline Task<Json> system_open_command(Request& request, std::string command, Json arguments) {
     return open_command(request, std::move(command), std::move(arguments));
 }
@@ -161,107 +154,15 @@ Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments) {
 // ---- info
 
 // What an actor is at, in words.
-inline std::string doing_command(Request& request) {
-    Actor<>& actor = request.actor();
-    std::string commands;
-    auto now = actor.loop().now();
-    actor.jobs.for_each([&](JobBase& job) {
-        if (auto* command = dynamic_cast<CommandJobBase*>(&job))
-            commands += fmt::format(
-                "{}{} for {}", commands.empty() ? "it has been running " : ", ", command->command(),
-                duration_text(std::chrono::duration<double>(now - command->since()).count()));
-    });
-    return fmt::format("{}; {} messages wait", commands.empty() ? "it runs no command" : commands,
-                       ActorAccess::mailbox(actor).depth());
-}
+std::string doing_command(Request& request);
 // The same for one who cannot wait for it: whoever keeps its loop does not answer.
-inline Task<std::string> what_it_does(Address target) {
-    try {
-        auto asking = as_task(SendAwaiter<doing_command>(target));
-        co_return co_await with_timeout(std::chrono::milliseconds(200), std::move(asking));
-    } catch (const TimeoutError&) {
-        co_return "it does not answer: something keeps its loop";
-    } catch (const std::exception& error) {
-        co_return error.what();
-    }
-}
+Task<std::string> what_it_does(Address target);
 
-inline Json process_info() {
-    rusage usage{};
-    ::getrusage(RUSAGE_SELF, &usage);
-    long pages = 0, resident = 0;
-    if (FILE* statm = std::fopen("/proc/self/statm", "re")) {
-        if (std::fscanf(statm, "%ld %ld", &pages, &resident) != 2) resident = 0;
-        std::fclose(statm);
-    }
-    auto seconds = [](const timeval& t) {
-        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
-    };
-    Json json = Json::object();
-    json["memory_bytes"] = static_cast<std::int64_t>(resident) * ::sysconf(_SC_PAGESIZE);
-    json["peak_memory_bytes"] = static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
-    json["user_seconds"] = seconds(usage.ru_utime);
-    json["system_seconds"] = seconds(usage.ru_stime);
-    return json;
-}
+Json process_info();
 // What only the arbiter knows, and each process's first actor of its own. Defined with the arbiter.
 inline void add_application_info(Json& info);
 
-inline Json info_command(Request& request) {
-    Actor<>& actor = request.actor();
-    EventLoop& loop = actor.loop();
-    auto seconds = [&](LoopClock::time_point since) {
-        return std::chrono::duration<double>(loop.now() - since).count();
-    };
-    Json info = Json::object();
-    Json& about = info["actor"] = Json::object();
-    about["name"] = actor.name();
-    about["id"] = actor.id().to_string();
-    about["state"] = std::string(to_string(actor.life()));
-    about["concurrency"] = std::string(to_string(actor.concurrency()));
-    about["is_process"] = actor.concurrency() == Concurrency::process;
-    about["uptime_seconds"] = seconds(ActorAccess::started(actor));
-    about["age_seconds"] = seconds(ActorAccess::started(actor));
-    about["process_id"] = static_cast<std::int64_t>(::getpid());
-    about["thread_id"] = static_cast<std::int64_t>(::syscall(SYS_gettid));
-    about["manager"] = actor.monitor().to_string();
-
-    auto state = loop.info();
-    Json& about_loop = info["loop"] = Json::object();
-    about_loop["engine"] = std::string(state.engine);
-    about_loop["turns"] = state.turns;
-    about_loop["ready"] = static_cast<std::uint64_t>(state.ready);
-    about_loop["operations"] = static_cast<std::uint64_t>(state.operations);
-    about_loop["timers"] = static_cast<std::uint64_t>(state.timers);
-
-    auto& mailbox = ActorAccess::mailbox(actor);
-    Json& about_mailbox = info["mailbox"] = Json::object();
-    about_mailbox["depth"] = mailbox.depth();
-    about_mailbox["capacity"] = mailbox.capacity();
-    about_mailbox["oldest_seconds"] = mailbox.oldest() ? Json(seconds(mailbox.oldest()->arrived)) : Json();
-    Json running = Json::array();
-    actor.jobs.for_each([&](JobBase& job) {
-        auto* command = dynamic_cast<CommandJobBase*>(&job);
-        if (!command) return;
-        Json one = Json::object();
-        one["command"] = std::string(command->command());
-        one["seconds"] = seconds(command->since());
-        running.push_back(std::move(one));
-    });
-    about_mailbox["running"] = std::move(running);
-
-    info["process"] = process_info();
-    if (&actor == the_host->root) add_application_info(info);
-    ActorAccess::add_info(actor, info);
-    auto* extras = ActorAccess::extras_if(actor);
-    if (extras && !extras->servers.empty()) {
-        Json& servers = info["servers"] = Json::object();
-        for (auto& [name, server] : extras->servers) servers[name] = Json(server.info());
-    }
-    info["extra"] = extras ? extras->extra : Json::object();
-    if (extras && extras->settings.on_info.plain) extras->settings.on_info.plain(actor, info);
-    return info;
-}
+Json info_command(Request& request);
 
 }  // namespace detail
 

@@ -19,15 +19,8 @@ enum class Concurrency : std::uint8_t { process, thread, coroutine };
 /// The states of an actor's life, in order.
 enum class Life : std::uint8_t { initial, starting, running, stopping, closed, terminated };
 
-inline std::string_view to_string(Concurrency kind) noexcept {
-    constexpr std::string_view names[] = {"process", "thread", "coroutine"};
-    return names[static_cast<int>(kind)];
-}
-inline std::string_view to_string(Life life) noexcept {
-    constexpr std::string_view names[] = {"initial",  "starting", "running",
-                                          "stopping", "closed",   "terminated"};
-    return names[static_cast<int>(life)];
-}
+std::string_view to_string(Concurrency kind) noexcept;
+std::string_view to_string(Life life) noexcept;
 
 /// An actor's identity: 64 bits, unique in the application for as long as it runs, printed as 16 hex digits;
 /// the arbiter's is printed `arbiter`.
@@ -38,19 +31,9 @@ struct ActorId {
     explicit operator bool() const noexcept { return value != 0; }
     auto operator<=>(const ActorId&) const = default;
 
-    std::string to_string() const { return *this == arbiter() ? "arbiter" : fmt::format("{:016x}", value); }
+    std::string to_string() const;
     /// Reads what to_string writes; nothing for any other text.
-    static std::optional<ActorId> parse(std::string_view text) noexcept {
-        if (text == "arbiter") return arbiter();
-        if (text.size() != 16) return std::nullopt;
-        ActorId id;
-        for (char c : text) {
-            int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-            if (digit < 0) return std::nullopt;
-            id.value = id.value << 4 | static_cast<unsigned>(digit);
-        }
-        return id;
-    }
+    static std::optional<ActorId> parse(std::string_view text) noexcept;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE

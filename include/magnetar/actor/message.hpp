@@ -6,7 +6,6 @@
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/detail/terms.hpp>
 #include <magnetar/config.hpp>
-#include <magnetar/coro/outcome.hpp>
 #include <magnetar/loop/clock.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -58,10 +57,7 @@ public:
 
     virtual void answered() noexcept = 0;
     CallTerms* call_terms() noexcept final { return &terms; }
-    void fail(std::exception_ptr failure) noexcept final {
-        error = std::move(failure);
-        answered();
-    }
+    void fail(std::exception_ptr failure) noexcept final;
 
 protected:
     CallMessage() noexcept = default;
@@ -91,49 +87,20 @@ public:
     Overflow policy() const noexcept { return policy_; }
     const Message* oldest() const noexcept { return user_.front(); }
     Message* first() noexcept { return user_.front(); }
-    void set_bound(std::uint32_t capacity, Overflow policy) noexcept {
-        capacity_ = capacity;
-        policy_ = policy;
-    }
+    void set_bound(std::uint32_t capacity, Overflow policy) noexcept;
 
     void push_system(Message& message) noexcept { system_.push(message); }
-    void push(Message& message) noexcept {
-        user_.push(message);
-        ++depth_;
-        if (message.waits_for_room && !first_waiting_) first_waiting_ = &message;
-    }
+    void push(Message& message) noexcept;
     Message* pop_system() noexcept { return system_.pop(); }
-    Message* pop() noexcept {
-        Message* message = user_.pop();
-        if (message) taken();
-        return message;
-    }
+    Message* pop() noexcept;
     // Those that wait for room now will get none.
     void admit_no_more() noexcept { first_waiting_ = nullptr; }
     // Takes out a message whose sender gave up; false when it is not here.
-    bool remove(Message& message) noexcept {
-        if (system_.remove(message)) return true;
-        Message* after = message.next;
-        if (!user_.remove(message)) return false;
-        if (!message.waits_for_room) {
-            taken();
-        } else {
-            --depth_;
-            if (first_waiting_ == &message) first_waiting_ = after;
-        }
-        return true;
-    }
+    bool remove(Message& message) noexcept;
 
 private:
     // One message has left, and the first of those that wait gets its room.
-    void taken() noexcept {
-        --depth_;
-        if (!first_waiting_) return;
-        Message& next = *first_waiting_;
-        first_waiting_ = next.next;
-        next.waits_for_room = false;
-        next.admitted();
-    }
+    void taken() noexcept;
     Queue<Message> system_, user_;
     Message* first_waiting_ = nullptr;
     std::uint32_t depth_ = 0, capacity_;

@@ -1,10 +1,29 @@
 #pragma once
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
-#include <magnetar/actor/detail/root.hpp>
+#include <magnetar/actor/actor.hpp>
+#include <magnetar/actor/address.hpp>
+#include <magnetar/actor/command.hpp>
+#include <magnetar/actor/commands.hpp>
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/actor/proxy.hpp>
+#include <magnetar/actor/send.hpp>
+#include <magnetar/actor/tell.hpp>
+#include <magnetar/base/pack.hpp>
+#include <magnetar/base/pool.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/coro/task.hpp>
+#include <magnetar/loop/exit_status.hpp>
+#include <magnetar/loop/signals.hpp>
+#include <magnetar/wire/json.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 
@@ -15,18 +34,7 @@ template <>
 inline constexpr bool is_system<directory_find> = true;
 
 // Finds an actor by id, by name, or by one of the words `arbiter` and `monitor`. Throws ActorNotFound.
-inline Task<Address> resolve(std::string target) {
-    if (!the_host) throw std::logic_error("send by name or id needs an actor: no arbiter runs here");
-    if (target == "arbiter") co_return the_host->arbiter;
-    if (target == "monitor") {
-        Actor<>* actor = get_actor();
-        if (!actor) throw ActorNotFound("monitor: no actor runs here that could have one");
-        co_return actor->monitor().address();
-    }
-    auto found = co_await SendAwaiter<directory_find>(the_host->arbiter, target);
-    if (!found) throw ActorNotFound(fmt::format("no living actor '{}'", target));
-    co_return found->address();
-}
+Task<Address> resolve(std::string target);
 
 template <auto F, class... A>
 Task<typename Binding<F>::Result> send_to_name(std::string target, A... arguments) {
@@ -218,34 +226,14 @@ auto Actor<void>::tell(Target&& target, C&& command, A&&... arguments) {
 
 // ---- what a proxy can ask
 
-inline Task<Json> ActorProxy<void>::info() const {
-    auto target = address_;
-    return [](detail::Address to) -> Task<Json> {
-        co_return co_await detail::SendAwaiter<detail::info_command>(to);
-    }(target);
-}
-inline Task<> ActorProxy<void>::stop() const {
-    return [](detail::Address to) -> Task<> {
-        co_await detail::SendAwaiter<detail::stop_command>(to);
-    }(address_);
-}
-
 namespace detail {
 
 using StatusOnWire = std::pair<int, int>;  // code, signal
-inline StatusOnWire to_wire(ExitStatus status) noexcept {
-    if (!status.is_known()) return {0, -1};
-    return {status.signal() ? 0 : status.code(), status.signal()};
-}
-inline ExitStatus from_wire(StatusOnWire status) noexcept {
-    if (status.second < 0) return ExitStatus::unknown();
-    return status.second ? ExitStatus::killed(status.second) : ExitStatus(status.first);
-}
+StatusOnWire to_wire(ExitStatus status) noexcept;
+ExitStatus from_wire(StatusOnWire status) noexcept;
 
 // Waits for the end of the light actor that is asked.
-inline Task<StatusOnWire> watch_command(Actor<>& self) {
-    co_return to_wire(co_await ActorAccess::closed(self));
-}
+Task<StatusOnWire> watch_command(Actor<>& self);
 // Waits for the end of an actor that the process of the actor that is asked has made, or of a light actor
 // there.
 inline Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64_t where);
@@ -259,48 +247,10 @@ template <>
 inline constexpr bool is_observer<closed_command> = true;
 
 // On the main loop of a process.
-inline Task<ExitStatus> closed_from_main(Address target) {
-    if (the_supervisor->knows(target.id)) co_return co_await the_supervisor->closed(target.id);
-    std::uint32_t host = target.where.host();
-    if (target.where.known() && host == this_host) {
-        try {
-            co_return from_wire(co_await SendAwaiter<watch_command>(target));
-        } catch (const ActorNotFound&) {
-            co_return obituaries().of(target.id);
-        }
-    }
-    // It lives in a worker: asked there, and when that ends, it has ended with it.
-    if (auto worker = the_supervisor->at(host)) {
-        std::uint64_t id = target.id.value, where = target.where.to_wire();
-        try {
-            co_return from_wire(co_await SendAwaiter<closed_command>(worker->address, id, where));
-        } catch (const ActorNotFound&) {
-        } catch (const ActorLost&) {}
-        co_return co_await the_supervisor->closed(worker->id);
-    }
-    co_return obituaries().of(target.id);
-}
-inline Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64_t where) {
-    Address target{{id}, Where::from_wire(where)};
-    co_return to_wire(co_await closed_from_main(target));
-}
-inline Task<ExitStatus> closed(Address target) {
-    if (is_remote(target.where.host()))
-        co_return from_wire(co_await SendAwaiter<closed_command>(target, target.id.value, std::uint64_t{0}));
-    if (!the_host) throw std::logic_error("closed() needs a process in which actors run");
-    bool mine = target.where.known() && target.where.host() == this_host;
-    if (mine && target.where.door() == this_door)
-        if (Actor<>* actor = resident(target); actor && actor->concurrency() == Concurrency::coroutine)
-            co_return co_await ActorAccess::closed(*actor);
-    bool main = this_door == the_host->loop().door().index();
-    if (main && (mine || this_host == 0)) co_return co_await closed_from_main(target);
-    std::uint64_t id = target.id.value, where = target.where.to_wire();
-    Address asked = mine ? ActorAccess::address(*the_host->root) : the_host->arbiter;
-    co_return from_wire(co_await SendAwaiter<closed_command>(asked, id, where));
-}
+Task<ExitStatus> closed_from_main(Address target);
+Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64_t where);
+Task<ExitStatus> closed(Address target);
 
 }  // namespace detail
-
-inline Task<ExitStatus> ActorProxy<void>::closed() const { return detail::closed(address_); }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

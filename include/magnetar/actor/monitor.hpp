@@ -1,12 +1,21 @@
 #pragma once
+#include <fmt/core.h>
+
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <magnetar/actor/detail/monitor_base.hpp>
+#include <magnetar/actor/messaging.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -323,37 +332,7 @@ private:
 };
 
 // Brings a monitor to the point where its workers have started; nothing of it is left when it throws.
-inline Task<> set_going(ActorProxy<> monitor, std::uint32_t workers) {
-    std::string reason;
-    bool stopped = false, given_up = false;
-    try {
-        auto failure = co_await started(MonitorBase::living(monitor));
-        if (failure && failure->cut_off()) stopped = true;
-        else if (failure) reason = fmt::format("its start failed: {}", failure->to_string());
-        else co_await MonitorBase::scale(monitor, workers);
-    } catch (const Cancelled&) {
-        given_up = true;
-    } catch (const ActorStopping& error) {
-        stopped = true;
-        reason = error.what();
-    } catch (const std::exception& error) {
-        reason = error.what();
-    }
-    auto* living = MonitorBase::find(monitor.address());
-    if (!given_up && !stopped && reason.empty()) {
-        if (!living) co_return;
-        ActorAccess::run_periodic_task(*living);
-        the_supervisor->directory->enter(monitor, Concurrency::coroutine, ActorId::arbiter());
-        co_return;
-    }
-    if (living) living->stop(1);
-    if (given_up) throw Cancelled();
-    co_await monitor.closed();
-    if (stopped)
-        throw ActorStopping(
-            fmt::format("monitor {}: it was stopped before its workers had started", monitor.to_string()));
-    throw SpawnError(fmt::format("monitor '{}': {}", monitor.to_string(), reason));
-}
+Task<> set_going(ActorProxy<> monitor, std::uint32_t workers);
 
 // add_monitor, for an arbiter and what stands for one. `seed` is for the chance in its delays.
 template <class Worker, class... A>

@@ -19,17 +19,9 @@ public:
         if (block_) block_->users.fetch_add(1, std::memory_order_relaxed);
     }
     SharedName(SharedName&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
-    SharedName& operator=(SharedName other) noexcept {
-        std::swap(block_, other.block_);
-        return *this;
-    }
-    ~SharedName() {
-        if (block_ && block_->users.fetch_sub(1, std::memory_order_acq_rel) == 1) delete block_;
-    }
-    const std::string& text() const noexcept {
-        static const std::string none;
-        return block_ ? block_->text : none;
-    }
+    SharedName& operator=(SharedName other) noexcept;
+    ~SharedName();
+    const std::string& text() const noexcept;
 
 private:
     struct Block {

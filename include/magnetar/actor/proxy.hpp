@@ -1,6 +1,11 @@
 #pragma once
+#include <fmt/core.h>
+
+#include <compare>
+#include <cstdint>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/command.hpp>
@@ -11,7 +16,6 @@
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/exit_status.hpp>
-#include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/json.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

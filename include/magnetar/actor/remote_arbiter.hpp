@@ -150,7 +150,3 @@ private:
 Task<RemoteArbiter> connect_arbiter(std::string url, std::string token = {});
 
 }  // namespace magnetar::inline MAGNETAR_MODE
-
-#if MAGNETAR_HEADER_ONLY
-#include <magnetar/actor/impl/remote_arbiter.ipp>
-#endif

@@ -1,6 +1,13 @@
 #pragma once
+#include <fmt/core.h>
+
+#include <chrono>
+#include <exception>
+#include <new>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include <magnetar/actor/detail/invoke.hpp>
 #include <magnetar/actor/detail/outstanding.hpp>
@@ -18,11 +25,7 @@ namespace detail {
     message.system = command.system;
 }
 // Addresses a message to an actor of another host.
-inline void stamp(RemoteCall& call, const CommandEntry& command, const Address& target) noexcept {
-    if (auto* actor = get_actor()) call.sender = ActorAccess::address(*actor);
-    call.target = target;
-    call.command = command.number;
-}
+void stamp(RemoteCall& call, const CommandEntry& command, const Address& target) noexcept;
 inline std::exception_ptr not_found(const Address& target, const CommandEntry& command) {
     return refusal_error(Refusal::not_found, target.id, command.name);
 }
@@ -34,37 +37,24 @@ class Sending;
 class ThreadCall : public CallMessage, public Runnable, public Outstanding {
 public:
     std::string_view command_name() const noexcept final { return command_.name; }
-    inline void depart(Door& door) noexcept;
+    void depart(Door& door) noexcept;
     // On the sender's thread: it has given up.
-    void forget_sender() noexcept {
-        waiter_ = nullptr;
-        Outstanding::unlink();
-    }
+    void forget_sender() noexcept;
 
 protected:
-    inline ThreadCall(Sending& waiter, Door& origin) noexcept;
+    ThreadCall(Sending& waiter, Door& origin) noexcept;
     ~ThreadCall() = default;
-    void refuse(Refusal reason, ActorId target) noexcept override {
-        error = refusal_error(reason, target, command_.name);
-        answered();
-    }
-    void answered() noexcept override {
-        Runnable::run = &ThreadCall::come_back;
-        if (origin_.index() == this_door) come_back(*this);
-        else outbox().post(origin_, *this);
-    }
+    void refuse(Refusal reason, ActorId target) noexcept override;
+    void answered() noexcept override;
     Door& origin_;
 
 private:
     virtual void dispose() noexcept = 0;
     // Another core has written to it: has all of it brought over at once, and not line after line as it is used.
-    void fetch() const noexcept {
-        for (std::size_t line = 64; line < sizeof(ThreadCall) + 64; line += 64)
-            prefetch_to_write(reinterpret_cast<const char*>(this) + line);
-    }
-    static inline void arrive(Runnable& self);
-    static inline void come_back(Runnable& self);
-    static inline void lose(Outstanding& self);
+    void fetch() const noexcept;
+    static void arrive(Runnable& self);
+    static void come_back(Runnable& self);
+    static void lose(Outstanding& self);
 
     const CommandEntry& command_;
     Address target_;
@@ -78,7 +68,7 @@ public:
     void forget_sender() noexcept { waiter_ = nullptr; }
 
 private:
-    inline void deliver() noexcept override;
+    void deliver() noexcept override;
     Sending* waiter_;
 };
 
@@ -92,23 +82,7 @@ public:
 
     std::string_view what() const noexcept override { return "answer"; }
     bool await_ready() const noexcept { return false; }
-    bool await_suspend(Suspension leaf) {
-        if (!park(leaf)) return false;
-        stamp(*this, command_);
-        if (!command_.system && on_an_errand()) [[unlikely]]
-            terms.chain = current_chain();
-        if (target_.where.door() == this_door && target_.where.host() == this_host) [[likely]] {
-            if (Actor<>* actor = resident(target_)) [[likely]] {
-                if (terms.chain) [[unlikely]]
-                    if (auto cycle = check_chain(*actor, *terms.chain, command_.name))
-                        return end_at_once(std::move(cycle));
-                ActorAccess::receive(*actor, *this);
-                return true;
-            }
-            return end_at_once(not_found(target_, command_));
-        }
-        return depart();
-    }
+    bool await_suspend(Suspension leaf);
 
 protected:
     Sending(const Address& target, const CommandEntry& command) noexcept
@@ -117,10 +91,7 @@ protected:
         terms.deadline = other.terms.deadline;
     }
     ~Sending() = default;
-    void refuse(Refusal reason, ActorId target) noexcept override {
-        error = refusal_error(reason, target, command_.name);
-        wake();
-    }
+    void refuse(Refusal reason, ActorId target) noexcept override;
 
 private:
     friend class ThreadCall;
@@ -132,123 +103,21 @@ private:
     virtual void take_answer(ThreadCall& call) noexcept = 0;
     virtual void take_answer(Reader& answer) = 0;
 
-    bool end_at_once(std::exception_ptr failure) noexcept {
-        unpark();
-        error = std::move(failure);
-        return false;
-    }
-    [[gnu::noinline]] bool depart() {
-        if (!target_.where.known() || !can_send_to(target_.where.host()))
-            return end_at_once(not_found(target_, command_));
-        if (target_.where.host() != this_host) return depart_to_host();
-        Cell* cell = target_.where.cell();
-        Door* door = door_at(target_.where.door());
-        if (!door || (cell && cell->id.load(std::memory_order_acquire) != target_.id.value))
-            return end_at_once(not_found(target_, command_));
-        thread_call_ = &to_thread();
-        stamp(*thread_call_, command_);
-        thread_call_->terms = std::move(terms);
-        thread_call_->depart(*door);
-        return true;
-    }
-    bool depart_to_host() {
-        if (command_.number == CommandEntry::unlisted) return end_at_once(unlisted_error(command_));
-        auto call = std::make_unique<HostCall>(*this);
-        try {
-            RemoteScope scope(target_.where.host());
-            encode_arguments(call->body);
-        } catch (const CodecError&) {
-            return end_at_once(std::current_exception());
-        }
-        stamp(*call, command_, target_);
-        call->terms = std::move(terms);
-        host_call_ = call.get();
-        send_to_host(*call.release());
-        return true;
-    }
+    bool end_at_once(std::exception_ptr failure) noexcept;
+    [[gnu::noinline]] bool depart();
+    bool depart_to_host();
     // There is an answer from elsewhere, or none will come.
-    void settle(std::exception_ptr failure) noexcept {
-        thread_call_ = nullptr;
-        host_call_ = nullptr;
-        error = std::move(failure);
-        wake();
-    }
+    void settle(std::exception_ptr failure) noexcept;
 
     void answered() noexcept override { wake(); }
 
-    void request_cancel() noexcept override {
-        if (thread_call_) {
-            thread_call_->forget_sender();
-        } else if (host_call_) {
-            host_call_->forget_sender();
-        } else if (running) {
-            running->forget_call();
-        } else if (Actor<>* actor = resident(target_); !actor || !ActorAccess::withdraw(*actor, *this)) {
-            job()->cancel_next();  // its command is being carried out at this moment
-            return;
-        }
-        wake_cancelled();
-    }
+    void request_cancel() noexcept override;
 
     Address target_;
     const CommandEntry& command_;
     ThreadCall* thread_call_ = nullptr;
     HostCall* host_call_ = nullptr;
 };
-
-inline ThreadCall::ThreadCall(Sending& waiter, Door& origin) noexcept
-    : Runnable(&ThreadCall::arrive),
-      Outstanding(&ThreadCall::lose),
-      origin_(origin),
-      command_(waiter.command()),
-      target_(waiter.target()),
-      waiter_(&waiter) {}
-inline void ThreadCall::depart(Door& door) noexcept {
-    wait_for_door(*this, door.index());
-    outbox().post(door, *this);
-}
-inline void ThreadCall::arrive(Runnable& self) {
-    auto& call = static_cast<ThreadCall&>(self);
-    call.fetch();
-    Actor<>* actor = resident_here(call.target_);
-    if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
-    if (call.terms.chain)
-        if (auto cycle = check_chain(*actor, *call.terms.chain, call.command_.name)) {
-            call.error = std::move(cycle);
-            return call.answered();
-        }
-    ActorAccess::receive(*actor, call);
-}
-inline void ThreadCall::come_back(Runnable& self) {
-    auto& call = static_cast<ThreadCall&>(self);
-    call.fetch();
-    if (call.waiter_) {
-        if (!call.error) call.waiter_->take_answer(call);
-        call.waiter_->settle(std::move(call.error));
-    }
-    call.dispose();
-}
-inline void ThreadCall::lose(Outstanding& self) {
-    auto& call = static_cast<ThreadCall&>(self);
-    if (auto* waiter = std::exchange(call.waiter_, nullptr))
-        waiter->settle(refusal_error(Refusal::lost, call.target_.id, call.command_.name));
-}
-
-inline void HostCall::deliver() noexcept {
-    std::unique_ptr<HostCall> self(this);
-    if (!waiter_) return;
-    if (!error) {
-        try {
-            RemoteScope scope(target.where.host());
-            Reader reader(body.bytes());
-            waiter_->take_answer(reader);
-            reader.finish();
-        } catch (...) {
-            error = std::current_exception();
-        }
-    }
-    waiter_->settle(std::move(error));
-}
 
 template <auto F>
 class ThreadCallOf final : public ThreadCall {

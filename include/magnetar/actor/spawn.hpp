@@ -1,8 +1,18 @@
 #pragma once
+#include <fmt/core.h>
+
+#include <cstdint>
+#include <exception>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include <magnetar/actor/detail/root.hpp>
+#include <magnetar/actor/send.hpp>
+#include <magnetar/actor/tell.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -38,54 +48,23 @@ struct ThreadBirth {
     Json params;
     std::unique_ptr<Maker> maker;
 };
-inline Task<ActorProxy<>> spawn_thread(Actor<>&, ThreadBirth birth) {
-    return the_supervisor->spawn_thread(std::move(birth.name), birth.id, birth.settings,
-                                        std::move(birth.params), std::move(birth.maker));
-}
+Task<ActorProxy<>> spawn_thread(Actor<>&, ThreadBirth birth);
 template <>
 inline constexpr bool is_system<spawn_thread> = true;
 template <>
 inline constexpr bool is_observer<spawn_thread> = true;
 
 // The actor that spawns; throws when none does.
-inline Actor<>& spawner() {
-    if (Actor<>* actor = get_actor()) return *actor;
-    throw std::logic_error(
-        "spawn needs an actor: call it in an actor's hook or command, or in an Arbiter's start");
-}
-inline Json child_params(Actor<>& parent) {
-    Json params = Json::object();
-    if (auto* extras = ActorAccess::extras_if(parent))
-        if (extras->settings.on_params.plain) extras->settings.on_params.plain(parent, params);
-    return params;
-}
+Actor<>& spawner();
+Json child_params(Actor<>& parent);
 // What the arbiter and others threw on the way, as spawn() promises it.
-[[noreturn]] inline void rethrow_spawn_error(const std::exception_ptr& error) {
-    try {
-        std::rethrow_exception(error);
-    } catch (const RemoteError& remote) {
-        throw SpawnError(fmt::format("spawn: {}: {}", remote.type(), remote.what()));
-    } catch (const ActorNotFound& gone) {
-        throw SpawnError(fmt::format("spawn: the arbiter is gone: {}", gone.what()));
-    } catch (const ActorLost& gone) {
-        throw SpawnError(fmt::format("spawn: the arbiter is gone: {}", gone.what()));
-    } catch (const ActorStopping&) {
-        throw SpawnError("spawn: the arbiter is stopping");
-    }
-}
+[[noreturn]] void rethrow_spawn_error(const std::exception_ptr& error);
 
 template <auto F, class Plan>
 Task<ActorProxy<>> ask_for(Address manager, Plan plan) {
     co_return co_await SendAwaiter<F>(manager, std::move(plan));
 }
-inline Task<> undo_spawn(Job<ActorProxy<>> spawning) {
-    try {
-        ActorProxy<> nobodys = co_await spawning;
-        post_tell<end_command>(nobodys.address());
-    } catch (const std::exception&) {
-        // Then there is nothing to be undone.
-    }
-}
+Task<> undo_spawn(Job<ActorProxy<>> spawning);
 // A manager makes an actor to the end, even if the one who asked for it has given up: then it is ended again.
 template <auto F, class Plan>
 Task<ActorProxy<>> spawn_by(Address manager, Plan plan) {

@@ -1,5 +1,11 @@
 #pragma once
+#include <fmt/core.h>
+
+#include <atomic>
+#include <exception>
 #include <memory>
+#include <new>
+#include <string_view>
 #include <utility>
 
 #include <magnetar/actor/send.hpp>
@@ -19,20 +25,13 @@ public:
           Outstanding(&Acknowledgement::lose),
           waiter_(&waiter),
           origin_(origin) {}
-    void forget_sender() noexcept {
-        waiter_ = nullptr;
-        Outstanding::unlink();
-    }
+    void forget_sender() noexcept;
     // On the target's thread; the acknowledgement is no longer the caller's.
-    void give(std::exception_ptr error) noexcept {
-        error_ = std::move(error);
-        if (origin_.index() == this_door) EventLoop::current()->schedule(*this);
-        else outbox().post(origin_, *this);
-    }
+    void give(std::exception_ptr error) noexcept;
 
 private:
-    inline static void come_back(Runnable& self);
-    inline static void lose(Outstanding& self);
+    static void come_back(Runnable& self);
+    static void lose(Outstanding& self);
     Telling* waiter_;
     Door& origin_;
     std::exception_ptr error_;
@@ -43,12 +42,7 @@ private:
 class Tell : public Message {
 public:
     // On its target's thread.
-    void arrive() noexcept {
-        Actor<>* actor = resident_here(target_);
-        if (!actor) return refuse(Refusal::not_found, target_.id);
-        if (never_waits && ActorAccess::would_wait(*actor)) return refuse(Refusal::full, target_.id);
-        if (ActorAccess::receive(*actor, *this) == Receipt::accepted && acknowledgement) admitted();
-    }
+    void arrive() noexcept;
     virtual void dispose() noexcept = 0;
     Telling* waiter = nullptr;                   // on this loop
     Acknowledgement* acknowledgement = nullptr;  // on another
@@ -59,8 +53,8 @@ protected:
         stamp(*this, command);
     }
     ~Tell() = default;
-    inline void refuse(Refusal reason, ActorId target) noexcept override;
-    inline void admitted() noexcept override;
+    void refuse(Refusal reason, ActorId target) noexcept override;
+    void admitted() noexcept override;
     bool in_parcel_;
 
 private:
@@ -103,7 +97,7 @@ public:
     void forget_sender() noexcept { waiter_ = nullptr; }
 
 private:
-    inline void deliver() noexcept override;
+    void deliver() noexcept override;
     Telling* waiter_;
 };
 
@@ -128,17 +122,8 @@ std::unique_ptr<HostTell> tell_for_host(const Address& target, const typename Bi
 class Telling : public Waiter {
 public:
     std::string_view what() const noexcept override { return "room in a mailbox"; }
-    bool await_suspend(Suspension leaf) {
-        if (!park(leaf)) {
-            if (local_) withdraw();
-            return false;
-        }
-        return local_ || depart();
-    }
-    void await_resume() const {
-        check_cancelled();
-        if (error_) std::rethrow_exception(error_);
-    }
+    bool await_suspend(Suspension leaf);
+    void await_resume() const;
 
 protected:
     Telling(const Address& target, const CommandEntry& command) noexcept
@@ -148,20 +133,7 @@ protected:
 
     [[noreturn]] void fail_not_found() const { std::rethrow_exception(not_found(target_, command_)); }
     // True when there is nothing to wait for.
-    bool try_here(Actor<>& actor, Tell& tell) noexcept {
-        local_ = &tell;
-        tell.waiter = this;
-        switch (ActorAccess::receive(actor, tell)) {
-            case Receipt::waiting:
-                return false;
-            case Receipt::refused:  // await_resume tells why
-                return true;
-            case Receipt::accepted:
-                break;
-        }
-        std::exchange(local_, nullptr)->waiter = nullptr;
-        return true;
-    }
+    bool try_here(Actor<>& actor, Tell& tell) noexcept;
     Address target_;
 
 private:
@@ -172,51 +144,12 @@ private:
     virtual Tell& to_thread(Door& door) = 0;
     virtual std::unique_ptr<HostTell> to_host() = 0;
 
-    bool end_at_once(std::exception_ptr error) noexcept {
-        unpark();
-        error_ = std::move(error);
-        return false;
-    }
-    [[gnu::noinline]] bool depart() {
-        if (!target_.where.known() || !can_send_to(target_.where.host()))
-            return end_at_once(not_found(target_, command_));
-        if (target_.where.host() != this_host) return depart_to_host();
-        Door* door = door_at(target_.where.door());
-        if (!door) return end_at_once(not_found(target_, command_));
-        acknowledgement_ = new Acknowledgement(*this, EventLoop::current()->door());
-        to_thread(*door).acknowledgement = acknowledgement_;
-        wait_for_door(*acknowledgement_, door->index());
-        outbox().flush();
-        return true;
-    }
-    bool depart_to_host() {
-        try {
-            auto call = to_host();
-            host_tell_ = call.get();
-            send_to_host(*call.release());
-        } catch (const CodecError&) {
-            return end_at_once(std::current_exception());
-        }
-        return true;
-    }
-    void settle(std::exception_ptr error) noexcept {
-        local_ = nullptr;
-        acknowledgement_ = nullptr;
-        host_tell_ = nullptr;
-        error_ = std::move(error);
-        if (job()) wake();
-    }
-    void withdraw() noexcept {
-        if (Actor<>* actor = resident(target_)) ActorAccess::withdraw(*actor, *local_);
-        local_->waiter = nullptr;
-        local_->dispose();
-    }
-    void request_cancel() noexcept override {
-        if (local_) withdraw();
-        else if (acknowledgement_) acknowledgement_->forget_sender();
-        else if (host_tell_) host_tell_->forget_sender();
-        wake_cancelled();
-    }
+    bool end_at_once(std::exception_ptr error) noexcept;
+    [[gnu::noinline]] bool depart();
+    bool depart_to_host();
+    void settle(std::exception_ptr error) noexcept;
+    void withdraw() noexcept;
+    void request_cancel() noexcept override;
 
     const CommandEntry& command_;
     Tell* local_ = nullptr;
@@ -224,38 +157,6 @@ private:
     HostTell* host_tell_ = nullptr;
     std::exception_ptr error_;
 };
-
-inline void Acknowledgement::come_back(Runnable& self) {
-    std::unique_ptr<Acknowledgement> acknowledgement(&static_cast<Acknowledgement&>(self));
-    if (acknowledgement->waiter_) acknowledgement->waiter_->settle(std::move(acknowledgement->error_));
-}
-inline void Acknowledgement::lose(Outstanding& self) {
-    if (auto* waiter = std::exchange(static_cast<Acknowledgement&>(self).waiter_, nullptr))
-        waiter->settle(refusal_error(Refusal::lost, waiter->target_.id, waiter->command_.name));
-}
-inline void HostTell::deliver() noexcept {
-    std::unique_ptr<HostTell> self(this);
-    if (waiter_) waiter_->settle(std::move(error));
-}
-inline void Tell::refuse(Refusal reason, ActorId target) noexcept {
-    if (in_crowd) target_.where.cell()->crowd().fetch_sub(1, std::memory_order_relaxed);
-    auto error = reason == Refusal::dropped ? nullptr : refusal_error(reason, target, command().name);
-    if (waiter) waiter->settle(std::move(error));
-    else if (acknowledgement) acknowledgement->give(std::move(error));
-    dispose();
-}
-inline void Tell::admitted() noexcept {
-    if (waiter) {
-        std::exchange(waiter, nullptr)->settle(nullptr);
-    } else if (acknowledgement) {
-        // From now on it takes the room of one that comes without waiting.
-        if (Cell* cell = target_.where.cell()) {
-            in_crowd = true;
-            cell->crowd().fetch_add(1, std::memory_order_relaxed);
-        }
-        std::exchange(acknowledgement, nullptr)->give(nullptr);
-    }
-}
 
 /// Sends a message and waits for nothing but room for it.
 template <auto F>
@@ -317,11 +218,7 @@ void post_tell(const Address& target, A... arguments) {
 }
 
 // A thread without a loop has nowhere to gather what it sends.
-[[gnu::noinline]] inline void require_loop_to_tell() {
-    if (!EventLoop::current())
-        throw std::logic_error(
-            "try_tell needs a running EventLoop on its thread: from another thread use tell_from_anywhere");
-}
+[[gnu::noinline]] void require_loop_to_tell();
 
 // Tells without waiting for anything; false when it is known that the message is not taken.
 template <auto F>

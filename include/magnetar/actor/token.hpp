@@ -25,7 +25,3 @@ private:
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE
-
-#if MAGNETAR_HEADER_ONLY
-#include <magnetar/actor/impl/token.ipp>
-#endif

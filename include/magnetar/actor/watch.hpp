@@ -1,5 +1,7 @@
 #pragma once
+#include <stdexcept>
 #include <type_traits>
+#include <utility>
 
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/config.hpp>
@@ -18,17 +20,10 @@ Task<> watching(Actor<>& self, ActorProxy<> other) {
 }
 
 struct EndWithIt {
-    void operator()(Actor<>& self, ActorProxy<> other, ExitStatus status) const {
-        if (status.clean()) return;
-        self.log().warning("it stops, as it is linked to {}: {}", other.to_string(), status.to_string());
-        self.stop(status.code());
-    }
+    void operator()(Actor<>& self, ActorProxy<> other, ExitStatus status) const;
 };
 // To one of the two.
-inline void link_command(Request& request, ActorProxy<> other) {
-    Actor<>& self = request.actor();
-    self.loop().start(watching<EndWithIt>(self, std::move(other)), &self).detach();
-}
+void link_command(Request& request, ActorProxy<> other);
 template <>
 inline constexpr bool is_system<link_command> = true;
 
@@ -59,15 +54,6 @@ void watch(const ActorProxy<>& other, F) {
 /// code. A clean end of one means nothing to the other. Returns when both know; one that has failed before
 /// counts as if it did it now.
 template <class = void>
-Task<> link(ActorProxy<> a, ActorProxy<> b) {
-    for (int i = 0; i < 2; ++i) {
-        try {
-            co_await detail::SendAwaiter<detail::link_command>(a.address(), b);
-        } catch (const ActorNotFound&) {
-            // The other will see how it ended.
-        } catch (const ActorLost&) {}
-        std::swap(a, b);
-    }
-}
+Task<> link(ActorProxy<> a, ActorProxy<> b);
 
 }  // namespace magnetar::inline MAGNETAR_MODE

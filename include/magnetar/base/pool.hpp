@@ -1,9 +1,7 @@
 #pragma once
-#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <new>
-#include <utility>
 
 #include <magnetar/config.hpp>
 
@@ -44,31 +42,15 @@ inline constinit thread_local PoolLists pool_lists{};
 
 // Gives the thread's lists back when the thread ends.
 struct PoolCleaner {
-    PoolCleaner() noexcept {
-        for (std::size_t i = 0; i < PoolLists::classes; ++i)
-            pool_lists.room[i] = static_cast<unsigned>(
-                std::min<std::size_t>(PoolLists::longest, PoolLists::heaviest / PoolLists::size(i)));
-    }
-    ~PoolCleaner() {
-        for (auto& room : pool_lists.room) room = 0;
-        for (auto& head : pool_lists.free)
-            while (head) std::free(std::exchange(head, head->next));
-    }
+    PoolCleaner() noexcept;
+    ~PoolCleaner();
 };
 
-[[gnu::noinline]] inline void* pool_refill(std::size_t bytes) {
-    if (void* block = std::malloc(bytes)) return block;
-    throw std::bad_alloc();
-}
+[[gnu::noinline]] void* pool_refill(std::size_t bytes);
 
 // The list of this size takes no more; or no list does, because this is the first block that the thread
 // frees.
-[[gnu::noinline]] inline void pool_overflow(void* block) noexcept {
-    if (!std::exchange(pool_lists.opened, true)) {
-        thread_local PoolCleaner cleaner;
-    }
-    std::free(block);
-}
+[[gnu::noinline]] void pool_overflow(void* block) noexcept;
 
 }  // namespace detail
 
@@ -130,3 +112,7 @@ struct Pooled {
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/base/impl/pool.ipp>
+#endif

@@ -1,5 +1,4 @@
 #pragma once
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <magnetar/config.hpp>
@@ -36,35 +35,17 @@ protected:
 namespace detail {
 
 // The system calls, for sockets of both kinds.
-inline int open_stream_socket(int family) {
-    if (VirtualSockets::here) return VirtualSockets::here->socket(family);
-    return ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-}
-inline int bind_socket(int fd, const sockaddr* address, socklen_t size) {
-    if (auto* sockets = VirtualSockets::of(fd)) return sockets->bind(fd, address, size);
-    return ::bind(fd, address, size);
-}
-inline int listen_on_socket(int fd, int backlog) {
-    if (auto* sockets = VirtualSockets::of(fd)) return sockets->listen(fd);
-    return ::listen(fd, backlog);
-}
-inline int socket_name(int fd, sockaddr* address, socklen_t* size) {
-    if (auto* sockets = VirtualSockets::of(fd)) return sockets->getsockname(fd, address, size);
-    return ::getsockname(fd, address, size);
-}
-inline int peer_name(int fd, sockaddr* address, socklen_t* size) {
-    if (auto* sockets = VirtualSockets::of(fd)) return sockets->getpeername(fd, address, size);
-    return ::getpeername(fd, address, size);
-}
-inline bool readable(int fd) {
-    if (auto* sockets = VirtualSockets::of(fd)) return sockets->readable(fd);
-    pollfd readable{fd, POLLIN, 0};
-    return ::poll(&readable, 1, 0) == 1;
-}
-inline int make_socket_pair(int (&ends)[2]) {
-    if (VirtualSockets::here) return VirtualSockets::here->socketpair(ends);
-    return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
-}
+int open_stream_socket(int family);
+int bind_socket(int fd, const sockaddr* address, socklen_t size);
+int listen_on_socket(int fd, int backlog);
+int socket_name(int fd, sockaddr* address, socklen_t* size);
+int peer_name(int fd, sockaddr* address, socklen_t* size);
+bool readable(int fd);
+int make_socket_pair(int (&ends)[2]);
 
 }  // namespace detail
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/base/impl/virtual_sockets.ipp>
+#endif

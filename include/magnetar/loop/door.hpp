@@ -3,10 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdint>
-#include <stdexcept>
 
-#include <magnetar/base/errors.hpp>
 #include <magnetar/base/inbox.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
@@ -43,7 +40,7 @@ public:
 
     /// Takes a free door. Throws std::length_error when there are `limit` loops, std::system_error without an
     /// eventfd.
-    static inline Door& open();
+    static Door& open();
     /// Gives the door back. To be closed before.
     void release() noexcept { taken_.store(false, std::memory_order_release); }
     bool empty() const noexcept { return inbox_.empty(); }
@@ -68,12 +65,7 @@ public:
 private:
     explicit Door(unsigned index) noexcept : index_(index) {}
     ~Door() = default;
-    void ring() noexcept {
-        if (!sleeping_.exchange(false, std::memory_order_seq_cst)) return;
-        std::uint64_t one = 1;
-        // Fails only when the counter is full, and then the loop is woken anyway.
-        [[maybe_unused]] auto written = ::write(fd_, &one, sizeof one);
-    }
+    void ring() noexcept;
 
     alignas(64) Inbox<Runnable> inbox_;
     std::atomic<bool> sleeping_{false};
@@ -89,35 +81,10 @@ inline constinit std::atomic<Door*> doors[Door::limit]{};
 }
 
 /// The door with this index, or null when there never was one.
-inline Door* door_at(unsigned index) noexcept {
-    return index < Door::limit ? detail::doors[index].load(std::memory_order_acquire) : nullptr;
-}
-
-inline Door& Door::open() {
-    for (unsigned index = 0; index < limit; ++index) {
-        Door* door = door_at(index);
-        if (!door) {
-            auto* fresh = new Door(index);
-            if (detail::doors[index].compare_exchange_strong(door, fresh, std::memory_order_acq_rel))
-                door = fresh;
-            else delete fresh;
-        }
-        if (door->taken_.exchange(true, std::memory_order_acq_rel)) continue;
-        // After a fork the descriptor is the parent's. It is not closed here: in a process that has closed
-        // what it inherited, the number is another file's by now.
-        if (door->maker_ != ::getpid()) {
-            door->fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-            if (door->fd_ < 0) {
-                int error = errno;
-                door->release();
-                throw_system_error(error, "eventfd");
-            }
-            door->maker_ = ::getpid();
-        }
-        door->inbox_.open();
-        return *door;
-    }
-    throw std::length_error(fmt::format("a process has at most {} event loops at a time", limit));
-}
+Door* door_at(unsigned index) noexcept;
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/loop/impl/door.ipp>
+#endif

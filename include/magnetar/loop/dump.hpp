@@ -3,43 +3,22 @@
 #include <string_view>
 
 #include <magnetar/config.hpp>
-#include <magnetar/loop/timer.hpp>
+#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/loop/clock.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-inline void append_job(std::string& out, const JobBase& job, std::string_view owner,
-                       LoopClock::time_point now) {
-    out += fmt::format("  {}{}{}", owner, job.command().empty() ? "" : ", ", job.command());
-    const Waiter* waiter = job.waiting();
-    if (!waiter) {
-        out += ": ready\n";
-        return;
-    }
-    std::chrono::duration<double> waited = now - job.waiting_since();
-    out += fmt::format(": waits for {} for {}", waiter->what(), duration_text(waited.count()));
-    std::string_view before = ", at ";
-    job.for_each_place([&](const std::source_location& place) {
-        out += fmt::format("{}{}:{}", std::exchange(before, " < "), place.file_name(), place.line());
-    });
-    out += '\n';
-}
+void append_job(std::string& out, const JobBase& job, std::string_view owner, LoopClock::time_point now);
 
 // The jobs of one owner. The one that runs now, which asks, is not listed.
-inline void append_jobs(std::string& out, JobOwner& owner, std::string_view name, LoopClock::time_point now) {
-    owner.jobs.for_each([&](const JobBase& job) {
-        if (&job != current_job()) append_job(out, job, name, now);
-    });
-}
+void append_jobs(std::string& out, JobOwner& owner, std::string_view name, LoopClock::time_point now);
 
 }  // namespace detail
 
-inline std::string EventLoop::dump() {
-    std::string out;
-    detail::append_jobs(out, *this, "no actor", now());
-    if (dump_actors) out += dump_actors(*this);
-    return out;
-}
-
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/loop/impl/dump.ipp>
+#endif

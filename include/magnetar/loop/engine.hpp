@@ -54,18 +54,11 @@ public:
     }
     /// Asks the operation of `completion` to end soon. It ends by its own completion: with -ECANCELED, or as
     /// it would have.
-    void cancel(Completion& completion) noexcept {
-        io_uring_sqe* sqe = entry();
-        io_uring_prep_cancel64(sqe, reinterpret_cast<std::uintptr_t>(&completion), 0);
-        sqe->user_data = 0;
-    }
+    void cancel(Completion& completion) noexcept;
     /// A ring of `entries` (a power of two) through which receives with IOSQE_BUFFER_SELECT are given the
     /// buffers of `group`; it lives as long as the engine. Null where there is none: give buffers by
     /// IORING_OP_PROVIDE_BUFFERS then. See io_uring_register_buf_ring(3).
-    virtual io_uring_buf_ring* buffer_ring(std::uint16_t group, unsigned entries) noexcept {
-        (void)group, (void)entries;
-        return nullptr;
-    }
+    virtual io_uring_buf_ring* buffer_ring(std::uint16_t group, unsigned entries) noexcept;
     /// Operations started and not ended.
     std::size_t in_flight() const noexcept { return in_flight_; }
 
@@ -73,15 +66,14 @@ protected:
     /// The next free submission entry.
     virtual io_uring_sqe* entry() noexcept = 0;
     /// Tells the owner of an entry of its completion; user_data 0 has none.
-    void deliver(std::uint64_t user_data, int result, unsigned flags) noexcept {
-        if (user_data == 0) return;
-        if (!(flags & IORING_CQE_F_MORE)) --in_flight_;
-        auto& completion = *reinterpret_cast<Completion*>(static_cast<std::uintptr_t>(user_data));
-        completion.on_cqe(completion, result, flags);
-    }
+    void deliver(std::uint64_t user_data, int result, unsigned flags) noexcept;
 
 private:
     std::size_t in_flight_ = 0;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/loop/impl/engine.ipp>
+#endif

@@ -1,14 +1,19 @@
 #pragma once
-#include <poll.h>
+#include <fmt/core.h>
+
 #include <pthread.h>
-#include <unistd.h>
 
 #include <atomic>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
 
-#include <magnetar/base/log.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/loop/detail/loop_locals.hpp>
@@ -64,21 +69,15 @@ struct LoopInfo {
 class EventLoop : public Scheduler {
 public:
     /// Throws EngineError when the kernel gives no engine, std::length_error when there are too many loops.
-    explicit EventLoop(LoopOptions options = {}) : EventLoop(detail::make_engine(options), options) {}
+    explicit EventLoop(LoopOptions options = {});
     /// A loop on an engine of one's own, such as a simulation.
-    explicit EventLoop(std::unique_ptr<Engine> engine, LoopOptions options = {})
-        : engine_(std::move(engine)), door_(&Door::open()), threads_(options.threads), spin_(options.spin) {
-        unhandled = &report;
-        activity = &door_->activity;
-        latest_time = engine_->now();
-        doorbell_.listen();
-    }
+    explicit EventLoop(std::unique_ptr<Engine> engine, LoopOptions options = {});
     EventLoop(const EventLoop&) = delete;
     EventLoop& operator=(const EventLoop&) = delete;
     /// Cancels every job that is still alive, once, and runs until all have ended and no operation is in
     /// flight; a job that refuses to end keeps it here. What was posted before is run, what is posted later
     /// is refused. Jobs of actors are theirs to end before. Only on the loop's thread.
-    inline ~EventLoop();
+    ~EventLoop();
 
     /// The loop that runs on this thread now, or null.
     static EventLoop* current() noexcept { return current_; }
@@ -164,7 +163,7 @@ public:
     Engine& engine() noexcept { return *engine_; }
     /// The loop's pool of threads for work that computes or blocks, made on first use. Include
     /// <magnetar/loop/executor.hpp>.
-    inline Executor& executor();
+    Executor& executor();
     /// The T that all on this loop share, made as `T(loop, arguments...)` by the first call. It is destroyed
     /// with the loop, when all jobs and operations have ended. Only on the loop's thread.
     template <class T, class... A>
@@ -175,52 +174,27 @@ public:
     /// Every job that is suspended on this loop, a line each: its actor and command, what it waits for, for
     /// how long, and where, from the innermost `co_await` outwards. Include <magnetar/loop/dump.hpp>. Only on
     /// the loop's thread.
-    inline std::string dump();
+    std::string dump();
     /// Where the layer above lists the jobs of its actors, as `dump` lists those of none.
     std::string (*dump_actors)(EventLoop&) = nullptr;
 
     /// Turns since the loop was made; a loop that stays in one is busy with one work. From any thread.
     std::uint64_t turns() const noexcept { return turns_.load(std::memory_order_relaxed); }
-    LoopInfo info() const noexcept {
-        std::size_t waiting = 0;
-        for (const Runnable* work = ready.front(); work; work = work->next) ++waiting;
-        return {engine_->name(), turns(), waiting, jobs.size(), engine_->in_flight() - doorbell_.listening,
-                timers_.size()};
-    }
+    LoopInfo info() const noexcept;
 
 private:
     // The loop's own operation: another thread's post has ended its sleep.
     struct Doorbell : Completion {
         explicit Doorbell(EventLoop& l) noexcept : Completion(&Doorbell::rung), loop(&l) {}
-        void listen() noexcept {
-            listening = true;
-            loop->engine_->submit(*this, [fd = loop->door_->fd()](io_uring_sqe* sqe) {
-                io_uring_prep_poll_add(sqe, fd, POLLIN);
-            });
-        }
-        static void rung(Completion& self, int, unsigned) {
-            auto& bell = static_cast<Doorbell&>(self);
-            std::uint64_t count = 0;
-            [[maybe_unused]] auto got = ::read(bell.loop->door_->fd(), &count, sizeof count);
-            bell.listen();
-        }
+        void listen() noexcept;
+        static void rung(Completion& self, int, unsigned);
         EventLoop* loop;
         bool listening = false;
     };
     // Marks the loop as this thread's while it runs.
     struct Running {
-        explicit Running(EventLoop& loop) {
-            if (current_)
-                throw std::logic_error("EventLoop::run inside a running loop would block it: use co_await");
-            if (!pthread_equal(loop.thread_, pthread_self()))
-                throw std::logic_error("an EventLoop runs on the thread that made it");
-            current_ = &loop;
-            loop.activity->run();
-        }
-        ~Running() {
-            current_->activity->pause();
-            current_ = nullptr;
-        }
+        explicit Running(EventLoop& loop);
+        ~Running();
     };
 
     // So many works run before timers and the engine have their turn.
@@ -245,104 +219,21 @@ private:
         }
     }
     bool has_work() const noexcept { return !ready.empty() || !newborn_.empty(); }
-    void turn() noexcept {
-        turns_.store(turns() + 1, std::memory_order_relaxed);
-        if (!door_->empty()) ready.append(door_->take());
-        if (!pollers_.empty()) poll_pollers();
-        unsigned left = batch;
-        for (; left > 0; --left) {
-            Runnable* work = ready.pop();
-            if (work) work->run(*work);
-            Runnable* newborn = newborn_.pop();
-            if (newborn) newborn->run(*newborn);
-            if (!work && !newborn) break;
-        }
-        if (!timers_.empty() && (time_known_ || left == 0 || turns() % clock_every == 0)) timers_.fire(now());
-        while (TurnHook* hook = hooks_.pop_front()) hook->run(*hook);
-    }
-    bool poll_pollers() noexcept {
-        bool found = false;
-        pollers_.for_each([&](Poller& poller) { found |= poller.poll(); });
-        return found;
-    }
+    void turn() noexcept;
+    bool poll_pollers() noexcept;
 
     // Nothing is ready: waits for the door, the engine or the first timer.
-    void idle() noexcept {
-        // What has ended may have been what the loop is run for, although it made nothing ready.
-        if (engine_->pending()) return engine_->poll();
-        if (spin_.worthwhile() && spin()) return;
-        if (door_->fall_asleep()) {
-            if (pollers_fall_asleep()) sleep();
-            pollers_.for_each([](Poller& poller) { poller.awake(); });
-            door_->awake();
-        }
-    }
-    bool pollers_fall_asleep() noexcept {
-        bool asleep = true;
-        pollers_.for_each([&](Poller& poller) { asleep &= poller.fall_asleep(); });
-        return asleep;
-    }
-    void sleep() noexcept {
-        auto began = engine_->now();
-        activity->pause();
-        engine_->wait(timers_.next());
-        activity->run();
-        refresh_time();
-        if (latest_time < timers_.next()) spin_.woken_after(latest_time - began);
-        timers_.fire(latest_time);
-    }
-    [[gnu::noinline]] void first_time_of_turn() noexcept {
-        refresh_time();
-        time_known_ = turning_;
-    }
-    void refresh_time() noexcept {
-        latest_time = engine_->now();
-        time_known_ = true;
-    }
+    void idle() noexcept;
+    bool pollers_fall_asleep() noexcept;
+    void sleep() noexcept;
+    [[gnu::noinline]] void first_time_of_turn() noexcept;
+    void refresh_time() noexcept;
     // True when there is something to do.
-    bool spin() noexcept {
-        refresh_time();
-        auto end = std::min(latest_time + spin_.longest(), timers_.next());
-        do {
-            for (int i = 0; i < 64; ++i) {
-                if (!door_->empty() || engine_->pending() || (!pollers_.empty() && poll_pollers())) {
-                    spin_.succeeded();
-                    return true;
-                }
-                detail::pause();
-            }
-            engine_->poll();
-            if (!ready.empty() || !hooks_.empty()) {
-                spin_.succeeded();
-                return true;
-            }
-            refresh_time();
-        } while (latest_time < end);
-        if (timers_.next() <= latest_time) {
-            timers_.fire(latest_time);
-            return true;
-        }
-        spin_.failed();
-        return false;
-    }
+    bool spin() noexcept;
     // Cancels whatever lives and runs until nothing does.
-    void settle() noexcept {
-        List<JobBase> ending;
-        auto settled = [&] {
-            while (JobBase* job = jobs.pop_front()) {
-                ending.push_back(*job);
-                job->cancel();
-            }
-            return ending.empty() && !has_work() && door_->empty() && hooks_.empty() &&
-                   engine_->in_flight() == doorbell_.listening;
-        };
-        run_until(settled);
-    }
+    void settle() noexcept;
 
-    static void report(Scheduler&, JobOwner*, std::exception_ptr error) {
-        auto [type, what] = describe(error);
-        Logger("loop").error("a detached job failed: {}: {}", type, what);
-    }
+    static void report(Scheduler&, JobOwner*, std::exception_ptr error);
 
     static inline constinit thread_local EventLoop* current_ = nullptr;
 
@@ -364,16 +255,8 @@ private:
     detail::LoopLocals locals_;
 };
 
-inline EventLoop::~EventLoop() {
-    EventLoop* outer = std::exchange(current_, this);
-    activity->run();
-    settle();
-    executor_.reset();  // joins its threads; what they bring comes through the door
-    ready.append(door_->close());
-    settle();
-    activity->pause();
-    door_->release();
-    current_ = outer;
-}
-
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/loop/impl/event_loop.ipp>
+#endif

@@ -1,13 +1,15 @@
 #pragma once
-#include <pthread.h>
-#include <signal.h>
-
+#include <concepts>
 #include <condition_variable>
+#include <cstddef>
+#include <exception>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <thread>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <magnetar/config.hpp>
@@ -25,7 +27,7 @@ struct Work : Runnable {
     Work() noexcept : Runnable(&Work::returned) {}
     virtual ~Work() = default;
     virtual void execute() noexcept = 0;
-    inline static void returned(Runnable& self);
+    static void returned(Runnable& self);
     Door* door = nullptr;
     WorkWaiter* waiter = nullptr;  // touched on the loop's thread only
     bool executed = false;
@@ -37,17 +39,8 @@ protected:
 
 private:
     friend struct Work;
-    void ended(bool executed) noexcept {
-        if (executed) wake();
-        else wake_cancelled();
-    }
+    void ended(bool executed) noexcept;
 };
-
-inline void Work::returned(Runnable& self) {
-    auto& work = static_cast<Work&>(self);
-    if (work.waiter) work.waiter->ended(work.executed);
-    else delete &work;
-}
 
 template <class T>
 struct ResultOf : Work {
@@ -85,23 +78,11 @@ struct Call final : ResultOf<T> {
 class Executor {
 public:
     /// At most `threads` threads; throws std::invalid_argument for none.
-    explicit Executor(unsigned threads = 5) : limit_(threads) {
-        if (threads == 0) throw std::invalid_argument("an executor needs at least one thread");
-    }
+    explicit Executor(unsigned threads = 5);
     Executor(const Executor&) = delete;
     Executor& operator=(const Executor&) = delete;
     /// Waits for the work that runs; work that has not begun is dropped, and who waits for it gets Cancelled.
-    ~Executor() {
-        Queue<Runnable> dropped;
-        {
-            std::lock_guard lock(mutex_);
-            ending_ = true;
-            dropped = std::move(queue_);
-        }
-        changed_.notify_all();
-        while (Runnable* work = dropped.pop()) give_back(static_cast<detail::Work&>(*work));
-        for (auto& thread : threads_) thread.join();
-    }
+    ~Executor();
 
     /// Runs `function(arguments...)` on one of the threads; awaiting it gives the value, or throws what the
     /// function threw. Function and arguments are copied or moved along. The function must capture nothing
@@ -123,10 +104,7 @@ public:
                       std::make_unique<Call>(std::forward<F>(function), std::forward<A>(arguments)...));
     }
     /// Threads started until now.
-    std::size_t threads() const {
-        std::lock_guard lock(mutex_);
-        return threads_.size();
-    }
+    std::size_t threads() const;
 
 private:
     template <class T>
@@ -167,55 +145,12 @@ private:
         std::unique_ptr<detail::ResultOf<T>> work_;
     };
 
-    static void give_back(detail::Work& work) noexcept {
-        // A loop that has ended has cancelled all who waited in it.
-        if (!work.door->post(work)) delete &work;
-    }
-    void enqueue(detail::Work& work) {
-        {
-            std::lock_guard lock(mutex_);
-            if (waiting_ <= queued_ && threads_.size() < limit_) start_thread();
-            queue_.push(work);
-            ++queued_;
-        }
-        changed_.notify_one();
-    }
+    static void give_back(detail::Work& work) noexcept;
+    void enqueue(detail::Work& work);
     // False when it has already begun.
-    bool withdraw(detail::Work& work) noexcept {
-        std::lock_guard lock(mutex_);
-        if (!queue_.remove(work)) return false;
-        --queued_;
-        return true;
-    }
-    void start_thread() {
-        sigset_t all, before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        try {
-            auto& thread = threads_.emplace_back([this] { work(); });
-            pthread_setname_np(thread.native_handle(), fmt::format("executor {}", threads_.size()).c_str());
-        } catch (const std::system_error&) {
-            pthread_sigmask(SIG_SETMASK, &before, nullptr);
-            if (threads_.empty()) throw;  // else those that there are do it
-            return;
-        }
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    }
-    void work() noexcept {
-        std::unique_lock lock(mutex_);
-        for (;;) {
-            ++waiting_;
-            changed_.wait(lock, [&] { return ending_ || !queue_.empty(); });
-            --waiting_;
-            if (ending_) return;
-            auto& next = static_cast<detail::Work&>(*queue_.pop());
-            --queued_;
-            lock.unlock();
-            next.execute();
-            give_back(next);
-            lock.lock();
-        }
-    }
+    bool withdraw(detail::Work& work) noexcept;
+    void start_thread();
+    void work() noexcept;
 
     const unsigned limit_;
     mutable std::mutex mutex_;
@@ -226,9 +161,8 @@ private:
     std::vector<std::thread> threads_;
 };
 
-inline Executor& EventLoop::executor() {
-    if (!executor_) executor_ = {new Executor(threads_), [](Executor* executor) { delete executor; }};
-    return *executor_;
-}
-
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/loop/impl/executor.ipp>
+#endif

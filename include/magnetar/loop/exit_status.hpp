@@ -1,5 +1,6 @@
 #pragma once
 #include <fmt/core.h>
+
 #include <string.h>
 
 #include <string>
@@ -39,11 +40,7 @@ public:
     /// It ended by itself, with code 0.
     constexpr bool clean() const noexcept { return code_ == 0; }
     /// `exited with 3`, `killed by signal 9 (Killed)` or `ended, nobody knows how`.
-    std::string to_string() const {
-        if (!is_known()) return "ended, nobody knows how";
-        if (signal_ == 0) return fmt::format("exited with {}", code_);
-        return fmt::format("killed by signal {} ({})", signal_, ::strsignal(signal_));
-    }
+    std::string to_string() const;
     friend constexpr bool operator==(ExitStatus, ExitStatus) noexcept = default;
 
 private:
@@ -56,3 +53,7 @@ private:
 
 template <>
 struct fmt::formatter<magnetar::ExitStatus> : magnetar::detail::ToStringFormatter {};
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/loop/impl/exit_status.ipp>
+#endif

@@ -1,4 +1,8 @@
 #pragma once
+#include <liburing.h>
+
+#include <cerrno>
+#include <concepts>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -82,9 +86,10 @@ static_assert(Awaitable<Operation<void (*)(io_uring_sqe*)>>);
 
 /// Gives the result of an operation back, or throws std::system_error with the operation and its object in
 /// the text when it is a failure: `check(co_await submit(...), "recv", "127.0.0.1:80")`.
-inline int check(int result, std::string_view operation, std::string_view object = {}) {
-    if (result < 0) throw_system_error(-result, operation, object);
-    return result;
-}
+int check(int result, std::string_view operation, std::string_view object = {});
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/loop/impl/operation.ipp>
+#endif

@@ -1,14 +1,17 @@
 #pragma once
-#include <signal.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <string>
-#include <system_error>
-#include <thread>
+#include <utility>
 
+#include <magnetar/base/list.hpp>
 #include <magnetar/config.hpp>
-#include <magnetar/loop/timer.hpp>
+#include <magnetar/loop/event_loop.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 
@@ -37,96 +40,23 @@ public:
     static inline constinit std::atomic<std::string (*)(std::uint64_t)> owner_name{nullptr};
 
 private:
-    static std::string name_of(std::uint64_t owner) {
-        auto name = owner_name.load(std::memory_order_relaxed);
-        return name ? name(owner) : fmt::format("{:#x}", owner);
-    }
+    static std::string name_of(std::uint64_t owner);
     bool watched() const noexcept { return limit_ > std::chrono::nanoseconds::zero(); }
 
     class Watcher {
     public:
         // Never destroyed. After a fork the child has one of its own, as the thread is not there.
-        static Watcher& of_process() {
-            static std::atomic<Watcher*> current{nullptr};
-            Watcher* found = current.load(std::memory_order_acquire);
-            while (!found || found->process_ != ::getpid()) {
-                auto* fresh = new Watcher;
-                fresh->before_ = found;
-                if (current.compare_exchange_strong(found, fresh, std::memory_order_acq_rel)) return *fresh;
-                delete fresh;
-            }
-            return *found;
-        }
-        void add(StallWatch& watch) {
-            std::unique_lock lock(mutex_);
-            watches_.push_back(watch);
-            changed_.notify_all();
-            if (std::exchange(looking_, true)) return;
-            sigset_t all, before;
-            sigfillset(&all);
-            pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the threads of the program
-            try {
-                std::thread([this] { look(); }).detach();
-            } catch (const std::system_error& error) {
-                looking_ = false;
-                Logger("loop").warning("nobody looks for stalls: thread: {}", error.what());
-            }
-            pthread_sigmask(SIG_SETMASK, &before, nullptr);
-        }
+        static Watcher& of_process();
+        void add(StallWatch& watch);
         // With the last one goes the thread.
-        void remove(StallWatch& watch) {
-            std::unique_lock lock(mutex_);
-            watch.unlink();
-            changed_.notify_all();
-            changed_.wait(lock, [&] { return !looking_ || !watches_.empty(); });
-        }
+        void remove(StallWatch& watch);
 
     private:
-        void look() {
-            using Clock = std::chrono::steady_clock;
-            std::unique_lock lock(mutex_);
-            auto last = Clock::now();
-            for (int quiet = 0; !watches_.empty();) {
-                auto due = last + shortest_limit();
-                // Those who come and go wake it, too: then it is not time yet.
-                if (changed_.wait_until(lock, due) != std::cv_status::timeout && Clock::now() < due) continue;
-                auto now = Clock::now();
-                bool busy = false;
-                watches_.for_each([&](StallWatch& watch) {
-                    watch.look(now - last);
-                    busy |= watch.loop_.activity->running();
-                });
-                last = now;
-                quiet = busy ? 0 : quiet + 1;
-                if (quiet <= 40) continue;
-                doze(lock);
-                quiet = 0;
-                last = Clock::now();
-            }
-            looking_ = false;
-            changed_.notify_all();
-        }
-        std::chrono::nanoseconds shortest_limit() {
-            auto shortest = std::chrono::nanoseconds::max();
-            watches_.for_each([&](StallWatch& watch) { shortest = std::min(shortest, watch.limit_); });
-            return shortest;
-        }
+        void look();
+        std::chrono::nanoseconds shortest_limit();
         // Sleeps until a loop runs; that nobody runs is looked at again after all have been told to call.
-        void doze(std::unique_lock<std::mutex>& lock) {
-            Activity::wake_watcher.store(&Watcher::wake, std::memory_order_seq_cst);
-            bool busy = false;
-            watches_.for_each([&](StallWatch& watch) { busy |= watch.loop_.activity->running(); });
-            std::size_t number = watches_.size();
-            if (!busy)
-                changed_.wait(lock,
-                              [&] { return !Activity::wake_watcher.load() || watches_.size() != number; });
-            Activity::wake_watcher.store(nullptr);
-        }
-        static void wake() noexcept {
-            Watcher& self = of_process();
-            { std::lock_guard lock(self.mutex_); }
-            self.changed_.notify_all();
-        }
+        void doze(std::unique_lock<std::mutex>& lock);
+        static void wake() noexcept;
 
         const pid_t process_ = ::getpid();
         Watcher* before_ = nullptr;
@@ -137,27 +67,7 @@ private:
     };
 
     // On the watcher's thread.
-    void look(std::chrono::nanoseconds since_last) {
-        auto stretch = loop_.activity->stretch.load(std::memory_order_relaxed);
-        auto turn = loop_.turns();
-        if (stretch % 2 == 0 || stretch != stretch_ || turn != turn_) {
-            stretch_ = stretch;
-            turn_ = turn;
-            kept_ = std::chrono::nanoseconds::zero();
-            next_report_ = limit_;
-            return;
-        }
-        kept_ += since_last;
-        if (kept_ < next_report_) return;
-        auto passed = std::exchange(next_report_, next_report_ * 10);
-        auto owner = loop_.activity->owner.load(std::memory_order_relaxed);
-        auto* command = loop_.activity->command.load(std::memory_order_relaxed);
-        Logger(name_).warning("its loop is kept for more than {} by {}{}{}",
-                              detail::duration_text(std::chrono::duration<double>(passed).count()),
-                              command ? *command : "work that is no command",
-                              owner == 0 || owner == number_ ? "" : " of the actor ",
-                              owner == 0 || owner == number_ ? "" : name_of(owner));
-    }
+    void look(std::chrono::nanoseconds since_last);
 
     EventLoop& loop_;
     const std::chrono::nanoseconds limit_;
@@ -170,3 +80,7 @@ private:
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/loop/impl/stall_watch.ipp>
+#endif

@@ -1,6 +1,9 @@
 #pragma once
-#include <array>
+#include <fmt/core.h>
+
+#include <chrono>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <magnetar/config.hpp>
@@ -51,11 +54,7 @@ class [[nodiscard("co_await it")]] Yield final : public Waiter {
 public:
     std::string_view what() const noexcept override { return "yield"; }
     bool await_ready() const noexcept { return false; }
-    bool await_suspend(Suspension leaf) noexcept {
-        if (!park(leaf)) return false;
-        wake();
-        return true;
-    }
+    bool await_suspend(Suspension leaf) noexcept;
     void await_resume() const { check_cancelled(); }
 
 private:
@@ -68,45 +67,18 @@ public:
         : Wait(event), Timer([](Timer& self) { static_cast<WaitFor&>(self).late(); }), limit_(limit) {}
     WaitFor(WaitFor&& other) noexcept : WaitFor(other.event_, other.limit_) {}
 
-    bool await_ready() {
-        EventLoop::require("wait_for");
-        return granted_ = Wait::await_ready();
-    }
-    bool await_suspend(Suspension leaf) noexcept {
-        if (!Wait::await_suspend(leaf)) return false;
-        EventLoop& loop = *EventLoop::current();
-        loop.arm(*this, deadline_after(loop.now(), limit_));
-        return true;
-    }
-    bool await_resume() {
-        EventLoop::current()->disarm(*this);
-        check_cancelled();
-        return granted_;
-    }
+    bool await_ready();
+    bool await_suspend(Suspension leaf) noexcept;
+    bool await_resume();
 
 private:
-    void late() noexcept {
-        if (granted_) return;  // and goes on already
-        unlink();
-        wake();
-    }
-    void request_cancel() noexcept override {
-        EventLoop::current()->disarm(*this);
-        QueuedWaiter::request_cancel();
-    }
+    void late() noexcept;
+    void request_cancel() noexcept override;
     LoopClock::duration limit_;
 };
 
 // `1500ms` as "1.5 s": in the largest unit that leaves a whole part.
-inline std::string duration_text(double seconds) {
-    struct Unit {
-        double seconds;
-        const char* name;
-    };
-    for (Unit unit : {Unit{1, "s"}, Unit{1e-3, "ms"}, Unit{1e-6, "µs"}})
-        if (seconds >= unit.seconds) return fmt::format("{:.6g} {}", seconds / unit.seconds, unit.name);
-    return fmt::format("{:.6g} ns", seconds * 1e9);
-}
+std::string duration_text(double seconds);
 
 }  // namespace detail
 
@@ -117,9 +89,7 @@ detail::Sleep<std::chrono::duration<Rep, Period>> sleep(std::chrono::duration<Re
 }
 
 /// Waits until `when`, by the loop's clock.
-inline detail::Sleep<LoopClock::time_point> sleep_until(LoopClock::time_point when) noexcept {
-    return detail::Sleep{when};
-}
+detail::Sleep<LoopClock::time_point> sleep_until(LoopClock::time_point when) noexcept;
 
 /// Lets everything run that is ready now, then goes on.
 inline detail::Yield yield() noexcept { return {}; }
@@ -168,3 +138,7 @@ static_assert(Awaitable<decltype(yield())>);
 static_assert(Awaitable<detail::WaitFor>);
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/loop/impl/timer.ipp>
+#endif

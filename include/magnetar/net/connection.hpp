@@ -1,4 +1,6 @@
 #pragma once
+#include <cstdint>
+
 #include <magnetar/config.hpp>
 #include <magnetar/net/stream.hpp>
 
@@ -32,3 +34,7 @@ private:
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/net/impl/connection.ipp>
+#endif

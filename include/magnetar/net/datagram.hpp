@@ -1,6 +1,5 @@
 #pragma once
-#include <sys/socket.h>
-
+#include <cstddef>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -55,25 +54,10 @@ struct Datagram {
 class DatagramSocket {
 public:
     /// On the loop that runs now. Port 0 is one that is free; see address(). Throws std::system_error.
-    static DatagramSocket bind(const SocketAddress& address) {
-        EventLoop& loop = EventLoop::require("a datagram socket");
-        UniqueFd fd(::socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
-        if (!fd) throw_system_error(errno, "socket", address.to_string());
-        if (::bind(fd.get(), address.data(), address.size()) != 0)
-            throw_system_error(errno, "bind", address.to_string());
-        return DatagramSocket(loop, std::move(fd));
-    }
+    static DatagramSocket bind(const SocketAddress& address);
     DatagramSocket(DatagramSocket&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
-    DatagramSocket& operator=(DatagramSocket&& other) noexcept {
-        DatagramSocket old(std::move(*this));
-        core_ = std::exchange(other.core_, nullptr);
-        return *this;
-    }
-    ~DatagramSocket() {
-        if (!core_) return;
-        close();
-        core_->release();
-    }
+    DatagramSocket& operator=(DatagramSocket&& other) noexcept;
+    ~DatagramSocket();
 
     EventLoop& loop() const { return core().descriptor.loop(); }
     SocketAddress address() const { return SocketAddress::of_socket(fd()); }
@@ -85,45 +69,10 @@ public:
 
     /// Sends one datagram. The bytes must stay until then.
     template <class = void>
-    Task<> send_to(std::string_view data, SocketAddress to) {
-        detail::DatagramCore::Hold hold(core());
-        iovec part{const_cast<char*>(data.data()), data.size()};
-        msghdr message{};
-        message.msg_name = const_cast<sockaddr*>(to.data());
-        message.msg_namelen = to.size();
-        message.msg_iov = &part;
-        message.msg_iovlen = 1;
-        check(co_await detail::On(
-                  "send_to", hold.core.descriptor,
-                  [&](io_uring_sqe* sqe, int fd) { io_uring_prep_sendmsg(sqe, fd, &message, MSG_NOSIGNAL); }),
-              "send to", to.to_string());
-    }
+    Task<> send_to(std::string_view data, SocketAddress to);
     /// Waits for the next datagram. Throws std::logic_error when another coroutine is receiving.
     template <class = void>
-    Task<Datagram> receive_from() {
-        detail::DatagramCore::Hold hold(core());
-        auto& core = hold.core;
-        if (core.receiving)
-            throw std::logic_error("receive_from a socket from which another coroutine is receiving");
-        if (!core.memory) core.memory.reset(new char[core.largest]);
-        Receiving receiving(core.receiving);
-        sockaddr_storage from;
-        iovec part{core.memory.get(), core.largest};
-        msghdr message{};
-        message.msg_name = &from;
-        message.msg_namelen = sizeof from;
-        message.msg_iov = &part;
-        message.msg_iovlen = 1;
-        int n = co_await detail::On("receive_from", core.descriptor, [&](io_uring_sqe* sqe, int fd) {
-            io_uring_prep_recvmsg(sqe, fd, &message, 0);
-        });
-        if (n < 0)
-            throw_system_error(-n, "receive",
-                               core.descriptor ? address().to_string() : "from a closed socket");
-        co_return Datagram{ReadData(core.memory.get(), static_cast<std::size_t>(n)),
-                           SocketAddress(reinterpret_cast<sockaddr*>(&from), message.msg_namelen),
-                           (message.msg_flags & MSG_TRUNC) != 0};
-    }
+    Task<Datagram> receive_from();
     /// Closes at once; operations that wait end with ECANCELED.
     void close() noexcept {
         if (core_) core_->descriptor.close();
@@ -136,13 +85,14 @@ private:
         bool& flag;
     };
     DatagramSocket(EventLoop& loop, UniqueFd fd) : core_(new detail::DatagramCore(loop, std::move(fd))) {}
-    detail::DatagramCore& core() const {
-        if (!core_) throw std::logic_error("use of a datagram socket that was moved from");
-        return *core_;
-    }
+    detail::DatagramCore& core() const;
     detail::DatagramCore* core_ = nullptr;
 };
 
 static_assert(AsyncObject<DatagramSocket>);
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/net/impl/datagram.ipp>
+#endif

@@ -1,9 +1,9 @@
 #pragma once
-#include <fcntl.h>
+#include <cstdint>
+#include <utility>
 
 #include <magnetar/config.hpp>
 #include <magnetar/net/listener.hpp>
-#include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/descriptors.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -21,32 +21,19 @@ namespace magnetar::inline MAGNETAR_MODE {
 class ListeningSocket {
 public:
     /// Throws std::system_error. See Listener::bind.
-    static ListeningSocket bind(const SocketAddress& address, ListenOptions options = {}) {
-        detail::BoundPath path;
-        ListeningSocket socket(Listener::open_and_listen(address, options, path));
-        socket.path_ = std::move(path);
-        return socket;
-    }
+    static ListeningSocket bind(const SocketAddress& address, ListenOptions options = {});
     /// Takes over a socket that listens already.
     explicit ListeningSocket(UniqueFd listening) noexcept : fd_(std::move(listening)) {}
     ListeningSocket(ListeningSocket&&) noexcept = default;
     /// Throws std::system_error when out of descriptors.
     ListeningSocket(const ListeningSocket& other) : fd_(other.duplicate()), path_(other.path_) {}
-    ListeningSocket& operator=(ListeningSocket other) noexcept {
-        path_ = std::move(other.path_);  // while the descriptor is still open
-        fd_ = std::move(other.fd_);
-        return *this;
-    }
+    ListeningSocket& operator=(ListeningSocket other) noexcept;
 
     /// Where it listens, with the port that it got.
     SocketAddress address() const { return SocketAddress::of_socket(fd_.get()); }
     int fd() const noexcept { return fd_.get(); }
     /// Another descriptor of the same socket. Throws std::system_error when out of descriptors.
-    UniqueFd duplicate() const {
-        UniqueFd copy(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 3));
-        if (!copy) throw_system_error(errno, "dup", "a listening socket");
-        return copy;
-    }
+    UniqueFd duplicate() const;
 
 private:
     friend class Listener;
@@ -65,8 +52,8 @@ struct Codec<ListeningSocket> {
     }
 };
 
-inline Listener::Listener(const ListeningSocket& socket) : Listener(socket.duplicate()) {
-    core_->bound_path = socket.path_;
-}
-
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/net/impl/listening_socket.ipp>
+#endif

@@ -1,16 +1,18 @@
 #pragma once
-#include <netinet/tcp.h>
 #include <sys/uio.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/async_object.hpp>
+#include <magnetar/loop/signals.hpp>
 #include <magnetar/net/detail/stream_core.hpp>
 #include <magnetar/net/detail/write.hpp>
 
@@ -37,23 +39,13 @@ public:
     /// ignored from then on in this process, if it had its default effect. A descriptor that does not block
     /// is made to.
     explicit Stream(UniqueFd fd) : Stream(EventLoop::require("a stream"), std::move(fd)) {}
-    Stream(EventLoop& loop, UniqueFd fd) {
-        auto kind = detail::StreamCore::adopt(fd.get());
-        SocketAddress peer = SocketAddress::of_peer(fd.get());
-        core_ = new detail::StreamCore(loop, std::move(fd), kind, peer);
-    }
+    Stream(EventLoop& loop, UniqueFd fd);
     /// A connected, blocking socket, on the loop that runs now; `peer` is what errors name.
     Stream(UniqueFd socket, const SocketAddress& peer)
         : core_(new detail::StreamCore(EventLoop::require("a stream"), std::move(socket),
                                        detail::StreamCore::Kind::socket, peer)) {}
     Stream(Stream&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
-    Stream& operator=(Stream&& other) noexcept {
-        if (this != &other) {
-            if (core_) core_->release();
-            core_ = std::exchange(other.core_, nullptr);
-        }
-        return *this;
-    }
+    Stream& operator=(Stream&& other) noexcept;
     ~Stream() {
         if (core_) core_->release();
     }
@@ -81,46 +73,13 @@ public:
     /// Reads exactly `size` bytes. Throws EndOfStream when the stream ends before; what has come is lost
     /// then, as when it is cancelled.
     template <class = void>
-    Task<std::string> read_exactly(std::size_t size) {
-        std::string text;
-        if (size <= 1 << 20) text.reserve(size);
-        Message message(core());
-        while (text.size() < size) {
-            ReadData data = co_await read_some();
-            if (!data) ended_inside(text.size());
-            text.append(data);
-            core_->set_mid_message(true);
-        }
-        core_->put_back(text.size() - size);
-        text.resize(size);
-        co_return text;
-    }
+    Task<std::string> read_exactly(std::size_t size);
 
     /// Reads up to and with the next `delimiter`; an empty text at the end of the stream. Throws EndOfStream
     /// when it ends inside, std::length_error when there is no delimiter within `limit` bytes. What has come
     /// is lost then, as when it is cancelled.
     template <class = void>
-    Task<std::string> read_until(std::string delimiter, std::size_t limit = 64 << 10) {
-        std::string text;
-        if (delimiter.empty()) throw std::invalid_argument("read_until needs a delimiter");
-        Message message(core());
-        while (ReadData data = co_await read_some()) {
-            std::size_t from = text.size() < delimiter.size() ? 0 : text.size() - delimiter.size() + 1;
-            text.append(data);
-            core_->set_mid_message(true);
-            auto found = text.find(delimiter, from);
-            auto end = found == text.npos ? text.size() : found + delimiter.size();
-            if (end > limit)
-                throw std::length_error(
-                    fmt::format("read {}: no end of the line within {} bytes", core_->name(), limit));
-            if (found == text.npos) continue;
-            core_->put_back(text.size() - end);
-            text.resize(end);
-            co_return text;
-        }
-        if (!text.empty()) ended_inside(text.size());
-        co_return text;
-    }
+    Task<std::string> read_until(std::string delimiter, std::size_t limit = 64 << 10);
 
     /// Writes all of it. The bytes must stay until then.
     detail::Write write(std::string_view data) { return {core(), data.data(), data.size()}; }
@@ -130,46 +89,11 @@ public:
     /// Writes all the parts, in one system call where that goes. Both the parts and the bytes must stay until
     /// then.
     template <class = void>
-    Task<> writev(std::span<const std::string_view> parts) {
-        std::vector<iovec> left;
-        left.reserve(parts.size());
-        for (auto part : parts)
-            if (!part.empty()) left.push_back({const_cast<char*>(part.data()), part.size()});
-        detail::StreamCore& core = this->core();
-        if (core.writing) throw std::logic_error("write to a stream that another coroutine is writing to");
-        Writing writing(core);
-        for (auto first = left.begin(); first != left.end();) {
-            msghdr message{};
-            message.msg_iov = &*first;
-            message.msg_iovlen =
-                static_cast<std::size_t>(std::min<std::ptrdiff_t>(left.end() - first, IOV_MAX));
-            int n = co_await detail::On(
-                "write", core.descriptor, [&, socket = core.is_socket()](io_uring_sqe* sqe, int fd) {
-                    if (socket) io_uring_prep_sendmsg(sqe, fd, &message, MSG_NOSIGNAL | MSG_WAITALL);
-                    else
-                        io_uring_prep_writev(sqe, fd, message.msg_iov,
-                                             static_cast<unsigned>(message.msg_iovlen),
-                                             static_cast<__u64>(-1));
-                });
-            if (n == -ECANCELED) throw_system_error(ECANCELED, "write", "a stream that was closed");
-            if (n < 0) core.fail(-n, "write");
-            core.bytes_out += static_cast<std::uint64_t>(n);
-            core.note_activity();
-            auto sent = static_cast<std::size_t>(n);
-            for (; first != left.end() && sent >= first->iov_len; ++first) sent -= first->iov_len;
-            if (sent > 0) *first = {static_cast<char*>(first->iov_base) + sent, first->iov_len - sent};
-        }
-    }
+    Task<> writev(std::span<const std::string_view> parts);
 
     /// Ends the writing: the peer reads the end of the stream when it has read all. A pipe is closed.
     template <class = void>
-    Task<> shutdown() {
-        if (!core().is_socket()) co_return close();
-        int result = co_await detail::On("shutdown", core_->descriptor, [](io_uring_sqe* sqe, int fd) {
-            io_uring_prep_shutdown(sqe, fd, SHUT_WR);
-        });
-        if (result < 0 && result != -ENOTCONN) core_->fail(-result, "shutdown");
-    }
+    Task<> shutdown();
     /// Closes at once; operations that wait end with ECANCELED. Does nothing the second time.
     void close() noexcept {
         if (core_) core_->close();
@@ -177,16 +101,10 @@ public:
 
     /// Sends small writes at once (TCP_NODELAY, set from the start) or gathers them; nothing for what is not
     /// TCP.
-    void set_no_delay(bool on) {
-        int value = on;
-        if (peer().is_ip()) ::setsockopt(fd(), IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);
-    }
+    void set_no_delay(bool on);
 
 protected:
-    detail::StreamCore& core() const {
-        if (!core_) throw std::logic_error("use of a stream that was moved from");
-        return *core_;
-    }
+    detail::StreamCore& core() const;
 
 private:
     struct Message {
@@ -199,10 +117,7 @@ private:
         ~Writing() { core.writing = false; }
         detail::StreamCore& core;
     };
-    [[noreturn]] void ended_inside(std::size_t bytes) const {
-        throw EndOfStream(
-            fmt::format("read {}: the stream ended after {} bytes of a message", core_->name(), bytes));
-    }
+    [[noreturn]] void ended_inside(std::size_t bytes) const;
     detail::StreamCore* core_ = nullptr;
 };
 
@@ -212,20 +127,13 @@ using TcpStream = Stream;
 static_assert(AsyncObject<TcpStream>);
 
 /// Two connected unix sockets, on the loop that runs now.
-inline std::pair<Stream, Stream> make_stream_pair() {
-    int fds[2];
-    if (detail::make_socket_pair(fds) != 0) throw_system_error(errno, "socketpair");
-    UniqueFd one(fds[0]), other(fds[1]);
-    return {Stream(std::move(one)), Stream(std::move(other))};
-}
+std::pair<Stream, Stream> make_stream_pair();
 
 /// The two ends of a pipe, the reading one first, on the loop that runs now.
-inline std::pair<Stream, Stream> make_pipe() {
-    if (VirtualSockets::here) return make_stream_pair();
-    int fds[2];
-    if (::pipe2(fds, O_CLOEXEC) != 0) throw_system_error(errno, "pipe");
-    UniqueFd in(fds[0]), out(fds[1]);
-    return {Stream(std::move(in)), Stream(std::move(out))};
-}
+std::pair<Stream, Stream> make_pipe();
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/net/impl/stream.ipp>
+#endif

@@ -1,12 +1,14 @@
 #pragma once
-#include <concepts>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <type_traits>
 #include <utility>
 
 #include <magnetar/config.hpp>
 #include <magnetar/net/detail/server_core.hpp>
-#include <magnetar/net/listening_socket.hpp>
 #include <magnetar/net/resolver.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -31,13 +33,7 @@ public:
     explicit TcpServer(Handler&& handler, TcpServerOptions options = {})
         : core_(new Served<std::decay_t<Handler>>(std::forward<Handler>(handler), options)) {}
     TcpServer(TcpServer&&) noexcept = default;
-    TcpServer& operator=(TcpServer&& other) noexcept {
-        if (this != &other) {
-            if (core_) core_->abandon();
-            core_ = std::move(other.core_);
-        }
-        return *this;
-    }
+    TcpServer& operator=(TcpServer&& other) noexcept;
     ~TcpServer() {
         if (core_) core_->abandon();
     }
@@ -48,25 +44,10 @@ public:
     /// serves, on the loop that runs now. Returns when it listens. Throws std::system_error, std::logic_error
     /// when it serves already.
     template <class = void>
-    Task<> start_serving(std::string address) {
-        detail::ServerCore::Ref core = core_;
-        auto candidates = co_await resolve(std::move(address));
-        ListenOptions options{core->options.backlog, core->options.reuse_port};
-        for (std::size_t i = 0;; ++i) {
-            try {
-                core->begin(Listener::bind(candidates[i], options));
-                co_return;
-            } catch (const std::system_error&) {
-                if (i + 1 == candidates.size()) throw;
-            }
-        }
-    }
+    Task<> start_serving(std::string address);
     /// Serves the connections of a listener made elsewhere.
     template <class = void>
-    Task<> start_serving(Listener listener) {
-        core_->begin(std::move(listener));
-        co_return;
-    }
+    Task<> start_serving(Listener listener);
 
     /// Closes gracefully: accepts no more, lets the handlers finish what they are about (reads that would
     /// wait for a new message give the end of the stream), and after `drain` cancels those that are left.
@@ -98,3 +79,7 @@ private:
 static_assert(AsyncObject<TcpServer>);
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/net/impl/tcp_server.ipp>
+#endif

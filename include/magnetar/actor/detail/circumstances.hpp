@@ -44,7 +44,3 @@ struct Circumstances {
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
-
-#if MAGNETAR_HEADER_ONLY
-#include <magnetar/actor/detail/impl/circumstances.ipp>
-#endif

@@ -21,7 +21,3 @@ template <>
 inline constexpr bool is_system<probe_cycle> = true;
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
-
-#if MAGNETAR_HEADER_ONLY
-#include <magnetar/actor/detail/impl/deadlock.ipp>
-#endif

@@ -42,7 +42,3 @@ bool is_reserved_command(std::string_view name) noexcept;
 Task<Json> perform(DoorRequest request, DoorRole role);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
-
-#if MAGNETAR_HEADER_ONLY
-#include <magnetar/actor/detail/impl/door_request.ipp>
-#endif

@@ -60,7 +60,3 @@ private:
 
 }  // namespace detail
 }  // namespace magnetar::inline MAGNETAR_MODE
-
-#if MAGNETAR_HEADER_ONLY
-#include <magnetar/actor/detail/impl/door_server.ipp>
-#endif

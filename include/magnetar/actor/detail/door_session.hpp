@@ -80,7 +80,3 @@ private:
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
-
-#if MAGNETAR_HEADER_ONLY
-#include <magnetar/actor/detail/impl/door_session.ipp>
-#endif

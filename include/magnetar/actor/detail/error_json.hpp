@@ -13,7 +13,3 @@ Json to_error_json(const std::exception_ptr& error);
 std::exception_ptr from_error_json(const Json& error);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
-
-#if MAGNETAR_HEADER_ONLY
-#include <magnetar/actor/detail/impl/error_json.ipp>
-#endif

@@ -29,7 +29,3 @@ pid_t clone_sibling(pid_t* made) noexcept;
 bool fork_child_is_whole() noexcept;
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
-
-#if MAGNETAR_HEADER_ONLY
-#include <magnetar/actor/detail/impl/fork_child.ipp>
-#endif

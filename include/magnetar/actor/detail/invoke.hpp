@@ -1,4 +1,12 @@
 #pragma once
+#include <atomic>
+#include <coroutine>
+#include <cstdint>
+#include <exception>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
 #include <magnetar/actor/detail/life.hpp>
 #include <magnetar/actor/request.hpp>
 #include <magnetar/config.hpp>
@@ -32,16 +40,9 @@ public:
     // The commands that wait for its end; null for none.
     const CallChain* callers() const noexcept { return callers_.get(); }
     // What a request says that it makes.
-    CallChainPtr chain() const {
-        CallChainPtr chain(callers_ ? new CallChain(*callers_) : new CallChain());
-        if (ActorAccess::serial(request_.actor())) chain->push_back(link());
-        return chain;
-    }
+    CallChainPtr chain() const;
     // Itself in a chain.
-    ChainLink link() const {
-        Actor<>& actor = request_.actor();
-        return {actor.id().value, number_, fmt::format("{}.{}", actor.to_string(), command())};
-    }
+    ChainLink link() const;
 
 protected:
     CommandJobBase(Actor<>& actor, JobOwner* owner, const Address& sender, const std::string_view& command,
@@ -50,7 +51,7 @@ protected:
         command_name_ = &command;
     }
     // Runs the command up to its first suspension, and to its end from the loop.
-    inline void begin(std::coroutine_handle<> command) noexcept;
+    void begin(std::coroutine_handle<> command) noexcept;
 
     Request request_;
     CallMessage* call_;
@@ -59,17 +60,12 @@ private:
     // Moves the command's value to the caller's outcome, if somebody waits for it; gives the error, if that is
     // how it ended.
     virtual std::exception_ptr hand_over() noexcept = 0;
-    inline void ended() noexcept;
+    void ended() noexcept;
     // It holds nothing up, and may outlive its actor.
     bool observes() const noexcept { return !JobBase::actor(); }
     // From now on its requests say on whose behalf they are made: it is a serial actor's, or works for one
     // itself.
-    void belongs_to_chain(CallChainPtr callers) noexcept {
-        static constinit thread_local std::uint64_t last = 0;
-        callers_ = std::move(callers);
-        number_ = ++last;
-        work_for(this);
-    }
+    void belongs_to_chain(CallChainPtr callers) noexcept;
 
     LoopClock::time_point since_;
     std::uint64_t number_ = 0;
@@ -77,10 +73,7 @@ private:
 };
 
 // Whether the job that runs now has something to say with a request that it makes; and what.
-inline bool on_an_errand() noexcept {
-    JobBase* job = current_job();
-    return job && job->errand();
-}
+bool on_an_errand() noexcept;
 [[gnu::noinline]] inline CallChainPtr current_chain() {
     return static_cast<CommandJobBase*>(current_job()->errand())->chain();
 }
@@ -90,87 +83,16 @@ bool waits_for_answer(Actor<>& actor, const JobBase& command);
 std::exception_ptr check_chain(Actor<>& actor, const CallChain& chain, std::string_view command);
 // Fails a request that this actor could never answer: a command that runs here waits for it. Null when it may
 // come.
-[[gnu::noinline]] inline std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain,
-                                                       std::string_view command) {
-    if (!ActorAccess::serial(actor)) return nullptr;
-    for (auto link = chain.begin(); link != chain.end(); ++link) {
-        if (link->actor != actor.id().value) continue;
-        bool runs = false;  // the one that asked may have given up
-        JobBase* now = current_job();
-        JobBase* asks_now = now ? now->errand() : nullptr;
-        auto look_at = [&](JobBase& job) {
-            auto* running = dynamic_cast<CommandJobBase*>(&job);
-            runs = runs || (running && running->number() == link->number &&
-                            (running == asks_now || waits_for_answer(actor, *running)));
-        };
-        actor.jobs.for_each(look_at);
-        if (asks_now) look_at(*asks_now);  // it has not waited yet
-        if (!runs) continue;
-        std::string steps;
-        for (; link != chain.end(); ++link) steps += link->step + " -> ";
-        return std::make_exception_ptr(DeadlockError(
-            fmt::format("a cycle of serial actors: {}{}.{}", steps, actor.to_string(), command)));
-    }
-    return nullptr;
-}
+[[gnu::noinline]] std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain,
+                                                std::string_view command);
 
-inline std::exception_ptr lost_error(const Actor<>& actor) {
-    return std::make_exception_ptr(ActorLost(fmt::format("{} ended before it answered", actor.to_string())));
-}
+std::exception_ptr lost_error(const Actor<>& actor);
 
-inline std::exception_ptr missing_command(const std::exception_ptr& error) noexcept {
-    try {
-        std::rethrow_exception(error);
-    } catch (const NoSuchCommand& missing) {
-        return std::make_exception_ptr(CommandNotFound(missing.what));
-    } catch (...) {
-        return nullptr;
-    }
-}
+std::exception_ptr missing_command(const std::exception_ptr& error) noexcept;
 
 // Gives a command's failure to its caller, or to nobody; ends the actor if it is of the kind that does.
-inline void fail_call(Actor<>& actor, CallMessage* call, const std::exception_ptr& error,
-                      std::string_view command) noexcept {
-    if (auto missing = missing_command(error)) {
-        if (call) call->error = std::move(missing);
-    } else if (ActorAccess::ends_actor(error)) {
-        ActorAccess::unhandled(actor, error, command);
-        if (call) call->error = lost_error(actor);
-    } else if (!call) {
-        ActorAccess::unhandled(actor, error, command);
-    } else if (ActorAccess::lost(actor)) {
-        call->error = lost_error(actor);  // it was cut off by the actor's end
-    } else {
-        auto text = describe(error);
-        call->error = std::make_exception_ptr(
-            RemoteError(std::move(text.type), std::move(text.what), actor.to_string()));
-    }
-    if (call) call->answered();
-}
-
-inline void CommandJobBase::begin(std::coroutine_handle<> command) noexcept {
-    Actor<>& actor = request_.actor();
-    if (!observes()) ActorAccess::command_started(actor);
-    if (call_) call_->running = this;
-    CallChainPtr callers = call_ ? std::move(call_->terms.chain) : nullptr;
-    if (callers || ActorAccess::serial(actor)) belongs_to_chain(std::move(callers));
-    JobBase::start(command, [](JobBase& self) { static_cast<CommandJobBase&>(self).ended(); });
-    if (completed()) ended();
-}
-inline void CommandJobBase::ended() noexcept {
-    Actor<>& actor = request_.actor();
-    bool observed = observes();
-    if (call_) call_->running = nullptr;
-    auto error = hand_over();
-    if (error && !observed) {
-        fail_call(actor, call_, error, command());
-    } else if (call_) {
-        call_->error = std::move(error);
-        call_->answered();
-    }
-    delete this;
-    if (!observed) ActorAccess::command_ended(actor);
-}
+void fail_call(Actor<>& actor, CallMessage* call, const std::exception_ptr& error,
+               std::string_view command) noexcept;
 
 template <auto F>
 class CommandJob final : public CommandJobBase {
@@ -203,17 +125,8 @@ private:
     Outcome<Result>* outcome_;
 };
 
-[[gnu::noinline]] inline void refuse_other_type(Actor<>& actor, CallMessage* call,
-                                                std::string_view command) noexcept {
-    auto error = std::make_exception_ptr(CommandNotFound(
-        fmt::format("{} has no command {}: it is an actor of another type", actor.to_string(), command)));
-    if (call) {
-        call->error = std::move(error);
-        call->answered();
-    } else {
-        ActorAccess::unhandled(actor, error, command);
-    }
-}
+[[gnu::noinline]] void refuse_other_type(Actor<>& actor, CallMessage* call,
+                                         std::string_view command) noexcept;
 
 // Carries out a command. `call` and `outcome` are null for a tell. True when the call's outcome is set and it
 // is still to be told so; otherwise it is told by itself, and may be gone when this returns.

@@ -14,7 +14,3 @@ void remember_name(ActorId id, std::string_view name);
 std::string name_or_id(ActorId id);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
-
-#if MAGNETAR_HEADER_ONLY
-#include <magnetar/actor/detail/impl/known_names.ipp>
-#endif

@@ -1,7 +1,7 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
-#include <utility>
 #include <vector>
 
 #include <magnetar/actor/identity.hpp>
@@ -17,34 +17,11 @@ class Obituaries {
 public:
     static constexpr std::size_t kept = 65536;
 
-    void add(ActorId id, ExitStatus status) {
-        std::lock_guard lock(mutex_);
-        bool again = known_.find(id.value) != nullptr;
-        known_[id.value] = status;
-        if (again) return;
-        if (order_.size() < kept) {
-            order_.push_back(id.value);
-        } else {
-            known_.erase(std::exchange(order_[oldest_], id.value));
-            oldest_ = (oldest_ + 1) % order_.size();
-        }
-    }
+    void add(ActorId id, ExitStatus status);
     // An id may be used again: then it is the new actor's end that counts.
-    void forget(ActorId id) noexcept {
-        std::lock_guard lock(mutex_);
-        if (ExitStatus* known = known_.find(id.value)) *known = ExitStatus{};
-    }
-    void clear() noexcept {
-        std::lock_guard lock(mutex_);
-        known_.clear();
-        order_.clear();
-        oldest_ = 0;
-    }
-    ExitStatus of(ActorId id) const {
-        std::lock_guard lock(mutex_);
-        ExitStatus* known = known_.find(id.value);
-        return known ? *known : ExitStatus{};
-    }
+    void forget(ActorId id) noexcept;
+    void clear() noexcept;
+    ExitStatus of(ActorId id) const;
 
 private:
     mutable std::mutex mutex_;
@@ -53,9 +30,6 @@ private:
     std::size_t oldest_ = 0;
 };
 // Never destroyed: a thread that was given up may still run when the program ends.
-inline Obituaries& obituaries() {
-    static auto& here = *new Obituaries;
-    return here;
-}
+Obituaries& obituaries();
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

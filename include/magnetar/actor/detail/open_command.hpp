@@ -113,7 +113,3 @@ bool detail::open_commands_of() {
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE
-
-#if MAGNETAR_HEADER_ONLY
-#include <magnetar/actor/detail/impl/open_command.ipp>
-#endif

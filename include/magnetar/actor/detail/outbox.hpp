@@ -1,11 +1,12 @@
 #pragma once
 #include <algorithm>
-#include <memory>
+#include <cstddef>
+#include <cstdint>
 #include <new>
+#include <utility>
 
 #include <magnetar/actor/address.hpp>
 #include <magnetar/base/pool.hpp>
-#include <magnetar/base/prefetch.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/event_loop.hpp>
 
@@ -22,9 +23,7 @@ class Parcel final : public Runnable {
         std::uint32_t size;    // up to the next slot
         std::uint32_t offset;  // from the beginning of the parcel
         void* content() noexcept { return this + 1; }
-        Parcel& parcel() noexcept {
-            return *std::launder(reinterpret_cast<Parcel*>(reinterpret_cast<char*>(this) - offset));
-        }
+        Parcel& parcel() noexcept;
     };
     static constexpr std::uint32_t alignment = alignof(std::max_align_t);
     static_assert(sizeof(Slot) % alignment == 0);
@@ -35,11 +34,7 @@ public:
     template <class T>
     static constexpr std::uint32_t space = (sizeof(Slot) + sizeof(T) + alignment - 1) / alignment * alignment;
 
-    static Parcel* make(Door& maker, std::uint32_t size) {
-        for (auto back = maker.returned.take(); Runnable* parcel = back.pop();)
-            static_cast<Parcel*>(parcel)->free();
-        return ::new (pool_allocate(size)) Parcel(maker, size);
-    }
+    static Parcel* make(Door& maker, std::uint32_t size);
     static constexpr std::uint32_t size_for(std::uint32_t wanted, std::uint32_t bytes) noexcept {
         return std::max(wanted, begin + bytes);
     }
@@ -71,25 +66,8 @@ private:
     static T& content(Slot& slot) noexcept {
         return *std::launder(reinterpret_cast<T*>(slot.content()));
     }
-    static void unpack(Runnable& self) {
-        auto& parcel = static_cast<Parcel&>(self);
-        auto* at = reinterpret_cast<char*>(&parcel) + begin;
-        auto* end = reinterpret_cast<char*>(&parcel) + parcel.used_;
-        constexpr unsigned ahead = 512;
-        while (at != end) {
-            auto& slot = *std::launder(reinterpret_cast<Slot*>(at));
-            at += slot.size;
-            prefetch_to_write(at + ahead);
-            prefetch_to_write(at + ahead + 64);
-            slot.arrive(slot);
-        }
-        parcel.release();
-    }
-    void release() noexcept {
-        if (--alive_ > 0) return;
-        if (maker_.index() == this_door) free();
-        else maker_.returned.push(*this);
-    }
+    static void unpack(Runnable& self);
+    void release() noexcept;
     void free() noexcept { pool_free(this, size_); }
 
     static const std::uint32_t begin;
@@ -115,51 +93,20 @@ public:
         return parcel_->place<T>(std::forward<A>(arguments)...);
     }
     // Sends a work at once.
-    void post(Door& door, Runnable& work) noexcept {
-        if (parcel_) flush();
-        hand_over(door, work);
-    }
-    void flush() noexcept {
-        count_crowd();
-        wanted_ = Parcel::small;
-        if (Parcel* parcel = std::exchange(parcel_, nullptr)) hand_over(*door_, *parcel);
-    }
+    void post(Door& door, Runnable& work) noexcept;
+    void flush() noexcept;
 
     // The crowd before an actor counts all messages that are on their way there. It is looked at once for
     // each parcel, and those in the parcel are added when it goes: cores that count by ones would wait for
     // each other at each. So the crowd may grow past its room by a parcel for each thread.
     bool has_room(const Address& target) const noexcept { return target.id == crowded_.id && room_ > 0; }
-    bool find_room(const Address& target) noexcept {
-        count_crowd();
-        crowded_ = target;
-        Cell& cell = *target.where.cell();
-        room_ = cell.room - cell.crowd().load(std::memory_order_relaxed);
-        return room_ > 0;
-    }
-    void take_room() noexcept {
-        --room_;
-        ++joined_;
-    }
+    bool find_room(const Address& target) noexcept;
+    void take_room() noexcept;
 
 private:
-    static void hand_over(Door& door, Runnable& work) noexcept {
-        // When the target's loop has ended, the works find that out themselves, wherever they run.
-        if (!door.post(work)) work.run(work);
-    }
-    void count_crowd() noexcept {
-        if (joined_)
-            crowded_.where.cell()->crowd().fetch_add(std::exchange(joined_, 0), std::memory_order_relaxed);
-        room_ = 0;
-    }
-    [[gnu::noinline]] void begin_parcel(Door& door, std::uint32_t bytes) {
-        bool filled = parcel_ && door_ == &door;
-        flush();
-        if (filled) wanted_ = Parcel::large;
-        EventLoop& loop = *EventLoop::current();
-        parcel_ = Parcel::make(loop.door(), Parcel::size_for(wanted_, bytes));
-        door_ = &door;
-        loop.at_turn_end(*this);
-    }
+    static void hand_over(Door& door, Runnable& work) noexcept;
+    void count_crowd() noexcept;
+    [[gnu::noinline]] void begin_parcel(Door& door, std::uint32_t bytes);
     Door* door_ = nullptr;
     Parcel* parcel_ = nullptr;
     std::uint32_t wanted_ = Parcel::small;
@@ -167,9 +114,6 @@ private:
     int room_ = 0, joined_ = 0;
 };
 
-inline Outbox& outbox() {
-    static thread_local Outbox here;
-    return here;
-}
+Outbox& outbox();
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

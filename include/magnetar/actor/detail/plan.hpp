@@ -1,5 +1,6 @@
 #pragma once
-#include <cstring>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
@@ -12,11 +13,7 @@
 // Within the arbiter's process they are moved with the plan; from another there is no way.
 template <>
 struct magnetar::Codec<magnetar::detail::Descriptors> {
-    static std::monostate to_wire(const detail::Descriptors& sockets) {
-        if (!sockets.fds.empty())
-            throw CodecError("", "only an actor of the arbiter's process can give a socket to a new process");
-        return {};
-    }
+    static std::monostate to_wire(const detail::Descriptors& sockets);
     static detail::Descriptors from_wire(std::monostate) { return {}; }
 };
 
@@ -52,17 +49,8 @@ struct SpawnPlan {
     std::string directory;
     std::vector<std::byte> circumstances;  // packed; none: those of the fork server
 
-    static std::vector<std::byte> pack(const ActorSettings& settings) {
-        std::vector<std::byte> bytes(sizeof settings);
-        std::memcpy(bytes.data(), &settings, sizeof settings);
-        return bytes;
-    }
-    ActorSettings unpack() const {
-        if (settings.size() != sizeof(ActorSettings)) throw CodecError("settings", "of another size");
-        ActorSettings unpacked;
-        std::memcpy(static_cast<void*>(&unpacked), settings.data(), sizeof unpacked);
-        return unpacked;
-    }
+    static std::vector<std::byte> pack(const ActorSettings& settings);
+    ActorSettings unpack() const;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

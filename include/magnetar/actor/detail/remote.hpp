@@ -1,11 +1,16 @@
 #pragma once
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <string_view>
+
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/detail/remote_hosts.hpp>
 #include <magnetar/actor/detail/terms.hpp>
 #include <magnetar/base/pool.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
-#include <magnetar/loop/event_loop.hpp>
 #include <magnetar/wire/codec.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -27,11 +32,7 @@ public:
 
     // Ends the call, on the host's main loop: takes it back to its sender's loop. The call is no longer the
     // caller's.
-    void finish() noexcept {
-        if (origin->index() == this_door) return deliver();
-        run = [](Runnable& self) { static_cast<RemoteCall&>(self).deliver(); };
-        if (!origin->post(*this)) delete this;
-    }
+    void finish() noexcept;
 
 protected:
     RemoteCall() noexcept : Runnable(nullptr) {}
@@ -42,12 +43,7 @@ protected:
 // What a link carries as one message, without the few bytes in front of it.
 inline constexpr std::size_t largest_message = (std::size_t{64} << 20) - 256;
 
-inline void check_size(std::size_t size, std::string_view command) {
-    if (size > largest_message)
-        throw CodecError(
-            std::string(command),
-            fmt::format("a message of {} bytes; at most {} can leave a process", size, largest_message));
-}
+void check_size(std::size_t size, std::string_view command);
 template <class Args>
 void encode_message(Writer& body, const Args& args, std::string_view command) {
     encode(body, args);

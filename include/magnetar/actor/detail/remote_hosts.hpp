@@ -45,7 +45,3 @@ inline Where place_from_wire(std::uint64_t bits) noexcept {
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
-
-#if MAGNETAR_HEADER_ONLY
-#include <magnetar/actor/detail/impl/remote_hosts.ipp>
-#endif

@@ -112,7 +112,3 @@ private:
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
-
-#if MAGNETAR_HEADER_ONLY
-#include <magnetar/actor/detail/impl/remote_link.ipp>
-#endif

@@ -28,7 +28,3 @@ void send_to_remote(RemoteCall& call) noexcept;
 bool remote_has_room(std::uint32_t host) noexcept;
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
-
-#if MAGNETAR_HEADER_ONLY
-#include <magnetar/actor/detail/impl/remote_routes.ipp>
-#endif

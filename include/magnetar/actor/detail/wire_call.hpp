@@ -1,5 +1,13 @@
 #pragma once
-#include <magnetar/actor/detail/packet.hpp>
+#include <fmt/core.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
 #include <magnetar/actor/tell.hpp>
 #include <magnetar/config.hpp>
 
@@ -10,23 +18,11 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 class WireCall final : public Runnable, public Message, public Outstanding, public Pooled {
 public:
     WireCall(std::uint64_t link, std::uint64_t id, bool tell, Address target, const CommandEntry& entry,
-             std::span<const std::byte> arguments)
-        : Runnable(&WireCall::arrive),
-          Outstanding(&WireCall::lose),
-          link_(link),
-          id_(id),
-          tell_(tell),
-          target_(target),
-          entry_(entry) {
-        body_.append(arguments);
-    }
+             std::span<const std::byte> arguments);
 
     bool is_tell() const noexcept { return tell_; }
     CallTerms terms;
-    void set_terms(TermsOnWire on_wire) {
-        terms.deadline = LoopClock::time_point(LoopClock::duration(on_wire.deadline));
-        if (!on_wire.chain.empty()) terms.chain.reset(new CallChain(std::move(on_wire.chain)));
-    }
+    void set_terms(TermsOnWire on_wire);
     CallTerms* call_terms() noexcept override { return tell_ ? nullptr : &terms; }
     std::string_view command_name() const noexcept override { return entry_.name; }
     std::span<const std::byte> arguments() const noexcept { return body_.bytes(); }
@@ -43,48 +39,20 @@ public:
         }
         go_back();
     }
-    void fail(std::exception_ptr error) noexcept override {
-        error_ = std::move(error);
-        go_back();
-    }
+    void fail(std::exception_ptr error) noexcept override;
     // To the target's loop, on whose thread it is delivered.
-    void deliver() noexcept {
-        Door* door = door_at(target_.where.door());
-        if (door && door->index() != this_door) {
-            wait_for_door(*this, door->index());
-            outbox().post(*door, *this);
-        } else {
-            arrive(*this);
-        }
-    }
+    void deliver() noexcept;
 
 private:
-    static void arrive(Runnable& self) {
-        auto& call = static_cast<WireCall&>(self);
-        Actor<>* actor = resident_here(call.target_);
-        if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
-        if (call.terms.chain)
-            if (auto cycle = check_chain(*actor, *call.terms.chain, call.entry_.name))
-                return call.fail(std::move(cycle));
-        ActorAccess::receive(*actor, call);
-    }
-    void start(Actor<>& actor) noexcept override {
-        if (ActorAccess::is_late(actor, terms)) refuse(Refusal::late, actor.id());
-        else if (entry_.state && entry_.state != ActorAccess::state_tag(actor))
-            refuse(Refusal::unknown_command, actor.id());
-        else carry_out(actor);
-    }
+    static void arrive(Runnable& self);
+    void start(Actor<>& actor) noexcept override;
     void refuse(Refusal reason, ActorId target) noexcept override {
         fail(refusal_error(reason, target, entry_.name));
     }
-    inline void carry_out(Actor<>& actor) noexcept;
-    inline void go_back() noexcept;
-    inline void report(const std::exception_ptr& error) noexcept;
-    static void lose(Outstanding& self) {
-        auto& call = static_cast<WireCall&>(self);
-        call.report(refusal_error(Refusal::lost, call.target_.id, call.entry_.name));
-        call.reported_ = true;
-    }
+    void carry_out(Actor<>& actor) noexcept;
+    void go_back() noexcept;
+    void report(const std::exception_ptr& error) noexcept;
+    static void lose(Outstanding& self);
 
     std::uint64_t link_, id_;
     bool tell_, reported_ = false;
@@ -99,13 +67,10 @@ class WireAnswer : public CallMessage, public Pooled {
 public:
     virtual ~WireAnswer() = default;
     // Carries it out, to the end: then it is gone, and the WireCall is on its way back.
-    inline void run(Actor<>& actor) noexcept;
+    void run(Actor<>& actor) noexcept;
 
 protected:
-    explicit WireAnswer(WireCall& wire) noexcept : wire_(wire) {
-        sender = wire.sender;
-        arrived = wire.arrived;
-    }
+    explicit WireAnswer(WireCall& wire) noexcept;
 
 private:
     // True when its outcome is set. Nobody is answered when `call` is null.
@@ -113,38 +78,9 @@ private:
     virtual void encode_outcome(Writer& out) = 0;
     void refuse(Refusal, ActorId) noexcept override {}
     void start(Actor<>&) noexcept override {}
-    void answered() noexcept override {
-        std::unique_ptr<WireAnswer> self(this);
-        WireCall& wire = wire_;
-        if (!error) return wire.answer_with([this](Writer& out) { encode_outcome(out); });
-        // Handed over whole: two threads that let go of one exception look like a race to a sanitizer.
-        auto failure = std::move(error);
-        self.reset();
-        wire.fail(std::move(failure));
-    }
+    void answered() noexcept override;
     WireCall& wire_;
 };
-
-inline void WireAnswer::run(Actor<>& actor) noexcept {
-    if (wire_.is_tell()) {
-        invoke_with(actor, nullptr);
-        wire_.answer_with([](Writer&) {});
-        delete this;
-    } else {
-        terms = std::move(wire_.terms);
-        if (invoke_with(actor, this)) answered();
-    }
-}
-inline void WireCall::carry_out(Actor<>& actor) noexcept {
-    WireAnswer* answer = nullptr;
-    try {
-        answer = entry_.open(*this);
-    } catch (...) {
-        error_ = std::current_exception();
-    }
-    if (answer) answer->run(actor);
-    else go_back();
-}
 
 template <auto F>
 class WireAnswerOf final : public WireAnswer {

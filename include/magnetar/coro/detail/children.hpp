@@ -1,7 +1,8 @@
 #pragma once
-#include <coroutine>
 #include <exception>
-#include <tuple>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 #include <variant>
 
 #include <magnetar/config.hpp>
@@ -9,15 +10,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-inline bool is_cancelled(const std::exception_ptr& error) {
-    try {
-        std::rethrow_exception(error);
-    } catch (const Cancelled&) {
-        return true;
-    } catch (...) {
-        return false;
-    }
-}
+bool is_cancelled(const std::exception_ptr& error);
 
 class Children;
 
@@ -66,30 +59,14 @@ public:
 
     std::string_view what() const noexcept override { return what_; }
     bool await_ready() const noexcept { return list_.empty(); }
-    bool await_suspend(Suspension leaf) noexcept {
-        if (park(leaf)) return true;
-        // Cancelled before it waits: it waits all the same, for the cancelled children.
-        withdraw_cancel();
-        park(leaf);
-        request_cancel();
-        return true;
-    }
+    bool await_suspend(Suspension leaf) noexcept;
     // Throws Cancelled when cancellation has cost the result, else what the first failed child threw. A
     // result that was there all the same, or a failure, is kept, and the cancellation goes on to the job's
     // next operation.
-    void await_resume() {
-        check_cancelled();
-        if (cancel_requested_) job()->cancel_next();
-        if (rule_ == CancelRest::on_failure && failure_) std::rethrow_exception(failure_);
-    }
-    void cancel_children() noexcept {
-        list_.for_each([](ChildBase& child) { child.cancel(); });
-    }
+    void await_resume();
+    void cancel_children() noexcept;
     // Ends the children; that they end by it is no failure.
-    void stop() noexcept {
-        stopped_ = true;
-        cancel_children();
-    }
+    void stop() noexcept;
     ChildBase* first() const noexcept { return first_; }
 
 private:
@@ -98,24 +75,8 @@ private:
     }
     // The children are being made to end: those that end with Cancelled now say nothing.
     bool ending() const noexcept { return settled() || stopped_ || cancel_requested_; }
-    void ended(ChildBase& child) noexcept {
-        child.TaggedNode<Children>::unlink();
-        bool was_settled = settled();
-        if (auto error = child.error(); error && ending() && is_cancelled(error)) {
-            dropped_ = dropped_ || cancel_requested_;
-        } else {
-            if (!failure_) failure_ = error;
-            if (!first_) first_ = &child;
-        }
-        if (!was_settled && settled()) cancel_children();
-        child.forget();
-        if (list_.empty() && job() && job()->waiting() == this)
-            dropped_ && !settled() ? wake_cancelled() : wake();
-    }
-    void request_cancel() noexcept override {
-        cancel_requested_ = true;
-        cancel_children();
-    }
+    void ended(ChildBase& child) noexcept;
+    void request_cancel() noexcept override;
 
     List<ChildBase, Children> list_;
     std::string_view what_;
@@ -136,3 +97,7 @@ OrMonostate<T> result_of(Child<T>& child) {
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/coro/detail/impl/children.ipp>
+#endif

@@ -1,49 +1,25 @@
 #pragma once
-#include <atomic>
-#include <cstdlib>
-#include <memory>
-#include <stdexcept>
-#include <string_view>
+#include <sys/epoll.h>
 
-#include <magnetar/base/log.hpp>
+#include <memory>
+
 #include <magnetar/config.hpp>
 #include <magnetar/loop/detail/tiny.hpp>
-#include <magnetar/loop/epoll_engine.hpp>
+#include <magnetar/loop/engine.hpp>
 #include <magnetar/loop/loop_options.hpp>
-#include <magnetar/loop/uring_engine.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-inline std::unique_ptr<Engine> make_uring(const LoopOptions& options) {
-    // Without CQSIZE there are twice as many completions as entries.
-    if (tiny()) return std::make_unique<UringEngine>(4, UringEngine::best_flags & ~IORING_SETUP_CQSIZE);
-    return std::make_unique<UringEngine>(options.entries);
-}
+std::unique_ptr<Engine> make_uring(const LoopOptions& options);
 
 // io_uring, or epoll in a process that cannot have it: the first loop finds out, and says so.
-inline std::unique_ptr<Engine> best_engine(const LoopOptions& options) {
-    static std::atomic<bool> forbidden{false};
-    if (forbidden.load(std::memory_order_relaxed)) return std::make_unique<EpollEngine>();
-    try {
-        return make_uring(options);
-    } catch (const EngineError& error) {
-        // What is lacking here, epoll lacks as well.
-        if (error.code().value() == EMFILE || error.code().value() == ENFILE) throw;
-        if (!forbidden.exchange(true, std::memory_order_relaxed))
-            Logger("loop").warning("runs on epoll: {}", error.what());
-        return std::make_unique<EpollEngine>();
-    }
-}
+std::unique_ptr<Engine> best_engine(const LoopOptions& options);
 
 // The engine that MAGNETAR_ENGINE names.
-inline std::unique_ptr<Engine> make_engine(const LoopOptions& options) {
-    const char* variable = std::getenv("MAGNETAR_ENGINE");
-    std::string_view wanted = variable ? variable : "auto";
-    if (wanted == "auto") return best_engine(options);
-    if (wanted == "io_uring") return make_uring(options);
-    if (wanted == "epoll") return std::make_unique<EpollEngine>();
-    throw std::invalid_argument(
-        fmt::format("MAGNETAR_ENGINE is {}: it must be auto, io_uring or epoll", wanted));
-}
+std::unique_ptr<Engine> make_engine(const LoopOptions& options);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/loop/detail/impl/make_engine.ipp>
+#endif

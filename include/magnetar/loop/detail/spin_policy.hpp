@@ -1,21 +1,12 @@
 #pragma once
-#include <sched.h>
-
-#include <algorithm>
+#include <chrono>
 
 #include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-inline bool several_cpus() noexcept {
-    static const bool several = [] {
-        cpu_set_t allowed;
-        CPU_ZERO(&allowed);
-        return sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) > 1;
-    }();
-    return several;
-}
+bool several_cpus() noexcept;
 
 // Tells the core that this is a waiting loop, which lets go of what it had speculated.
 inline void pause() noexcept {
@@ -38,21 +29,10 @@ public:
     bool worthwhile() const noexcept { return tries_ > 0; }
     /// How long to spin.
     LoopClock::duration longest() const noexcept { return longest_; }
-    void succeeded() noexcept {
-        tries_ = 4;
-        price_ = 1;
-    }
-    void failed() noexcept {
-        if (--tries_ > 0) return;
-        price_ = std::min(2 * price_, 1024);
-        paid_ = 0;
-    }
+    void succeeded() noexcept;
+    void failed() noexcept;
     /// A sleep was ended by another thread or by the outside, not by a timer.
-    void woken_after(LoopClock::duration slept) noexcept {
-        // A partner that sleeps as well takes two wake-ups to answer.
-        if (tries_ > 0 || slept > 8 * longest_) return;
-        if (++paid_ >= price_) tries_ = 1;
-    }
+    void woken_after(LoopClock::duration slept) noexcept;
 
 private:
     LoopClock::duration longest_;
@@ -60,3 +40,7 @@ private:
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/loop/detail/impl/spin_policy.ipp>
+#endif

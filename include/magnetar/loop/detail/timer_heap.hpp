@@ -1,7 +1,6 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
 #include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>
@@ -58,76 +57,21 @@ public:
     /// When the first timer is due; the end of time when there is none.
     LoopClock::time_point next() const noexcept { return root_ ? root_->due_ : LoopClock::time_point::max(); }
 
-    void arm(Timer& timer, LoopClock::time_point due) noexcept {
-        disarm(timer);
-        // Whatever is armed in a pass waits for the next, or a timer that always arms itself for the past
-        // would never let it end.
-        timer.due_ = due > passed_ ? due : passed_ + LoopClock::duration(1);
-        timer.order_ = ++armed_;
-        timer.heap_ = this;
-        root_ = merge(root_, &timer);
-        ++size_;
-    }
+    void arm(Timer& timer, LoopClock::time_point due) noexcept;
     static void disarm(Timer& timer) noexcept {
         if (timer.heap_) timer.heap_->remove(timer);
     }
     /// Fires all that are due at `now`.
-    void fire(LoopClock::time_point now) {
-        passed_ = now;
-        while (root_ && root_->due_ <= now) {
-            Timer& timer = *root_;
-            remove(timer);
-            timer.fire_(timer);
-        }
-    }
+    void fire(LoopClock::time_point now);
 
 private:
     static bool earlier(const Timer& a, const Timer& b) noexcept {
         return a.due_ != b.due_ ? a.due_ < b.due_ : a.order_ < b.order_;
     }
-    static Timer* merge(Timer* a, Timer* b) noexcept {
-        if (!a || !b) return a ? a : b;
-        if (earlier(*b, *a)) std::swap(a, b);
-        b->before_ = a;
-        b->next_ = a->child_;
-        if (b->next_) b->next_->before_ = b;
-        a->child_ = b;
-        return a;
-    }
+    static Timer* merge(Timer* a, Timer* b) noexcept;
     // Merges siblings by twos from the left, then all together from the right.
-    static Timer* merge_siblings(Timer* first) noexcept {
-        Timer* pairs = nullptr;
-        while (first) {
-            Timer* a = first;
-            Timer* b = a->next_;
-            first = b ? b->next_ : nullptr;
-            a->next_ = a->before_ = nullptr;
-            if (b) b->next_ = b->before_ = nullptr;
-            Timer* pair = merge(a, b);
-            pair->next_ = pairs;
-            pairs = pair;
-        }
-        Timer* root = nullptr;
-        while (pairs) {
-            Timer* rest = std::exchange(pairs->next_, nullptr);
-            root = merge(root, pairs);
-            pairs = rest;
-        }
-        return root;
-    }
-    void remove(Timer& timer) noexcept {
-        Timer* orphans = merge_siblings(std::exchange(timer.child_, nullptr));
-        if (&timer == root_) {
-            root_ = orphans;
-        } else {
-            (timer.before_->child_ == &timer ? timer.before_->child_ : timer.before_->next_) = timer.next_;
-            if (timer.next_) timer.next_->before_ = timer.before_;
-            root_ = merge(root_, orphans);
-        }
-        timer.next_ = timer.before_ = nullptr;
-        timer.heap_ = nullptr;
-        --size_;
-    }
+    static Timer* merge_siblings(Timer* first) noexcept;
+    void remove(Timer& timer) noexcept;
 
     Timer* root_ = nullptr;
     std::size_t size_ = 0;
@@ -140,3 +84,7 @@ private:
 inline Timer::~Timer() { detail::TimerHeap::disarm(*this); }
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/loop/detail/impl/timer_heap.ipp>
+#endif

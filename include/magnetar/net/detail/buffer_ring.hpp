@@ -1,11 +1,10 @@
 #pragma once
+#include <liburing.h>
+
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
-#include <new>
-#include <utility>
 #include <vector>
 
 #include <magnetar/base/list.hpp>
@@ -58,57 +57,25 @@ public:
     }
     // Fills in an entry that receives from `fd`; told by `flags` and `result` of its completion, `take` gives
     // the data.
-    void prepare(io_uring_sqe* sqe, int fd, bool is_socket) noexcept {
-        if (!is_socket) io_uring_prep_read(sqe, fd, nullptr, buffer_size, static_cast<__u64>(-1));
-        else if (multishot) io_uring_prep_recv_multishot(sqe, fd, nullptr, 0, 0);
-        else io_uring_prep_recv(sqe, fd, nullptr, buffer_size, 0);
-        sqe->flags |= IOSQE_BUFFER_SELECT;
-        sqe->buf_group = group;
-    }
+    void prepare(io_uring_sqe* sqe, int fd, bool is_socket) noexcept;
     // The buffer of a completion with IORING_CQE_F_BUFFER; to be given back.
-    Chunk& take(int result, unsigned flags) noexcept {
-        --free_;
-        Chunk& chunk = at(static_cast<std::uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT));
-        chunk.next = nullptr;
-        chunk.size = static_cast<std::uint32_t>(std::max(result, 0));
-        return chunk;
-    }
-    void give_back(Chunk& chunk) noexcept {
-        if (chunk.own) return std::free(chunk.data - sizeof(Chunk));
-        provide(chunk);
-        wake_one();
-    }
+    Chunk& take(int result, unsigned flags) noexcept;
+    void give_back(Chunk& chunk) noexcept;
     // A copy of the chunk that holds no buffer, or the chunk itself if there is no memory.
-    Chunk& moved_out(Chunk& chunk) noexcept {
-        if (chunk.own) return chunk;
-        auto* memory = static_cast<char*>(std::malloc(sizeof(Chunk) + chunk.size));
-        if (!memory) return chunk;
-        auto* copy = ::new (memory) Chunk{chunk.next, memory + sizeof(Chunk), chunk.size, 0, true};
-        std::memcpy(copy->data, chunk.data, chunk.size);
-        give_back(chunk);
-        return *copy;
-    }
+    Chunk& moved_out(Chunk& chunk) noexcept;
     // Few are left and there will be no more: who keeps what it read shall keep a copy. Those who keep a
     // piece of data until other data comes would otherwise have all the buffers one day, and wait for ever.
     bool scarce() const noexcept { return free_ <= most_ / 4 && total() == most_; }
     // For a user that has data to receive, and found no buffer: calls receive_again when there is one.
     // `again`: it was told before that there is one, and others were faster. They would be for ever, were
     // there no more.
-    void wait_for_buffer(BufferUser& user, bool again) noexcept {
-        waiting_.push_back(user);
-        if ((again || free_ == 0) && !grow() && free_ == 0)
-            unread_.for_each([](BufferUser& other) { other.give_up_buffers(); });
-        for (unsigned n = free_; n > 0 && !waiting_.empty(); --n) wake_one();
-    }
+    void wait_for_buffer(BufferUser& user, bool again) noexcept;
     // One user that waits may have a buffer: one was given back, or a user that was woken for one took none.
     void wake_one() noexcept {
         if (BufferUser* user = waiting_.pop_front()) user->receive_again();
     }
     // A user holds data that nobody waits for.
-    void has_unread(BufferUser& user) noexcept {
-        if (!user.TaggedNode<Unread>::linked()) unread_.push_back(user);
-        if (!waiting_.empty()) user.give_up_buffers();
-    }
+    void has_unread(BufferUser& user) noexcept;
 
     unsigned total() const noexcept { return std::min(static_cast<unsigned>(slabs_.size()) * slab, most_); }
     // Neither holding data nor, as far as is known, in the kernel's hands.
@@ -127,34 +94,8 @@ private:
     };
 
     Chunk& at(std::uint16_t buffer) noexcept { return slabs_[buffer / slab]->chunks[buffer % slab]; }
-    bool grow() noexcept {
-        unsigned before = total(), more = std::min(slab, most_ - before);
-        if (more == 0) return false;
-        try {
-            slabs_.push_back(std::make_unique<Slab>(more));
-        } catch (const std::bad_alloc&) {
-            return false;
-        }
-        Slab& fresh = *slabs_.back();
-        for (unsigned i = 0; i < more; ++i) {
-            fresh.chunks[i].data = fresh.memory.get() + i * stride;
-            fresh.chunks[i].buffer = static_cast<std::uint16_t>(before + i);
-            provide(fresh.chunks[i]);
-        }
-        return true;
-    }
-    void provide(Chunk& chunk) noexcept {
-        ++free_;
-        if (ring_) {
-            io_uring_buf_ring_add(ring_, chunk.data, buffer_size, chunk.buffer, io_uring_buf_ring_mask(most_),
-                                  0);
-            io_uring_buf_ring_advance(ring_, 1);
-        } else {
-            engine_.submit(provided_, [&](io_uring_sqe* sqe) {
-                io_uring_prep_provide_buffers(sqe, chunk.data, buffer_size, 1, group, chunk.buffer);
-            });
-        }
-    }
+    bool grow() noexcept;
+    void provide(Chunk& chunk) noexcept;
 
     Engine& engine_;
     io_uring_buf_ring* ring_;
@@ -166,3 +107,7 @@ private:
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/net/detail/impl/buffer_ring.ipp>
+#endif

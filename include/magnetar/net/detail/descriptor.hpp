@@ -1,12 +1,17 @@
 #pragma once
-#include <cerrno>
+#include <liburing.h>
+
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
-#include <magnetar/base/pool.hpp>
+#include <magnetar/base/list.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/config.hpp>
-#include <magnetar/loop/operation.hpp>
+#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/coro/suspension.hpp>
+#include <magnetar/loop/engine.hpp>
+#include <magnetar/loop/event_loop.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -14,13 +19,7 @@ class Descriptor;
 
 // Closes by the engine, behind the entries that name the descriptor and are not yet submitted: its number
 // must not become another file's before.
-inline void close_by_loop(EventLoop& loop, int fd) noexcept {
-    struct Close : Completion, Pooled {
-        Close() noexcept
-            : Completion([](Completion& self, int, unsigned) { delete static_cast<Close*>(&self); }) {}
-    };
-    loop.engine().submit(*new Close, [fd](io_uring_sqe* sqe) { io_uring_prep_close(sqe, fd); });
-}
+void close_by_loop(EventLoop& loop, int fd) noexcept;
 
 // An operation on a Descriptor. It is like any operation, and ends when the descriptor is closed under it,
 // with -ECANCELED.
@@ -32,15 +31,11 @@ public:
         : Waiter(std::move(other)), Completion(other), descriptor_(other.descriptor_), name_(other.name_) {}
 
     std::string_view what() const noexcept override { return name_; }
-    inline bool await_ready();
-    inline bool await_suspend(Suspension leaf) noexcept;
+    bool await_ready();
+    bool await_suspend(Suspension leaf) noexcept;
 
     // The descriptor is being closed; it may be gone when the operation has ended.
-    void close_under() noexcept {
-        unlink();
-        descriptor_ = nullptr;
-        end_early();
-    }
+    void close_under() noexcept;
 
 protected:
     ~DescriptorOperation() = default;
@@ -50,36 +45,17 @@ protected:
     // Called at its end, while the descriptor is open.
     virtual void ended() noexcept {}
 
-    int finish() {
-        check_cancelled();
-        if (cancel_requested_) job()->cancel_next();
-        return result_;
-    }
+    int finish();
     Descriptor* descriptor() const noexcept { return descriptor_; }
 
 private:
     EventLoop& loop() const noexcept { return static_cast<EventLoop&>(job()->scheduler()); }
-    inline void submit() noexcept;
-    static void on_completion(Completion& completion, int result, unsigned) {
-        auto& self = static_cast<DescriptorOperation&>(completion);
-        self.result_ = result;
-        if (result > 0 && self.unfinished(result)) {
-            if (!self.ending_) return self.submit();
-            self.result_ = -ECANCELED;
-        }
-        self.unlink();
-        if (self.descriptor_) self.ended();
-        if (self.cancel_requested_ && (self.result_ == -ECANCELED || self.result_ == -EINTR))
-            self.wake_cancelled();
-        else self.wake();
-    }
+    void submit() noexcept;
+    static void on_completion(Completion& completion, int result, unsigned);
     void end_early() noexcept {
         if (!std::exchange(ending_, true)) loop().engine().cancel(*this);
     }
-    void request_cancel() noexcept override {
-        cancel_requested_ = true;
-        end_early();
-    }
+    void request_cancel() noexcept override;
 
     Descriptor* descriptor_;
     const char* name_;
@@ -98,11 +74,7 @@ public:
     explicit operator bool() const noexcept { return bool(fd_); }
 
     // Ends the operations in flight, and closes.
-    void close() noexcept {
-        if (!fd_) return;
-        operations_.for_each([](DescriptorOperation& operation) { operation.close_under(); });
-        close_by_loop(*loop_, fd_.release());
-    }
+    void close() noexcept;
 
 private:
     friend class DescriptorOperation;
@@ -110,22 +82,6 @@ private:
     UniqueFd fd_;
     List<DescriptorOperation> operations_;
 };
-
-inline bool DescriptorOperation::await_ready() {
-    EventLoop::require("an operation");
-    if (*descriptor_) return false;
-    result_ = -EBADF;
-    return true;
-}
-inline bool DescriptorOperation::await_suspend(Suspension leaf) noexcept {
-    if (!park(leaf)) return false;
-    descriptor_->operations_.push_back(*this);
-    submit();
-    return true;
-}
-inline void DescriptorOperation::submit() noexcept {
-    loop().engine().submit(*this, [&](io_uring_sqe* sqe) { prepare(sqe, descriptor_->get()); });
-}
 
 // What submit() is to plain operations: gives the result, negative (-errno) on failure.
 template <class Prep>
@@ -144,3 +100,7 @@ private:
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/net/detail/impl/descriptor.ipp>
+#endif

@@ -1,15 +1,14 @@
 #pragma once
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
+#include <cstddef>
 #include <cstdint>
-#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include <magnetar/config.hpp>
-#include <magnetar/loop/signals.hpp>
 #include <magnetar/net/address.hpp>
 #include <magnetar/net/detail/buffer_ring.hpp>
 #include <magnetar/net/detail/descriptor.hpp>
@@ -22,32 +21,16 @@ class Read;
 // An address in less room: long are only those of unix sockets, which stand elsewhere.
 class CompactAddress {
 public:
-    explicit CompactAddress(const SocketAddress& address) {
-        if (address.size() > sizeof bytes_) {
-            auto* elsewhere = new SocketAddress(address);
-            std::memcpy(bytes_, &elsewhere, sizeof elsewhere);
-            size_ = is_long;
-        } else {
-            std::memcpy(bytes_, address.data(), address.size());
-            size_ = static_cast<unsigned char>(address.size());
-        }
-    }
+    explicit CompactAddress(const SocketAddress& address);
     CompactAddress(const CompactAddress&) = delete;
     ~CompactAddress() {
         if (size_ == is_long) delete elsewhere();
     }
-    SocketAddress get() const noexcept {
-        return size_ == is_long ? *elsewhere()
-                                : SocketAddress(reinterpret_cast<const sockaddr*>(bytes_), size_);
-    }
+    SocketAddress get() const noexcept;
 
 private:
     static constexpr unsigned char is_long = 0xff;
-    SocketAddress* elsewhere() const noexcept {
-        SocketAddress* address = nullptr;
-        std::memcpy(&address, bytes_, sizeof address);
-        return address;
-    }
+    SocketAddress* elsewhere() const noexcept;
     alignas(sockaddr) char bytes_[sizeof(sockaddr_in6)];
     unsigned char size_;
 };
@@ -66,31 +49,14 @@ public:
           kind_(kind) {}
     // For a descriptor from anywhere: finds out what it is. A pipe has no MSG_NOSIGNAL, so that the signal
     // has to go.
-    static Kind adopt(int fd) noexcept {
-        if (VirtualSockets::of(fd)) return Kind::socket;
-        if (int flags = ::fcntl(fd, F_GETFL); flags >= 0 && (flags & O_NONBLOCK))
-            ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
-        struct stat status{};
-        if (::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode)) return Kind::socket;
-        survive_broken_pipes();
-        return Kind::pipe;
-    }
+    static Kind adopt(int fd) noexcept;
 
     // The Stream is gone.
-    void release() noexcept {
-        close();
-        if (view_) buffers_.give_back(*view_);
-        released_ = true;
-        if (!receiving_) delete this;
-    }
-    inline void close() noexcept;
+    void release() noexcept;
+    void close() noexcept;
 
     bool is_socket() const noexcept { return kind_ == Kind::socket; }
-    std::string name() const {
-        SocketAddress address = peer.get();
-        bool unnamed = !address || (address.is_unix() && address.path().empty());
-        return unnamed ? fmt::format("fd {}", descriptor.get()) : address.to_string();
-    }
+    std::string name() const;
     [[noreturn]] void fail(int error, const char* operation) const {
         throw_system_error(error, operation, name());
     }
@@ -98,32 +64,13 @@ public:
     // ---- reading
 
     // Whether a read needs no waiting. Ends the view that the last read gave.
-    bool readable() noexcept {
-        if (view_ && offset_ < view_->size) return true;
-        if (view_) buffers_.give_back(*std::exchange(view_, nullptr));
-        return first_ || at_end();
-    }
-    ReadData take() {
-        if (!view_) {
-            if (!first_) {
-                if (error_) fail(error_, "read");
-                return {};
-            }
-            view_ = std::exchange(first_, first_->next);
-            if (buffers_.scarce()) view_ = &buffers_.moved_out(*view_);
-            offset_ = 0;
-            --unread_;
-            if (!first_) TaggedNode<Unread>::unlink();
-        }
-        ReadData data(view_->data + offset_, view_->size - offset_);
-        offset_ = view_->size;
-        return data;
-    }
+    bool readable() noexcept;
+    ReadData take();
     // The last `bytes` of what was taken are to be read again.
     void put_back(std::size_t bytes) noexcept { offset_ -= static_cast<std::uint32_t>(bytes); }
     // The peer is to be served no more than it has begun: a read that would wait between two messages is at
     // the end.
-    inline void drain() noexcept;
+    void drain() noexcept;
     void set_mid_message(bool in) noexcept { mid_message_ = in; }
 
     Descriptor descriptor;
@@ -141,48 +88,18 @@ private:
     static constexpr unsigned most_unread = 4;
 
     bool at_end() const noexcept { return ended_ || (draining_ && !mid_message_); }
-    void receive() noexcept {
-        if (receiving_ || ended_ || TaggedNode<Bufferless>::linked()) return;
-        receiving_ = true;
-        stopping_ = false;
-        multishot_ = is_socket() && buffers_.multishot;
-        buffers_.make_first();
-        descriptor.loop().engine().submit(
-            *this, [&](io_uring_sqe* sqe) { buffers_.prepare(sqe, descriptor.get(), is_socket()); });
-    }
-    void receive_again() noexcept override {
-        promised_ = true;
-        receive();
-    }
+    void receive() noexcept;
+    void receive_again() noexcept override;
     // Waits for data without a buffer.
-    void poll() noexcept {
-        receiving_ = polling_ = true;
-        stopping_ = false;
-        descriptor.loop().engine().submit(
-            *this, [&](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, descriptor.get(), POLLIN); });
-    }
-    void stop_receiving() noexcept {
-        if (receiving_ && !std::exchange(stopping_, true)) descriptor.loop().engine().cancel(*this);
-    }
+    void poll() noexcept;
+    void stop_receiving() noexcept;
     static void on_received(Completion& completion, int result, unsigned flags) {
         static_cast<StreamCore&>(completion).received(result, flags);
     }
-    inline void received(int result, unsigned flags) noexcept;
-    inline void receive_failed(int error) noexcept;
-    void keep(Chunk& chunk) noexcept {
-        (first_ ? last_->next : first_) = &chunk;
-        last_ = &chunk;
-        ++unread_;
-        bytes_in += chunk.size;
-        note_activity();
-        if (reader_ && unread_ == 1) return;
-        buffers_.has_unread(*this);
-        if (unread_ >= most_unread) stop_receiving();
-    }
-    void give_up_buffers() noexcept override {
-        for (Chunk** link = &first_; *link; link = &(*link)->next)
-            *link = last_ = &buffers_.moved_out(**link);
-    }
+    void received(int result, unsigned flags) noexcept;
+    void receive_failed(int error) noexcept;
+    void keep(Chunk& chunk) noexcept;
+    void give_up_buffers() noexcept override;
 
     BufferRing& buffers_;
     Read* reader_ = nullptr;
@@ -211,24 +128,9 @@ public:
     }
 
     std::string_view what() const noexcept override { return "read"; }
-    bool await_ready() {
-        EventLoop::require("read");
-        if (core_->reader_) throw std::logic_error("read of a stream that another coroutine is reading");
-        return core_->readable();
-    }
-    bool await_suspend(Suspension leaf) noexcept {
-        if (!park(leaf)) return false;
-        reading_ = true;
-        core_->reader_ = this;
-        core_->receive();
-        return true;
-    }
-    ReadData await_resume() {
-        check_cancelled();
-        if (!core_) throw_system_error(ECANCELED, "read", "a stream that was closed");
-        if (reading_) leave();
-        return core_->take();
-    }
+    bool await_ready();
+    bool await_suspend(Suspension leaf) noexcept;
+    ReadData await_resume();
 
 private:
     friend class StreamCore;
@@ -236,86 +138,16 @@ private:
         if (!std::exchange(woken_, true)) wake();
     }
     // The stream may be gone when the reader goes on.
-    void closed() noexcept {
-        reading_ = false;
-        core_ = nullptr;
-        go_on();
-    }
+    void closed() noexcept;
     // It stays the reader until it has the data.
-    void leave() noexcept {
-        reading_ = false;
-        core_->reader_ = nullptr;
-    }
-    void request_cancel() noexcept override {
-        leave();
-        core_->TaggedNode<Bufferless>::unlink();  // it gets none for nobody
-        woken_ = true;
-        wake_cancelled();
-    }
+    void leave() noexcept;
+    void request_cancel() noexcept override;
     StreamCore* core_;
     bool reading_ = false, woken_ = false;
 };
 
-inline void StreamCore::close() noexcept {
-    if (!descriptor) return;
-    stop_receiving();
-    TaggedNode<Bufferless>::unlink();
-    descriptor.close();
-    ended_ = true;
-    writing = false;
-    error_ = EBADF;
-    TaggedNode<Unread>::unlink();
-    while (first_) buffers_.give_back(*std::exchange(first_, first_->next));
-    if (reader_) std::exchange(reader_, nullptr)->closed();
-}
-inline void StreamCore::drain() noexcept {
-    draining_ = true;
-    if (reader_ && at_end()) reader_->go_on();
-}
-
-inline void StreamCore::received(int result, unsigned flags) noexcept {
-    receiving_ = (flags & IORING_CQE_F_MORE) != 0;
-    bool buffer = (flags & IORING_CQE_F_BUFFER) != 0;
-    if (buffer) {
-        promised_ = false;
-        Chunk& chunk = buffers_.take(result, flags);
-        if (result > 0 && descriptor) keep(chunk);
-        else buffers_.give_back(chunk);
-    } else if (!receiving_ && !polling_ && result != -ENOBUFS) {
-        buffers_.wake_one();
-    }
-    if (!descriptor) {
-        if (released_ && !receiving_) delete this;
-        return;
-    }
-    if (std::exchange(polling_, false)) {
-        if (reader_ && result != -ECANCELED) return buffers_.wait_for_buffer(*this, promised_);
-    } else if (result == 0) {
-        ended_ = true;
-    }
-    if (result < 0) receive_failed(-result);
-    if (!reader_) return;
-    if (first_ || ended_) reader_->go_on();
-    else receive();
-}
-inline void StreamCore::receive_failed(int error) noexcept {
-    switch (error) {
-        case ENOBUFS:  // which says nothing of data
-        case EAGAIN:
-            return poll();
-        case ECANCELED:  // asked for when there was too much unread
-        case EINTR:
-            return;
-        case EINVAL:
-            if (multishot_) {  // the kernel is older than they are
-                buffers_.multishot = false;
-                return receive();
-            }
-            [[fallthrough]];
-        default:
-            error_ = error;
-            ended_ = true;
-    }
-}
-
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/net/detail/impl/stream_core.ipp>
+#endif

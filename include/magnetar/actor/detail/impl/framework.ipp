@@ -1,0 +1,57 @@
+#pragma once
+#include <magnetar/actor/detail/framework.hpp>
+
+#include <fmt/core.h>
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <stdexcept>
+
+#include <magnetar/actor/address.hpp>
+#include <magnetar/actor/command.hpp>
+#include <magnetar/actor/commands.hpp>
+#include <magnetar/actor/detail/directory.hpp>
+#include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/link.hpp>
+#include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/actor/errors.hpp>
+#include <magnetar/actor/messaging.hpp>
+#include <magnetar/actor/proxy.hpp>
+#include <magnetar/actor/request.hpp>
+#include <magnetar/base/errors.hpp>
+#include <magnetar/base/unique_fd.hpp>
+#include <magnetar/wire/json.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL Directory& directory_here() {
+    if (the_supervisor->directory) return *the_supervisor->directory;
+    throw std::logic_error("only the arbiter keeps the directory of actors");
+}
+
+MAGNETAR_DECL void introduce_hosts(Request& request, std::uint32_t peer, bool again) {
+    std::uint32_t first = request.caller().address().where.host();
+    Link* a = the_host->link_to(first);
+    Link* b = the_host->link_to(peer);
+    if (!a || !b || first == peer) throw ActorNotFound(fmt::format("no living process {}", peer));
+    if (!the_host->introduced(first, peer, again)) return;  // the other has asked at the same time
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        throw_system_error(errno, "socketpair");
+    a->introduce(peer, UniqueFd(ends[0]));
+    b->introduce(first, UniqueFd(ends[1]));
+}
+
+MAGNETAR_DECL void enlist_framework_commands() {
+    enlist_as<ping_command>("ping");
+    enlist_as<echo_command<Json>>("echo");
+    enlist_as<info_command>("info");
+    enlist_as<notify_command>("notify");
+    enlist_as<stop_command>("stop");
+    enlist_as<config_command>("config");
+    enlist_as<spawn_command>("spawn");
+    enlist_as<kill_command>("kill_actor");
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

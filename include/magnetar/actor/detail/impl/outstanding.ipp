@@ -1,0 +1,43 @@
+#pragma once
+#include <magnetar/actor/detail/outstanding.hpp>
+
+#include <memory>
+
+#include <magnetar/actor/address.hpp>
+#include <magnetar/base/list.hpp>
+#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/loop/door.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL List<Outstanding>& outstanding() {
+    static thread_local List<Outstanding> here;
+    return here;
+}
+
+MAGNETAR_DECL void wait_for_door(Outstanding& waiting, std::uint32_t door) noexcept {
+    waiting.awaited_door = door;
+    outstanding().push_back(waiting);
+}
+
+MAGNETAR_DECL void give_up_door(std::uint32_t door) {
+    struct News final : Runnable {
+        explicit News(std::uint32_t d) noexcept : Runnable(&News::arrive), door(d) {}
+        static void arrive(Runnable& self) {
+            std::unique_ptr<News> news(&static_cast<News&>(self));
+            outstanding().for_each([&](Outstanding& waiting) {
+                if (waiting.awaited_door != news->door) return;
+                waiting.unlink();
+                waiting.lost(waiting);
+            });
+        }
+        std::uint32_t door;
+    };
+    for (std::uint32_t i = 0; Door* other = door_at(i); ++i) {
+        auto news = std::make_unique<News>(door);
+        if (i == this_door) News::arrive(*news.release());
+        else if (i != door && other->post(*news)) news.release();
+    }
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

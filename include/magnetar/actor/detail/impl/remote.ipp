@@ -1,0 +1,53 @@
+#pragma once
+#include <magnetar/actor/detail/remote.hpp>
+
+#include <fmt/core.h>
+
+#include <string>
+
+#include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/invoke.hpp>
+#include <magnetar/actor/detail/link.hpp>
+#include <magnetar/actor/detail/outbox.hpp>
+#include <magnetar/actor/detail/remote_routes.hpp>
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/loop/door.hpp>
+#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/net/listener.hpp>
+#include <magnetar/wire/error.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL void send_to_host(RemoteCall& call) noexcept {
+    EventLoop& here = *EventLoop::current();
+    call.origin = &here.door();
+    if (is_remote(call.target.where.host())) return send_to_remote(call);
+    if (&the_host->loop() == &here) {
+        the_host->send(call);
+        return;
+    }
+    call.run = [](Runnable& self) { the_host->send(static_cast<RemoteCall&>(self)); };
+    outbox().post(the_host->loop().door(), call);
+}
+
+MAGNETAR_DECL bool link_has_room(const Address& target) noexcept {
+    if (is_remote(target.where.host())) return remote_has_room(target.where.host());
+    if (&the_host->loop() != EventLoop::current()) return true;
+    Link* link = the_host->link_to(target.where.host());
+    return link ? link->has_room(target.id) : this_host != 0;
+}
+
+MAGNETAR_DECL void RemoteCall::finish() noexcept {
+    if (origin->index() == this_door) return deliver();
+    run = [](Runnable& self) { static_cast<RemoteCall&>(self).deliver(); };
+    if (!origin->post(*this)) delete this;
+}
+
+MAGNETAR_DECL void check_size(std::size_t size, std::string_view command) {
+    if (size > largest_message)
+        throw CodecError(
+            std::string(command),
+            fmt::format("a message of {} bytes; at most {} can leave a process", size, largest_message));
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

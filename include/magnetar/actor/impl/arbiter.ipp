@@ -1,0 +1,118 @@
+#pragma once
+#include <magnetar/actor/arbiter.hpp>
+
+#include <unistd.h>
+
+#include <csignal>
+#include <exception>
+
+#include <magnetar/actor/actor.hpp>
+#include <magnetar/actor/address.hpp>
+#include <magnetar/actor/detail/fork_server.hpp>
+#include <magnetar/actor/detail/framework.hpp>
+#include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/detail/monitor_base.hpp>
+#include <magnetar/actor/detail/obituaries.hpp>
+#include <magnetar/actor/detail/packet.hpp>
+#include <magnetar/actor/detail/root.hpp>
+#include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/actor/messaging.hpp>
+#include <magnetar/base/detail/standard_streams.hpp>
+#include <magnetar/base/list.hpp>
+#include <magnetar/base/log.hpp>
+#include <magnetar/base/pool.hpp>
+#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/coro/job.hpp>
+#include <magnetar/coro/suspension.hpp>
+#include <magnetar/coro/task.hpp>
+#include <magnetar/loop/detail/orphans.hpp>
+#include <magnetar/loop/door.hpp>
+#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/exit_status.hpp>
+#include <magnetar/loop/loop_options.hpp>
+#include <magnetar/loop/timer.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL Master::Master(const LoopOptions& options)
+    : fork_server((open_missing_standard_streams(), enlist_framework_commands(), run_worker)),
+      loop(options),
+      resident(loop),
+      host(loop),
+      supervisor(host) {
+    the_host = &host;
+    the_supervisor = &supervisor;
+    obituaries().clear();
+    supervisor.fork_server = &fork_server;
+    supervisor.directory = &directory;
+    fork_server.watch(loop);
+    if (::getpid() == 1)
+        loop.start(collect_orphans(std::chrono::seconds(5), std::chrono::seconds(10)), nullptr).detach();
+}
+
+MAGNETAR_DECL Master::~Master() {
+    the_host = nullptr;
+    the_supervisor = nullptr;
+}
+
+MAGNETAR_DECL Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
+    SignalSet signals{SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    for (bool stopping = false;;) {
+        int signal = co_await signals.next();
+        if (signal == SIGUSR1) {
+            dump_command(arbiter);
+            continue;
+        }
+        if (signal == SIGHUP) {
+            if (on_hangup) {
+                on_hangup(arbiter);
+                continue;
+            }
+            ActorAccess::children(arbiter).for_each([](Actor<>& child) {
+                if (auto* monitor = dynamic_cast<MonitorBase*>(&child); monitor && monitor->is_running())
+                    monitor->reload_by_signal();
+            });
+            continue;
+        }
+        if (std::exchange(stopping, true)) ::_exit(128 + signal);
+        arbiter.stop();
+    }
+}
+
+MAGNETAR_DECL Task<bool> listens(Actor<>& self, DoorServer& door) {
+    Job<> opening = self.loop().start(door.open(self), &self);
+    try {
+        co_await opening;
+        co_return true;
+    } catch (const std::exception& error) {
+        self.log().error("listen: {}", error.what());
+    }
+    co_return false;
+}
+
+MAGNETAR_DECL Task<ExitStatus> live_as_arbiter(Actor<>& self, DoorServer* door) {
+    survive_broken_pipes();
+    Job<> signals = self.loop().start(stop_arbiter_on_signal(self), nullptr);
+    ActorAccess::running(self);
+    Job<ExitStatus> end = self.loop().start(ActorAccess::closed(self), nullptr);
+    co_await yield();
+    ActorAccess::run_periodic_task(self);
+    bool ready = true;
+    if (door) ready = co_await listens(self, *door);
+    if (!ready) {
+        ActorAccess::exit(self, 1);
+    } else if (auto failure = co_await started(self);
+               failure && !failure->cut_off() &&
+               !(failure->type == "magnetar::ActorStopping" && self.life() >= Life::stopping)) {
+        if (failure->kind != ErrorKind::exit) self.log().error("start: {}", failure->to_string());
+        ActorAccess::exit(self, failure->exit_code());
+    }
+    ExitStatus status = co_await end;
+    signals.cancel();
+    co_await signals;
+    co_return status;
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,225 @@
+#pragma once
+#include <magnetar/actor/commands.hpp>
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <stdexcept>
+
+#include <magnetar/actor/detail/deadlock.hpp>
+#include <magnetar/actor/detail/directory.hpp>
+#include <magnetar/actor/detail/door_server.hpp>
+#include <magnetar/actor/detail/fork_server.hpp>
+#include <magnetar/actor/detail/framework.hpp>
+#include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/open_command.hpp>
+#include <magnetar/actor/detail/root.hpp>
+#include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/actor/hooks.hpp>
+#include <magnetar/actor/message.hpp>
+#include <magnetar/actor/messaging.hpp>
+#include <magnetar/actor/options.hpp>
+#include <magnetar/actor/send.hpp>
+#include <magnetar/actor/spawn.hpp>
+#include <magnetar/actor/tell.hpp>
+#include <magnetar/base/id_map.hpp>
+#include <magnetar/base/list.hpp>
+#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/coro/suspension.hpp>
+#include <magnetar/loop/child_process.hpp>
+#include <magnetar/loop/clock.hpp>
+#include <magnetar/loop/door.hpp>
+#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/timer.hpp>
+#include <magnetar/net/tcp_server.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL Json config_command(Request& request, std::string setting, std::optional<Json> value) {
+    Json& params = request.actor().params();
+    if (value) params[setting] = *std::move(value);
+    const Json* found = params.find(setting);
+    return found ? *found : Json();
+}
+
+MAGNETAR_DECL Task<Json> by_name_command(Request& request, std::string command, Json arguments) {
+    Actor<>& actor = request.actor();
+    if (auto* open = find_open_command(command, ActorAccess::state_tag(actor)))
+        co_return co_await open->call(actor, request, std::move(arguments));
+    const CommandEntry* entry = find_command(command, ActorAccess::state_tag(actor));
+    if (!entry) throw NoSuchCommand{fmt::format("{} has no command '{}'", actor.to_string(), command)};
+    co_return co_await entry->by_name(actor, request, std::move(arguments));
+}
+
+MAGNETAR_DECL Task<Json> open_command(Request& request, std::string command, Json arguments) {
+    Actor<>& actor = request.actor();
+    if (auto* open = find_open_command(command, ActorAccess::state_tag(actor)))
+        co_return co_await open->call(actor, request, std::move(arguments));
+    const CommandEntry* entry = nullptr;
+    if (is_open_to_all(command)) entry = find_command(command, nullptr);
+    if (!entry) throw NoSuchCommand{fmt::format("{} has no command '{}'", actor.to_string(), command)};
+    co_return co_await entry->by_name(actor, request, std::move(arguments));
+}
+
+MAGNETAR_DECL std::string doing_command(Request& request) {
+    Actor<>& actor = request.actor();
+    std::string commands;
+    auto now = actor.loop().now();
+    actor.jobs.for_each([&](JobBase& job) {
+        if (auto* command = dynamic_cast<CommandJobBase*>(&job))
+            commands += fmt::format(
+                "{}{} for {}", commands.empty() ? "it has been running " : ", ", command->command(),
+                duration_text(std::chrono::duration<double>(now - command->since()).count()));
+    });
+    return fmt::format("{}; {} messages wait", commands.empty() ? "it runs no command" : commands,
+                       ActorAccess::mailbox(actor).depth());
+}
+
+MAGNETAR_DECL Json process_info() {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    long pages = 0, resident = 0;
+    if (FILE* statm = std::fopen("/proc/self/statm", "re")) {
+        if (std::fscanf(statm, "%ld %ld", &pages, &resident) != 2) resident = 0;
+        std::fclose(statm);
+    }
+    auto seconds = [](const timeval& t) {
+        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+    };
+    Json json = Json::object();
+    json["memory_bytes"] = static_cast<std::int64_t>(resident) * ::sysconf(_SC_PAGESIZE);
+    json["peak_memory_bytes"] = static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+    json["user_seconds"] = seconds(usage.ru_utime);
+    json["system_seconds"] = seconds(usage.ru_stime);
+    return json;
+}
+
+MAGNETAR_DECL Json info_command(Request& request) {
+    Actor<>& actor = request.actor();
+    EventLoop& loop = actor.loop();
+    auto seconds = [&](LoopClock::time_point since) {
+        return std::chrono::duration<double>(loop.now() - since).count();
+    };
+    Json info = Json::object();
+    Json& about = info["actor"] = Json::object();
+    about["name"] = actor.name();
+    about["id"] = actor.id().to_string();
+    about["state"] = std::string(to_string(actor.life()));
+    about["concurrency"] = std::string(to_string(actor.concurrency()));
+    about["is_process"] = actor.concurrency() == Concurrency::process;
+    about["uptime_seconds"] = seconds(ActorAccess::started(actor));
+    about["age_seconds"] = seconds(ActorAccess::started(actor));
+    about["process_id"] = static_cast<std::int64_t>(::getpid());
+    about["thread_id"] = static_cast<std::int64_t>(::syscall(SYS_gettid));
+    about["manager"] = actor.monitor().to_string();
+
+    auto state = loop.info();
+    Json& about_loop = info["loop"] = Json::object();
+    about_loop["engine"] = std::string(state.engine);
+    about_loop["turns"] = state.turns;
+    about_loop["ready"] = static_cast<std::uint64_t>(state.ready);
+    about_loop["operations"] = static_cast<std::uint64_t>(state.operations);
+    about_loop["timers"] = static_cast<std::uint64_t>(state.timers);
+
+    auto& mailbox = ActorAccess::mailbox(actor);
+    Json& about_mailbox = info["mailbox"] = Json::object();
+    about_mailbox["depth"] = mailbox.depth();
+    about_mailbox["capacity"] = mailbox.capacity();
+    about_mailbox["oldest_seconds"] = mailbox.oldest() ? Json(seconds(mailbox.oldest()->arrived)) : Json();
+    Json running = Json::array();
+    actor.jobs.for_each([&](JobBase& job) {
+        auto* command = dynamic_cast<CommandJobBase*>(&job);
+        if (!command) return;
+        Json one = Json::object();
+        one["command"] = std::string(command->command());
+        one["seconds"] = seconds(command->since());
+        running.push_back(std::move(one));
+    });
+    about_mailbox["running"] = std::move(running);
+
+    info["process"] = process_info();
+    if (&actor == the_host->root) add_application_info(info);
+    ActorAccess::add_info(actor, info);
+    auto* extras = ActorAccess::extras_if(actor);
+    if (extras && !extras->servers.empty()) {
+        Json& servers = info["servers"] = Json::object();
+        for (auto& [name, server] : extras->servers) servers[name] = Json(server.info());
+    }
+    info["extra"] = extras ? extras->extra : Json::object();
+    if (extras && extras->settings.on_info.plain) extras->settings.on_info.plain(actor, info);
+    return info;
+}
+
+MAGNETAR_DECL void add_application_info(Json& info) {
+    info["links"] = static_cast<std::uint64_t>(the_host->links());
+    if (Directory* directory = the_supervisor->directory) {
+        Json& actors = info["actors"] = Json::array();
+        directory->entries().for_each_in_order([&](std::uint64_t, const Directory::Entry& entry) {
+            if (!entry.ready) return;
+            Json actor = Json::object();
+            actor["name"] = entry.proxy.name();
+            actor["id"] = entry.proxy.id().to_string();
+            actor["concurrency"] = std::string(to_string(entry.kind));
+            actor["manager"] = entry.manager.to_string();
+            actors.push_back(std::move(actor));
+        });
+        if (ForkServer* fork_server = the_supervisor->fork_server) {
+            info["fork_server"] = fork_server->pid();
+            Json& all = info["fork_servers"] = Json::array();
+            for (pid_t pid : fork_server->pids()) all.push_back(Json(pid));
+            info["fork_servers_lost"] = fork_server->lost();
+        }
+    }
+    Json& children = info["children"] = Json::array();
+    the_supervisor->for_each([&](Managed& managed) {
+        Json child = Json::object();
+        child["name"] = managed.name;
+        child["id"] = managed.id.to_string();
+        child["process_id"] = managed.process ? Json(managed.process->pid()) : Json();
+        child["notice"] = to_json(managed.notice);
+        child["silent_seconds"] =
+            std::chrono::duration<double>(the_host->loop().now() - managed.heard).count();
+        children.push_back(std::move(child));
+    });
+}
+
+MAGNETAR_DECL void notify_command(Request& request, Notice notice) {
+    if (&request.actor() == the_host->root) the_supervisor->heard(request.caller().id(), notice);
+}
+
+MAGNETAR_DECL Task<ActorProxy<>> spawn_command(Actor<>&, std::string name, std::string concurrency) {
+    SpawnOptions<> options;
+    options.name = name;
+    if (concurrency == "thread") options.concurrency = Concurrency::thread;
+    else if (concurrency == "coroutine") options.concurrency = Concurrency::coroutine;
+    else if (concurrency != "process")
+        throw std::invalid_argument(
+            fmt::format("concurrency '{}': must be process, thread or coroutine", concurrency));
+    auto spawning = magnetar::spawn(options);
+    co_return co_await spawning;
+}
+
+MAGNETAR_DECL Task<> kill_command(Actor<>& actor, std::string target) {
+    Address address = co_await resolve(target);
+    if (address.id == the_host->arbiter.id)
+        throw std::invalid_argument("kill_actor: the arbiter can only be stopped");
+    Actor<>& root = *the_host->root;
+    bool at_home = address.where.host() == this_host && address.id != root.id();
+    if (&actor.loop() != &the_host->loop()) {
+        co_await SendAwaiter<kill_command>(ActorAccess::address(root), std::move(target));
+    } else if (the_supervisor->knows(address.id)) {
+        co_await the_supervisor->kill(address.id);
+    } else if (at_home) {  // a light actor
+        co_await SendAwaiter<end_command>(address);
+        co_await closed(address);
+    } else if (this_host != 0) {
+        co_await SendAwaiter<kill_command>(the_host->arbiter, std::move(target));
+    } else if (auto worker = the_supervisor->at(address.where.host())) {
+        co_await SendAwaiter<kill_command>(worker->address, std::move(target));
+    }
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,102 @@
+#pragma once
+#include <magnetar/actor/messaging.hpp>
+
+#include <fmt/core.h>
+
+#include <stdexcept>
+
+#include <magnetar/actor/detail/directory.hpp>
+#include <magnetar/actor/detail/door_server.hpp>
+#include <magnetar/actor/detail/framework.hpp>
+#include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/detail/obituaries.hpp>
+#include <magnetar/actor/detail/remote_hosts.hpp>
+#include <magnetar/actor/detail/root.hpp>
+#include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/actor/errors.hpp>
+#include <magnetar/coro/suspension.hpp>
+#include <magnetar/loop/detail/attempt.hpp>
+#include <magnetar/loop/door.hpp>
+#include <magnetar/loop/event_loop.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL std::optional<ActorProxy<>> directory_find(Actor<>&, std::string target) {
+    Directory& directory = directory_here();
+    if (auto* found = directory.find(target)) return found->proxy;
+    if (auto id = ActorId::parse(target))
+        if (auto* found = directory.find(*id)) return found->proxy;
+    return std::nullopt;
+}
+
+MAGNETAR_DECL Task<Address> resolve(std::string target) {
+    if (!the_host) throw std::logic_error("send by name or id needs an actor: no arbiter runs here");
+    if (target == "arbiter") co_return the_host->arbiter;
+    if (target == "monitor") {
+        Actor<>* actor = get_actor();
+        if (!actor) throw ActorNotFound("monitor: no actor runs here that could have one");
+        co_return actor->monitor().address();
+    }
+    auto found = co_await SendAwaiter<directory_find>(the_host->arbiter, target);
+    if (!found) throw ActorNotFound(fmt::format("no living actor '{}'", target));
+    co_return found->address();
+}
+
+MAGNETAR_DECL StatusOnWire to_wire(ExitStatus status) noexcept {
+    if (!status.is_known()) return {0, -1};
+    return {status.signal() ? 0 : status.code(), status.signal()};
+}
+
+MAGNETAR_DECL ExitStatus from_wire(StatusOnWire status) noexcept {
+    if (status.second < 0) return ExitStatus::unknown();
+    return status.second ? ExitStatus::killed(status.second) : ExitStatus(status.first);
+}
+
+MAGNETAR_DECL Task<StatusOnWire> watch_command(Actor<>& self) {
+    co_return to_wire(co_await ActorAccess::closed(self));
+}
+
+MAGNETAR_DECL Task<ExitStatus> closed_from_main(Address target) {
+    if (the_supervisor->knows(target.id)) co_return co_await the_supervisor->closed(target.id);
+    std::uint32_t host = target.where.host();
+    if (target.where.known() && host == this_host) {
+        try {
+            co_return from_wire(co_await SendAwaiter<watch_command>(target));
+        } catch (const ActorNotFound&) {
+            co_return obituaries().of(target.id);
+        }
+    }
+    // It lives in a worker: asked there, and when that ends, it has ended with it.
+    if (auto worker = the_supervisor->at(host)) {
+        std::uint64_t id = target.id.value, where = target.where.to_wire();
+        try {
+            co_return from_wire(co_await SendAwaiter<closed_command>(worker->address, id, where));
+        } catch (const ActorNotFound&) {
+        } catch (const ActorLost&) {}
+        co_return co_await the_supervisor->closed(worker->id);
+    }
+    co_return obituaries().of(target.id);
+}
+
+MAGNETAR_DECL Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64_t where) {
+    Address target{{id}, Where::from_wire(where)};
+    co_return to_wire(co_await closed_from_main(target));
+}
+
+MAGNETAR_DECL Task<ExitStatus> closed(Address target) {
+    if (is_remote(target.where.host()))
+        co_return from_wire(co_await SendAwaiter<closed_command>(target, target.id.value, std::uint64_t{0}));
+    if (!the_host) throw std::logic_error("closed() needs a process in which actors run");
+    bool mine = target.where.known() && target.where.host() == this_host;
+    if (mine && target.where.door() == this_door)
+        if (Actor<>* actor = resident(target); actor && actor->concurrency() == Concurrency::coroutine)
+            co_return co_await ActorAccess::closed(*actor);
+    bool main = this_door == the_host->loop().door().index();
+    if (main && (mine || this_host == 0)) co_return co_await closed_from_main(target);
+    std::uint64_t id = target.id.value, where = target.where.to_wire();
+    Address asked = mine ? ActorAccess::address(*the_host->root) : the_host->arbiter;
+    co_return from_wire(co_await SendAwaiter<closed_command>(asked, id, where));
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

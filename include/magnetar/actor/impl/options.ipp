@@ -1,0 +1,49 @@
+#pragma once
+#include <magnetar/actor/options.hpp>
+
+#include <fmt/core.h>
+
+#include <cstddef>
+#include <stdexcept>
+
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/wire/utf8.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL bool ActorSettings::plain() const noexcept {
+    return exit_timeout == usual_exit_timeout && !start && !stopping && !periodic_task && !on_info &&
+           !on_params;
+}
+
+MAGNETAR_DECL void check_settings(std::string_view name, ActorSettings& settings) {
+    for (std::size_t i = 0; i < name.size(); ++i)
+        if (auto c = static_cast<unsigned char>(name[i]); c < 0x20 || c == 0x7f)
+            throw std::invalid_argument(
+                fmt::format("actor name with control character 0x{:02x} at byte {}", c, i));
+    if (!is_utf8(name)) throw std::invalid_argument("actor name that is not UTF-8");
+    if (name.size() > 255)
+        throw std::invalid_argument(fmt::format("actor name of {} bytes: at most 255", name.size()));
+    if (name == "arbiter" || name == "monitor" || ActorId::parse(name))
+        throw std::invalid_argument(fmt::format("actor name '{}' is reserved", name));
+    if (settings.threads == 0) throw std::invalid_argument("an executor of 0 threads: at least 1");
+    if (settings.mailbox == 0) throw std::invalid_argument("mailbox of 0: at least 1");
+    auto seconds = [](Nanoseconds d) { return std::chrono::duration<double>(d).count(); };
+    if (settings.timeout <= Nanoseconds::zero())
+        throw std::invalid_argument(
+            fmt::format("timeout of {} s: must be positive", seconds(settings.timeout)));
+    if (settings.exit_timeout < Nanoseconds::zero())
+        throw std::invalid_argument(
+            fmt::format("exit_timeout of {} s: must not be negative", seconds(settings.exit_timeout)));
+    if (settings.period < Nanoseconds::zero() ||
+        (settings.period != Nanoseconds::zero() && settings.period >= settings.timeout))
+        throw std::invalid_argument(fmt::format("period of {} s: must be below the timeout of {} s",
+                                                seconds(settings.period), seconds(settings.timeout)));
+    if (settings.period == Nanoseconds::zero()) {
+        using namespace std::chrono_literals;
+        settings.period = std::clamp<Nanoseconds>(settings.timeout * 3 / 10, 3s, 60s);
+        if (settings.period >= settings.timeout) settings.period = settings.timeout * 3 / 10;
+    }
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,29 @@
+#pragma once
+#include <magnetar/actor/proxy.hpp>
+
+#include <magnetar/actor/commands.hpp>
+#include <magnetar/actor/messaging.hpp>
+#include <magnetar/actor/send.hpp>
+#include <magnetar/base/pool.hpp>
+#include <magnetar/coro/suspension.hpp>
+#include <magnetar/loop/signals.hpp>
+#include <magnetar/wire/codec.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+MAGNETAR_DECL Task<Json> ActorProxy<void>::info() const {
+    auto target = address_;
+    return [](detail::Address to) -> Task<Json> {
+        co_return co_await detail::SendAwaiter<detail::info_command>(to);
+    }(target);
+}
+
+MAGNETAR_DECL Task<> ActorProxy<void>::stop() const {
+    return [](detail::Address to) -> Task<> {
+        co_await detail::SendAwaiter<detail::stop_command>(to);
+    }(address_);
+}
+
+MAGNETAR_DECL Task<ExitStatus> ActorProxy<void>::closed() const { return detail::closed(address_); }
+
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,0 +1,54 @@
+#pragma once
+#include <magnetar/actor/watch.hpp>
+
+#include <magnetar/actor/actor.hpp>
+#include <magnetar/actor/detail/door_server.hpp>
+#include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/errors.hpp>
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/actor/proxy.hpp>
+#include <magnetar/actor/request.hpp>
+#include <magnetar/actor/send.hpp>
+#include <magnetar/base/log.hpp>
+#include <magnetar/base/pool.hpp>
+#include <magnetar/coro/job.hpp>
+#include <magnetar/coro/suspension.hpp>
+#include <magnetar/coro/task.hpp>
+#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/exit_status.hpp>
+#include <magnetar/loop/signals.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL void EndWithIt::operator()(Actor<>& self, ActorProxy<> other, ExitStatus status) const {
+    if (status.clean()) return;
+    self.log().warning("it stops, as it is linked to {}: {}", other.to_string(), status.to_string());
+    self.stop(status.code());
+}
+
+MAGNETAR_DECL void link_command(Request& request, ActorProxy<> other) {
+    Actor<>& self = request.actor();
+    self.loop().start(watching<EndWithIt>(self, std::move(other)), &self).detach();
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+template <class>
+Task<> link(ActorProxy<> a, ActorProxy<> b) {
+    for (int i = 0; i < 2; ++i) {
+        try {
+            co_await detail::SendAwaiter<detail::link_command>(a.address(), b);
+        } catch (const ActorNotFound&) {
+            // The other will see how it ended.
+        } catch (const ActorLost&) {}
+        std::swap(a, b);
+    }
+}
+
+#if !MAGNETAR_HEADER_ONLY
+template Task<> link<void>(ActorProxy<> a, ActorProxy<> b);
+#endif
+
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,0 +1,194 @@
+#pragma once
+#include <magnetar/loop/event_loop.hpp>
+
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <magnetar/base/errors.hpp>
+#include <magnetar/base/list.hpp>
+#include <magnetar/base/log.hpp>
+#include <magnetar/base/queue.hpp>
+#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/loop/dump.hpp>
+#include <magnetar/loop/executor.hpp>
+#include <magnetar/loop/timer.hpp>
+#include <magnetar/sync/event.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+MAGNETAR_DECL std::string EventLoop::dump() {
+    std::string out;
+    detail::append_jobs(out, *this, "no actor", now());
+    if (dump_actors) out += dump_actors(*this);
+    return out;
+}
+
+MAGNETAR_DECL EventLoop::EventLoop(LoopOptions options) : EventLoop(detail::make_engine(options), options) {}
+
+MAGNETAR_DECL EventLoop::EventLoop(std::unique_ptr<Engine> engine, LoopOptions options)
+    : engine_(std::move(engine)), door_(&Door::open()), threads_(options.threads), spin_(options.spin) {
+    unhandled = &report;
+    activity = &door_->activity;
+    latest_time = engine_->now();
+    doorbell_.listen();
+}
+
+MAGNETAR_DECL LoopInfo EventLoop::info() const noexcept {
+    std::size_t waiting = 0;
+    for (const Runnable* work = ready.front(); work; work = work->next) ++waiting;
+    return {engine_->name(), turns(), waiting, jobs.size(), engine_->in_flight() - doorbell_.listening,
+            timers_.size()};
+}
+
+MAGNETAR_DECL void EventLoop::Doorbell::listen() noexcept {
+    listening = true;
+    loop->engine_->submit(
+        *this, [fd = loop->door_->fd()](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, POLLIN); });
+}
+
+MAGNETAR_DECL void EventLoop::Doorbell::rung(Completion& self, int, unsigned) {
+    auto& bell = static_cast<Doorbell&>(self);
+    std::uint64_t count = 0;
+    [[maybe_unused]] auto got = ::read(bell.loop->door_->fd(), &count, sizeof count);
+    bell.listen();
+}
+
+MAGNETAR_DECL EventLoop::Running::Running(EventLoop& loop) {
+    if (current_) throw std::logic_error("EventLoop::run inside a running loop would block it: use co_await");
+    if (!pthread_equal(loop.thread_, pthread_self()))
+        throw std::logic_error("an EventLoop runs on the thread that made it");
+    current_ = &loop;
+    loop.activity->run();
+}
+
+MAGNETAR_DECL EventLoop::Running::~Running() {
+    current_->activity->pause();
+    current_ = nullptr;
+}
+
+MAGNETAR_DECL void EventLoop::turn() noexcept {
+    turns_.store(turns() + 1, std::memory_order_relaxed);
+    if (!door_->empty()) ready.append(door_->take());
+    if (!pollers_.empty()) poll_pollers();
+    unsigned left = batch;
+    for (; left > 0; --left) {
+        Runnable* work = ready.pop();
+        if (work) work->run(*work);
+        Runnable* newborn = newborn_.pop();
+        if (newborn) newborn->run(*newborn);
+        if (!work && !newborn) break;
+    }
+    if (!timers_.empty() && (time_known_ || left == 0 || turns() % clock_every == 0)) timers_.fire(now());
+    while (TurnHook* hook = hooks_.pop_front()) hook->run(*hook);
+}
+
+MAGNETAR_DECL bool EventLoop::poll_pollers() noexcept {
+    bool found = false;
+    pollers_.for_each([&](Poller& poller) { found |= poller.poll(); });
+    return found;
+}
+
+MAGNETAR_DECL void EventLoop::idle() noexcept {
+    // What has ended may have been what the loop is run for, although it made nothing ready.
+    if (engine_->pending()) return engine_->poll();
+    if (spin_.worthwhile() && spin()) return;
+    if (door_->fall_asleep()) {
+        if (pollers_fall_asleep()) sleep();
+        pollers_.for_each([](Poller& poller) { poller.awake(); });
+        door_->awake();
+    }
+}
+
+MAGNETAR_DECL bool EventLoop::pollers_fall_asleep() noexcept {
+    bool asleep = true;
+    pollers_.for_each([&](Poller& poller) { asleep &= poller.fall_asleep(); });
+    return asleep;
+}
+
+MAGNETAR_DECL void EventLoop::sleep() noexcept {
+    auto began = engine_->now();
+    activity->pause();
+    engine_->wait(timers_.next());
+    activity->run();
+    refresh_time();
+    if (latest_time < timers_.next()) spin_.woken_after(latest_time - began);
+    timers_.fire(latest_time);
+}
+
+MAGNETAR_DECL void EventLoop::first_time_of_turn() noexcept {
+    refresh_time();
+    time_known_ = turning_;
+}
+
+MAGNETAR_DECL void EventLoop::refresh_time() noexcept {
+    latest_time = engine_->now();
+    time_known_ = true;
+}
+
+MAGNETAR_DECL bool EventLoop::spin() noexcept {
+    refresh_time();
+    auto end = std::min(latest_time + spin_.longest(), timers_.next());
+    do {
+        for (int i = 0; i < 64; ++i) {
+            if (!door_->empty() || engine_->pending() || (!pollers_.empty() && poll_pollers())) {
+                spin_.succeeded();
+                return true;
+            }
+            detail::pause();
+        }
+        engine_->poll();
+        if (!ready.empty() || !hooks_.empty()) {
+            spin_.succeeded();
+            return true;
+        }
+        refresh_time();
+    } while (latest_time < end);
+    if (timers_.next() <= latest_time) {
+        timers_.fire(latest_time);
+        return true;
+    }
+    spin_.failed();
+    return false;
+}
+
+MAGNETAR_DECL void EventLoop::settle() noexcept {
+    List<JobBase> ending;
+    auto settled = [&] {
+        while (JobBase* job = jobs.pop_front()) {
+            ending.push_back(*job);
+            job->cancel();
+        }
+        return ending.empty() && !has_work() && door_->empty() && hooks_.empty() &&
+               engine_->in_flight() == doorbell_.listening;
+    };
+    run_until(settled);
+}
+
+MAGNETAR_DECL void EventLoop::report(Scheduler&, JobOwner*, std::exception_ptr error) {
+    auto [type, what] = describe(error);
+    Logger("loop").error("a detached job failed: {}: {}", type, what);
+}
+
+MAGNETAR_DECL EventLoop::~EventLoop() {
+    EventLoop* outer = std::exchange(current_, this);
+    activity->run();
+    settle();
+    executor_.reset();  // joins its threads; what they bring comes through the door
+    ready.append(door_->close());
+    settle();
+    activity->pause();
+    door_->release();
+    current_ = outer;
+}
+
+MAGNETAR_DECL Executor& EventLoop::executor() {
+    if (!executor_) executor_ = {new Executor(threads_), [](Executor* executor) { delete executor; }};
+    return *executor_;
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,0 +1,65 @@
+#pragma once
+#include <magnetar/loop/timer.hpp>
+
+#include <magnetar/base/list.hpp>
+#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/coro/suspension.hpp>
+#include <magnetar/loop/clock.hpp>
+#include <magnetar/sync/detail/queued_waiter.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL bool Yield::await_suspend(Suspension leaf) noexcept {
+    if (!park(leaf)) return false;
+    wake();
+    return true;
+}
+
+MAGNETAR_DECL bool WaitFor::await_ready() {
+    EventLoop::require("wait_for");
+    return granted_ = Wait::await_ready();
+}
+
+MAGNETAR_DECL bool WaitFor::await_suspend(Suspension leaf) noexcept {
+    if (!Wait::await_suspend(leaf)) return false;
+    EventLoop& loop = *EventLoop::current();
+    loop.arm(*this, deadline_after(loop.now(), limit_));
+    return true;
+}
+
+MAGNETAR_DECL bool WaitFor::await_resume() {
+    EventLoop::current()->disarm(*this);
+    check_cancelled();
+    return granted_;
+}
+
+MAGNETAR_DECL void WaitFor::late() noexcept {
+    if (granted_) return;  // and goes on already
+    unlink();
+    wake();
+}
+
+MAGNETAR_DECL void WaitFor::request_cancel() noexcept {
+    EventLoop::current()->disarm(*this);
+    QueuedWaiter::request_cancel();
+}
+
+MAGNETAR_DECL std::string duration_text(double seconds) {
+    struct Unit {
+        double seconds;
+        const char* name;
+    };
+    for (Unit unit : {Unit{1, "s"}, Unit{1e-3, "ms"}, Unit{1e-6, "µs"}})
+        if (seconds >= unit.seconds) return fmt::format("{:.6g} {}", seconds / unit.seconds, unit.name);
+    return fmt::format("{:.6g} ns", seconds * 1e9);
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+MAGNETAR_DECL detail::Sleep<LoopClock::time_point> sleep_until(LoopClock::time_point when) noexcept {
+    return detail::Sleep{when};
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE

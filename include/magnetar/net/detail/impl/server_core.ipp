@@ -1,0 +1,172 @@
+#pragma once
+#include <magnetar/net/detail/server_core.hpp>
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+#include <typeinfo>
+
+#include <magnetar/base/errors.hpp>
+#include <magnetar/base/list.hpp>
+#include <magnetar/base/log.hpp>
+#include <magnetar/base/pool.hpp>
+#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/coro/suspension.hpp>
+#include <magnetar/coro/task.hpp>
+#include <magnetar/loop/clock.hpp>
+#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/signals.hpp>
+#include <magnetar/loop/timer.hpp>
+#include <magnetar/net/address.hpp>
+#include <magnetar/net/detail/stream_core.hpp>
+#include <magnetar/net/stream.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL ServerCore::Ref& ServerCore::Ref::operator=(Ref other) noexcept {
+    std::swap(core_, other.core_);
+    return *this;
+}
+
+template <class>
+void ServerCore::begin(Listener l) {
+    if (listener || closing) throw std::logic_error("start_serving of a server that serves already, or did");
+    listener.emplace(std::move(l));
+    accepting_.emplace(listener->loop().start(accept_all(Ref(this))));
+}
+
+MAGNETAR_DECL EventLoop& ServerCore::loop() const {
+    if (!listener)
+        throw std::logic_error(
+            "a server has a loop and an address once it serves: await start_serving first");
+    return listener->loop();
+}
+
+MAGNETAR_DECL void ServerCore::abandon() noexcept {
+    closing = abandoned_ = true;
+    if (accepting_) accepting_->cancel();
+    if (listener) listener->close();
+    cancel_connections();
+    accepting_.reset();
+}
+
+template <class>
+Task<> ServerCore::close(Ref core, LoopClock::duration drain) {
+    core->closing = true;
+    if (core->listener) core->listener->finish();
+    // Who has connected and not yet said anything is about to: it is heard for a moment.
+    core->drain_connections([](Connection& connection) { return connection.bytes_in() > 0; });
+    auto moment = std::min<LoopClock::duration>(drain, std::chrono::milliseconds(250));
+    if (co_await ended(*core, moment)) co_return;
+    core->drain_connections([](Connection&) { return true; });
+    while (!co_await ended(*core, drain - moment)) {
+        // A handler may have more to wait for while it unwinds.
+        core->cancel_connections();
+        drain = moment + std::chrono::milliseconds(100);
+    }
+}
+
+MAGNETAR_DECL ServerInfo ServerCore::info() {
+    ServerInfo sum = totals;
+    if (listener) sum.address = listener->address().to_string();
+    connections.for_each([&](Connection& connection) {
+        ++sum.connections;
+        sum.bytes_in += connection.bytes_in();
+        sum.bytes_out += connection.bytes_out();
+    });
+    return sum;
+}
+
+MAGNETAR_DECL void ServerCore::connection_ended(const Connection& connection) noexcept {
+    totals.bytes_in += connection.bytes_in();
+    totals.bytes_out += connection.bytes_out();
+    listener->try_again();
+    changed.set();
+}
+
+MAGNETAR_DECL void ServerCore::cancel_connections() noexcept {
+    connections.for_each([](Connection& connection) { connection.job_->cancel(); });
+}
+
+template <class>
+Task<bool> ServerCore::ended(ServerCore& core, LoopClock::duration limit) {
+    auto deadline = detail::deadline_after(EventLoop::current()->now(), limit);
+    while (core.unfinished()) {
+        auto left = deadline - EventLoop::current()->now();
+        if (left <= LoopClock::duration::zero()) co_return false;
+        core.changed.clear();
+        co_await wait_for(core.changed, left);
+    }
+    co_return true;
+}
+
+template <class>
+Task<> ServerCore::accept_all(Ref core) {
+    Logger log("server " + core->listener->address().to_string());
+    for (;;) {
+        try {
+            Stream stream = co_await core->listener->accept();
+            ++core->totals.accepted;
+            core->loop().start(serve(Place(core), std::move(stream))).detach();
+        } catch (const std::exception& error) {
+            if (!core->closing) log.error("accepts no more: {}", error.what());
+            core->listener->close();
+            core->changed.set();
+            co_return;
+        }
+        while (core->full()) {
+            core->changed.clear();
+            co_await core->changed.wait();
+        }
+    }
+}
+
+MAGNETAR_DECL ServerCore::Place::~Place() {
+    if (!core) return;
+    --core->serving_;
+    core->changed.set();
+}
+
+template <class>
+Task<> ServerCore::serve(Place place, Stream stream) {
+    ServerCore& core = *place.core;
+    if (core.abandoned_) co_return;
+    Connection connection(core, std::move(stream), place.number);
+    try {
+        co_await core.handle(connection);
+    } catch (const std::exception& error) {
+        core.handler_failed(connection, error);
+    }
+}
+
+MAGNETAR_DECL void ServerCore::handler_failed(const Connection& connection, const std::exception& error) {
+    if (is_lost(error)) {
+        ++totals.lost;
+        return;
+    }
+    ++totals.failed;
+    Logger("server " + listener->address().to_string())
+        .warning("connection {} from {}: {}: {}", connection.number(), connection.peer().to_string(),
+                 demangled(typeid(error).name()), error.what());
+}
+
+MAGNETAR_DECL bool ServerCore::is_lost(const std::exception& error) noexcept {
+    if (dynamic_cast<const EndOfStream*>(&error)) return true;
+    auto* system = dynamic_cast<const std::system_error*>(&error);
+    if (!system || system->code().category() != std::generic_category()) return false;
+    for (int known : {ECONNRESET, EPIPE, ETIMEDOUT, ECONNABORTED, EHOSTUNREACH, ENETUNREACH, ENETDOWN})
+        if (system->code().value() == known) return true;
+    return false;
+}
+
+#if !MAGNETAR_HEADER_ONLY
+template void ServerCore::begin<void>(Listener l);
+template Task<> ServerCore::close<void>(Ref core, LoopClock::duration drain);
+template Task<bool> ServerCore::ended<void>(ServerCore& core, LoopClock::duration limit);
+template Task<> ServerCore::accept_all<void>(Ref core);
+template Task<> ServerCore::serve<void>(Place place, Stream stream);
+#endif
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,45 @@
+#pragma once
+#include <magnetar/net/connection.hpp>
+
+#include <utility>
+
+#include <magnetar/base/list.hpp>
+#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/loop/detail/timer_heap.hpp>
+#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/net/detail/server_core.hpp>
+#include <magnetar/net/detail/stream_core.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+MAGNETAR_DECL Connection::Connection(detail::ServerCore& server, Stream stream, std::uint64_t number)
+    : Stream(std::move(stream)),
+      Timer([](Timer& idle) { static_cast<Connection&>(idle).check_idle(); }),
+      server_(server),
+      job_(current_job()),
+      number_(number) {
+    server_.connections.push_back(*this);
+    if (server_.options.keep_alive.count() > 0) {
+        core().watched = true;
+        core().note_activity();
+        loop().arm(*this, core().active + server_.options.keep_alive);
+    }
+}
+
+MAGNETAR_DECL Connection::~Connection() {
+    unlink();
+    server_.connection_ended(*this);
+}
+
+MAGNETAR_DECL bool Connection::server_closes() const noexcept { return server_.closing; }
+
+MAGNETAR_DECL void Connection::check_idle() noexcept {
+    auto now = loop().now();
+    auto limit = server_.options.keep_alive;
+    if (!core().waits()) core().active = now;  // busy with something else
+    if (core().active + limit > now) return loop().arm(*this, core().active + limit);
+    ++server_.totals.idle;
+    job_->cancel();
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE

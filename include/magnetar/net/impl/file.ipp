@@ -1,0 +1,142 @@
+#pragma once
+#include <magnetar/net/file.hpp>
+
+#include <unistd.h>
+
+#include <magnetar/base/pool.hpp>
+#include <magnetar/base/unique_fd.hpp>
+#include <magnetar/coro/suspension.hpp>
+#include <magnetar/loop/door.hpp>
+#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/signals.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+template <class>
+Task<FileStatus> statx_of(int fd, std::string path) {
+    struct statx status{};
+    const char* name = path.c_str();
+    check(co_await submit("stat",
+                          [&, fd, name](io_uring_sqe* sqe) {
+                              io_uring_prep_statx(sqe, fd, name, *name ? 0 : AT_EMPTY_PATH, STATX_BASIC_STATS,
+                                                  &status);
+                          }),
+          "stat", path);
+    auto since =
+        std::chrono::seconds(status.stx_mtime.tv_sec) + std::chrono::nanoseconds(status.stx_mtime.tv_nsec);
+    using Clock = std::chrono::system_clock;
+    co_return FileStatus{status.stx_size,
+                         Clock::time_point(std::chrono::duration_cast<Clock::duration>(since)),
+                         status.stx_mode};
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+template <class>
+Task<File> File::open(std::string path, OpenMode mode) {
+    EventLoop& loop = EventLoop::require("open");
+    static constexpr int flags[] = {O_RDONLY, O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_APPEND,
+                                    O_RDWR | O_CREAT};
+    // The kernel takes the name when it takes the entry, but a cancelled open may have made a file
+    // already.
+    int fd =
+        check(co_await submit("open",
+                              [name = path.c_str(), how = flags[static_cast<int>(mode)]](io_uring_sqe* sqe) {
+                                  io_uring_prep_openat(sqe, AT_FDCWD, name, how | O_CLOEXEC, 0644);
+                              }),
+              "open", path);
+    co_return File(loop, UniqueFd(fd), std::move(path));
+}
+
+template <class>
+Task<std::size_t> File::read(std::span<char> memory, std::uint64_t offset) {
+    std::size_t done = 0;
+    while (done < memory.size()) {
+        auto size = part(memory.size() - done);
+        int n = check(co_await detail::On("read", *descriptor_,
+                                          [=, to = memory.data() + done](io_uring_sqe* sqe, int fd) {
+                                              io_uring_prep_read(sqe, fd, to, size, offset + done);
+                                          }),
+                      "read", path_);
+        if (n == 0) break;
+        done += static_cast<std::size_t>(n);
+    }
+    co_return done;
+}
+
+template <class>
+Task<std::string> File::read_all() {
+    FileStatus status = co_await stat();
+    std::string text(status.size, '\0');
+    std::size_t size = co_await read(text, 0);
+    // Files of /proc say that they are empty.
+    for (std::size_t more = size; size == text.size(); size += more) {
+        text.resize(size + 4096);
+        more = co_await read(std::span(text).subspan(size), size);
+    }
+    text.resize(size);
+    co_return text;
+}
+
+template <class>
+Task<> File::write(std::string_view data, std::uint64_t offset) {
+    while (!data.empty()) {
+        int n = check(co_await detail::On("write", *descriptor_,
+                                          [=, size = part(data.size())](io_uring_sqe* sqe, int fd) {
+                                              io_uring_prep_write(sqe, fd, data.data(), size, offset);
+                                          }),
+                      "write", path_);
+        data.remove_prefix(static_cast<std::size_t>(n));
+        offset += static_cast<std::uint64_t>(n);
+    }
+}
+
+template <class>
+Task<> File::append(std::string_view data) {
+    return write(data, 0);
+}
+
+template <class>
+Task<> File::sync() {
+    check(co_await detail::On("fsync", *descriptor_,
+                              [](io_uring_sqe* sqe, int fd) { io_uring_prep_fsync(sqe, fd, 0); }),
+          "fsync", path_);
+}
+
+template <class>
+Task<FileStatus> File::stat() {
+    return detail::statx_of(fd(), {});
+}
+
+template <class>
+Task<FileStatus> stat_file(std::string path) {
+    return detail::statx_of(AT_FDCWD, std::move(path));
+}
+
+template <class>
+Task<std::string> read_file(std::string path) {
+    File file = co_await File::open(std::move(path));
+    co_return co_await file.read_all();
+}
+
+#if !MAGNETAR_HEADER_ONLY
+template Task<File> File::open<void>(std::string path, OpenMode mode);
+template Task<std::size_t> File::read<void>(std::span<char> memory, std::uint64_t offset);
+template Task<std::string> File::read_all<void>();
+template Task<> File::write<void>(std::string_view data, std::uint64_t offset);
+template Task<> File::append<void>(std::string_view data);
+template Task<> File::sync<void>();
+template Task<FileStatus> File::stat<void>();
+template Task<FileStatus> stat_file<void>(std::string path);
+template Task<std::string> read_file<void>(std::string path);
+#endif
+
+}  // namespace magnetar::inline MAGNETAR_MODE
+
+#if !MAGNETAR_HEADER_ONLY
+namespace magnetar::inline MAGNETAR_MODE::detail {
+template Task<FileStatus> statx_of<void>(int fd, std::string path);
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
+#endif
