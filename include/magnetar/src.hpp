@@ -7,6 +7,7 @@
     "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
 #endif
 
+// clang-format off: in the order of the layers
 #include <magnetar/base/detail/impl/standard_streams.ipp>
 #include <magnetar/base/impl/errors.ipp>
 #include <magnetar/base/impl/log.ipp>
@@ -34,6 +35,7 @@
 #include <magnetar/loop/detail/impl/timer_heap.ipp>
 #include <magnetar/loop/detail/impl/tiny.ipp>
 #include <magnetar/loop/impl/child_process.ipp>
+#include <magnetar/loop/impl/clock.ipp>
 #include <magnetar/loop/impl/door.ipp>
 #include <magnetar/loop/impl/dump.ipp>
 #include <magnetar/loop/impl/engine.ipp>

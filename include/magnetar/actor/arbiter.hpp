@@ -4,21 +4,16 @@
 #include <initializer_list>
 #include <map>
 #include <memory>
-#include <random>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include <magnetar/actor/detail/door_server.hpp>
-#include <magnetar/actor/detail/ending.hpp>
+#include <magnetar/actor/detail/door_settings.hpp>
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/actor/watch.hpp>
 #include <magnetar/config.hpp>
-#include <magnetar/loop/signals.hpp>
-#include <magnetar/loop/stall_watch.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 
@@ -68,26 +63,31 @@ struct ArbiterOptions {
 
 namespace detail {
 
-// What the master process is made of, in the order in which it must come: the fork server before any loop,
-// the loop before any actor.
-struct Master {
-    explicit Master(const LoopOptions& options);
+// The master process whatever the arbiter's state is: the fork server before any loop, the loop before any actor, and what
+// the arbiter does.
+class Master {
+protected:
+    // Throws std::logic_error when there is an arbiter already.
+    explicit Master(const ActorSettings& settings);
     Master(const Master&) = delete;
     ~Master();
-    struct OnlyOne {
-        OnlyOne() {
-            if (the_host) throw std::logic_error("a process has one Arbiter at a time");
-        }
-    };
-    [[no_unique_address]] OnlyOne only_one;
-    ForkServer fork_server;
-    EventLoop loop;
-    Resident resident;
-    Host host;
-    Directory directory;
-    Supervisor supervisor;
+
+    EventLoop& main_loop() const noexcept;
+    void enter(Actor<>& arbiter, const ActorSettings& settings, std::string_view name,
+               const ErasedHook<const MonitorGaveUp&>& monitor_gave_up, DoorSettings door);
+    int run(Actor<>& arbiter);
+    Task<void*> add_monitor(Actor<>& arbiter, MonitorSpec spec);
+    std::vector<std::string> addresses() const;
+    static std::map<std::string, ActorProxy<>> monitors(Actor<>& arbiter);
+
+private:
+    struct Parts;
+    std::unique_ptr<Parts> parts_;
 };
-inline Task<ExitStatus> live_as_arbiter(Actor<>& self, DoorServer* door = nullptr);
+
+// The arbiter, on its own thread; null elsewhere.
+Actor<>* arbiter_here() noexcept;
+
 template <class Options>
 DoorSettings door_settings(const Options& options) {
     DoorSettings settings;
@@ -127,35 +127,26 @@ public:
     /// arbiter already.
     template <class... A>
     explicit Arbiter(ArbiterOptions<State> options = {}, A&&... arguments)
-        : Arbiter(settings(options), options.name,
+        : Arbiter(settings(options), options,
                   detail::Pack<detail::Kept<A>...>(std::forward<A>(arguments)...)) {
         static_assert(
             detail::StateFrom<State, detail::Kept<A>...>,
             "the actor's state cannot be made from these arguments: give Arbiter what its constructor or its braces take");
-        supervisor.monitor_gave_up = options.monitor_gave_up.erased();
-        auto door = detail::door_settings(options);
-        if (!door.addresses.empty()) door_ = std::make_unique<detail::DoorServer>(std::move(door));
     }
 
     /// Runs until it is stopped and everything it controls has ended; gives the exit code, for main to
     /// return. A start hook that throws is logged and ends it with 1. Throws std::logic_error when it runs or has run
     /// already.
-    int run() {
-        if (std::exchange(has_run_, true))
-            throw std::logic_error("an Arbiter runs once: make another one for another run");
-        StallWatch watch(loop(), detail::ActorAccess::extras(*this).settings.stall, Actor<>::to_string(),
-                         ActorId::arbiter().value);
-        ExitStatus status = Actor<>::loop().run(detail::live_as_arbiter(*this, door_.get()));
-        return status.code();
-    }
+    int run() { return Master::run(*this); }
 
     /// Where it listens, as connect_arbiter takes it: `ws://127.0.0.1:PORT`, or `ws+unix:PATH`; the first of its
     /// addresses. Empty before it runs, and without an address.
     std::string address() const {
-        return !door_ || door_->urls().empty() ? std::string() : door_->urls().front();
+        auto all = addresses();
+        return all.empty() ? std::string() : all.front();
     }
     /// All of them.
-    std::vector<std::string> addresses() const { return door_ ? door_->urls() : std::vector<std::string>(); }
+    std::vector<std::string> addresses() const { return Master::addresses(); }
 
     /// Makes a monitor, whose workers have States made from copies of `arguments`, and returns it when all
     /// have started. Throws SpawnError, with the reason, when one cannot, ActorStopping when the arbiter or the monitor
@@ -163,37 +154,22 @@ public:
     /// lives until it is stopped, gives up, or the arbiter ends; its handle, as long as the arbiter.
     template <class Worker, class... A>
     Task<Monitor<Worker>&> add_monitor(MonitorOptions<Worker> options, A&&... arguments) {
-        static_assert(
-            detail::StateFrom<Worker, detail::Kept<A>...>,
-            "the actor's state cannot be made from these arguments: give add_monitor what its constructor or its braces take");
-        return detail::make_monitor<Worker, detail::Kept<A>...>(
-            *this, monitors_, std::random_device{}(), std::string(options.name),
-            std::string(options.worker.name), options,
-            detail::Pack<detail::Kept<A>...>(std::forward<A>(arguments)...));
+        return detail::handle_from<Worker>(
+            Master::add_monitor(*this, detail::monitor_spec<Worker>(options, std::forward<A>(arguments)...)));
     }
     /// The monitors that live now, by name.
-    std::map<std::string, ActorProxy<>> monitors() {
-        std::map<std::string, ActorProxy<>> found;
-        detail::ActorAccess::children(*this).for_each([&](Actor<>& child) {
-            if (dynamic_cast<detail::MonitorBase*>(&child)) found.emplace(child.name(), child.proxy());
-        });
-        return found;
-    }
+    std::map<std::string, ActorProxy<>> monitors() { return Master::monitors(*this); }
 
     ActorProxy<State> proxy() const { return Actor<State>::proxy(); }
     EventLoop& loop() const noexcept { return Actor<>::loop(); }
 
 private:
     template <class... A>
-    Arbiter(const detail::ActorSettings& settings, std::string_view name, detail::Pack<A...> arguments)
-        : detail::Master({.threads = settings.threads}),
-          Actor<State>(settings, detail::Master::loop, ActorId::arbiter(), arguments) {
-        detail::Master::host.root = this;
-        detail::Master::host.arbiter = detail::ActorAccess::address(*this);
-        detail::set_up(*this, settings, name, Json::object());
-        detail::ActorAccess::extras(*this).before_end = &detail::end_in_reverse_order;
-        directory.reserve(std::string(name), ActorId::arbiter());
-        directory.enter(Actor<>::proxy(), Concurrency::process, ActorId::arbiter());
+    Arbiter(const detail::ActorSettings& settings, const ArbiterOptions<State>& options,
+            detail::Pack<A...> arguments)
+        : Master(settings), Actor<State>(settings, Master::main_loop(), ActorId::arbiter(), arguments) {
+        Master::enter(*this, settings, options.name, options.monitor_gave_up.erased(),
+                      detail::door_settings(options));
     }
     static detail::ActorSettings settings(const ArbiterOptions<State>& options) {
         auto settings = detail::settings_of(options);
@@ -201,9 +177,6 @@ private:
         detail::check_settings(options.name == "arbiter" ? std::string_view() : options.name, settings);
         return settings;
     }
-    detail::KeptHandles monitors_;
-    bool has_run_ = false;
-    std::unique_ptr<detail::DoorServer> door_;  // null without an address
 };
 
 namespace detail {
@@ -212,19 +185,12 @@ namespace detail {
 using HangupHook = void (*)(Actor<>& arbiter);
 inline constinit HangupHook on_hangup = nullptr;
 
-Task<> stop_arbiter_on_signal(Actor<>& arbiter);
-// Whether it listens; false, and logged, when it cannot.
-Task<bool> listens(Actor<>& self, DoorServer& door);
-Task<ExitStatus> live_as_arbiter(Actor<>& self, DoorServer* door);
-
 }  // namespace detail
 
 /// The arbiter, on its own thread; null elsewhere, and when it has another state.
 template <class State = void>
 Arbiter<State>* arbiter() noexcept {
-    Actor<>* root = detail::the_host && detail::this_host == 0 ? detail::the_host->root : nullptr;
-    if (!root || &detail::the_host->loop() != EventLoop::current()) return nullptr;
-    return dynamic_cast<Arbiter<State>*>(root);
+    return dynamic_cast<Arbiter<State>*>(detail::arbiter_here());
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -15,6 +15,7 @@
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/actor/send.hpp>
+#include <magnetar/actor/detail/wire_call.hpp>
 #include <magnetar/actor/tell.hpp>
 #include <magnetar/base/pack.hpp>
 #include <magnetar/base/pool.hpp>

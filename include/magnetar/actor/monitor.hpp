@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <magnetar/actor/detail/monitor_base.hpp>
+#include <magnetar/actor/detail/state_factory.hpp>
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/config.hpp>
 
@@ -123,12 +124,8 @@ Task<> tell_any(ActorProxy<> monitor, typename Binding<F>::Args arguments) {
     co_await std::move(telling);
 }
 
-template <class State>
-class MonitorOf;
-
-// What add_monitor has given to users: handles, which stay where they are until the arbiter is gone.
-using KeptHandle = std::unique_ptr<void, void (*)(void*)>;
-using KeptHandles = std::vector<KeptHandle>;
+template <class Worker, class... A>
+MonitorSpec monitor_spec(const MonitorOptions<Worker>& options, A&&... arguments);
 
 }  // namespace detail
 
@@ -254,12 +251,12 @@ public:
 
     // The handle of the monitor that this actor is; for hooks.
     static Monitor& handle_of(Actor<>& actor) noexcept {
-        return *static_cast<detail::MonitorOf<State>&>(actor).handle;
+        return *static_cast<Monitor*>(static_cast<detail::MonitorBase&>(actor).handle);
     }
 
 private:
-    template <class>
-    friend class detail::MonitorOf;
+    template <class Worker, class... A>
+    friend detail::MonitorSpec detail::monitor_spec(const MonitorOptions<Worker>&, A&&...);
     explicit Monitor(ActorProxy<> proxy) : proxy_(std::move(proxy)) {}
     detail::MonitorBase& living() const { return detail::MonitorBase::living(proxy_); }
     ActorProxy<> proxy_;
@@ -289,89 +286,35 @@ Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep
 
 namespace detail {
 
-// The actor behind a Monitor<State>.
-template <class State>
-class MonitorOf final : public MonitorBase {
-public:
-    template <class... A>
-    MonitorOf(const ActorSettings& settings, EventLoop& loop, const RestartRules& rules,
-              const SpawnOptions<State>& worker, const ActorSettings& worker_settings,
-              const std::string& worker_name, Pack<A...> arguments)
-        : MonitorBase(settings, loop, rules, worker_settings, worker_name, worker.id), worker_(worker) {
-        struct Typed final : Spawner {
-            explicit Typed(Pack<A...>&& a) : arguments(std::move(a)) {}
-            Task<ActorProxy<>> spawn(SpawnOptions<State> options) override {
-                auto copy = arguments;
-                SpawnAwaiter<State, A...> spawning(options, std::move(copy));
-                co_return co_await spawning;
-            }
-            Pack<A...> arguments;
-        };
-        spawner_ = std::make_unique<Typed>(std::move(arguments));
-    }
-    void make_handle(ActorProxy<> proxy, KeptHandles& kept) {
-        handle = new Monitor<State>(std::move(proxy));
-        KeptHandle owner(handle, [](void* it) { delete static_cast<Monitor<State>*>(it); });
-        kept.push_back(std::move(owner));
-    }
-    Monitor<State>* handle = nullptr;
+// add_monitor: `start` makes the monitor, and gives what made its handle.
+template <class Worker>
+Task<Monitor<Worker>&> handle_from(Task<void*> start) {
+    void* handle = co_await start;
+    co_return *static_cast<Monitor<Worker>*>(handle);
+}
 
-private:
-    struct Spawner {
-        virtual ~Spawner() = default;
-        virtual Task<ActorProxy<>> spawn(SpawnOptions<State> options) = 0;
-    };
-    Task<ActorProxy<>> make_worker(std::string name, ActorId id) override {
-        SpawnOptions<State> options = worker_;
-        options.name = name;
-        options.id = id;
-        co_return co_await spawner_->spawn(options);
-    }
-    SpawnOptions<State> worker_;
-    std::unique_ptr<Spawner> spawner_;
-};
-
-// Brings a monitor to the point where its workers have started; nothing of it is left when it throws.
-Task<> set_going(ActorProxy<> monitor, std::uint32_t workers);
-
-// add_monitor, for an arbiter and what stands for one. `seed` is for the chance in its delays.
+// What a monitor of workers with States made from copies of `arguments` is made from.
 template <class Worker, class... A>
-Task<Monitor<Worker>&> make_monitor(Actor<>& root, KeptHandles& kept, std::uint32_t seed, std::string name,
-                                    std::string worker_name, MonitorOptions<Worker> options,
-                                    Pack<A...> arguments) {
-    if (root.life() >= Life::stopping)
-        throw ActorStopping(fmt::format("monitor '{}': {} is stopping", name, root.to_string()));
-    options.name = name;
-    options.worker.name = worker_name;
-    auto settings = settings_of(options);
-    check_settings(name, settings);
-    auto worker_settings = settings_of(options.worker);
-    check_settings(worker_name, worker_settings);
-    RestartRules rules{options.choice, options.strategy, options.restart,     options.restarts,
-                       options.window, options.backoff,  options.max_backoff, seed};
-    rules.check();
-    auto* monitor = new MonitorOf<Worker>(settings, root.loop(), rules, options.worker, worker_settings,
-                                          worker_name, std::move(arguments));
-    std::exception_ptr failure;
-    try {
-        the_supervisor->directory->reserve(name, monitor->id());
-    } catch (const SpawnError&) {
-        failure = std::current_exception();
-    }
-    if (failure) {
-        ActorAccess::destroy(*monitor);
-        std::rethrow_exception(failure);
-    }
-    set_up(*monitor, settings, name, Json::object());
-    ActorAccess::adopt(root, *monitor);
-    auto& extras = ActorAccess::extras(*monitor);
-    extras.registered = true;
-    extras.before_end = [](Actor<>& self) { return static_cast<MonitorBase&>(self).end_workers(); };
-    monitor->make_handle(static_cast<Actor<>*>(monitor)->proxy(), kept);
-    Monitor<Worker>& handle = *monitor->handle;
-    monitor->begin();
-    co_await set_going(handle.proxy(), options.workers);
-    co_return handle;
+MonitorSpec monitor_spec(const MonitorOptions<Worker>& options, A&&... arguments) {
+    static_assert(
+        StateFrom<Worker, Kept<A>...>,
+        "the actor's state cannot be made from these arguments: give add_monitor what its constructor or its braces take");
+    MonitorSpec spec;
+    spec.name = options.name;
+    spec.settings = settings_of(options);
+    spec.worker_name = options.worker.name;
+    spec.worker_id = options.worker.id;
+    spec.worker = settings_of(options.worker);
+    spec.rules = {options.choice, options.strategy, options.restart,     options.restarts,
+                  options.window, options.backoff,  options.max_backoff, {}};
+    spec.workers = options.workers;
+    spec.factory =
+        std::make_unique<TypedFactory<Worker, Kept<A>...>>(Pack<Kept<A>...>(std::forward<A>(arguments)...));
+    spec.make_handle = [](ActorProxy<> proxy) {
+        return KeptHandle(new Monitor<Worker>(std::move(proxy)),
+                          [](void* it) { delete static_cast<Monitor<Worker>*>(it); });
+    };
+    return spec;
 }
 
 }  // namespace detail

@@ -1,4 +1,5 @@
 #pragma once
+#include <sys/wait.h>
 #include <sys/ioctl.h>
 #include <sys/types.h>
 #include <unistd.h>

@@ -1,5 +1,6 @@
 #pragma once
 #include <chrono>
+#include <string>
 
 #include <magnetar/config.hpp>
 
@@ -20,6 +21,13 @@ LoopClock::time_point deadline_after(LoopClock::time_point now,
     return now + std::chrono::duration_cast<LoopClock::duration>(delay);
 }
 
+// `1500ms` as "1.5 s": in the largest unit that leaves a whole part.
+std::string duration_text(double seconds);
+
 }  // namespace detail
 
 }  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/loop/impl/clock.ipp>
+#endif

@@ -1,12 +1,13 @@
 #pragma once
-#include <liburing.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 #include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>
+
+struct io_uring_sqe;
+struct io_uring_buf_ring;
 
 namespace magnetar::inline MAGNETAR_MODE {
 
@@ -44,13 +45,12 @@ public:
 
     /// Starts the operation that `prep(io_uring_sqe*)` describes; `completion` is told how it ends. Never
     /// fails: what the kernel refuses comes back as a result. The entry is submitted when the loop next turns
-    /// to its engine.
+    /// to its engine. `prep` fills the entry in by liburing's io_uring_prep_ functions; include <liburing.h>.
     template <class Prep>
     void submit(Completion& completion, const Prep& prep) noexcept {
         io_uring_sqe* sqe = entry();
         prep(sqe);
-        sqe->user_data = reinterpret_cast<std::uintptr_t>(&completion);
-        ++in_flight_;
+        started(*sqe, completion);
     }
     /// Asks the operation of `completion` to end soon. It ends by its own completion: with -ECANCELED, or as
     /// it would have.
@@ -69,6 +69,7 @@ protected:
     void deliver(std::uint64_t user_data, int result, unsigned flags) noexcept;
 
 private:
+    void started(io_uring_sqe& sqe, Completion& completion) noexcept;
     std::size_t in_flight_ = 0;
 };
 

@@ -1,15 +1,13 @@
 #pragma once
-#include <fmt/core.h>
-
 #include <pthread.h>
 
 #include <atomic>
 #include <concepts>
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,7 +15,6 @@
 #include <magnetar/config.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/loop/detail/loop_locals.hpp>
-#include <magnetar/loop/detail/make_engine.hpp>
 #include <magnetar/loop/detail/spin_policy.hpp>
 #include <magnetar/loop/detail/timer_heap.hpp>
 #include <magnetar/loop/door.hpp>
@@ -83,7 +80,8 @@ public:
     static EventLoop* current() noexcept { return current_; }
     /// The loop that runs on this thread now; throws std::logic_error naming `operation` when there is none.
     static EventLoop& require(const char* operation) {
-        if (!current_) throw std::logic_error(fmt::format("{} needs a running EventLoop", operation));
+        if (!current_) [[unlikely]]
+            fail_without_loop(operation);
         return *current_;
     }
 
@@ -92,11 +90,8 @@ public:
     /// loop (co_await instead) and on another thread than the loop's.
     template <Awaitable A>
     await_result_t<A> run(A awaitable) {
-        Running running{*this};
         Task<await_result_t<A>> task = as_task(std::move(awaitable));
-        JobBase root{*this, detail::context.actor};
-        root.start_later(task.handle(), [](JobBase&) {});
-        run_until([&] { return root.completed(); });
+        run_to_end(task.handle());
         return task.outcome().get();
     }
 
@@ -172,8 +167,7 @@ public:
     }
 
     /// Every job that is suspended on this loop, a line each: its actor and command, what it waits for, for
-    /// how long, and where, from the innermost `co_await` outwards. Include <magnetar/loop/dump.hpp>. Only on
-    /// the loop's thread.
+    /// how long, and where, from the innermost `co_await` outwards. Only on the loop's thread.
     std::string dump();
     /// Where the layer above lists the jobs of its actors, as `dump` lists those of none.
     std::string (*dump_actors)(EventLoop&) = nullptr;
@@ -191,11 +185,7 @@ private:
         EventLoop* loop;
         bool listening = false;
     };
-    // Marks the loop as this thread's while it runs.
-    struct Running {
-        explicit Running(EventLoop& loop);
-        ~Running();
-    };
+    struct Running;
 
     // So many works run before timers and the engine have their turn.
     static constexpr unsigned batch = 256;
@@ -205,19 +195,9 @@ private:
     // engine can know it without.
     static constexpr unsigned look_every = 16;
 
+    void run_to_end(std::coroutine_handle<> task);
     template <class Done>
-    void run_until(Done done) noexcept {
-        while (!done()) {
-            turning_ = true;
-            turn();
-            if (done() || has_work()) {
-                if (engine_->pending() || turns() % look_every == 0) engine_->poll();
-            } else {
-                idle();
-            }
-            turning_ = time_known_ = false;
-        }
-    }
+    void run_until(Done done) noexcept;
     bool has_work() const noexcept { return !ready.empty() || !newborn_.empty(); }
     void turn() noexcept;
     bool poll_pollers() noexcept;
@@ -233,6 +213,7 @@ private:
     // Cancels whatever lives and runs until nothing does.
     void settle() noexcept;
 
+    [[noreturn]] static void fail_without_loop(const char* operation);
     static void report(Scheduler&, JobOwner*, std::exception_ptr error);
 
     static inline constinit thread_local EventLoop* current_ = nullptr;

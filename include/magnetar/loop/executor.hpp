@@ -1,21 +1,21 @@
 #pragma once
 #include <concepts>
-#include <condition_variable>
 #include <cstddef>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <string_view>
-#include <thread>
 #include <tuple>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include <magnetar/config.hpp>
-#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/coro/outcome.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
+
+class Door;
+class Executor;
 
 namespace detail {
 
@@ -33,13 +33,28 @@ struct Work : Runnable {
     bool executed = false;
 };
 
+// Waits for one piece of work; whatever its result is.
 class WorkWaiter : public Waiter {
+public:
+    std::string_view what() const noexcept override { return "executor"; }
+    bool await_ready() const;
+
 protected:
+    explicit WorkWaiter(Executor& executor) noexcept : executor_(&executor) {}
+    WorkWaiter(WorkWaiter&&) noexcept = default;
     ~WorkWaiter() = default;
+    // Hands the work to the pool. False when the waiter was cancelled already.
+    bool begin(Suspension leaf, Work& work);
+    // Gives up; false when the work runs and now belongs to itself.
+    bool withdraw(Work& work) noexcept;
 
 private:
     friend struct Work;
-    void ended(bool executed) noexcept;
+    void ended(bool executed) noexcept {
+        if (executed) wake();
+        else wake_cancelled();
+    }
+    Executor* executor_;
 };
 
 template <class T>
@@ -111,26 +126,10 @@ private:
     class [[nodiscard("work starts when it is awaited: co_await it")]] Run final : public detail::WorkWaiter {
     public:
         Run(Executor& executor, std::unique_ptr<detail::ResultOf<T>> work) noexcept
-            : executor_(&executor), work_(std::move(work)) {}
+            : WorkWaiter(executor), work_(std::move(work)) {}
         Run(Run&&) noexcept = default;
 
-        std::string_view what() const noexcept override { return "executor"; }
-        bool await_ready() const {
-            EventLoop::require("Executor::run");
-            return false;
-        }
-        bool await_suspend(Suspension leaf) {
-            if (!park(leaf)) return false;
-            work_->waiter = this;
-            work_->door = &EventLoop::current()->door();
-            try {
-                executor_->enqueue(*work_);
-            } catch (...) {
-                unpark();
-                throw;
-            }
-            return true;
-        }
+        bool await_suspend(Suspension leaf) { return begin(leaf, *work_); }
         T await_resume() {
             check_cancelled();
             return work_->outcome.get();
@@ -138,27 +137,15 @@ private:
 
     private:
         void request_cancel() noexcept override {
-            if (!executor_->withdraw(*work_)) work_.release()->waiter = nullptr;
+            if (!withdraw(*work_)) work_.release();
             wake_cancelled();
         }
-        Executor* executor_;
         std::unique_ptr<detail::ResultOf<T>> work_;
     };
 
-    static void give_back(detail::Work& work) noexcept;
-    void enqueue(detail::Work& work);
-    // False when it has already begun.
-    bool withdraw(detail::Work& work) noexcept;
-    void start_thread();
-    void work() noexcept;
-
-    const unsigned limit_;
-    mutable std::mutex mutex_;
-    std::condition_variable changed_;
-    Queue<Runnable> queue_;
-    std::size_t queued_ = 0, waiting_ = 0;
-    bool ending_ = false;
-    std::vector<std::thread> threads_;
+    friend class detail::WorkWaiter;
+    class Pool;
+    std::unique_ptr<Pool> pool_;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,16 +1,38 @@
 #pragma once
-#include <liburing.h>
-
-#include <cerrno>
 #include <concepts>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 
 #include <magnetar/config.hpp>
 #include <magnetar/loop/event_loop.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
+
+namespace detail {
+
+// What every operation is, whatever it asks of the kernel: its result and its cancellation.
+class OperationBase : public Waiter, protected Completion {
+public:
+    std::string_view what() const noexcept override { return name_; }
+    bool await_ready() const;
+    int await_resume();
+
+protected:
+    explicit OperationBase(std::string_view name) noexcept : Completion(&OperationBase::ended), name_(name) {}
+    OperationBase(OperationBase&&) noexcept = default;
+    ~OperationBase() = default;
+    Engine& engine() const noexcept { return static_cast<EventLoop&>(job()->scheduler()).engine(); }
+
+private:
+    static void ended(Completion& completion, int result, unsigned flags);
+    void request_cancel() noexcept override;
+
+    std::string_view name_;
+    int result_ = 0;
+    bool cancel_requested_ = false;
+};
+
+}  // namespace detail
 
 /// The one awaiter of everything that the kernel does: gives its result, an int that is negative (-errno) on
 /// failure.
@@ -19,54 +41,25 @@ namespace magnetar::inline MAGNETAR_MODE {
 /// buffer is written to after its time. It then throws Cancelled, or, if the operation succeeded all the
 /// same, gives the result, and the job's next operation is cancelled in its place.
 template <class Prep>
-class [[nodiscard("an operation starts when it is awaited: co_await it")]] Operation final : public Waiter,
-                                                                                             Completion {
+class [[nodiscard("an operation starts when it is awaited: co_await it")]] Operation final
+    : public detail::OperationBase {
     static_assert(
         std::is_trivially_destructible_v<Prep>,
         "the function that describes an operation must capture only numbers, pointers and references: g++ "
         "before 13 destroys captures twice in a co_await");
 
 public:
-    Operation(std::string_view name, Prep prep) noexcept
-        : Completion(&Operation::ended), name_(name), prep_(prep) {}
+    Operation(std::string_view name, Prep prep) noexcept : OperationBase(name), prep_(prep) {}
     Operation(Operation&&) noexcept = default;
 
-    std::string_view what() const noexcept override { return name_; }
-    bool await_ready() const {
-        EventLoop::require("an operation");
-        return false;
-    }
     bool await_suspend(Suspension leaf) noexcept {
         if (!park(leaf)) return false;
-        loop().engine().submit(*this, prep_);
+        engine().submit(*this, prep_);
         return true;
-    }
-    int await_resume() {
-        check_cancelled();
-        if (cancel_requested_) job()->cancel_next();
-        return result_;
     }
 
 private:
-    EventLoop& loop() const noexcept { return static_cast<EventLoop&>(job()->scheduler()); }
-    static void ended(Completion& completion, int result, unsigned flags) {
-        auto& self = static_cast<Operation&>(completion);
-        // The second completion of a zero-copy send only says that the buffer is free.
-        if (!(flags & IORING_CQE_F_NOTIF)) self.result_ = result;
-        if (flags & IORING_CQE_F_MORE) return;
-        // An operation on a worker thread of the kernel is cancelled by a signal.
-        if (self.cancel_requested_ && (self.result_ == -ECANCELED || self.result_ == -EINTR))
-            self.wake_cancelled();
-        else self.wake();
-    }
-    void request_cancel() noexcept override {
-        if (!std::exchange(cancel_requested_, true)) loop().engine().cancel(*this);
-    }
-
-    std::string_view name_;
     Prep prep_;
-    int result_ = 0;
-    bool cancel_requested_ = false;
 };
 
 /// An operation of the kernel, described by a liburing `prep` call; `name` (a literal) is what listings say

@@ -77,9 +77,6 @@ private:
     LoopClock::duration limit_;
 };
 
-// `1500ms` as "1.5 s": in the largest unit that leaves a whole part.
-std::string duration_text(double seconds);
-
 }  // namespace detail
 
 /// Waits for `length`, by the loop's clock. Zero or less waits for the next turn.

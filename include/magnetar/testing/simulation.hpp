@@ -117,10 +117,10 @@ public:
     ///     auto& pool = co_await simulation.add_monitor<Worker>({.name = "pool", .workers = 4});
     template <class Worker, class... A>
     Task<Monitor<Worker>&> add_monitor(MonitorOptions<Worker> options, A&&... arguments) {
-        using namespace magnetar::detail;
-        return make_monitor<Worker, Kept<A>...>(
-            stage_.first(), monitors_, static_cast<std::uint32_t>(random_.next()), std::string(options.name),
-            std::string(options.worker.name), options, Pack<Kept<A>...>(std::forward<A>(arguments)...));
+        auto spec = magnetar::detail::monitor_spec<Worker>(options, std::forward<A>(arguments)...);
+        spec.rules.seed = static_cast<std::uint32_t>(random_.next());
+        return magnetar::detail::handle_from<Worker>(
+            magnetar::detail::start_monitor(stage_.first(), monitors_, std::move(spec)));
     }
     /// Ends an actor by force, as SIGKILL ends a process: what it has not answered fails with ActorLost, and its exit code
     /// is 137. Nothing happens when it has ended.

@@ -5,8 +5,7 @@
 #include <vector>
 
 #include <magnetar/actor/detail/door_request.hpp>
-#include <magnetar/actor/door.hpp>
-#include <magnetar/actor/token.hpp>
+#include <magnetar/actor/detail/door_settings.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/connection.hpp>
 #include <magnetar/wire/websocket/handshake.hpp>
@@ -17,14 +16,6 @@ template <class State>
 class Actor;
 
 namespace detail {
-
-// What an arbiter with addresses is told of its clients.
-struct DoorSettings {
-    std::vector<std::string> addresses;
-    Token token, admin_token;
-    std::vector<std::string> origins;
-    DoorOptions limits;
-};
 
 // The arbiter's listeners, and who is let in. Its connections are those of TcpServers of the arbiter's, so that they
 // drain with them when it stops.

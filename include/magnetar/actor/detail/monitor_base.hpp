@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <exception>
 #include <map>
-#include <random>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -35,6 +35,27 @@ struct RestartRules {
     void check() const;
 };
 
+// What add_monitor has given to users: handles, which stay where they are until the arbiter is gone.
+using KeptHandle = std::unique_ptr<void, void (*)(void*)>;
+using KeptHandles = std::vector<KeptHandle>;
+
+// What a monitor is made from, whatever its workers are.
+struct MonitorSpec {
+    std::string name;
+    ActorSettings settings;
+    std::string worker_name;
+    ActorId worker_id;
+    ActorSettings worker;
+    RestartRules rules;
+    std::uint32_t workers = 0;
+    std::unique_ptr<StateFactory> factory;  // of the workers
+    KeptHandle (*make_handle)(ActorProxy<> monitor) = nullptr;
+};
+
+// Makes a monitor below `root` and gives its handle, which `kept` owns, when its workers have started. See
+// Arbiter::add_monitor for what it throws.
+Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, MonitorSpec spec);
+
 // A monitor whatever its workers are. It lives on the arbiter's loop.
 //
 // There is one desired state: the slots, the generation that the workers are to be of, and whether it ends. scale, reload,
@@ -44,8 +65,8 @@ struct RestartRules {
 // `calls_`, and goes on when the workers are as he wanted them, or the monitor ends.
 class MonitorBase : public Actor<> {
 public:
-    MonitorBase(const ActorSettings& settings, EventLoop& loop, const RestartRules& rules,
-                const ActorSettings& worker, std::string worker_name, ActorId worker_id);
+    // Throws std::invalid_argument for what makes no sense.
+    MonitorBase(EventLoop& loop, MonitorSpec spec);
 
     // The monitor of that address. Throws when it has ended, and on another thread than its own.
     static MonitorBase& living(const ActorProxy<>& monitor);
@@ -95,8 +116,8 @@ public:
     // The same; while none runs and one is to come, waits for it until the deadline.
     static Task<Chosen> choose_in_time(ActorProxy<> monitor, LoopClock::time_point deadline);
 
-protected:
-    virtual Task<ActorProxy<>> make_worker(std::string name, ActorId id) = 0;
+    // The Monitor<State> that users have of it.
+    void* handle = nullptr;
 
 private:
     enum class Phase : std::uint8_t { making, running, leaving };
@@ -135,7 +156,7 @@ private:
 
     // ---- what is wanted
 
-    bool arbiter_stops() const noexcept { return the_host->root->life() >= Life::stopping; }
+    bool arbiter_stops() const noexcept;
     bool ends() const noexcept { return ending_ || life() >= Life::stopping; }
     std::exception_ptr stopping_error() const;
     void refuse_when_stopping() const {
@@ -182,6 +203,8 @@ private:
     RestartRules rules_;
     std::string worker_name_;
     ActorId worker_id_;  // that a user wants it to have
+    ActorSettings worker_settings_;
+    std::unique_ptr<StateFactory> factory_;
     bool light_, plain_;
     // What is wanted.
     std::vector<Slot> slots_;  // by number
@@ -200,7 +223,7 @@ private:
     std::string end_reason_;
     std::uint64_t restarts_ = 0;
     bool reloading_ = false;
-    std::minstd_rand chance_{rules_.seed};
+    std::uint64_t chance_ = rules_.seed;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -19,19 +19,6 @@ struct magnetar::Codec<magnetar::detail::Descriptors> {
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// How an actor of one type is made from encoded arguments, in a process of the same image: plans carry the
-// address of one of these.
-struct ActorType {
-    Actor<>* (*make)(const ActorSettings&, EventLoop&, ActorId, Reader& arguments);
-};
-
-template <class State, class... A>
-inline constexpr ActorType actor_type_of{
-    [](const ActorSettings& settings, EventLoop& loop, ActorId id, Reader& reader) {
-        auto arguments = decode<Pack<A...>>(reader);
-        return ActorAccess::make<State>(settings, loop, id, arguments);
-    }};
-
 // All that is needed to make an actor somewhere else. The addresses in it are good in every process of the
 // application, for all are forked from one image that has not changed since.
 struct SpawnPlan {

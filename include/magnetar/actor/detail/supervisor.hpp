@@ -42,11 +42,7 @@ inline constexpr bool is_system<directory_remove> = true;
 template <>
 inline constexpr bool is_system<directory_release> = true;
 
-// How an actor is made on a thread of its own: the arguments of its state are moved, never encoded.
-struct Maker {
-    virtual ~Maker() = default;
-    virtual Actor<>* make(const ActorSettings&, EventLoop&, ActorId) = 0;
-};
+class StateFactory;
 
 // A process or thread actor, as its manager sees it. Shared by its spawn, its watchers and those who wait for
 // its end.
@@ -98,7 +94,7 @@ public:
     Task<ActorProxy<>> spawn_process(SpawnPlan plan);
     // The same on a thread of this process.
     Task<ActorProxy<>> spawn_thread(std::string name, ActorId id, ActorSettings settings, Json params,
-                                    std::unique_ptr<Maker> maker);
+                                    std::unique_ptr<StateFactory> factory);
 
     void greeted(ActorId id, const ActorProxy<>& proxy);
     void started(ActorId id, std::optional<ErrorOnWire> failure);
@@ -170,7 +166,7 @@ private:
     static void link_ended(Host& host, std::uint32_t peer);
     static Task<> end_linkless(Supervisor& self, std::shared_ptr<Managed> child);
     static void run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
-                           std::unique_ptr<Maker> maker);
+                           std::unique_ptr<StateFactory> factory);
 
     Host& host_;
     IdMap<std::shared_ptr<Managed>> children_;

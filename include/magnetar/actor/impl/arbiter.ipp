@@ -5,9 +5,15 @@
 
 #include <csignal>
 #include <exception>
+#include <optional>
+#include <random>
+#include <stdexcept>
 
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/address.hpp>
+#include <magnetar/actor/detail/directory.hpp>
+#include <magnetar/actor/detail/door_server.hpp>
+#include <magnetar/actor/detail/ending.hpp>
 #include <magnetar/actor/detail/fork_server.hpp>
 #include <magnetar/actor/detail/framework.hpp>
 #include <magnetar/actor/detail/host.hpp>
@@ -32,29 +38,85 @@
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/loop/exit_status.hpp>
 #include <magnetar/loop/loop_options.hpp>
+#include <magnetar/loop/signals.hpp>
+#include <magnetar/loop/stall_watch.hpp>
 #include <magnetar/loop/timer.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL Master::Master(const LoopOptions& options)
-    : fork_server((open_missing_standard_streams(), enlist_framework_commands(), run_worker)),
-      loop(options),
-      resident(loop),
-      host(loop),
-      supervisor(host) {
-    the_host = &host;
-    the_supervisor = &supervisor;
-    obituaries().clear();
-    supervisor.fork_server = &fork_server;
-    supervisor.directory = &directory;
-    fork_server.watch(loop);
-    if (::getpid() == 1)
-        loop.start(collect_orphans(std::chrono::seconds(5), std::chrono::seconds(10)), nullptr).detach();
+// In the order in which they must come.
+struct Master::Parts {
+    explicit Parts(const LoopOptions& options)
+        : fork_server((open_missing_standard_streams(), enlist_framework_commands(), run_worker)),
+          loop(options),
+          resident(loop),
+          host(loop),
+          supervisor(host) {
+        the_host = &host;
+        the_supervisor = &supervisor;
+        obituaries().clear();
+        supervisor.fork_server = &fork_server;
+        supervisor.directory = &directory;
+        fork_server.watch(loop);
+        if (::getpid() == 1)
+            loop.start(collect_orphans(std::chrono::seconds(5), std::chrono::seconds(10)), nullptr).detach();
+    }
+    ~Parts() {
+        the_host = nullptr;
+        the_supervisor = nullptr;
+    }
+    ForkServer fork_server;
+    EventLoop loop;
+    Resident resident;
+    Host host;
+    Directory directory;
+    Supervisor supervisor;
+    KeptHandles monitors;
+    std::optional<DoorServer> door;
+    bool has_run = false;
+};
+
+MAGNETAR_DECL Master::Master(const ActorSettings& settings) {
+    if (the_host) throw std::logic_error("a process has one Arbiter at a time");
+    parts_ = std::make_unique<Parts>(LoopOptions{.threads = settings.threads});
 }
 
-MAGNETAR_DECL Master::~Master() {
-    the_host = nullptr;
-    the_supervisor = nullptr;
+MAGNETAR_DECL Master::~Master() = default;
+
+MAGNETAR_DECL EventLoop& Master::main_loop() const noexcept { return parts_->loop; }
+
+MAGNETAR_DECL void Master::enter(Actor<>& arbiter, const ActorSettings& settings, std::string_view name,
+                                 const ErasedHook<const MonitorGaveUp&>& monitor_gave_up, DoorSettings door) {
+    parts_->host.root = &arbiter;
+    parts_->host.arbiter = ActorAccess::address(arbiter);
+    set_up(arbiter, settings, name, Json::object());
+    ActorAccess::extras(arbiter).before_end = &end_in_reverse_order;
+    parts_->directory.reserve(std::string(name), ActorId::arbiter());
+    parts_->directory.enter(arbiter.proxy(), Concurrency::process, ActorId::arbiter());
+    parts_->supervisor.monitor_gave_up = monitor_gave_up;
+    if (!door.addresses.empty()) parts_->door.emplace(std::move(door));
+}
+
+MAGNETAR_DECL std::vector<std::string> Master::addresses() const {
+    return parts_->door ? parts_->door->urls() : std::vector<std::string>();
+}
+
+MAGNETAR_DECL Task<void*> Master::add_monitor(Actor<>& arbiter, MonitorSpec spec) {
+    spec.rules.seed = std::random_device{}();
+    return start_monitor(arbiter, parts_->monitors, std::move(spec));
+}
+
+MAGNETAR_DECL std::map<std::string, ActorProxy<>> Master::monitors(Actor<>& arbiter) {
+    std::map<std::string, ActorProxy<>> found;
+    ActorAccess::children(arbiter).for_each([&](Actor<>& child) {
+        if (dynamic_cast<MonitorBase*>(&child)) found.emplace(child.name(), child.proxy());
+    });
+    return found;
+}
+
+MAGNETAR_DECL Actor<>* arbiter_here() noexcept {
+    if (!the_host || this_host != 0 || &the_host->loop() != EventLoop::current()) return nullptr;
+    return the_host->root;
 }
 
 MAGNETAR_DECL Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
@@ -113,6 +175,15 @@ MAGNETAR_DECL Task<ExitStatus> live_as_arbiter(Actor<>& self, DoorServer* door) 
     signals.cancel();
     co_await signals;
     co_return status;
+}
+
+MAGNETAR_DECL int Master::run(Actor<>& arbiter) {
+    if (std::exchange(parts_->has_run, true))
+        throw std::logic_error("an Arbiter runs once: make another one for another run");
+    StallWatch watch(arbiter.loop(), ActorAccess::extras(arbiter).settings.stall, arbiter.to_string(),
+                     ActorId::arbiter().value);
+    DoorServer* door = parts_->door ? &*parts_->door : nullptr;
+    return arbiter.loop().run(live_as_arbiter(arbiter, door)).code();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

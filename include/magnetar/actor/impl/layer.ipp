@@ -31,6 +31,7 @@
 #include <magnetar/actor/detail/impl/remote_link.ipp>
 #include <magnetar/actor/detail/impl/remote_routes.ipp>
 #include <magnetar/actor/detail/impl/root.ipp>
+#include <magnetar/actor/detail/impl/spawn_commands.ipp>
 #include <magnetar/actor/detail/impl/supervisor.ipp>
 #include <magnetar/actor/detail/impl/wire_call.ipp>
 #include <magnetar/actor/impl/actor.ipp>
@@ -41,7 +42,6 @@
 #include <magnetar/actor/impl/identity.ipp>
 #include <magnetar/actor/impl/message.ipp>
 #include <magnetar/actor/impl/messaging.ipp>
-#include <magnetar/actor/impl/monitor.ipp>
 #include <magnetar/actor/impl/name.ipp>
 #include <magnetar/actor/impl/options.ipp>
 #include <magnetar/actor/impl/proxy.ipp>

@@ -1,31 +1,26 @@
 #pragma once
 #include <magnetar/actor/spawn.hpp>
 
+#include <fmt/core.h>
+
+#include <exception>
+#include <memory>
 #include <stdexcept>
 
-#include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/commands.hpp>
+#include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/detail/root.hpp>
+#include <magnetar/actor/detail/spawn_commands.hpp>
 #include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/errors.hpp>
-#include <magnetar/actor/hooks.hpp>
-#include <magnetar/actor/identity.hpp>
-#include <magnetar/actor/options.hpp>
-#include <magnetar/actor/proxy.hpp>
-#include <magnetar/base/pool.hpp>
+#include <magnetar/actor/send.hpp>
+#include <magnetar/actor/tell.hpp>
 #include <magnetar/coro/job.hpp>
-#include <magnetar/coro/suspension.hpp>
-#include <magnetar/coro/task.hpp>
-#include <magnetar/loop/signals.hpp>
-#include <magnetar/wire/json.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL Task<ActorProxy<>> spawn_thread(Actor<>&, ThreadBirth birth) {
-    return the_supervisor->spawn_thread(std::move(birth.name), birth.id, birth.settings,
-                                        std::move(birth.params), std::move(birth.maker));
-}
-
+// The actor that spawns; throws when none does.
 MAGNETAR_DECL Actor<>& spawner() {
     if (Actor<>* actor = get_actor()) return *actor;
     throw std::logic_error(
@@ -39,7 +34,8 @@ MAGNETAR_DECL Json child_params(Actor<>& parent) {
     return params;
 }
 
-MAGNETAR_DECL void rethrow_spawn_error(const std::exception_ptr& error) {
+// What the arbiter and others threw on the way, as spawn() promises it.
+[[noreturn]] MAGNETAR_DECL void rethrow_spawn_error(const std::exception_ptr& error) {
     try {
         std::rethrow_exception(error);
     } catch (const RemoteError& remote) {
@@ -53,6 +49,11 @@ MAGNETAR_DECL void rethrow_spawn_error(const std::exception_ptr& error) {
     }
 }
 
+template <auto F, class Plan>
+Task<ActorProxy<>> ask_for(Address manager, Plan plan) {
+    co_return co_await SendAwaiter<F>(manager, std::move(plan));
+}
+
 MAGNETAR_DECL Task<> undo_spawn(Job<ActorProxy<>> spawning) {
     try {
         ActorProxy<> nobodys = co_await spawning;
@@ -60,6 +61,176 @@ MAGNETAR_DECL Task<> undo_spawn(Job<ActorProxy<>> spawning) {
     } catch (const std::exception&) {
         // Then there is nothing to be undone.
     }
+}
+
+// A manager makes an actor to the end, even if the one who asked for it has given up: then it is ended again.
+template <auto F, class Plan>
+Task<ActorProxy<>> spawn_by(Address manager, Plan plan) {
+    EventLoop& loop = *EventLoop::current();
+    Job<ActorProxy<>> spawning = loop.start(ask_for<F>(manager, std::move(plan)), nullptr);
+    try {
+        co_return co_await spawning;
+    } catch (const Cancelled&) {}
+    loop.start(undo_spawn(std::move(spawning)), nullptr).detach();
+    throw Cancelled();
+}
+
+MAGNETAR_DECL Task<ActorProxy<>> spawn_elsewhere(Actor<>& parent, std::string name, ActorId id,
+                                                 ActorSettings settings,
+                                                 std::unique_ptr<StateFactory> factory) {
+    std::exception_ptr error;
+    try {
+        if (settings.concurrency == Concurrency::process) {
+            SpawnPlan plan;
+            Writer encoded;
+            {
+                Descriptors::Opened here(plan.sockets);
+                plan.type = reinterpret_cast<std::uint64_t>(&factory->encode(encoded));
+            }
+            plan.name = std::move(name);
+            plan.id = id.value;
+            plan.settings = SpawnPlan::pack(settings);
+            plan.params = child_params(parent);
+            plan.arguments.assign(encoded.bytes().begin(), encoded.bytes().end());
+            co_return co_await spawn_by<spawn_process>(the_host->arbiter, std::move(plan));
+        }
+        ThreadBirth birth;
+        birth.name = std::move(name);
+        birth.id = id;
+        birth.settings = settings;
+        birth.params = child_params(parent);
+        birth.factory = std::move(factory);
+        Address root = ActorAccess::address(*the_host->root);
+        co_return co_await spawn_by<spawn_thread>(root, std::move(birth));
+    } catch (const std::exception&) {
+        error = std::current_exception();
+    }
+    rethrow_spawn_error(error);
+}
+
+// A light actor with a name, an id of its own, or hooks.
+MAGNETAR_DECL Task<ActorProxy<>> spawn_light(Actor<>& parent, std::string name, ActorId id,
+                                             ActorSettings settings, std::unique_ptr<StateFactory> factory) {
+    bool listed = !name.empty() || id;
+    if (!id) id = fresh_id();
+    Json params = child_params(parent);
+    Address arbiter = the_host->arbiter;
+    std::exception_ptr error;
+    bool given_up = false;
+    if (listed) {
+        try {
+            auto taken = co_await SendAwaiter<directory_reserve>(arbiter, name, id.value, this_host);
+            if (!taken.empty()) error = std::make_exception_ptr(SpawnError(taken));
+        } catch (const Cancelled&) {
+            given_up = true;
+        } catch (const std::exception&) {
+            error = std::current_exception();
+        }
+        if (given_up) {
+            post_tell<directory_release>(arbiter, name, id.value);
+            throw Cancelled();
+        }
+        if (error) rethrow_spawn_error(error);
+    }
+    Actor<>* actor = nullptr;
+    std::string reason;
+    int code = 1;
+    try {
+        actor = factory->make(settings, parent.loop(), id);
+    } catch (...) {
+        reason = start_failure(std::current_exception()).to_string();
+    }
+    if (!actor) {
+        if (listed) post_tell<directory_remove>(arbiter, id.value);
+        throw SpawnError(fmt::format("spawn of {}: {}", name.empty() ? id.to_string() : name, reason));
+    }
+    set_up(*actor, settings, name, std::move(params));
+    ActorAccess::extras(*actor).registered = listed;
+    ActorAccess::adopt(parent, *actor);
+    // From here on it may end at any moment.
+    Address address = ActorAccess::address(*actor);
+    ActorProxy<> proxy(address, SharedName(name));
+    try {
+        if (auto failure = co_await started(*actor))
+            reason = fmt::format("its start failed: {}", failure->to_string()), code = failure->exit_code();
+        else if (listed)
+            co_await SendAwaiter<directory_enter>(arbiter, proxy, Concurrency::coroutine, parent.id().value);
+    } catch (const Cancelled&) {
+        given_up = true;
+    } catch (const std::exception& e) {
+        reason = e.what();
+    }
+    actor = resident(address);
+    if (given_up) {
+        if (actor) ActorAccess::exit(*actor, 1);
+        throw Cancelled();
+    }
+    if (!reason.empty()) {
+        if (actor) {
+            ActorAccess::exit(*actor, code);
+            co_await ActorAccess::closed(*actor);
+        }
+        throw SpawnError(fmt::format("spawn of {}: {}", name.empty() ? id.to_string() : name, reason));
+    }
+    if (actor) ActorAccess::run_periodic_task(*actor);
+    co_return proxy;
+}
+
+MAGNETAR_DECL Spawning::Spawning(const ActorSettings& settings, std::string_view name, ActorId id)
+    : settings_(settings), name_(name), id_(id) {
+    check_settings(name_, settings_);
+    if (the_supervisor && the_supervisor->light_actors_only) settings_.concurrency = Concurrency::coroutine;
+}
+
+MAGNETAR_DECL bool Spawning::begin(StateFactory& factory) {
+    Actor<>& parent = spawner();
+    if (settings_.concurrency != Concurrency::coroutine) {
+        task_.emplace(spawn_elsewhere(parent, std::move(name_), id_, settings_, factory.to_heap()));
+    } else if (!name_.empty() || id_ || !settings_.plain()) {
+        task_.emplace(spawn_light(parent, std::move(name_), id_, settings_, factory.to_heap()));
+    } else {
+        proxy_ = make_plain(parent, factory);
+        return true;
+    }
+    return false;
+}
+
+MAGNETAR_DECL bool Spawning::await_suspend(Suspension parent) {
+    awaiter_.emplace(task_->operator co_await());
+    return awaiter_->await_suspend(parent);
+}
+
+MAGNETAR_DECL ActorProxy<> Spawning::finish() { return task_ ? awaiter_->await_resume() : std::move(proxy_); }
+
+MAGNETAR_DECL Task<ActorProxy<>> spawn_with(ActorSettings settings, std::string name, ActorId id,
+                                            std::unique_ptr<StateFactory> factory) {
+    struct Spawn : Spawning {
+        Spawn(const ActorSettings& settings, std::string_view name, ActorId id, StateFactory& f)
+            : Spawning(settings, name, id), factory(f) {}
+        bool await_ready() { return begin(factory); }
+        ActorProxy<> await_resume() { return finish(); }
+        StateFactory& factory;
+    };
+    Spawn spawning(settings, name, id, *factory);
+    co_return co_await spawning;
+}
+
+MAGNETAR_DECL ActorProxy<> Spawning::make_plain(Actor<>& parent, StateFactory& factory) {
+    auto* extras = ActorAccess::extras_if(parent);
+    std::optional<Json> params;
+    if (extras && extras->settings.on_params) params = child_params(parent);
+    Actor<>* actor;
+    ActorId id = fresh_id();
+    try {
+        actor = factory.make(settings_, parent.loop(), id);
+    } catch (...) {
+        throw SpawnError(fmt::format("spawn of {}: {}", id.to_string(),
+                                     start_failure(std::current_exception()).to_string()));
+    }
+    if (params) ActorAccess::extras(*actor).params = *std::move(params);
+    ActorAccess::adopt(parent, *actor);
+    ActorAccess::running(*actor);
+    return ActorProxy<>(ActorAccess::address(*actor), {});
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -9,7 +9,6 @@
 
 #include <magnetar/base/list.hpp>
 #include <magnetar/coro/task.hpp>
-#include <magnetar/loop/timer.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 

@@ -1,7 +1,14 @@
 #pragma once
 #include <magnetar/loop/engine.hpp>
 
+#include <liburing.h>
+
 namespace magnetar::inline MAGNETAR_MODE {
+
+MAGNETAR_DECL void Engine::started(io_uring_sqe& sqe, Completion& completion) noexcept {
+    sqe.user_data = reinterpret_cast<std::uintptr_t>(&completion);
+    ++in_flight_;
+}
 
 MAGNETAR_DECL void Engine::cancel(Completion& completion) noexcept {
     io_uring_sqe* sqe = entry();

@@ -1,25 +1,71 @@
 #pragma once
 #include <magnetar/loop/event_loop.hpp>
 
-#include <fcntl.h>
+#include <fmt/core.h>
+
 #include <liburing.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/list.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/base/queue.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/loop/detail/make_engine.hpp>
 #include <magnetar/loop/dump.hpp>
 #include <magnetar/loop/executor.hpp>
-#include <magnetar/loop/timer.hpp>
-#include <magnetar/sync/event.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
+
+// Marks the loop as this thread's while it runs.
+struct EventLoop::Running {
+    explicit Running(EventLoop& loop) {
+        if (current_)
+            throw std::logic_error("EventLoop::run inside a running loop would block it: use co_await");
+        if (!pthread_equal(loop.thread_, pthread_self()))
+            throw std::logic_error("an EventLoop runs on the thread that made it");
+        current_ = &loop;
+        loop.activity->run();
+    }
+    ~Running() {
+        current_->activity->pause();
+        current_ = nullptr;
+    }
+};
+
+template <class Done>
+void EventLoop::run_until(Done done) noexcept {
+    while (!done()) {
+        turning_ = true;
+        turn();
+        if (done() || has_work()) {
+            if (engine_->pending() || turns() % look_every == 0) engine_->poll();
+        } else {
+            idle();
+        }
+        turning_ = time_known_ = false;
+    }
+}
+
+MAGNETAR_DECL void EventLoop::run_to_end(std::coroutine_handle<> task) {
+    Running running{*this};
+    JobBase root{*this, detail::context.actor};
+    root.start_later(task, [](JobBase&) {});
+    run_until([&] { return root.completed(); });
+}
+
+MAGNETAR_DECL void EventLoop::fail_without_loop(const char* operation) {
+    throw std::logic_error(fmt::format("{} needs a running EventLoop", operation));
+}
+
+MAGNETAR_DECL Executor& EventLoop::executor() {
+    if (!executor_) executor_ = {new Executor(threads_), [](Executor* executor) { delete executor; }};
+    return *executor_;
+}
 
 MAGNETAR_DECL std::string EventLoop::dump() {
     std::string out;
@@ -56,19 +102,6 @@ MAGNETAR_DECL void EventLoop::Doorbell::rung(Completion& self, int, unsigned) {
     std::uint64_t count = 0;
     [[maybe_unused]] auto got = ::read(bell.loop->door_->fd(), &count, sizeof count);
     bell.listen();
-}
-
-MAGNETAR_DECL EventLoop::Running::Running(EventLoop& loop) {
-    if (current_) throw std::logic_error("EventLoop::run inside a running loop would block it: use co_await");
-    if (!pthread_equal(loop.thread_, pthread_self()))
-        throw std::logic_error("an EventLoop runs on the thread that made it");
-    current_ = &loop;
-    loop.activity->run();
-}
-
-MAGNETAR_DECL EventLoop::Running::~Running() {
-    current_->activity->pause();
-    current_ = nullptr;
 }
 
 MAGNETAR_DECL void EventLoop::turn() noexcept {
@@ -184,11 +217,6 @@ MAGNETAR_DECL EventLoop::~EventLoop() {
     activity->pause();
     door_->release();
     current_ = outer;
-}
-
-MAGNETAR_DECL Executor& EventLoop::executor() {
-    if (!executor_) executor_ = {new Executor(threads_), [](Executor* executor) { delete executor; }};
-    return *executor_;
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

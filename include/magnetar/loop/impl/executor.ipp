@@ -6,20 +6,106 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include <csignal>
+#include <condition_variable>
+#include <mutex>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
+#include <vector>
 
 #include <magnetar/base/queue.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/loop/door.hpp>
+#include <magnetar/loop/event_loop.hpp>
 
-namespace magnetar::inline MAGNETAR_MODE::detail {
+namespace magnetar::inline MAGNETAR_MODE {
 
-MAGNETAR_DECL void WorkWaiter::ended(bool executed) noexcept {
-    if (executed) wake();
-    else wake_cancelled();
+class Executor::Pool {
+public:
+    explicit Pool(unsigned limit) noexcept : limit_(limit) {}
+    ~Pool() {
+        Queue<Runnable> dropped;
+        {
+            std::lock_guard lock(mutex_);
+            ending_ = true;
+            dropped = std::move(queue_);
+        }
+        changed_.notify_all();
+        while (Runnable* work = dropped.pop()) give_back(static_cast<detail::Work&>(*work));
+        for (auto& thread : threads_) thread.join();
+    }
+    void enqueue(detail::Work& work) {
+        {
+            std::lock_guard lock(mutex_);
+            if (waiting_ <= queued_ && threads_.size() < limit_) start_thread();
+            queue_.push(work);
+            ++queued_;
+        }
+        changed_.notify_one();
+    }
+    // False when it has already begun.
+    bool withdraw(detail::Work& work) noexcept {
+        std::lock_guard lock(mutex_);
+        if (!queue_.remove(work)) return false;
+        --queued_;
+        return true;
+    }
+    std::size_t threads() {
+        std::lock_guard lock(mutex_);
+        return threads_.size();
+    }
+
+private:
+    static void give_back(detail::Work& work) noexcept {
+        // A loop that has ended has cancelled all who waited in it.
+        if (!work.door->post(work)) delete &work;
+    }
+    void start_thread() {
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        try {
+            auto& thread = threads_.emplace_back([this] { work(); });
+            pthread_setname_np(thread.native_handle(), fmt::format("executor {}", threads_.size()).c_str());
+        } catch (const std::system_error&) {
+            pthread_sigmask(SIG_SETMASK, &before, nullptr);
+            if (threads_.empty()) throw;  // else those that there are do it
+            return;
+        }
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+    void work() noexcept {
+        std::unique_lock lock(mutex_);
+        for (;;) {
+            ++waiting_;
+            changed_.wait(lock, [&] { return ending_ || !queue_.empty(); });
+            --waiting_;
+            if (ending_) return;
+            auto& next = static_cast<detail::Work&>(*queue_.pop());
+            --queued_;
+            lock.unlock();
+            next.execute();
+            give_back(next);
+            lock.lock();
+        }
+    }
+
+    const unsigned limit_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    Queue<Runnable> queue_;
+    std::size_t queued_ = 0, waiting_ = 0;
+    bool ending_ = false;
+    std::vector<std::thread> threads_;
+};
+
+MAGNETAR_DECL Executor::Executor(unsigned threads) {
+    if (threads == 0) throw std::invalid_argument("an executor needs at least one thread");
+    pool_ = std::make_unique<Pool>(threads);
 }
+MAGNETAR_DECL Executor::~Executor() = default;
+MAGNETAR_DECL std::size_t Executor::threads() const { return pool_->threads(); }
+
+namespace detail {
 
 MAGNETAR_DECL void Work::returned(Runnable& self) {
     auto& work = static_cast<Work&>(self);
@@ -27,82 +113,29 @@ MAGNETAR_DECL void Work::returned(Runnable& self) {
     else delete &work;
 }
 
-}  // namespace magnetar::inline MAGNETAR_MODE::detail
-
-namespace magnetar::inline MAGNETAR_MODE {
-
-MAGNETAR_DECL Executor::Executor(unsigned threads) : limit_(threads) {
-    if (threads == 0) throw std::invalid_argument("an executor needs at least one thread");
+MAGNETAR_DECL bool WorkWaiter::await_ready() const {
+    EventLoop::require("Executor::run");
+    return false;
 }
 
-MAGNETAR_DECL Executor::~Executor() {
-    Queue<Runnable> dropped;
-    {
-        std::lock_guard lock(mutex_);
-        ending_ = true;
-        dropped = std::move(queue_);
+MAGNETAR_DECL bool WorkWaiter::begin(Suspension leaf, Work& work) {
+    if (!park(leaf)) return false;
+    work.waiter = this;
+    work.door = &EventLoop::current()->door();
+    try {
+        executor_->pool_->enqueue(work);
+    } catch (...) {
+        unpark();
+        throw;
     }
-    changed_.notify_all();
-    while (Runnable* work = dropped.pop()) give_back(static_cast<detail::Work&>(*work));
-    for (auto& thread : threads_) thread.join();
-}
-
-MAGNETAR_DECL std::size_t Executor::threads() const {
-    std::lock_guard lock(mutex_);
-    return threads_.size();
-}
-
-MAGNETAR_DECL void Executor::give_back(detail::Work& work) noexcept {
-    // A loop that has ended has cancelled all who waited in it.
-    if (!work.door->post(work)) delete &work;
-}
-
-MAGNETAR_DECL void Executor::enqueue(detail::Work& work) {
-    {
-        std::lock_guard lock(mutex_);
-        if (waiting_ <= queued_ && threads_.size() < limit_) start_thread();
-        queue_.push(work);
-        ++queued_;
-    }
-    changed_.notify_one();
-}
-
-MAGNETAR_DECL bool Executor::withdraw(detail::Work& work) noexcept {
-    std::lock_guard lock(mutex_);
-    if (!queue_.remove(work)) return false;
-    --queued_;
     return true;
 }
 
-MAGNETAR_DECL void Executor::start_thread() {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    try {
-        auto& thread = threads_.emplace_back([this] { work(); });
-        pthread_setname_np(thread.native_handle(), fmt::format("executor {}", threads_.size()).c_str());
-    } catch (const std::system_error&) {
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
-        if (threads_.empty()) throw;  // else those that there are do it
-        return;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+MAGNETAR_DECL bool WorkWaiter::withdraw(Work& work) noexcept {
+    if (executor_->pool_->withdraw(work)) return true;
+    work.waiter = nullptr;
+    return false;
 }
 
-MAGNETAR_DECL void Executor::work() noexcept {
-    std::unique_lock lock(mutex_);
-    for (;;) {
-        ++waiting_;
-        changed_.wait(lock, [&] { return ending_ || !queue_.empty(); });
-        --waiting_;
-        if (ending_) return;
-        auto& next = static_cast<detail::Work&>(*queue_.pop());
-        --queued_;
-        lock.unlock();
-        next.execute();
-        give_back(next);
-        lock.lock();
-    }
-}
-
+}  // namespace detail
 }  // namespace magnetar::inline MAGNETAR_MODE

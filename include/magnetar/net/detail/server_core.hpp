@@ -9,11 +9,12 @@
 
 #include <magnetar/config.hpp>
 #include <magnetar/coro/job.hpp>
-#include <magnetar/net/connection.hpp>
 #include <magnetar/net/listener.hpp>
 #include <magnetar/sync/event.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
+
+class Connection;
 
 /// How a TcpServer serves.
 struct TcpServerOptions {

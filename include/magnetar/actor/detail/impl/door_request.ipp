@@ -2,6 +2,8 @@
 
 #include <magnetar/actor/detail/door_request.hpp>
 
+#include <magnetar/actor/detail/supervisor.hpp>
+
 #include <algorithm>
 #include <optional>
 

@@ -15,6 +15,7 @@
 #include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/detail/invoke.hpp>
 #include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/detail/root.hpp>
 #include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/hooks.hpp>
@@ -78,15 +79,85 @@ MAGNETAR_DECL void RestartRules::check() const {
     positive("max_backoff", max_backoff);
 }
 
-MAGNETAR_DECL MonitorBase::MonitorBase(const ActorSettings& settings, EventLoop& loop,
-                                       const RestartRules& rules, const ActorSettings& worker,
-                                       std::string worker_name, ActorId worker_id)
-    : Actor<>(settings, loop, fresh_id()),
-      rules_(rules),
-      worker_name_(std::move(worker_name)),
-      worker_id_(worker_id),
-      light_(worker.concurrency == Concurrency::coroutine || the_supervisor->light_actors_only),
-      plain_(light_ && worker_name_.empty() && !worker_id && worker.plain()) {}
+MAGNETAR_DECL MonitorBase::MonitorBase(EventLoop& loop, MonitorSpec spec)
+    : Actor<>(spec.settings, loop, fresh_id()),
+      rules_(spec.rules),
+      worker_name_(std::move(spec.worker_name)),
+      worker_id_(spec.worker_id),
+      worker_settings_(spec.worker),
+      factory_(std::move(spec.factory)),
+      light_(spec.worker.concurrency == Concurrency::coroutine || the_supervisor->light_actors_only),
+      plain_(light_ && worker_name_.empty() && !worker_id_ && worker_settings_.plain()) {}
+
+// Brings a monitor to the point where its workers have started; nothing of it is left when it throws.
+MAGNETAR_DECL Task<> set_going(ActorProxy<> monitor, std::uint32_t workers) {
+    std::string reason;
+    bool stopped = false, given_up = false;
+    try {
+        auto failure = co_await started(MonitorBase::living(monitor));
+        if (failure && failure->cut_off()) stopped = true;
+        else if (failure) reason = fmt::format("its start failed: {}", failure->to_string());
+        else co_await MonitorBase::scale(monitor, workers);
+    } catch (const Cancelled&) {
+        given_up = true;
+    } catch (const ActorStopping& error) {
+        stopped = true;
+        reason = error.what();
+    } catch (const std::exception& error) {
+        reason = error.what();
+    }
+    auto* living = MonitorBase::find(monitor.address());
+    if (!given_up && !stopped && reason.empty()) {
+        if (!living) co_return;
+        ActorAccess::run_periodic_task(*living);
+        the_supervisor->directory->enter(monitor, Concurrency::coroutine, ActorId::arbiter());
+        co_return;
+    }
+    if (living) living->stop(1);
+    if (given_up) throw Cancelled();
+    co_await monitor.closed();
+    if (stopped)
+        throw ActorStopping(
+            fmt::format("monitor {}: it was stopped before its workers had started", monitor.to_string()));
+    throw SpawnError(fmt::format("monitor '{}': {}", monitor.to_string(), reason));
+}
+
+MAGNETAR_DECL Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, MonitorSpec spec) {
+    std::string name = spec.name;
+    if (root.life() >= Life::stopping)
+        throw ActorStopping(fmt::format("monitor '{}': {} is stopping", name, root.to_string()));
+    check_settings(name, spec.settings);
+    check_settings(spec.worker_name, spec.worker);
+    spec.rules.check();
+    ActorSettings settings = spec.settings;
+    std::uint32_t workers = spec.workers;
+    auto make_handle = spec.make_handle;
+    auto* monitor = new MonitorBase(root.loop(), std::move(spec));
+    std::exception_ptr failure;
+    try {
+        the_supervisor->directory->reserve(name, monitor->id());
+    } catch (const SpawnError&) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        ActorAccess::destroy(*monitor);
+        std::rethrow_exception(failure);
+    }
+    set_up(*monitor, settings, name, Json::object());
+    ActorAccess::adopt(root, *monitor);
+    auto& extras = ActorAccess::extras(*monitor);
+    extras.registered = true;
+    extras.before_end = [](Actor<>& self) { return static_cast<MonitorBase&>(self).end_workers(); };
+    void* handle = monitor->handle = kept.emplace_back(make_handle(monitor->proxy())).get();
+    ActorProxy<> proxy = monitor->proxy();
+    monitor->begin();
+    co_await set_going(std::move(proxy), workers);
+    co_return handle;
+}
+
+MAGNETAR_DECL bool MonitorBase::arbiter_stops() const noexcept {
+    return the_host->root->life() >= Life::stopping;
+}
 
 MAGNETAR_DECL MonitorBase& MonitorBase::living(const ActorProxy<>& monitor) {
     if (monitor.address().where.door() != this_door)
@@ -293,7 +364,7 @@ MAGNETAR_DECL Task<> MonitorBase::live_of(MonitorBase& self, std::uint64_t seria
     ActorProxy<> proxy;
     std::exception_ptr failure;
     try {
-        proxy = co_await self.make_worker(std::move(name), id);
+        proxy = co_await spawn_with(self.worker_settings_, std::move(name), id, self.factory_->copy());
     } catch (...) {
         failure = std::current_exception();
     }
@@ -434,8 +505,9 @@ MAGNETAR_DECL Nanoseconds MonitorBase::backoff() {
     if (recent_.size() <= 1) return {};
     double delay = std::ldexp(static_cast<double>(rules_.backoff.count()),
                               static_cast<int>(std::min<std::size_t>(recent_.size() - 2, 64)));
+    chance_ = chance_ * 6364136223846793005u + 1442695040888963407u;  // Knuth's linear congruential generator
     delay = std::min(delay, static_cast<double>(rules_.max_backoff.count())) *
-            (0.5 + static_cast<double>(chance_()) / static_cast<double>(chance_.max()));
+            (0.5 + static_cast<double>(chance_ >> 11) * 0x1p-53);
     if (delay >= static_cast<double>(Nanoseconds::max().count())) return Nanoseconds::max();
     return Nanoseconds(static_cast<Nanoseconds::rep>(delay));
 }

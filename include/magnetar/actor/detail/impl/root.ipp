@@ -1,6 +1,8 @@
 #pragma once
 #include <magnetar/actor/detail/root.hpp>
 
+#include <magnetar/actor/detail/state_factory.hpp>
+
 #include <sys/prctl.h>
 #include <unistd.h>
 

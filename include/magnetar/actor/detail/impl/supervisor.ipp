@@ -1,6 +1,8 @@
 #pragma once
 #include <magnetar/actor/detail/supervisor.hpp>
 
+#include <magnetar/actor/detail/state_factory.hpp>
+
 #include <fmt/core.h>
 
 #include <signal.h>
@@ -94,7 +96,7 @@ MAGNETAR_DECL void directory_release(Actor<>&, std::string name, std::uint64_t i
 }
 
 MAGNETAR_DECL void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
-                                          std::unique_ptr<Maker> maker) {
+                                          std::unique_ptr<StateFactory> factory) {
     Host& host = self.host_;
     Door& door = host.loop().door();
     Address manager = ActorAccess::address(*host.root);
@@ -102,7 +104,7 @@ MAGNETAR_DECL void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Mana
     try {
         EventLoop loop({.threads = child->settings.threads});
         Resident resident(loop);
-        std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(maker->make(child->settings, loop, child->id),
+        std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(factory->make(child->settings, loop, child->id),
                                                            [](Actor<>* a) { ActorAccess::destroy(*a); });
         set_up(*actor, child->settings, child->name, std::move(params));
         StallWatch watch(loop, child->settings.stall, actor->to_string(), actor->id().value);
@@ -149,7 +151,7 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_process(SpawnPlan plan) {
 
 MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(std::string name, ActorId id,
                                                           ActorSettings settings, Json params,
-                                                          std::unique_ptr<Maker> maker) {
+                                                          std::unique_ptr<StateFactory> factory) {
     Spawning spawning(*this);
     refuse_when_stopping();
     auto child = std::make_shared<Managed>();
@@ -165,8 +167,8 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(std::string name, Acto
     try {
         refuse_when_stopping();
         child->thread =
-            std::thread([this, child, params = std::move(params), maker = std::move(maker)]() mutable {
-                run_thread(*this, std::move(child), std::move(params), std::move(maker));
+            std::thread([this, child, params = std::move(params), factory = std::move(factory)]() mutable {
+                run_thread(*this, std::move(child), std::move(params), std::move(factory));
             });
     } catch (const std::exception& e) {
         failure = std::make_exception_ptr(

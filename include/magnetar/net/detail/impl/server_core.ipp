@@ -1,6 +1,8 @@
 #pragma once
 #include <magnetar/net/detail/server_core.hpp>
 
+#include <magnetar/net/connection.hpp>
+
 #include <unistd.h>
 
 #include <cerrno>
