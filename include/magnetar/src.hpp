@@ -7,6 +7,7 @@
     "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
 #endif
 
+#include <magnetar/loop/impl/loop_options.ipp>
 #include <magnetar/net/detail/impl/bound_path.ipp>
 #include <magnetar/net/detail/impl/replacement.ipp>
 #include <magnetar/wire/detail/impl/binary_codec.ipp>

@@ -10,6 +10,8 @@
 #include <magnetar/actor/message.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/loop/clock.hpp>
+#include <magnetar/wire/utf8.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 
@@ -49,20 +51,20 @@ enum class Strategy : std::uint8_t { one_for_one, one_for_all, rest_for_one };
 enum class Choice : std::uint8_t { round_robin, least_loaded };
 
 /// What spawn() is told. One aggregate, trivially destructible: `co_await spawn({.name = "x"})` would
-/// otherwise be destroyed twice by g++ 10 to 12. The name is read before spawn() returns; it need not live
+/// otherwise be destroyed twice by g++ 10 to 12. No duration may be negative; beyond 50 years is 50 years. The name is read before spawn() returns; it need not live
 /// longer.
 template <class State = void>
 struct SpawnOptions {
     using Subject = Actor<State>;
 
-    /// Unique among the living; no control characters, at most 255 bytes. Empty: none.
+    /// Unique among the living; UTF-8, no control characters, at most 255 bytes. Empty: none.
     std::string_view name{};
     /// 64 bits of one's own choice; 0: chosen by the runtime. Must not be in use.
     ActorId id{};
     Concurrency concurrency = detail::lives_in_process<State>() ? Concurrency::thread : Concurrency::process;
     /// Finish one command before the next is started.
     bool serial = false;
-    /// How many messages may wait: at least 1.
+    /// How many messages may wait: at least 1; beyond 2^30 counts as that.
     std::uint32_t mailbox = 1024;
     /// What happens to a message that finds the mailbox full.
     Overflow overflow = Overflow::wait;
@@ -120,12 +122,14 @@ inline void check_settings(std::string_view name, ActorSettings& settings) {
         if (auto c = static_cast<unsigned char>(name[i]); c < 0x20 || c == 0x7f)
             throw std::invalid_argument(
                 fmt::format("actor name with control character 0x{:02x} at byte {}", c, i));
+    if (!is_utf8(name)) throw std::invalid_argument("actor name that is not UTF-8");
     if (name.size() > 255)
         throw std::invalid_argument(fmt::format("actor name of {} bytes: at most 255", name.size()));
     if (name == "arbiter" || name == "monitor" || ActorId::parse(name))
         throw std::invalid_argument(fmt::format("actor name '{}' is reserved", name));
     if (settings.threads == 0) throw std::invalid_argument("an executor of 0 threads: at least 1");
     if (settings.mailbox == 0) throw std::invalid_argument("mailbox of 0: at least 1");
+    settings.mailbox = std::min(settings.mailbox, std::uint32_t{1} << 30);  // counted in an int
     auto seconds = [](Nanoseconds d) { return std::chrono::duration<double>(d).count(); };
     if (settings.timeout <= Nanoseconds::zero())
         throw std::invalid_argument(
@@ -133,6 +137,11 @@ inline void check_settings(std::string_view name, ActorSettings& settings) {
     if (settings.exit_timeout < Nanoseconds::zero())
         throw std::invalid_argument(
             fmt::format("exit_timeout of {} s: must not be negative", seconds(settings.exit_timeout)));
+    if (settings.stall < Nanoseconds::zero())
+        throw std::invalid_argument(
+            fmt::format("stall of {} s: must not be negative", seconds(settings.stall)));
+    for (auto* length : {&settings.timeout, &settings.exit_timeout, &settings.stall})
+        *length = clamped(*length);
     if (settings.period < Nanoseconds::zero() ||
         (settings.period != Nanoseconds::zero() && settings.period >= settings.timeout))
         throw std::invalid_argument(fmt::format("period of {} s: must be below the timeout of {} s",
