@@ -1,6 +1,7 @@
 #include <magnetar/wire/json_codec.hpp>
 
 #include <doctest/doctest.h>
+#include <magnetar/wire/detail/obstacle.hpp>
 
 #include <cmath>
 #include <deque>
@@ -735,4 +736,61 @@ TEST_CASE("codec: deques, lists and paths") {
     encode(out, empty);
     CHECK(refusal<std::vector<std::deque<int>>>(out.bytes()) ==
           "a value that takes more memory than its input allows");
+}
+
+namespace {
+
+enum Untyped { untyped };
+struct WithPlain {
+    int good;
+    Untyped bad;
+};
+struct HasPlain {
+    int x;
+    std::vector<std::map<int, WithPlain>> list;
+};
+struct WithBase : WithPlain {
+    int y;
+};
+struct WithArray {
+    int values[3];
+};
+class Private {
+public:
+    explicit Private(int n) : number_(n) {}
+    int number() const { return number_; }
+
+private:
+    int number_;
+};
+struct Twig {
+    std::vector<Twig> branches;
+    int* leaf;
+};
+
+template <class Result, class... P>
+std::string obstacle() {
+    constexpr auto found = detail::find_message_obstacle<Result, P...>();
+    return std::string(found.part.text) + ": " + found.reason.text;
+}
+
+}  // namespace
+
+TEST_CASE("codec: what keeps a message in its process is named, with the reason") {
+    CHECK(obstacle<void, int, HasPlain>() ==
+          "parameter 2.list[] value.bad: an enumeration without a fixed type: make it an enum class");
+    CHECK(obstacle<void, int*>() == "parameter 1: a pointer");
+    CHECK(obstacle<void, int, std::string, std::string_view>() ==
+          "parameter 3: a view of text that is not its own: use std::string");
+    CHECK(obstacle<void, std::span<const std::byte>>() ==
+          "parameter 1: a view of bytes that are not its own: use std::vector<std::byte>");
+    CHECK(obstacle<void, WithBase>() ==
+          "parameter 1: a struct with a base class: make the base its first member");
+    CHECK(obstacle<void, WithArray>() == "parameter 1: a struct with a C array: make it a std::array");
+    CHECK(obstacle<void, std::optional<Private>>() ==
+          "parameter 1: a class with constructors or private members: specialise magnetar::Codec for it");
+    CHECK(obstacle<void, std::tuple<int, long double>>() == "parameter 1[1]: a number of more than 8 bytes");
+    CHECK(obstacle<void, Twig>() == "parameter 1.leaf: a pointer");
+    CHECK(obstacle<std::pair<int, void (*)()>, int>() == "result[1]: a pointer");
+    CHECK(obstacle<void, int>() == "result: ");  // nothing
 }
