@@ -7,6 +7,7 @@
     "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
 #endif
 
+// clang-format off: in the order of the layers
 #include <magnetar/base/detail/impl/standard_streams.ipp>
 #include <magnetar/base/impl/log.ipp>
 #include <magnetar/wire/detail/impl/binary_codec.ipp>
@@ -23,6 +24,7 @@
 #include <magnetar/wire/websocket/detail/impl/sha1.ipp>
 #include <magnetar/wire/websocket/impl/handshake.ipp>
 #include <magnetar/loop/detail/impl/orphans.ipp>
+#include <magnetar/loop/impl/loop_options.ipp>
 #include <magnetar/net/detail/impl/bound_path.ipp>
 #include <magnetar/net/detail/impl/replacement.ipp>
 #include <magnetar/net/impl/program.ipp>

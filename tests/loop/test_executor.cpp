@@ -283,3 +283,16 @@ TEST_CASE("executor: many works of several loops, none lost") {
     other.join();
     CHECK(sum.load() == 2 * (each * (each - 1) / 2));
 }
+
+TEST_CASE("executor: work within a limit") {
+    EventLoop loop;
+    CHECK(loop.run([](EventLoop& l) -> Task<int> {
+        co_return co_await with_timeout(1h, l.executor().run([](int n) { return n + 1; }, 3));
+    }(loop)) == 4);
+    loop.run([](EventLoop& l) -> Task<> {
+        static std::atomic<bool> go = false;  // the thread may outlive the coroutine
+        CHECK_THROWS_AS(co_await with_timeout(0s, l.executor().run([] { go.wait(false); })), TimeoutError);
+        go = true;
+        go.notify_all();
+    }(loop));
+}

@@ -10,6 +10,7 @@
 #include <magnetar/actor/message.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/loop/clock.hpp>
 #include <magnetar/wire/utf8.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -54,7 +55,7 @@ enum class Restart : std::uint8_t { permanent, transient, temporary };
 enum class Choice : std::uint8_t { round_robin, least_loaded };
 
 /// What spawn() is told. One aggregate, trivially destructible: `co_await spawn({.name = "x"})` would
-/// otherwise be destroyed twice by g++ 10 to 12. The name is read before spawn() returns; it need not live
+/// otherwise be destroyed twice by g++ 10 to 12. No duration may be negative; beyond 50 years is 50 years. The name is read before spawn() returns; it need not live
 /// longer.
 template <class State = void>
 struct SpawnOptions {
@@ -67,7 +68,7 @@ struct SpawnOptions {
     Concurrency concurrency = detail::lives_in_process<State>() ? Concurrency::thread : Concurrency::process;
     /// Finish one command before the next is started.
     bool serial = false;
-    /// How many messages may wait: at least 1.
+    /// How many messages may wait: at least 1; beyond 2^30 counts as that.
     std::uint32_t mailbox = 1024;
     /// What happens to a message that finds the mailbox full.
     Overflow overflow = Overflow::wait;
@@ -132,6 +133,7 @@ inline void check_settings(std::string_view name, ActorSettings& settings) {
         throw std::invalid_argument(fmt::format("actor name '{}' is reserved", name));
     if (settings.threads == 0) throw std::invalid_argument("an executor of 0 threads: at least 1");
     if (settings.mailbox == 0) throw std::invalid_argument("mailbox of 0: at least 1");
+    settings.mailbox = std::min(settings.mailbox, std::uint32_t{1} << 30);  // counted in an int
     auto seconds = [](Nanoseconds d) { return std::chrono::duration<double>(d).count(); };
     if (settings.timeout <= Nanoseconds::zero())
         throw std::invalid_argument(
@@ -139,6 +141,11 @@ inline void check_settings(std::string_view name, ActorSettings& settings) {
     if (settings.exit_timeout < Nanoseconds::zero())
         throw std::invalid_argument(
             fmt::format("exit_timeout of {} s: must not be negative", seconds(settings.exit_timeout)));
+    if (settings.stall < Nanoseconds::zero())
+        throw std::invalid_argument(
+            fmt::format("stall of {} s: must not be negative", seconds(settings.stall)));
+    for (auto* length : {&settings.timeout, &settings.exit_timeout, &settings.stall})
+        *length = clamped(*length);
     if (settings.period < Nanoseconds::zero() ||
         (settings.period != Nanoseconds::zero() && settings.period >= settings.timeout))
         throw std::invalid_argument(fmt::format("period of {} s: must be below the timeout of {} s",

@@ -12,6 +12,7 @@
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/exit_status.hpp>
 #include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/detail/obstacle.hpp>
 #include <magnetar/wire/json.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -54,7 +55,11 @@ consteval bool check_call() {
     static_assert(
         can_travel,
         "this message cannot leave its process: make its parameters and result types that the codec knows, or declare "
-        "`static constexpr bool in_process = true;` in the actor's state");
+        "`static constexpr bool in_process = true;` in the actor's state; the next error names what cannot");
+    if constexpr (!can_travel)
+        []<class... P>(Pack<P...>*) {
+            explain_obstacle<typename Bound::Result, P...>();
+        }(static_cast<Args*>(nullptr));
     return belongs && match && can_travel;
 }
 

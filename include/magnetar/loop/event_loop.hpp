@@ -63,11 +63,16 @@ struct LoopInfo {
 ///     int n = loop.run(answer());
 class EventLoop : public Scheduler {
 public:
-    /// Throws EngineError when the kernel gives no engine, std::length_error when there are too many loops.
-    explicit EventLoop(LoopOptions options = {}) : EventLoop(detail::make_engine(options), options) {}
+    /// Throws EngineError when the kernel gives no engine, std::length_error when there are too many loops,
+    /// std::invalid_argument for an option out of range.
+    explicit EventLoop(LoopOptions options = {})
+        : EventLoop(detail::make_engine(detail::checked(options)), options) {}
     /// A loop on an engine of one's own, such as a simulation.
     explicit EventLoop(std::unique_ptr<Engine> engine, LoopOptions options = {})
-        : engine_(std::move(engine)), door_(&Door::open()), threads_(options.threads), spin_(options.spin) {
+        : engine_((options = detail::checked(options), std::move(engine))),
+          door_(&Door::open()),
+          threads_(options.threads),
+          spin_(options.spin) {
         unhandled = &report;
         activity = &door_->activity;
         latest_time = engine_->now();

@@ -32,6 +32,10 @@ struct Work : Runnable {
 };
 
 class WorkWaiter : public Waiter {
+public:
+    WorkWaiter() noexcept = default;
+    WorkWaiter(WorkWaiter&&) noexcept = default;
+
 protected:
     ~WorkWaiter() = default;
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <signal.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -25,7 +26,10 @@ class StallWatch final : public ListNode {
 public:
     /// `name` and `number` are of the actor that the loop is for. A limit of 0 or less never looks.
     StallWatch(EventLoop& loop, std::chrono::nanoseconds limit, std::string name, std::uint64_t number = 0)
-        : loop_(loop), limit_(limit), name_(std::move(name)), number_(number) {
+        : loop_(loop),
+          limit_(std::min<std::chrono::nanoseconds>(limit, std::chrono::hours(24 * 365))),
+          name_(std::move(name)),
+          number_(number) {
         if (watched()) Watcher::of_process().add(*this);
     }
     StallWatch(const StallWatch&) = delete;

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -211,7 +212,7 @@ inline void ListenerCore::failed(int error) noexcept {
 /// How a Listener listens.
 struct ListenOptions {
     /// Connections that the kernel keeps before they are accepted; the system's net.core.somaxconn is the
-    /// most.
+    /// most. Not negative.
     int backlog = 4096;
     /// Other sockets, of other processes too, may listen on the same port: the kernel spreads the
     /// connections. See socket(7).
@@ -232,7 +233,7 @@ public:
     /// Listens on the address, on the loop that runs now. Port 0 is one that is free; see address(). The file
     /// of a unix socket on which nobody listens any more is replaced; any other file at the path stays, and is
     /// an error. The own file is removed in the end, unless another one has taken its place. Throws
-    /// std::system_error.
+    /// std::system_error, std::invalid_argument for a negative backlog.
     static Listener bind(const SocketAddress& address, ListenOptions options = {}) {
         EventLoop& loop = EventLoop::require("listen");
         detail::BoundPath path;
@@ -293,6 +294,9 @@ private:
     }
     static UniqueFd open_and_listen(const SocketAddress& address, const ListenOptions& options,
                                     detail::BoundPath& path) {
+        if (options.backlog < 0)
+            throw std::invalid_argument(
+                fmt::format("a backlog of {}: must not be negative", options.backlog));
         UniqueFd fd = open(address, options);
         detail::bind_to(fd.get(), address);
         path = detail::BoundPath(address);

@@ -36,8 +36,11 @@ public:
     void answer_with(Fill fill) noexcept {
         try {
             body_.clear();
+            body_.limit(largest_message);
             fill(body_);
             check_size(body_.size(), entry_.name);
+        } catch (const SizeError& error) {
+            error_ = std::make_exception_ptr(too_large(error.needed(), entry_.name));
         } catch (...) {
             error_ = std::current_exception();
         }

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 
 #include <magnetar/config.hpp>
 #include <magnetar/coro/job.hpp>
@@ -12,7 +13,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// How a TcpServer serves.
+/// How a TcpServer serves. Negative numbers are refused.
 struct TcpServerOptions {
     int backlog = 4096;               ///< see ListenOptions
     bool reuse_port = false;          ///< see ListenOptions
@@ -61,7 +62,13 @@ public:
         ServerCore* core_;
     };
 
-    explicit ServerCore(const TcpServerOptions& o) noexcept : options(o) {}
+    explicit ServerCore(const TcpServerOptions& o) : options(o) {
+        if (o.backlog < 0)
+            throw std::invalid_argument(fmt::format("a backlog of {}: must not be negative", o.backlog));
+        if (o.keep_alive < std::chrono::milliseconds::zero())
+            throw std::invalid_argument(
+                fmt::format("keep_alive of {} ms: must not be negative", o.keep_alive.count()));
+    }
     virtual ~ServerCore() = default;
 
     // The coroutines are templates because g++ compiles others wherever it sees them, used or not.
@@ -235,7 +242,7 @@ inline Connection::Connection(detail::ServerCore& server, Stream stream, std::ui
     if (server_.options.keep_alive.count() > 0) {
         core().watched = true;
         core().note_activity();
-        loop().arm(*this, core().active + server_.options.keep_alive);
+        loop().arm(*this, detail::deadline_after(core().active, server_.options.keep_alive));
     }
 }
 inline Connection::~Connection() {
@@ -247,9 +254,9 @@ inline bool Connection::server_closes() const noexcept { return server_.closing;
 // Moving the timer with every byte would cost more than looking, when it fires, how long it has been.
 inline void Connection::check_idle() noexcept {
     auto now = loop().now();
-    auto limit = server_.options.keep_alive;
     if (!core().waits()) core().active = now;  // busy with something else
-    if (core().active + limit > now) return loop().arm(*this, core().active + limit);
+    auto end = detail::deadline_after(core().active, server_.options.keep_alive);
+    if (end > now) return loop().arm(*this, end);
     ++server_.totals.idle;
     job_->cancel();
 }
