@@ -74,11 +74,13 @@ std::vector<unsigned> rights_of(Actor<>&) {
     ::getresgid(&g[0], &g[1], &g[2]);
     std::vector<unsigned> all{u[0], u[1], u[2], g[0], g[1], g[2]};
     all.push_back(static_cast<unsigned>(::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)));
-    int ending = 0;
-    ::prctl(PR_GET_PDEATHSIG, &ending);
-    all.push_back(static_cast<unsigned>(ending));
     all.insert(all.end(), groups.begin(), groups.end());
     return all;
+}
+int signal_at_parents_death(Actor<>&) {
+    int signal = 0;
+    ::prctl(PR_GET_PDEATHSIG, &signal);
+    return signal;
 }
 void print_without_end(Actor<>&) {
     std::ios_base::sync_with_stdio(false);
@@ -102,7 +104,7 @@ int counted_child(Actor<>&) { return last_child == ::getpid(); }
 TEST_CASE("processes: an empty environment is none, whether environ is null before the arbiter or later") {
     Program before([](Program&) {
         ::clearenv();
-        return exit_code_of(two_spawns);
+        return exit_code_of([](Arbiter<>& self) { return two_spawns(self); });
     });
     CHECK(before.wait() == ExitStatus(0));
 }
@@ -196,6 +198,8 @@ TEST_CASE("processes: workers have the rights that the arbiter has when they are
             auto rights = co_await send(after, run<rights_of>);
             CHECK(rights == rights_of(self));
             CHECK(rights[0] == 65534);
+            auto signal = co_await send(after, run<signal_at_parents_death>);
+            CHECK(signal == SIGKILL);
             // The one from before has rights that its master has given up: it can be asked to stop.
             co_await before.stop();
             auto status = co_await before.closed();
