@@ -6,3 +6,11 @@
 #error "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
 #endif
 
+#include <magnetar/base/detail/impl/standard_streams.ipp>
+
+#include <magnetar/loop/detail/impl/orphans.ipp>
+
+#include <magnetar/net/impl/program.ipp>
+
+#include <magnetar/actor/detail/impl/circumstances.ipp>
+#include <magnetar/actor/detail/impl/fork_child.ipp>

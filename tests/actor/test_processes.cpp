@@ -109,7 +109,8 @@ TEST_CASE("processes: an empty environment is none, whether environ is null befo
     CHECK(before.wait() == ExitStatus(0));
 }
 
-TEST_CASE("processes: closed standard streams are /dev/null, in the arbiter and its workers, from the first") {
+TEST_CASE(
+    "processes: closed standard streams are /dev/null, in the arbiter and its workers, from the first") {
     Program program([](Program& self) {
         this_program = &self;
         for (int fd : {0, 1, 2}) ::close(fd);
@@ -126,7 +127,8 @@ TEST_CASE("processes: closed standard streams are /dev/null, in the arbiter and 
     CHECK(program.wait() == ExitStatus(0));
 }
 
-TEST_CASE("processes: the end of a worker is known while SIGCHLD is ignored, and when any child is waited for") {
+TEST_CASE(
+    "processes: the end of a worker is known while SIGCHLD is ignored, and when any child is waited for") {
     static constexpr auto body = [](Arbiter<>&) -> Task<> {
         auto status = co_await with_timeout(20s, end_of_a_worker(7));
         CHECK((status == ExitStatus(7) || !status.is_known()));
@@ -159,7 +161,8 @@ TEST_CASE("processes: a program's own children stay its own, and who waits for a
     });
 }
 
-TEST_CASE("processes: workers have the umask, nice value and limits that the arbiter has when they are made") {
+TEST_CASE(
+    "processes: workers have the umask, nice value and limits that the arbiter has when they are made") {
     Program program([](Program&) {
         return exit_code_of([](Arbiter<>&) -> Task<> {
             auto before = co_await spawn({});
@@ -240,16 +243,15 @@ TEST_CASE("processes: a thread from before the arbiter that takes SIGTERM stops 
             for (;;) ::pause();
         }).detach();
         return Arbiter<>({
-                             .start =
-                                 [](Arbiter<>&) -> Task<> {
-                                     // Only the older thread is left to take it.
-                                     sigset_t term;
-                                     sigemptyset(&term);
-                                     sigaddset(&term, SIGTERM);
-                                     pthread_sigmask(SIG_BLOCK, &term, nullptr);
-                                     this_program->say("ready");
-                                     co_return;
-                                 },
+                             .start = [](Arbiter<>&) -> Task<> {
+                                 // Only the older thread is left to take it.
+                                 sigset_t term;
+                                 sigemptyset(&term);
+                                 sigaddset(&term, SIGTERM);
+                                 pthread_sigmask(SIG_BLOCK, &term, nullptr);
+                                 this_program->say("ready");
+                                 co_return;
+                             },
                              .stopping = [](Arbiter<>&) -> Task<> {
                                  this_program->say("stopping");
                                  co_return;

@@ -59,7 +59,8 @@ TEST_CASE("standard streams: what stands in buffers is written, of iostreams wit
     ::close(ends[1]);
     char text[100] = {};
     std::string all;
-    for (ssize_t n; (n = ::read(ends[0], text, sizeof text)) > 0;) all.append(text, static_cast<std::size_t>(n));
+    for (ssize_t n; (n = ::read(ends[0], text, sizeof text)) > 0;)
+        all.append(text, static_cast<std::size_t>(n));
     ::close(ends[0]);
     CHECK(all.find("one ") != all.npos);
     CHECK(all.find("two") != all.npos);

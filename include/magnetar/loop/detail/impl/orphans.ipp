@@ -1,3 +1,4 @@
+#pragma once
 #include <magnetar/loop/detail/orphans.hpp>
 
 #include <dirent.h>
@@ -66,7 +67,8 @@ MAGNETAR_DECL Task<> collect_orphans(std::chrono::milliseconds pause, std::chron
             seen.again = true;
             if (loop.now() - seen.first < grace) return;
             siginfo_t ended{};
-            if (::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOHANG) == 0 && ended.si_pid == pid)
+            if (::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOHANG) == 0 &&
+                ended.si_pid == pid)
                 Logger("arbiter").debug("collected the orphan {}", pid);
         });
         std::erase_if(waiting, [](const auto& one) { return !one.second.again; });
