@@ -96,6 +96,10 @@ std::string signals_seen() {
     return fmt::format("{:x} {:x}", blocked, ignored);
 }
 std::string signals_of_a_program(Actor<>&) { return signals_seen(); }
+Task<std::string> signals_of_a_program_of_an_executor(Actor<>& self) {
+    auto work = self.loop().executor().run(&signals_seen);
+    co_return co_await std::move(work);
+}
 int last_child = 0;
 int counted_child(Actor<>&) { return last_child == ::getpid(); }
 
@@ -274,6 +278,8 @@ TEST_CASE("processes: a program that an actor starts has no signal blocked or ig
             options.concurrency = kind;
             auto actor = co_await spawn(options);
             auto seen = co_await send(actor, run<signals_of_a_program>);
+            CHECK(seen == before);
+            seen = co_await send(actor, run<signals_of_a_program_of_an_executor>);
             CHECK(seen == before);
         }
     });
