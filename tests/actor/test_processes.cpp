@@ -97,8 +97,7 @@ std::string signals_seen() {
 }
 std::string signals_of_a_program(Actor<>&) { return signals_seen(); }
 Task<std::string> signals_of_a_program_of_an_executor(Actor<>& self) {
-    auto work = self.loop().executor().run(&signals_seen);
-    co_return co_await std::move(work);
+    co_return co_await self.loop().executor().run(&signals_seen);
 }
 int last_child = 0;
 int counted_child(Actor<>&) { return last_child == ::getpid(); }
