@@ -41,7 +41,8 @@ inline std::optional<ExitStatus> status_of_the_collected(int pidfd) noexcept {
     constexpr std::uint64_t exit_is_known = 1 << 3;
     Info info{};
     info.mask = exit_is_known;
-    if (::ioctl(pidfd, _IOWR(0xff, 11, Info), &info) != 0 || !(info.mask & exit_is_known)) return std::nullopt;
+    if (::ioctl(pidfd, _IOWR(0xff, 11, Info), &info) != 0 || !(info.mask & exit_is_known))
+        return std::nullopt;
     return WIFSIGNALED(info.exit_code) ? ExitStatus::killed(WTERMSIG(info.exit_code))
                                        : ExitStatus{WEXITSTATUS(info.exit_code)};
 }
@@ -66,8 +67,7 @@ inline ExitStatus collect_child(idtype_t kind, id_t which, int pidfd) {
 inline Task<> look_for_end(pid_t pid) {
     for (std::chrono::milliseconds pause(1);; pause = std::min(pause * 2, std::chrono::milliseconds(50))) {
         siginfo_t ended{};
-        int result =
-            ::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOHANG | WNOWAIT | __WALL);
+        int result = ::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOHANG | WNOWAIT | __WALL);
         if (result == 0 && ended.si_pid == pid) co_return;
         // Somebody else has collected it; or it never was our child, and is looked for as others are.
         if (result != 0 && errno == ECHILD && ::kill(pid, 0) != 0 && errno == ESRCH) co_return;

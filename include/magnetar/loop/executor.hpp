@@ -1,6 +1,5 @@
 #pragma once
 #include <pthread.h>
-#include <signal.h>
 
 #include <condition_variable>
 #include <memory>
@@ -82,8 +81,8 @@ struct Call final : ResultOf<T> {
 }  // namespace detail
 
 /// A pool of threads for work that computes or blocks, so that a loop stays free. Threads are started when
-/// there is work for them, and kept. Any loop may use it; it must live until their work is done. Signals are
-/// not delivered to its threads.
+/// there is work for them, and kept. Any loop may use it; it must live until their work is done. Its
+/// threads block the signals that the thread blocks which gives them their first work, and no others.
 ///
 ///     int n = co_await executor.run([](std::string text) { return count_words(text); }, std::move(text));
 class Executor {
@@ -192,18 +191,13 @@ private:
         return true;
     }
     void start_thread() {
-        sigset_t all, before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
+        // With the mask of who starts it: what it blocked, programs that the work starts would not hear.
         try {
             auto& thread = threads_.emplace_back([this] { work(); });
             pthread_setname_np(thread.native_handle(), fmt::format("executor {}", threads_.size()).c_str());
         } catch (const std::system_error&) {
-            pthread_sigmask(SIG_SETMASK, &before, nullptr);
             if (threads_.empty()) throw;  // else those that there are do it
-            return;
         }
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
     }
     void work() noexcept {
         std::unique_lock lock(mutex_);

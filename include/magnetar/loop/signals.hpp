@@ -39,7 +39,8 @@ inline void signal_arrived(int signal) noexcept {
         box->arrived.fetch_or(std::uint64_t{1} << (signal - 1));
         std::uint64_t one = 1;
         [[maybe_unused]] auto n = ::write(box->bell, &one, sizeof one);
-    } else if (box) {  // a child that was forked off: nobody takes it there, so it does what it does by default
+    } else if (
+        box) {  // a child that was forked off: nobody takes it there, so it does what it does by default
         ::signal(signal, SIG_DFL);
         ::raise(signal);
     }

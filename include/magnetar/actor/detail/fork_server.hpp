@@ -91,8 +91,9 @@ struct DescriptorMessage {
 struct ForkRequest {
     static constexpr std::int32_t worker = -1;
 
-    std::uint64_t size = 0;        // of the plan that follows; of a worker
-    std::int32_t become = worker;  // or another fork server, in that place and for the other end of the descriptor
+    std::uint64_t size = 0;  // of the plan that follows; of a worker
+    std::int32_t become =
+        worker;  // or another fork server, in that place and for the other end of the descriptor
     std::int32_t unused = 0;
 };
 
@@ -281,8 +282,7 @@ private:
             control.reset();  // enough for one that may not be signalled any more: it ends by itself
             try {
                 process->kill(SIGKILL);
-            } catch (const std::system_error&) {
-            }
+            } catch (const std::system_error&) {}
         }
     };
 
@@ -346,8 +346,9 @@ private:
                 ExitStatus status = place.process->collect();
                 ++self.lost_;
                 pid_t stray = place.in_doubt ? self.made_[number] : 0;
-                Logger("arbiter").warning("the fork server (process {}) has ended ({}): another takes its place",
-                                          place.process->pid(), status.to_string());
+                Logger("arbiter").warning(
+                    "the fork server (process {}) has ended ({}): another takes its place",
+                    place.process->pid(), status.to_string());
                 spoken_with = std::move(place.control);
                 place = Place{};
                 self.changed_.set();

@@ -293,7 +293,8 @@ private:
         // Not to be found out, and said, by every worker; of a variable that is there twice, the first
         // counts.
         if (host_.loop().engine().name() == "epoll") plan.environment.push_back("MAGNETAR_ENGINE=epoll");
-        for (char** variable = environ; variable && *variable; ++variable) plan.environment.push_back(*variable);
+        for (char** variable = environ; variable && *variable; ++variable)
+            plan.environment.push_back(*variable);
         std::string directory_now(4096, '\0');
         plan.directory = ::getcwd(directory_now.data(), directory_now.size()) ? directory_now.c_str() : "/";
         if (auto now = Circumstances::now(); !(now == circumstances_of_birth())) {

@@ -1,3 +1,4 @@
+#pragma once
 #include <magnetar/actor/detail/circumstances.hpp>
 
 #include <fcntl.h>
@@ -133,8 +134,9 @@ MAGNETAR_DECL Circumstances Circumstances::unpack(std::span<const std::byte> byt
 MAGNETAR_DECL void Circumstances::take_on(const Circumstances& before) const {
     auto may_fail = [](int result, const char* what) {
         if (result != 0)
-            Logger("magnetar").warning("a worker cannot take on the {} of its master: {}", what,
-                                       std::generic_category().message(errno));
+            Logger("magnetar")
+                .warning("a worker cannot take on the {} of its master: {}", what,
+                         std::generic_category().message(errno));
     };
     auto must = [](int result, const char* what) {
         if (result != 0) throw_system_error(errno, what, "to have the rights of the master");

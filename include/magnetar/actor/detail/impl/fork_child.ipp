@@ -1,3 +1,4 @@
+#pragma once
 #include <magnetar/actor/detail/fork_child.hpp>
 
 #include <sched.h>
@@ -77,9 +78,9 @@ inline long direct_system_call(long number, long a, long b, long c, long d, long
 }
 
 // Runs in the place of a system call of fork, or of one of its handlers.
-inline void on_trapped_call(int, siginfo_t*, void* context) noexcept {
+inline void on_trapped_call(int, siginfo_t*, void* where) noexcept {
     fork_trap.selector = ForkTrap::allow;
-    auto* interrupted = static_cast<ucontext_t*>(context);
+    auto* interrupted = static_cast<ucontext_t*>(where);
     auto& registers = interrupted->uc_mcontext.gregs;
     long number = registers[REG_RAX], a = registers[REG_RDI], b = registers[REG_RSI], c = registers[REG_RDX],
          d = registers[REG_R10];
@@ -116,11 +117,10 @@ inline void on_trapped_call(int, siginfo_t*, void* context) noexcept {
 inline bool under_valgrind() noexcept {
     volatile unsigned long request[6] = {0x1001, 0, 0, 0, 0, 0};
     unsigned long answer = 0;
-    asm volatile(
-        "rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi; xchgq %%rbx, %%rbx"
-        : "=d"(answer)
-        : "a"(&request[0]), "0"(0ul)
-        : "cc", "memory");
+    asm volatile("rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi; xchgq %%rbx, %%rbx"
+                 : "=d"(answer)
+                 : "a"(&request[0]), "0"(0ul)
+                 : "cc", "memory");
     return answer != 0;
 }
 // A debugger would stop at every trap.
@@ -164,8 +164,8 @@ inline bool trapped_fork(unsigned long flags, pid_t* made, pid_t& pid) noexcept 
     fork_trap.flags = flags;
     fork_trap.made = made;
     fork_trap.selector = ForkTrap::allow;
-    trapped = trapped &&
-              ::prctl(set_dispatch, dispatch_on, installed.restorer, 16ul, &fork_trap.selector) == 0;
+    trapped =
+        trapped && ::prctl(set_dispatch, dispatch_on, installed.restorer, 16ul, &fork_trap.selector) == 0;
     int error = 0;
     if (trapped) {
         fork_trap.selector = ForkTrap::block;
