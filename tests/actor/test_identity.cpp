@@ -37,3 +37,18 @@ TEST_CASE("identity: fresh ids differ, and so do those of other threads and proc
     std::sort(ids.begin(), ids.end());
     CHECK(std::adjacent_find(ids.begin(), ids.end()) == ids.end());
 }
+
+TEST_CASE("identity: ids that wrap stay within their process, and are no first actor's") {
+    auto before = detail::id_blocks.load();
+    for (std::uint64_t blocks :
+         {(std::uint64_t{1} << 24) - 3, std::uint64_t{1} << 24, ~std::uint64_t{0} - 1}) {
+        detail::id_blocks.store(blocks);
+        for (int thread = 0; thread < 4; ++thread)
+            std::thread([] {
+                auto id = detail::fresh_id().value;
+                CHECK((id >> 40) == detail::this_host);
+                CHECK((id & ((std::uint64_t{1} << 40) - 1)) >= 65536u);
+            }).join();
+    }
+    detail::id_blocks.store(before + 100);
+}

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <exception>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -53,25 +54,30 @@ struct FirstParameter<Request&> {
     static constexpr First kind = First::request;
 };
 
+// A parameter as a message keeps it: text that a command only views is kept as a string.
+template <class P>
+using KeptParameter = std::conditional_t<std::is_same_v<std::remove_cv_t<P>, std::string_view>, std::string,
+                                         std::remove_cvref_t<P>>;
+
 template <class... P>
 struct Parameters {
     static constexpr First first = First::none;
     using State = void;
-    using Args = Pack<std::remove_cvref_t<P>...>;
+    using Args = Pack<KeptParameter<P>...>;
 };
 template <class P, class... Rest>
     requires(FirstParameter<P>::kind == First::actor)
 struct Parameters<P, Rest...> {
     static constexpr First first = First::actor;
     using State = typename FirstParameter<P>::State;
-    using Args = Pack<std::remove_cvref_t<Rest>...>;
+    using Args = Pack<KeptParameter<Rest>...>;
 };
 template <class P, class... Rest>
     requires(FirstParameter<P>::kind == First::request)
 struct Parameters<P, Rest...> {
     static constexpr First first = First::request;
     using State = void;
-    using Args = Pack<std::remove_cvref_t<Rest>...>;
+    using Args = Pack<KeptParameter<Rest>...>;
 };
 
 // How a command function is called: F is a function, or a member function of an actor's state.
@@ -126,6 +132,31 @@ struct Binding {
     static typename Signature_::Return call(Actor<>& actor, Request& request, Args& args);
 };
 
+// A member function that an actor's state has from a base class, as a command of that actor type.
+template <class State, auto F, class Member = decltype(F)>
+struct Inherited;
+template <class State, auto F, class R, class Base, class... P>
+struct Inherited<State, F, R (Base::*)(P...)> {
+    static R call(Actor<State>& self, P... arguments) {
+        return (self.state().*F)(static_cast<P&&>(arguments)...);
+    }
+};
+template <class State, auto F, class R, class Base, class... P>
+struct Inherited<State, F, R (Base::*)(P...) const> : Inherited<State, F, R (Base::*)(P...)> {};
+template <class State, auto F, class R, class Base, class... P>
+struct Inherited<State, F, R (Base::*)(P...) noexcept> : Inherited<State, F, R (Base::*)(P...)> {};
+template <class State, auto F, class R, class Base, class... P>
+struct Inherited<State, F, R (Base::*)(P...) const noexcept> : Inherited<State, F, R (Base::*)(P...)> {};
+
+// F as a proxy of that state's actors calls it. (A variable of that value, g++ 12 would not take.)
+template <class State, auto F>
+constexpr auto bind_command() noexcept {
+    using Owner = typename Binding<F>::State;
+    if constexpr (std::is_void_v<State> || std::is_void_v<Owner> || std::is_same_v<State, Owner>) return F;
+    else if constexpr (!std::is_member_pointer_v<decltype(F)> || !std::is_base_of_v<Owner, State>) return F;
+    else if constexpr (Binding<F>::Signature_::first != First::none) return F;
+    else return &Inherited<State, F>::call;
+}
 // One row of the table of commands. Every process of an application is the same image, forked when the table
 // is complete, so a row's number means the same command in each of them.
 struct CommandEntry {
