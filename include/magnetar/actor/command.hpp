@@ -116,8 +116,10 @@ constexpr const void* state_tag() noexcept {
     else return &state_tag_of<State>;
 }
 
-// All that is known of a command function at compile time.
-template <auto F>
+// All that is known of a command function at compile time. All templates of a command have its type as a second
+// parameter: g++ 12 takes `&S::f` of a class S in an unnamed namespace for a name that other files share, and would
+// merge two of them, unless a type of the file's own stands beside it.
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 struct Binding {
     using Signature_ = Signature<decltype(F)>;
     using Result = typename ReturnOf<typename Signature_::Return>::type;
@@ -197,29 +199,29 @@ inline const CommandEntry* find_command(std::string_view name, const void* state
     return found;
 }
 
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 WireAnswer* open_from_wire(WireCall& call);
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
 
 // Commands that overtake user messages and reach an actor that is starting or stopping.
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr bool is_system = false;
 
 // Commands that watch for an actor's end: they hold nothing up, and outlive the actor that carries them out.
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr bool is_observer = false;
 
 // The entry of a command function: a constant, so that it costs nothing in the files that do not use it.
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constinit CommandEntry entry_of{function_name<F>(), state_tag<typename Binding<F>::State>(),
                                        &open_from_wire<F>, nullptr, is_system<F>};
 
 // Using one of these enters the command in the table before main runs. A name makes it callable by name,
 // which costs the way through JSON.
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline const bool enlisted = enlist(entry_of<F>);
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 bool enlist_as(std::string_view name) {
     entry_of<F>.name = name;
     entry_of<F>.by_name = &call_by_name<F>;
@@ -234,7 +236,7 @@ struct CommandTag {
     explicit CommandTag() = default;
 };
 
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 struct RunCommand {
     static_assert(
         requires { typename Signature<decltype(F)>::Return; },
@@ -264,7 +266,7 @@ private:
 
 /// Runs a function, or a lambda without captures, in another actor: `co_await send(proxy, run<add>, 1, 3)`.
 /// Its first parameter may be `Actor<State>&` (then the target must be an actor of that type) or `Request&`.
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 constexpr detail::RunCommand<F> run(detail::CommandTag) {
     return {};
 }
@@ -272,7 +274,7 @@ constexpr detail::RunCommand<F> run(detail::CommandTag) {
 /// The commands of the framework once more, as objects, for programs in which their short names are taken:
 /// `send(actor, commands::stop)`.
 namespace commands {
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr detail::RunCommand<F> run{};
 }  // namespace commands
 

@@ -20,11 +20,11 @@ class ActorProxy;
 
 namespace detail {
 
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 class SendAwaiter;
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 class TellAwaiter;
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 bool try_tell(const Address& target, typename Binding<F>::Args&& arguments);
 
 template <class State>
