@@ -3,6 +3,7 @@
 #include "support.hpp"
 
 using namespace magnetar;
+using namespace magnetar::test;
 
 TEST_CASE("identity: an id is 16 hex digits, the arbiter's a word, and both are read back") {
     CHECK(ActorId{0x1234567890abcdef}.to_string() == "1234567890abcdef");
@@ -51,4 +52,30 @@ TEST_CASE("identity: ids that wrap stay within their process, and are no first a
             }).join();
     }
     detail::id_blocks.store(before + 100);
+}
+
+namespace {
+
+// Another file has an actor type of this name, too.
+struct SameName {
+    int which() { return 2; }
+    Task<int> which_later() {
+        co_await yield();
+        co_return 2;
+    }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "identity: actor types of one name in unnamed namespaces of two files are two types, here the second") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        for (auto kind : every_kind) {
+            auto actor = co_await spawn<SameName>({.concurrency = kind});
+            int which = co_await actor.send<&SameName::which>();
+            CHECK(which == 2);
+            which = co_await actor.send<&SameName::which_later>();
+            CHECK(which == 2);
+        }
+    });
 }

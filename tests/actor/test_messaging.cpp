@@ -162,3 +162,29 @@ TEST_CASE("messaging: ids, proxies, ends and addresses can be formatted, and err
         }
     });
 }
+
+namespace {
+
+// Another file has an actor type of this name, too.
+struct SameName {
+    int which() { return 1; }
+    Task<int> which_later() {
+        co_await yield();
+        co_return 1;
+    }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "messaging: actor types of one name in unnamed namespaces of two files are two types, here the first") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        for (auto kind : every_kind) {
+            auto actor = co_await spawn<SameName>({.concurrency = kind});
+            int which = co_await actor.send<&SameName::which>();
+            CHECK(which == 1);
+            which = co_await actor.send<&SameName::which_later>();
+            CHECK(which == 1);
+        }
+    });
+}
