@@ -116,18 +116,20 @@ inline Task<> ActorAccess::deregister(Actor<>& self) {
     }
 }
 
-// The arbiter gives two workers that have something to say to each other a link of their own.
-inline void introduce_hosts(Request& request, std::uint32_t peer, bool again) {
+// The arbiter gives two workers that have something to say to each other a link of their own. False when one of
+// them lives no more.
+inline bool introduce_hosts(Request& request, std::uint32_t peer, bool again) {
     std::uint32_t first = request.caller().address().where.host();
     Link* a = the_host->link_to(first);
     Link* b = the_host->link_to(peer);
-    if (!a || !b || first == peer) throw ActorNotFound(fmt::format("no living process {}", peer));
-    if (!the_host->introduced(first, peer, again)) return;  // the other has asked at the same time
+    if (!a || !b || first == peer) return false;
+    if (!the_host->introduced(first, peer, again)) return true;  // the other has asked at the same time
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         throw_system_error(errno, "socketpair");
     a->introduce(peer, UniqueFd(ends[0]));
     b->introduce(first, UniqueFd(ends[1]));
+    return true;
 }
 template <>
 inline constexpr bool is_system<introduce_hosts> = true;
@@ -137,10 +139,10 @@ inline Task<> Host::ask_for_link(Host& host, std::uint32_t peer) {
     try {
         // Asked in the name of this process's first actor; the link itself comes before the answer. Two hosts
         // that have had one already, and lost it, get another.
-        co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, false);
-        if (!host.link_to(peer)) co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, true);
-    } catch (const ActorNotFound&) {
-        // There is no such host any more.
+        bool lives = co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, false);
+        // (Where one came and has ended already, nobody waits any more.)
+        bool waiting = host.connecting_.find(peer) != nullptr;
+        if (lives && waiting) co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, true);
     } catch (const std::exception& error) {
         reason = error.what();
     }

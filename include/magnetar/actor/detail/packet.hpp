@@ -48,9 +48,7 @@ struct ErrorOnWire {
     // The code with which an actor ends that ends by this error.
     int exit_code() const noexcept { return kind == ErrorKind::exit ? code : 1; }
     // For logs and for the errors that name it.
-    std::string to_string() const {
-        return kind == ErrorKind::exit ? what : fmt::format("{}: {}", type, what);
-    }
+    std::string to_string() const { return fmt::format("{}: {}", type, what); }
 };
 
 // No text of an error takes more: what is too large for a link would end it.

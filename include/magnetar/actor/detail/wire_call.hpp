@@ -149,7 +149,7 @@ inline void WireCall::carry_out(Actor<>& actor) noexcept {
     else go_back();
 }
 
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 class WireAnswerOf final : public WireAnswer {
     using Result = typename Binding<F>::Result;
 
@@ -171,7 +171,7 @@ private:
     Outcome<Result> outcome_;
 };
 
-template <auto F>
+template <auto F, class Of>
 WireAnswer* open_from_wire(WireCall& call) {
     if constexpr (Binding<F>::travels) {
         Reader reader(call.arguments());
