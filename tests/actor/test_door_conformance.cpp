@@ -53,6 +53,8 @@ struct Case {
 };
 const std::string ended = "close 1000 end", broken = "close 1002 end";
 
+// What comes before the last two words of `expected` is waited for before we close: an answer that is not ready then is
+// none. After a violation there may be an answer to what came before it, or not.
 Task<> try_all(std::string url, const std::vector<Case>& cases) {
     for (auto& one : cases) {
         std::size_t step = one.bytes.size();
@@ -60,15 +62,20 @@ Task<> try_all(std::string url, const std::vector<Case>& cases) {
             CAPTURE(one.name);
             CAPTURE(step);
             auto client = co_await DoorClient::open(url);
-            std::string bytes = one.bytes + code(1000);
+            bool good = one.expected.ends_with(ended);
+            std::string got;
             try {
-                for (std::size_t at = 0; at < bytes.size(); at += step)
-                    co_await client.write(bytes.substr(at, step));
+                for (std::size_t at = 0; at < one.bytes.size(); at += step)
+                    co_await client.write(one.bytes.substr(at, step));
+                while (good && got.size() + ended.size() < one.expected.size())
+                    got += co_await client.next() + " ";
+                co_await client.write(code(1000));
                 co_await client.stream().shutdown();
             } catch (const std::system_error&) {
                 // It has closed already.
             }
-            std::string got = co_await client.all();
+            got += co_await client.all();
+            if (!good && got.starts_with(answered + " ")) got.erase(0, answered.size() + 1);
             CHECK(got == one.expected);
         }
     }
@@ -128,8 +135,8 @@ std::vector<Case> reserved() {
                 {fmt::format("bits {} of {:02x}", bits, first), frame(first | bits << 4, asked), broken});
     for (unsigned opcode : {3u, 4u, 5u, 6u, 7u, 11u, 12u, 13u, 14u, 15u}) {
         all.push_back({fmt::format("opcode {}", opcode), frame(0x80 | opcode, ""), broken});
-        all.push_back({fmt::format("opcode {} after a text", opcode), text(asked) + frame(0x80 | opcode, "x"),
-                       answered + " " + broken});
+        all.push_back(
+            {fmt::format("opcode {} after a text", opcode), text(asked) + frame(0x80 | opcode, "x"), broken});
     }
     return all;
 }
@@ -143,7 +150,7 @@ std::vector<Case> fragments() {
         {"a ping in between", pieces(asked, 13, ping), "pong:in between " + answered + " " + ended},
         {"a close in between", frame(text_start, asked) + code(1001), "close 1001 end"},
         {"a continuation of nothing", frame(last, asked), broken},
-        {"one more after the last", pieces(asked, 13) + frame(last, "x"), answered + " " + broken},
+        {"one more after the last", pieces(asked, 13) + frame(last, "x"), broken},
         {"a text inside a text", frame(text_start, asked) + text(asked), broken},
         {"a binary inside a text", frame(text_start, asked) + frame(binary, "x"), broken},
         {"binary in parts", frame(0x02, "x") + frame(last, "y"), "close 1003 end"},
