@@ -89,6 +89,7 @@ Task<Count> world(Simulation& simulation, Actor<>& self, double resets) {
     remote.close();
     co_await remote.closed();
     for (auto& [name, server] : self.servers()) co_await server.close();
+    co_await sleep(3s);  // in which those who were not answered give up closing well
     co_return count;
 }
 

@@ -108,7 +108,7 @@ private:
     std::size_t random_left_ = 0;
     std::uint32_t host_ = 0;
     std::size_t users_ = 0;
-    bool open_ = true, closing_ = false, flushing_ = false, pinged_ = false;
+    bool open_ = true, closing_ = false, flushing_ = false, pinged_ = false, gone_ = false;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -167,6 +167,8 @@ MAGNETAR_DECL Task<> RemoteLink::serve(Ref link, std::string first) {
         co_await link->changed_.wait();
     }
     link->stream_.close();
+    link->gone_ = true;
+    link->changed_.set();
     if (cancelled) throw Cancelled();
 }
 
@@ -370,7 +372,7 @@ MAGNETAR_DECL void RemoteLink::close() noexcept {
     loop_.arm(*this, loop_.now() + remote_close_timeout);
 }
 MAGNETAR_DECL Task<> RemoteLink::closed(Ref link) {
-    while (link->open_) {
+    while (!link->gone_) {
         link->changed_.clear();
         co_await link->changed_.wait();
     }
