@@ -77,6 +77,7 @@ private:
 
     class Reply;
     class CallAsked;
+    class Flushing;
 
     RemoteLink(EventLoop& loop, Stream stream, std::string url);
     ~RemoteLink();

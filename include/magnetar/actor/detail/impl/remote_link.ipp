@@ -255,15 +255,20 @@ MAGNETAR_DECL void RemoteLink::send_request(std::string_view command, const Json
 MAGNETAR_DECL void RemoteLink::flush_soon() {
     if (!std::exchange(flushing_, true)) loop_.start(flush(Ref(*this)), nullptr).detach();
 }
+class RemoteLink::Flushing {
+public:
+    explicit Flushing(RemoteLink& link) noexcept : link_(link) {}
+    Flushing(const Flushing&) = delete;
+    ~Flushing() {
+        link_.flushing_ = false;
+        link_.changed_.set();
+    }
+
+private:
+    RemoteLink& link_;
+};
 MAGNETAR_DECL Task<> RemoteLink::flush(Ref link) {
-    struct Flushing {
-        explicit Flushing(RemoteLink& l) noexcept : link(l) {}
-        ~Flushing() {
-            link.flushing_ = false;
-            link.changed_.set();
-        }
-        RemoteLink& link;
-    } flushing(*link);
+    Flushing flushing(*link);
     while (!link->out_.empty()) {
         link->sending_.swap(link->out_);
         try {
