@@ -12,6 +12,7 @@
 #include <magnetar/actor/detail/impl/door_session.ipp>
 #include <magnetar/actor/detail/impl/error_json.ipp>
 #include <magnetar/actor/detail/impl/open_command.ipp>
+#include <magnetar/actor/detail/impl/remote_connection.ipp>
 #include <magnetar/actor/detail/impl/remote_hosts.ipp>
 #include <magnetar/actor/detail/impl/remote_link.ipp>
 #include <magnetar/actor/detail/impl/remote_routes.ipp>

@@ -224,3 +224,67 @@ TEST_CASE("remote arbiter: watched") {
         CHECK(heard);
     });
 }
+
+namespace {
+
+// Stands in for an arbiter whose first connections break: each after as many requests as its number says.
+int connections_of_flaky = 0;
+Task<> flaky(Connection& connection) {
+    int left = connections_of_flaky++;
+    HeadReader head(8192);
+    for (bool complete = false; !complete;) {
+        ReadData data = co_await connection.read_some();
+        complete = head.feed(data.view());
+    }
+    auto request = parse_upgrade(head.head(), "magnetar.v1");
+    if (request.credential != "word") {
+        co_await connection.write(refusal_answer(401, "no"));
+        co_return;
+    }
+    std::string answer = upgrade_answer(request.key, "magnetar.v1");
+    co_await connection.write(answer);
+    FrameDecoder decoder({.masking = Masking::required});
+    while (ReadData data = co_await connection.read_some()) {
+        decoder.feed(data.bytes());
+        while (auto message = decoder.next()) {
+            if (message->opcode != Opcode::text || left-- == 0) co_return;
+            Writer out;
+            append_frame(out, Opcode::text,
+                         fmt::format(R"({{"id":{},"result":"pong"}})",
+                                     Json::parse(message->text()).at("id").get<std::uint64_t>()));
+            co_await connection.write(out.bytes());
+        }
+    }
+}
+Task<> use_a_flaky_one(std::string url, TcpServer& server) {
+    RemoteArbiter remote =
+        co_await connect_arbiter(url, "word", {.attempts = 3, .backoff = 1ms, .max_backoff = 4ms});
+    for (int answers = 0; answers < 3; ++answers) {
+        for (int i = 0; i < answers; ++i) {
+            auto pong = co_await remote.send("arbiter", ping);
+            CHECK(pong == "pong");
+        }
+        co_await error_of<ActorLost>(remote.send("arbiter", ping));
+        bool again = co_await until([&] { return remote.is_open(); });
+        CHECK(again);
+    }
+    CHECK(connections_of_flaky == 4);
+    // When nobody listens any more, it gives up.
+    co_await server.close(0ms);
+    co_await remote.closed();
+    CHECK_FALSE(remote.is_open());
+    co_await error_of<ActorLost>(remote.send("arbiter", ping));
+}
+
+}  // namespace
+
+TEST_CASE("remote arbiter: connects again, as its policy says, and sends nothing twice") {
+    connections_of_flaky = 0;
+    EventLoop loop;
+    TcpServer server{flaky};
+    loop.run(server.start_serving("127.0.0.1:0"));
+    auto url = "ws://" + server.address().to_string();
+    loop.run(use_a_flaky_one(url, server));
+    ReconnectPolicy wrong{.attempts = 1, .backoff = 2s, .max_backoff = 1s};
+    CHECK_THROWS_AS(loop.run(connect_arbiter(url, "word", wrong)), std::invalid_argument);
+}
