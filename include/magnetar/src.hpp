@@ -37,6 +37,7 @@
 #include <magnetar/actor/detail/impl/fork_child.ipp>
 #include <magnetar/actor/detail/impl/known_names.ipp>
 #include <magnetar/actor/detail/impl/open_command.ipp>
+#include <magnetar/actor/detail/impl/remote_connection.ipp>
 #include <magnetar/actor/detail/impl/remote_hosts.ipp>
 #include <magnetar/actor/detail/impl/remote_link.ipp>
 #include <magnetar/actor/detail/impl/remote_routes.ipp>
