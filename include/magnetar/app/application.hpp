@@ -112,7 +112,9 @@ public:
         options.stopping = options_.monitor_stopping;
         options.periodic_task = options_.monitor_periodic_task;
         options.on_info = options_.monitor_on_info;
-        options.on_params = [](Monitor<Worker>& self, Json& params) { add_share_params(self, params); };
+        options.on_params = [](Monitor<Worker>& self, Json& params) {
+            add_share_params(self.name(), params);
+        };
         Seed<Worker, Settings, server> seed(std::move(share));
         Task<Monitor<Worker>&> adding = arbiter.add_monitor<Worker>(options, std::move(seed));
         monitor_ = &co_await std::move(adding);
@@ -120,19 +122,25 @@ public:
     }
     Task<> started() override {
         auto& hook = options_.started.erased();
-        if (!hook || !lives()) co_return;
-        Job<> job = monitor_->loop().start(run_started(hook, *monitor_), monitor_);
+        Actor<>* actor = monitor_actor();
+        if (!hook || !actor) co_return;
+        Job<> job = actor->loop().start(run_started(hook, *actor), actor);
         co_await job;
     }
     Task<> reload() override {
-        if (lives()) co_await monitor_->reload();
+        if (monitor_actor()) co_await monitor_->reload();
     }
     Task<> scale(std::uint32_t workers) override {
-        if (lives()) co_await monitor_->scale(workers);
+        if (monitor_actor()) co_await monitor_->scale(workers);
+    }
+    Task<> replace(ActorProxy<> worker) override {
+        if (!monitor_actor()) co_return;
+        if constexpr (requires { monitor_->replace(worker.id()); }) co_await monitor_->replace(worker.id());
+        else co_await monitor_->reload();
     }
     std::vector<ActorProxy<>> workers() const override {
         std::vector<ActorProxy<>> all;
-        if (lives())
+        if (monitor_actor())
             for (auto& worker : monitor_->managed_actors()) all.push_back(worker);
         return all;
     }
@@ -146,13 +154,6 @@ protected:
     const ApplicationOptions<State>& options() const noexcept { return options_; }
 
 private:
-    bool lives() const {
-        Arbiter<>* root = arbiter();
-        if (!root || !monitor) return false;
-        auto monitors = root->monitors();
-        auto found = monitors.find(name());
-        return found != monitors.end() && found->second == monitor;
-    }
     static Task<> run_started(ErasedHook<> hook, Actor<>& monitor) {
         if (hook.plain) hook.plain(monitor);
         else co_await hook.coroutine(monitor);

@@ -71,8 +71,9 @@ void publish_share(std::shared_ptr<const Share> share);
 // The newest, or null.
 std::shared_ptr<const Share> newest_share(std::string_view application);
 std::shared_ptr<const Share> share_of(std::string_view application, std::uint64_t generation);
-// Adds what a worker of that application needs to find its share, and what the monitor's own hook has.
-void add_share_params(Actor<>& monitor, Json& params);
+// Adds what a worker of that application needs to find its share, and what the monitor's own hook has. The monitor is
+// the actor that runs now.
+void add_share_params(std::string_view monitor, Json& params);
 // It is not running any more.
 void forget_application(std::string_view application);
 std::vector<std::string> known_applications();

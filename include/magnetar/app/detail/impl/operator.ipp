@@ -82,12 +82,12 @@ MAGNETAR_DECL bool is_for_operators(const std::vector<SettingTable::Given>& give
 
 MAGNETAR_DECL std::string info_text(const Json& info) {
     using namespace operator_parts;
-    std::string out =
-        fmt::format("{} {}: process {}, {}, up {}, {}\n", text_at(info, {"program", "name"}),
-                    text_at(info, {"program", "version"}), text_at(info, {"arbiter", "actor", "process_id"}),
-                    text_at(info, {"program", "state"}),
-                    seconds_text(number_at(info, {"arbiter", "actor", "uptime_seconds"})),
-                    text_at(info, {"arbiter", "loop", "engine"}));
+    std::string version = text_at(info, {"program", "version"});
+    std::string out = fmt::format(
+        "{}{}{}: process {}, {}, up {}, {}\n", text_at(info, {"program", "name"}), version.empty() ? "" : " ",
+        version, text_at(info, {"arbiter", "actor", "process_id"}), text_at(info, {"program", "state"}),
+        seconds_text(number_at(info, {"arbiter", "actor", "uptime_seconds"})),
+        text_at(info, {"arbiter", "loop", "engine"}));
     const Json* applications = info.find("applications");
     if (!applications) return out;
     for (auto& application : applications->items()) {

@@ -64,12 +64,12 @@ MAGNETAR_DECL std::vector<std::string> known_applications() {
             names.push_back(name);
     return names;
 }
-MAGNETAR_DECL void add_share_params(Actor<>& monitor, Json& params) {
-    if (auto share = newest_share(monitor.name())) {
+MAGNETAR_DECL void add_share_params(std::string_view monitor, Json& params) {
+    if (auto share = newest_share(monitor)) {
         Json& mine = params["application"] = Json::object();
         mine["name"] = share->application;
         mine["generation"] = share->generation;
-        if (share->hooks.on_params.plain) share->hooks.on_params.plain(monitor, params);
+        if (share->hooks.on_params.plain) share->hooks.on_params.plain(*get_actor(), params);
     }
 }
 
