@@ -483,6 +483,13 @@ def an_application_below_an_arbiter_that_runs():
 
 
 @case
+def the_page_of_settings_is_what_they_are():
+    page = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "settings.md")
+    printed = subprocess.run([PROGRAM, "settings"], capture_output=True, text=True).stdout
+    assert printed == open(page).read(), "docs/settings.md: write anew what `app_programs settings` prints"
+
+
+@case
 def operators_words():
     def run(*words, code=0):
         done = subprocess.run([PROGRAM, "echo", *words], capture_output=True, text=True, timeout=20)

@@ -114,6 +114,20 @@ int inside() {
         .run();
 }
 
+// docs/settings.md
+int settings_page() {
+    detail::AppConfig config(detail::user_settings_type<NoSettings>, true);
+    detail::ProcessSettings process;
+    detail::SettingTable table("NAME");
+    config.add_to(table, {});
+    table.add(process, "Program");
+    fmt::print(
+        "# Settings that every application has\n\n"
+        "Generated from the settings themselves. An application's own stand beside them; `--help` shows all.\n{}",
+        table.markdown());
+    return 0;
+}
+
 }  // namespace programs
 
 int main(int argc, char** argv) {
@@ -123,6 +137,7 @@ int main(int argc, char** argv) {
     if (which == "mall") return mall(argc - 1, argv + 1);
     if (which == "twins") return twins(argc - 1, argv + 1);
     if (which == "inside") return inside();
-    fmt::print(stderr, "usage: {} echo|mall|twins|inside\n", argv[0]);
+    if (which == "settings") return settings_page();
+    fmt::print(stderr, "usage: {} echo|mall|twins|inside|settings\n", argv[0]);
     return 2;
 }

@@ -149,8 +149,7 @@ MAGNETAR_DECL void Configuration::validate() {
             wrong(field, error.what());
         }
     };
-    checked(&process.log_level,
-            [this] { logging::read_levels(program_words::join(process.log_level, ",")); });
+    checked(&process.log_level, [this] { check_log_levels(program_words::join(process.log_level, ",")); });
     if (!process.umask.empty()) checked(&process.umask, [this] { read_umask(process.umask); });
     for (auto& app : applications) {
         WorkerSettings& workers = app->workers;
@@ -585,7 +584,7 @@ public:
         }
         if (command == "log_level") {
             std::string levels = args.at(0).string();
-            logging::read_levels(levels);
+            check_log_levels(levels);
             self.present->process.log_level = {levels};
             configure_log(self.log_options());
             for (auto* app : self.applications) {

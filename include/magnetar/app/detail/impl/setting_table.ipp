@@ -61,7 +61,7 @@ MAGNETAR_DECL void SettingTable::add_one(Setting setting) {
         if (other.option() == setting.option())
             throw std::logic_error(
                 fmt::format("there are two settings '{}': give the application's own another name",
-                            program_, setting.name));
+                            setting.name));
     settings_.push_back(std::move(setting));
 }
 MAGNETAR_DECL void SettingTable::set_help(const std::string& name, std::string_view text) {
