@@ -9,6 +9,9 @@ tests = set()
 for path in (root / "tests").rglob("*.cpp"):
     tests.update(re.findall(r'TEST_CASE\(\s*"([^"]+)"', path.read_text()))
 
+for path in (root / "tests").rglob("drive.py"):
+    tests.update(re.findall(r"^@case\ndef (\w+)", path.read_text(), re.M))
+
 problems, named = [], 0
 for page in sorted((root / "docs").glob("*.md")):
     for number, line in enumerate(page.read_text().splitlines(), 1):
