@@ -483,6 +483,33 @@ def an_application_below_an_arbiter_that_runs():
 
 
 @case
+def datagrams_are_served_and_wait_during_a_reload():
+    for concurrency in ("process", "thread"):
+        with Program("udp", "--bind", "127.0.0.1:0", "--concurrency", concurrency, "--exit-timeout", "5s") as program:
+            program.running()
+            client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            client.connect(("127.0.0.1", program.at[0]))
+            client.settimeout(10)
+
+            def ask(text):
+                client.send(text.encode())
+                return client.recv(100).decode()
+
+            assert ask("hello") == "hello"
+            before = ask("pid")
+            client.send(b"fail")
+            assert ask("still there") == "still there"
+            assert program.workers()[0]["servers"][f"127.0.0.1:{program.at[0]}"]["accepted"] == 4
+            # One in work is answered, those behind it are the next worker's.
+            for text in ("slow", "one", "two"):
+                client.send(text.encode())
+            program.ask("--reload")
+            assert sorted(client.recv(100).decode() for _ in range(3)) == ["one", "slow", "two"]
+            assert concurrency == "thread" or ask("pid") != before
+            program.ends(signal.SIGTERM)
+
+
+@case
 def the_page_of_settings_is_what_they_are():
     page = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "settings.md")
     printed = subprocess.run([PROGRAM, "settings"], capture_output=True, text=True).stdout

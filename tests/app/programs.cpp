@@ -49,6 +49,16 @@ SocketServerOptions<Echo> echo_options() {
     return options;
 }
 
+// ---- the same for datagrams
+
+Task<> send_back(DatagramSocket& socket, Datagram datagram) {
+    if (datagram.data.view() == "fail") throw std::runtime_error("it was told to fail");
+    std::string text = datagram.data.to_string();
+    if (text == "pid") text = fmt::format("{}", ::getpid());
+    if (text == "slow") co_await sleep(300ms);
+    co_await socket.send_to(text, datagram.from);
+}
+
 // ---- a shop and a door, in one program or below somebody's arbiter
 
 struct ShopSettings {
@@ -116,7 +126,7 @@ int inside() {
 
 // docs/settings.md
 int settings_page() {
-    detail::AppConfig config(detail::user_settings_type<NoSettings>, true);
+    detail::AppConfig config(detail::user_settings_type<NoSettings>, detail::Serves::connections);
     detail::ProcessSettings process;
     detail::SettingTable table("NAME");
     config.add_to(table, {});
@@ -134,10 +144,12 @@ int main(int argc, char** argv) {
     using namespace programs;
     std::string_view which = argc > 1 ? argv[1] : "";
     if (which == "echo") return SocketServer<Echo, EchoSettings>(echo_options()).start(argc - 1, argv + 1);
+    if (which == "udp")
+        return DatagramServer<>({.name = "udp", .serve = send_back}).start(argc - 1, argv + 1);
     if (which == "mall") return mall(argc - 1, argv + 1);
     if (which == "twins") return twins(argc - 1, argv + 1);
     if (which == "inside") return inside();
     if (which == "settings") return settings_page();
-    fmt::print(stderr, "usage: {} echo|mall|twins|inside|settings\n", argv[0]);
+    fmt::print(stderr, "usage: {} echo|udp|mall|twins|inside|settings\n", argv[0]);
     return 2;
 }

@@ -50,7 +50,7 @@ struct ApplicationOptions {
 namespace detail {
 
 // An application of these types, below its monitor.
-template <class State, class Settings, bool server>
+template <class State, class Settings, Serves serves>
 class TypedApplication : public ApplicationBase {
     static_assert(
         std::is_default_constructible_v<Settings> && std::is_copy_constructible_v<Settings> &&
@@ -73,7 +73,7 @@ public:
     }
 
     std::unique_ptr<AppConfig> default_config() const override {
-        return std::make_unique<AppConfig>(user_settings_type<Settings>, server);
+        return std::make_unique<AppConfig>(user_settings_type<Settings>, serves);
     }
     std::unique_ptr<AppConfig> code_config() const override {
         auto code = default_config();
@@ -115,7 +115,7 @@ public:
         options.on_params = [](Monitor<Worker>& self, Json& params) {
             add_share_params(self.name(), params);
         };
-        Seed<Worker, Settings, server> seed(std::move(share));
+        Seed<Worker, Settings, serves> seed(std::move(share));
         Task<Monitor<Worker>&> adding = arbiter.add_monitor<Worker>(options, std::move(seed));
         monitor_ = &co_await std::move(adding);
         monitor = monitor_->proxy();
@@ -145,7 +145,12 @@ public:
         return all;
     }
     WorkerHooks hooks() const override {
-        return {options_.worker.start.erased(), options_.monitor_on_params.erased(), nullptr, nullptr};
+        WorkerHooks all;
+        all.start = options_.worker.start.erased();
+        all.stopping = options_.worker.stopping.erased();
+        all.on_info = options_.worker.on_info.erased();
+        all.on_params = options_.monitor_on_params.erased();
+        return all;
     }
 
 protected:
@@ -176,11 +181,11 @@ private:
 /// The workers' State is made from `const Settings&` if it can be, else from nothing. Settings is a plain struct, see
 /// <magnetar/app/settings.hpp>; `settings<Settings>()` gives them to all actors of the application.
 template <class State = void, class Settings = NoSettings>
-class Application : public detail::TypedApplication<State, Settings, false> {
+class Application : public detail::TypedApplication<State, Settings, detail::Serves::nothing> {
 public:
     /// `settings`: what the code wants instead of the struct's defaults.
     explicit Application(ApplicationOptions<State> options, Settings settings = {})
-        : detail::TypedApplication<State, Settings, false>(options, std::move(settings)) {}
+        : detail::TypedApplication<State, Settings, detail::Serves::nothing>(options, std::move(settings)) {}
 
     /// Reads the command line and runs until it is stopped; gives the exit code, for main to return. 2, with one line on
     /// standard error, when a setting is wrong.

@@ -189,18 +189,34 @@ MAGNETAR_DECL std::uint64_t watchdog_microseconds() {
     return microseconds;
 }
 
-MAGNETAR_DECL ListeningSocket open_listening_socket(const std::string& text, const ListenOptions& options) {
-    if (auto address = SocketAddress::parse_numeric(text)) return ListeningSocket::bind(*address, options);
+namespace process_parts {
+
+inline SocketAddress address_of(const std::string& text, int type) {
+    if (auto address = SocketAddress::parse_numeric(text)) return *address;
     auto [host, port] = split_host_port(text);
     addrinfo wanted{};
-    wanted.ai_socktype = SOCK_STREAM;
+    wanted.ai_socktype = type;
     wanted.ai_flags = AI_PASSIVE;
     addrinfo* found = nullptr;
     if (int error =
             ::getaddrinfo(std::string(host).c_str(), fmt::format("{}", port).c_str(), &wanted, &found))
         throw std::invalid_argument(fmt::format("{}: {}", text, ::gai_strerror(error)));
     std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, &::freeaddrinfo);
-    return ListeningSocket::bind(SocketAddress(found->ai_addr, found->ai_addrlen), options);
+    return SocketAddress(found->ai_addr, found->ai_addrlen);
+}
+
+}  // namespace process_parts
+
+MAGNETAR_DECL ListeningSocket open_listening_socket(const std::string& text, const ListenOptions& options) {
+    return ListeningSocket::bind(process_parts::address_of(text, SOCK_STREAM), options);
+}
+MAGNETAR_DECL ListeningSocket open_datagram_socket(const std::string& text) {
+    SocketAddress address = process_parts::address_of(text, SOCK_DGRAM);
+    UniqueFd fd(::socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!fd) throw_system_error(errno, "socket", address.to_string());
+    if (::bind(fd.get(), address.data(), address.size()) != 0)
+        throw_system_error(errno, "bind", address.to_string());
+    return ListeningSocket(std::move(fd));
 }
 
 MAGNETAR_DECL void wait_for_end(pid_t process) {

@@ -125,8 +125,9 @@ MAGNETAR_DECL bool Configuration::is_live(std::string_view name) const {
         if (setting.name != name) continue;
         if (setting.group == "Settings") return true;
         std::string key = setting.key();
-        for (auto live : {"workers", "log_level", "log_format", "log_file", "max_connections", "keep_alive",
-                          "max_requests", "max_requests_jitter", "max_lifetime", "max_memory", "drain_delay"})
+        for (auto live :
+             {"workers", "log_level", "log_format", "log_file", "max_connections", "keep_alive",
+              "max_requests", "max_requests_jitter", "max_lifetime", "max_memory", "drain_delay", "watch"})
             if (key == live) return true;
     }
     return false;
@@ -161,14 +162,28 @@ MAGNETAR_DECL void Configuration::validate() {
             wrong(&workers.period, "must be below the timeout");
         if (workers.threads == 0) wrong(&workers.threads, "must be at least 1");
         if (workers.mailbox == 0) wrong(&workers.mailbox, "must be at least 1");
-        if (!app->server) continue;
-        if (app->serving.bind.empty()) wrong(&app->serving.bind, "must be an address at least");
-        for (auto& address : app->serving.bind)
-            checked(&app->serving.bind, [&address] {
+        if (app->serves == Serves::nothing) continue;
+        if (app->binding.bind.empty()) wrong(&app->binding.bind, "must be an address at least");
+        for (auto& address : app->binding.bind)
+            checked(&app->binding.bind, [&address] {
                 if (!address.starts_with("unix:")) split_host_port(address);
                 else SocketAddress::unix_socket(address.substr(5));
             });
         if (app->serving.keep_alive.count() < 0) wrong(&app->serving.keep_alive, "must not be negative");
+    }
+}
+
+// Opens what it is to listen on.
+inline void open_sockets(ApplicationBase& app) {
+    if (app.config->serves == Serves::nothing) return;
+    for (auto& address : app.config->binding.bind) {
+        if (app.config->serves == Serves::datagrams) {
+            app.sockets.push_back(open_datagram_socket(address));
+            continue;
+        }
+        ListenOptions options;
+        options.backlog = static_cast<int>(app.config->serving.backlog);
+        app.sockets.push_back(open_listening_socket(address, options));
     }
 }
 
@@ -223,17 +238,14 @@ public:
         if (!process.umask.empty()) ::umask(read_umask(process.umask));
         auto given = take_listen_fds();
         for (auto* app : applications) {
-            if (!app->config->server) continue;
+            if (app->config->serves == Serves::nothing) continue;
             app->sockets = std::move(given);  // the first server's
             given.clear();
             if (!app->sockets.empty()) continue;
-            for (auto& address : app->config->serving.bind) {
-                ListenOptions options;
-                options.backlog = static_cast<int>(app->config->serving.backlog);
-                app->sockets.push_back(open_listening_socket(address, options));
+            open_sockets(*app);
+            for (auto& address : app->config->binding.bind)
                 if (address.starts_with("unix:") && address[5] != '@')
                     own_paths_.emplace_back(address.substr(5));
-            }
         }
         if (!process.metrics.empty()) {
             metrics_socket_.emplace(open_listening_socket(process.metrics, {}));
@@ -263,7 +275,7 @@ public:
         self.beat();
         if (self.metrics_socket_)
             self.health_.emplace(*std::move(self.metrics_socket_), self.vitals_, &scrape);
-        if (self.needs_ticks()) arbiter.loop().start(tick(self, arbiter), &arbiter).detach();
+        self.tick_if_needed(arbiter);
         if (self.control_socket_) co_await serve_control(arbiter, std::move(self.control_socket_), &answer);
         std::string trouble;
         for (auto* app : self.applications) {
@@ -328,8 +340,14 @@ public:
 
     bool needs_ticks() const {
         bool limits = health_ || !present->process.watch.empty() || watchdog_microseconds() > 0;
-        for (auto* app : applications) limits = limits || app->config->server;
+        for (auto* app : applications) limits = limits || has_limits(*app);
         return limits;
+    }
+    void tick_if_needed(Actor<>& arbiter) {
+        if (!ticking_ && needs_ticks()) {
+            ticking_ = true;
+            arbiter.loop().start(tick(*this, arbiter), &arbiter).detach();
+        }
     }
     static Task<> tick(Program& self, Actor<>& arbiter) {
         auto watchdog = std::chrono::microseconds(watchdog_microseconds() / 2);
@@ -355,8 +373,9 @@ public:
         }
     }
     static bool has_limits(const ApplicationBase& app) {
-        auto& s = app.config->serving;
-        return app.config->server && (s.max_requests || s.max_memory.bytes || s.max_lifetime.count() > 0);
+        auto& workers = app.config->workers;
+        return app.config->serving.max_requests || workers.max_memory.bytes ||
+               workers.max_lifetime.count() > 0;
     }
     // When each was changed last.
     std::string watched_files() const {
@@ -388,7 +407,7 @@ public:
             totals_[app->name()].update(answers);
             if (!has_limits(*app) || reloading_) continue;
             for (std::size_t i = 0; i < answers.size(); ++i) {
-                std::string why = over_limit(app->config->serving, answers[i], present_workers[i].id());
+                std::string why = over_limit(*app->config, answers[i], present_workers[i].id());
                 if (why.empty()) continue;
                 Logger(app->name()).info("{} is replaced: {}", present_workers[i].to_string(), why);
                 std::string trouble;
@@ -404,7 +423,9 @@ public:
             }
         }
     }
-    static std::string over_limit(const ServerSettings& settings, const Json& worker, ActorId id) {
+    static std::string over_limit(const AppConfig& config, const Json& worker, ActorId id) {
+        const ServerSettings& settings = config.serving;
+        const WorkerSettings& workers = config.workers;
         auto number = [](const Json* json, std::string_view key) {
             const Json* found = json ? json->find(key) : nullptr;
             return found && found->is_number() ? found->get<double>() : 0.0;
@@ -420,14 +441,14 @@ public:
             if (accepted >= limit) return fmt::format("it has accepted {} connections", accepted);
         }
         double age = number(worker.find("actor"), "age_seconds");
-        if (settings.max_lifetime.count() > 0 &&
-            age >= std::chrono::duration<double>(settings.max_lifetime).count())
+        if (workers.max_lifetime.count() > 0 &&
+            age >= std::chrono::duration<double>(workers.max_lifetime).count())
             return fmt::format("it is {:.0f} s old", age);
         const Json* actor = worker.find("actor");
         const Json* process = actor ? actor->find("is_process") : nullptr;
         double memory = number(worker.find("process"), "memory_bytes");
-        if (settings.max_memory.bytes && process && process->is_boolean() && process->get<bool>() &&
-            memory >= static_cast<double>(settings.max_memory.bytes))
+        if (workers.max_memory.bytes && process && process->is_boolean() && process->get<bool>() &&
+            memory >= static_cast<double>(workers.max_memory.bytes))
             return fmt::format("it has {:.1f} MiB of memory", memory / 1048576);
         return {};
     }
@@ -491,7 +512,6 @@ public:
     // Reads the settings anew, and replaces the workers; says what it has done. What is wrong is found before anything has
     // changed; when a new worker does not start, what was stays.
     Task<std::vector<std::string>> reload(Actor<>& arbiter) {
-        (void)arbiter;
         if (reloading_) throw std::runtime_error("a reload is under way");
         struct Reloading {
             explicit Reloading(bool& f) noexcept : flag(f) { flag = true; }
@@ -521,10 +541,14 @@ public:
                 ApplicationBase& app = *applications[i];
                 if (!app.monitor) continue;
                 auto fresh = std::make_unique<AppConfig>(*present->applications[i]);
-                fresh->serving.bind = app.config->serving.bind;
+                fresh->binding = app.config->binding;
                 fresh->serving.backlog = app.config->serving.backlog;
                 auto wanted = fresh->workers.workers;
+                auto lifetime = fresh->workers.max_lifetime;
+                auto memory = fresh->workers.max_memory;
                 fresh->workers = app.config->workers;
+                fresh->workers.max_lifetime = lifetime;
+                fresh->workers.max_memory = memory;
                 auto old = std::exchange(app.config, std::move(fresh));
                 try {
                     publish(app);
@@ -550,6 +574,7 @@ public:
             present = std::move(before);
             std::rethrow_exception(failure);
         }
+        tick_if_needed(arbiter);
         Logger log(text.name);
         for (auto& line : said) log.info("reload: {}", line);
         co_return said;
@@ -648,6 +673,7 @@ private:
         program["version"] = text.version;
         program["state"] = std::string(arbiter.life() >= Life::stopping ? "stopping" : state);
         program["control"] = control;
+        beat();
         program["log_levels"] = log_levels();
         program["ready"] = vitals_.ready.load();
         if (health_) program["metrics"] = metrics_address;
@@ -660,7 +686,7 @@ private:
             about["wanted"] = std::max(app->config->workers.workers, 1u);
             Json listens = Json::array();
             for (auto& socket : app->sockets) listens.push_back(Json(socket.address().to_string()));
-            if (app->config->server) about["listens"] = std::move(listens);
+            if (app->config->serves != Serves::nothing) about["listens"] = std::move(listens);
             if (app->monitor) {
                 about["monitor"] = co_await info_of(app->monitor);
                 std::vector<Task<Json>> asking;
@@ -685,7 +711,7 @@ private:
     Vitals vitals_;
     std::optional<HealthServer> health_;
     std::map<std::string, WorkerTotals> totals_;
-    bool reloading_ = false;
+    bool reloading_ = false, ticking_ = false;
 };
 
 MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<ApplicationBase*>& applications,
@@ -762,6 +788,8 @@ MAGNETAR_DECL Task<> begin_application(ApplicationBase& application) {
             "an application is started in main, or on the loop of an Arbiter<>: await start() in its start hook");
     if (auto wrong = wrong_name(application.name()); !wrong.empty()) throw std::invalid_argument(wrong);
     application.config = application.code_config();
+    application.sockets.clear();
+    open_sockets(application);
     auto names = known_applications();
     names.push_back(application.name());
     ProcessSettings process;

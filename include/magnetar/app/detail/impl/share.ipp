@@ -127,11 +127,11 @@ MAGNETAR_DECL ShareOnWire share_to_wire(const Share& share) {
     return on_wire;
 }
 MAGNETAR_DECL std::shared_ptr<const Share> share_from_wire(ShareOnWire on_wire, const UserSettingsType& type,
-                                                           bool server) {
+                                                           Serves serves) {
     auto share = std::make_shared<Share>();
     share->application = std::move(on_wire.application);
     share->generation = on_wire.generation;
-    auto config = std::make_shared<AppConfig>(type, server);
+    auto config = std::make_shared<AppConfig>(type, serves);
     config->unpack(on_wire.values);
     config->origins = std::move(on_wire.origins);
     share->config = std::move(config);
