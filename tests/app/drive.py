@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -272,6 +273,28 @@ def scale_log_levels_and_files():
 
 
 @case
+def top_shows_rates_and_takes_keys():
+    with echo("--workers", "1") as program:
+        program.running()
+        client = program.connect()
+        assert client.line() == "hello"
+        table = [line.split() for line in program.ask("--top").splitlines()]
+        assert table[2][:4] == ["ACTOR", "KIND", "PROCESS", "STATE"], table
+        row = dict(zip(table[2], next(line for line in table if line and line[0].startswith("echo-"))))
+        assert row["STATE"] == "running" and row["CONNS"] == "1" and row["KIND"] == "process", row
+        assert any(line and line[0] == "arbiter" for line in table), table
+        # On a terminal it goes on until q is pressed.
+        main, other = pty.openpty()
+        top = subprocess.Popen([PROGRAM, "echo", "--top", "--control", program.control], stdin=other, stdout=other)
+        shown = b""
+        while shown.count(b"ACTOR") < 2:
+            shown += os.read(main, 10000)
+        os.write(main, b"q")
+        assert top.wait(20) == 0
+        program.ends(signal.SIGTERM)
+
+
+@case
 def unix_sockets_replace_what_is_stale_and_nothing_else():
     folder = tempfile.mkdtemp(prefix="magnetar-app-")
     path = os.path.join(folder, "echo.sock")
@@ -427,6 +450,10 @@ def a_daemon_is_ready_when_its_first_process_ends():
         number = int(open(pid).read())
         assert number != program.process.pid
         assert os.getsid(number) != os.getsid(0)
+        # Nobody of it holds the terminal.
+        for process in [number] + [w["actor"]["process_id"] for w in program.workers()]:
+            for stream in range(3):
+                assert os.readlink(f"/proc/{process}/fd/{stream}") == "/dev/null", (process, stream)
         program.ask("--info")
         program.ask("--stop")
         until("it has ended", lambda: not os.path.exists(pid))

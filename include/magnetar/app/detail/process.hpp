@@ -50,6 +50,17 @@ private:
 // new process ends before.
 void become_daemon();
 void daemon_ready();
+// While one lives, and this is to be a daemon, standard error leads nowhere: for what is forked meanwhile and stays, so that
+// it does not hold the terminal.
+class HiddenStandardError {
+public:
+    HiddenStandardError();
+    HiddenStandardError(const HiddenStandardError&) = delete;
+    ~HiddenStandardError();
+
+private:
+    UniqueFd before_;
+};
 // By name or number; a user alone brings its group. Supplementary groups are set, too. Throws std::system_error, and
 // std::invalid_argument for names that are not known.
 void become_user(const std::string& user, const std::string& group);

@@ -113,6 +113,16 @@ MAGNETAR_DECL void daemon_ready() {
     ::close(null);
 }
 
+MAGNETAR_DECL HiddenStandardError::HiddenStandardError() {
+    if (process_parts::ready_pipe < 0) return;
+    UniqueFd null(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+    before_ = UniqueFd(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3));
+    if (null && before_) ::dup2(null.get(), STDERR_FILENO);
+}
+MAGNETAR_DECL HiddenStandardError::~HiddenStandardError() {
+    if (before_) ::dup2(before_.get(), STDERR_FILENO);
+}
+
 MAGNETAR_DECL void become_user(const std::string& user, const std::string& group) {
     uid_t uid = static_cast<uid_t>(-1);
     gid_t gid = static_cast<gid_t>(-1);

@@ -284,6 +284,7 @@ public:
             } catch (const std::exception& error) {
                 trouble = error.what();
             }
+            if (arbiter.life() >= Life::stopping) co_return;  // it was told to stop meanwhile
             if (!trouble.empty()) {
                 fmt::print(stderr, "{}: {}\n", self.text.name, trouble);
                 arbiter.stop(1);
@@ -317,7 +318,7 @@ public:
         } catch (const std::exception& error) {
             trouble = error.what();
         }
-        if (trouble.empty()) co_return;
+        if (trouble.empty() || arbiter.life() >= Life::stopping) co_return;
         arbiter.log().error("started of {}: {}", app.name(), trouble);
         arbiter.stop(1);
     }
@@ -757,7 +758,9 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
             options.start = [](Arbiter<>& self) -> Task<> { return Program::begin(self); };
             options.stopping = [](Arbiter<>& self) -> Task<> { return Program::drain(self); };
             options.exit_timeout += program.present->process.drain_delay;
+            std::optional<HiddenStandardError> hidden(std::in_place);  // the fork server would keep it
             Arbiter<> arbiter(options);
+            hidden.reset();
             program.loop = &arbiter.loop();
             on_hangup = &Program::on_hangup;
             code = arbiter.run();

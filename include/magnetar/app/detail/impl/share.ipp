@@ -77,8 +77,16 @@ MAGNETAR_DECL const Share& current_share(const void* settings_tag) {
     auto fits = [settings_tag](const std::shared_ptr<const Share>& share) {
         return share && (!settings_tag || share->config->type->tag == settings_tag);
     };
+    // A worker's share is its own as long as it lives, and ids are never used twice.
+    static constinit thread_local struct {
+        std::uint64_t actor;
+        const void* tag;
+        const Share* share;
+    } last{};
+    Actor<>* asker = get_actor();
+    if (asker && last.actor == asker->id().value && last.tag == settings_tag) return *last.share;
     // Published shares stay, so that references to them may be given away.
-    for (Actor<>* actor = get_actor(); actor; actor = ActorAccess::parent(*actor)) {
+    for (Actor<>* actor = asker; actor; actor = ActorAccess::parent(*actor)) {
         std::shared_ptr<const Share> share;
         auto* extras = ActorAccess::extras_if(*actor);
         const Json* given = extras ? extras->params.find("application") : nullptr;
@@ -88,7 +96,10 @@ MAGNETAR_DECL const Share& current_share(const void* settings_tag) {
             share = share_of(name->string(), generation->get<std::uint64_t>());
         else if (!actor->name().empty()) share = newest_share(actor->name());
         if (!share) continue;
-        if (fits(share)) return *share;
+        if (fits(share)) {
+            if (generation) last = {asker->id().value, settings_tag, share.get()};
+            return *share;
+        }
         throw std::logic_error(
             fmt::format("settings: the application '{}' has settings of another type", share->application));
     }
