@@ -10,6 +10,9 @@ tests = set()
 for path in (root / "tests").rglob("*.cpp"):
     tests.update(re.findall(r'TEST_CASE\(\s*"([^"]+)"', path.read_text()))
 
+for path in (root / "tests").rglob("drive.py"):
+    tests.update(re.findall(r"^@case\ndef (\w+)", path.read_text(), re.M))
+
 problems, named = [], 0
 for page in sorted((root / "docs").glob("*.md")) + sorted(root.glob("*.md")):
     where, fenced = page.relative_to(root), False

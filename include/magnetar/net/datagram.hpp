@@ -63,6 +63,9 @@ public:
             throw_system_error(errno, "bind", address.to_string());
         return DatagramSocket(loop, std::move(fd));
     }
+    /// Takes over a socket that is bound already. On the loop that runs now.
+    explicit DatagramSocket(UniqueFd bound)
+        : DatagramSocket(EventLoop::require("a datagram socket"), std::move(bound)) {}
     DatagramSocket(DatagramSocket&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
     DatagramSocket& operator=(DatagramSocket&& other) noexcept {
         DatagramSocket old(std::move(*this));
