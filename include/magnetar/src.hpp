@@ -7,6 +7,7 @@
     "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
 #endif
 
+// clang-format off: in the order of the layers
 #include <magnetar/base/detail/impl/standard_streams.ipp>
 #include <magnetar/base/impl/errors.ipp>
 #include <magnetar/base/impl/log.ipp>
@@ -41,6 +42,7 @@
 #include <magnetar/loop/impl/event_loop.ipp>
 #include <magnetar/loop/impl/executor.ipp>
 #include <magnetar/loop/impl/exit_status.ipp>
+#include <magnetar/loop/impl/loop_options.ipp>
 #include <magnetar/loop/impl/operation.ipp>
 #include <magnetar/loop/impl/signals.ipp>
 #include <magnetar/loop/impl/stall_watch.ipp>
@@ -68,6 +70,7 @@
 #include <magnetar/app/detail/impl/app_config.ipp>
 #include <magnetar/app/detail/impl/config_file.ipp>
 #include <magnetar/app/detail/impl/control.ipp>
+#include <magnetar/app/detail/impl/metrics.ipp>
 #include <magnetar/app/detail/impl/operator.ipp>
 #include <magnetar/app/detail/impl/process.ipp>
 #include <magnetar/app/detail/impl/program.ipp>

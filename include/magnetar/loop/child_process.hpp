@@ -1,6 +1,7 @@
 #pragma once
 #include <sys/ioctl.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <optional>

@@ -34,6 +34,10 @@ struct Work : Runnable {
 };
 
 class WorkWaiter : public Waiter {
+public:
+    WorkWaiter() noexcept = default;
+    WorkWaiter(WorkWaiter&&) noexcept = default;
+
 protected:
     ~WorkWaiter() = default;
 
@@ -71,8 +75,8 @@ struct Call final : ResultOf<T> {
 }  // namespace detail
 
 /// A pool of threads for work that computes or blocks, so that a loop stays free. Threads are started when
-/// there is work for them, and kept. Any loop may use it; it must live until their work is done. Signals are
-/// not delivered to its threads.
+/// there is work for them, and kept. Any loop may use it; it must live until their work is done. Its
+/// threads block the signals that the thread blocks which gives them their first work, and no others.
 ///
 ///     int n = co_await executor.run([](std::string text) { return count_words(text); }, std::move(text));
 class Executor {

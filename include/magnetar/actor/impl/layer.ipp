@@ -27,6 +27,7 @@
 #include <magnetar/actor/detail/impl/plan.ipp>
 #include <magnetar/actor/detail/impl/refusal.ipp>
 #include <magnetar/actor/detail/impl/remote.ipp>
+#include <magnetar/actor/detail/impl/remote_connection.ipp>
 #include <magnetar/actor/detail/impl/remote_hosts.ipp>
 #include <magnetar/actor/detail/impl/remote_link.ipp>
 #include <magnetar/actor/detail/impl/remote_routes.ipp>
