@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that every test that docs/ names, as <!-- test: "its name" -->, exists, and that links to files lead somewhere."""
+"""Checks that every test that docs/ names, as <!-- test: "its name" -->, exists, that links to files lead somewhere, and that
+docs/environment.md has every environment variable that the headers read."""
 import pathlib
 import re
 import sys
@@ -8,6 +9,9 @@ root = pathlib.Path(__file__).resolve().parent.parent
 tests = set()
 for path in (root / "tests").rglob("*.cpp"):
     tests.update(re.findall(r'TEST_CASE\(\s*"([^"]+)"', path.read_text()))
+
+for path in (root / "tests").rglob("drive.py"):
+    tests.update(re.findall(r"^@case\ndef (\w+)", path.read_text(), re.M))
 
 problems, named = [], 0
 for page in sorted((root / "docs").glob("*.md")) + sorted(root.glob("*.md")):
@@ -25,6 +29,11 @@ for page in sorted((root / "docs").glob("*.md")) + sorted(root.glob("*.md")):
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", line):
             if not (page.parent / link).exists():
                 problems.append(f"{where}:{number}: there is no file {link}")
+environment = (root / "docs" / "environment.md").read_text()
+for path in sorted((root / "include").rglob("*.?pp")):
+    for name in re.findall(r'getenv\("([^"]+)"\)', path.read_text()):
+        if f"`{name}`" not in environment:
+            problems.append(f"{path.relative_to(root)}: reads {name}, which docs/environment.md does not have")
 if not named:
     problems.append("docs/ names no tests")
 for problem in problems:

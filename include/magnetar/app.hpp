@@ -2,6 +2,7 @@
 
 /// Applications: programs with a command line, settings and workers below a monitor. Includes all of magnetar.hpp.
 #include <magnetar/app/application.hpp>
+#include <magnetar/app/datagram_server.hpp>
 #include <magnetar/app/multi_app.hpp>
 #include <magnetar/app/settings.hpp>
 #include <magnetar/app/socket_server.hpp>

@@ -43,6 +43,7 @@
 #include <magnetar/loop/impl/event_loop.ipp>
 #include <magnetar/loop/impl/executor.ipp>
 #include <magnetar/loop/impl/exit_status.ipp>
+#include <magnetar/loop/impl/loop_options.ipp>
 #include <magnetar/loop/impl/operation.ipp>
 #include <magnetar/loop/impl/signals.ipp>
 #include <magnetar/loop/impl/stall_watch.ipp>
@@ -70,6 +71,7 @@
 #include <magnetar/app/detail/impl/app_config.ipp>
 #include <magnetar/app/detail/impl/config_file.ipp>
 #include <magnetar/app/detail/impl/control.ipp>
+#include <magnetar/app/detail/impl/metrics.ipp>
 #include <magnetar/app/detail/impl/operator.ipp>
 #include <magnetar/app/detail/impl/process.ipp>
 #include <magnetar/app/detail/impl/program.ipp>

@@ -34,6 +34,17 @@ struct Serial {
         co_return answer;
     }
     int what_came() { return answer; }
+    // Asks when all have got as far as this; the answer, or 100 for a deadlock.
+    Task<int> meet(std::vector<ActorProxy<Serial>> ring, int milliseconds) {
+        co_await sleep(std::chrono::milliseconds(milliseconds));
+        int got = 0;
+        try {
+            got = co_await ring.front().send<&Serial::plain>();
+        } catch (const DeadlockError& error) {
+            if (has(error.what(), "a cycle of serial actors: ")) got = 100;
+        }
+        co_return got;
+    }
     int answer = 0;
 };
 
@@ -110,6 +121,59 @@ TEST_CASE("deadlock: who has given up is waited for by nobody") {
             co_await b.stop();
             co_await a.closed();
             co_await b.closed();
+        }
+    });
+}
+
+TEST_CASE(
+    "deadlock: two serial actors, or three, that ask each other at the same moment: one is told, and all go on") {
+    in_arbiter<60>([](Arbiter<>& self) -> Task<> {
+        for (auto first : every_kind)
+            for (auto second : every_kind)
+                for (int size : {2, 3})
+                    for (int round = 0; round < 3; ++round) {
+                        std::vector<ActorProxy<Serial>> ring;
+                        for (int i = 0; i < size; ++i)
+                            ring.push_back(co_await serial_actor("", i == 0 ? first : second));
+                        std::vector<Job<int>> asking;
+                        for (int i = 0; i < size; ++i) {
+                            std::vector<ActorProxy<Serial>> next{
+                                ring[static_cast<std::size_t>((i + 1) % size)]};
+                            asking.push_back(self.loop().start(
+                                as_task(ring[static_cast<std::size_t>(i)].send<&Serial::meet>(
+                                    next, round < 2 ? 10 : 10 + 2 * i))));
+                        }
+                        int told = 0;
+                        for (auto& job : asking) {
+                            int answer = co_await job;
+                            told += answer == 100;
+                            CHECK((answer == 1 || answer == 100));
+                        }
+                        CHECK(told >= 1);
+                        for (auto& actor : ring) {
+                            int fine = co_await actor.send<&Serial::plain>();
+                            CHECK(fine == 1);
+                            co_await actor.stop();
+                        }
+                    }
+    });
+}
+
+TEST_CASE("deadlock: many who ask a serial actor that asks another are answered, and told of no cycle") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        for (auto kind : every_kind) {
+            auto store = co_await serial_actor("", kind);
+            auto hub = co_await serial_actor("", Concurrency::coroutine);
+            std::vector<Job<int>> asking;
+            std::vector<ActorProxy<Serial>> way{hub, store};
+            for (int i = 0; i < 20; ++i) {
+                auto one = co_await serial_actor("", i % 4 ? Concurrency::coroutine : Concurrency::thread);
+                asking.push_back(self.loop().start(as_task(one.send<&Serial::pass_on>(way))));
+            }
+            for (auto& job : asking) {
+                int steps = co_await job;
+                CHECK(steps == 2);
+            }
         }
     });
 }

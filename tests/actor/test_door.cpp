@@ -17,11 +17,16 @@ struct Desk {
         co_await sleep(1h);
         co_return 0;
     }
+    Task<> add_later(int by) {
+        co_await sleep(150ms);
+        total += by;
+    }
     std::string text(std::size_t size) { return std::string(size, 'x'); }
     std::string who(Request& request) { return request.caller() ? "somebody" : "nobody"; }
     void fail(std::string why) { throw std::invalid_argument(why); }
     int hidden() { return 1; }
-    using commands = Commands<&Desk::add, &Desk::wait, &Desk::text, Named<"who", &Desk::who>, &Desk::fail>;
+    using commands = Commands<&Desk::add, &Desk::add_later, &Desk::wait, &Desk::text,
+                              Named<"who", &Desk::who>, &Desk::fail>;
 };
 Task<ActorProxy<Desk>> desk() {
     auto spawning = spawn<Desk>({.name = "desk", .concurrency = Concurrency::coroutine});
@@ -360,7 +365,28 @@ TEST_CASE("door: its limits, at them and past them") {
             CHECK(has(answer, R"({"id":2,"error":{"type":"TimeoutError")"));
             answer = co_await client.ask(R"({"command":"ping","id":4})");
             CHECK(answer == R"({"id":4,"result":"pong"})");
+            // One that asks for too much later is told so as well, and is heard.
+            co_await client.write(wait(5, 100) + wait(6, 100));
+            co_await sleep(5ms);
+            answer = co_await client.ask(R"({"command":"ping","id":7})");
+            CHECK(has(answer, R"({"id":7,"error":{"type":"MailboxFull")"));
         });
+    }
+    SUBCASE("tells that have not ended: no more is read until one has") {
+        with_door({.door = {.max_requests = 2, .ping_after = 30ms, .silence = 60ms}},
+                  [](Arbiter<>& self) -> Task<> {
+                      auto proxy = co_await desk();
+                      auto client = co_await DoorClient::open(self.address());
+                      std::string tell = R"({"command":"add_later","target":"desk","args":[1]})";
+                      co_await client.write(DoorClient::frame(Opcode::text, tell) +
+                                            DoorClient::frame(Opcode::text, tell));
+                      co_await sleep(5ms);
+                      co_await client.send(R"({"command":"ping","id":1})");
+                      std::string answer = co_await client.next();
+                      CHECK(answer == R"({"id":1,"result":"pong"})");
+                      int total = co_await proxy.send<&Desk::add>(0);
+                      CHECK(total >= 1);
+                  });
     }
     SUBCASE("bytes that wait for a slow reader: 1013") {
         with_door({.door = {.max_unsent = 100'000, .close_timeout = 10s}}, [](Arbiter<>& self) -> Task<> {

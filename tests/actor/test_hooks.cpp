@@ -200,3 +200,106 @@ TEST_CASE("hooks: what a hook throws") {
         }
     });
 }
+
+namespace {
+
+// Awaits what it has cancelled itself, and lets the Cancelled pass.
+Task<> let_pass(EventLoop& loop) {
+    auto job = loop.start([]() -> Task<int> {
+        co_await sleep(1h);
+        co_return 1;
+    }());
+    job.cancel();
+    (void)co_await job;
+}
+Task<> exits_later(Actor<>& self, int code) {
+    co_await yield();
+    (void)self;
+    throw ActorExit{code};
+}
+void exit_in_a_job(Actor<>& self) { self.loop().start(exits_later(self, 5)).detach(); }
+
+}  // namespace
+
+TEST_CASE("hooks: one that lets a Cancelled pass which nobody asked for is named; its actor does not hang") {
+    // The arbiter's start hook: it ends with 1.
+    CHECK(Arbiter<>({.start = [](Arbiter<>& self) { return let_pass(self.loop()); }}).run() == 1);
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        for (auto kind : every_kind) {
+            SpawnOptions<> options;
+            options.concurrency = kind;
+            options.start = [](Actor<>& self) { return let_pass(self.loop()); };
+            auto text = co_await error_of<SpawnError>(spawn(options));
+            CHECK_MESSAGE(has(text, "its start hook let a Cancelled pass"), text);
+            options.start = {};
+            options.stopping = [](Actor<>& self) { return let_pass(self.loop()); };
+            static std::atomic<int> periods;
+            periods = 0;
+            options.period = 1ms;
+            options.periodic_task = [](Actor<>& self) -> Task<> {
+                ++periods;
+                co_await let_pass(self.loop());
+            };
+            auto actor = co_await spawn(options);
+            if (kind != Concurrency::process) {  // its counter is another one there
+                bool again = co_await until([] { return periods >= 3; });
+                CHECK(again);
+            }
+            co_await actor.stop();
+            auto status = co_await with_timeout(10s, actor.closed());
+            CHECK(status.clean());
+        }
+    });
+}
+
+TEST_CASE("hooks: ActorExit ends the actor with its code wherever it is thrown") {
+    CHECK(Arbiter<>({.start = [](Arbiter<>&) { throw ActorExit{5}; }}).run() == 5);
+    CHECK(Arbiter<>({.start = [](Arbiter<>& self) -> Task<> { return exits_later(self, 6); }}).run() == 6);
+    CHECK(Arbiter<>({.start = [](Arbiter<>& self) { self.stop(); },
+                     .stopping = [](Arbiter<>&) { throw ActorExit{7}; }})
+              .run() == 7);
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        for (auto kind : every_kind) {
+            SpawnOptions<> options;
+            options.concurrency = kind;
+            options.id = ActorId{0x770000 + static_cast<std::uint64_t>(kind)};
+            options.start = [](Actor<>& self) { return exits_later(self, 5); };
+            auto text = co_await error_of<SpawnError>(spawn(options));
+            CHECK_MESSAGE(has(text, "it ended itself with code 5"), text);
+            auto gone = ActorProxy<>({options.id, {}}, {});
+            auto status = co_await gone.closed();
+            CHECK(status == ExitStatus(5));
+            options.id = {};
+            options.start = {};
+
+            auto actor = co_await spawn(options);
+            co_await error_of<ActorLost>(send(actor, run<quit_with>, 5));
+            status = co_await actor.closed();
+            CHECK(status == ExitStatus(5));
+            actor = co_await spawn(options);
+            co_await error_of<ActorLost>(send(actor, run<exits_later>, 5));
+            status = co_await actor.closed();
+            CHECK(status == ExitStatus(5));
+            actor = co_await spawn(options);
+            co_await tell(actor, run<quit_with>, 5);
+            status = co_await actor.closed();
+            CHECK(status == ExitStatus(5));
+            actor = co_await spawn(options);
+            co_await tell(actor, run<exit_in_a_job>);
+            status = co_await actor.closed();
+            CHECK(status == ExitStatus(5));
+
+            options.period = 1ms;
+            options.periodic_task = [](Actor<>& self) { return exits_later(self, 5); };
+            actor = co_await spawn(options);
+            status = co_await actor.closed();
+            CHECK(status == ExitStatus(5));
+            options.periodic_task = {};
+            options.stopping = [](Actor<>& self) { return exits_later(self, 5); };
+            actor = co_await spawn(options);
+            co_await actor.stop();
+            status = co_await actor.closed();
+            CHECK(status == ExitStatus(5));
+        }
+    });
+}

@@ -3,6 +3,7 @@
 #include "support.hpp"
 
 using namespace magnetar;
+using namespace magnetar::test;
 
 TEST_CASE("identity: an id is 16 hex digits, the arbiter's a word, and both are read back") {
     CHECK(ActorId{0x1234567890abcdef}.to_string() == "1234567890abcdef");
@@ -36,4 +37,45 @@ TEST_CASE("identity: fresh ids differ, and so do those of other threads and proc
     ids.push_back(ActorId::arbiter());
     std::sort(ids.begin(), ids.end());
     CHECK(std::adjacent_find(ids.begin(), ids.end()) == ids.end());
+}
+
+TEST_CASE("identity: ids that wrap stay within their process, and are no first actor's") {
+    auto before = detail::id_blocks.load();
+    for (std::uint64_t blocks :
+         {(std::uint64_t{1} << 24) - 3, std::uint64_t{1} << 24, ~std::uint64_t{0} - 1}) {
+        detail::id_blocks.store(blocks);
+        for (int thread = 0; thread < 4; ++thread)
+            std::thread([] {
+                auto id = detail::fresh_id().value;
+                CHECK((id >> 40) == detail::this_host);
+                CHECK((id & ((std::uint64_t{1} << 40) - 1)) >= 65536u);
+            }).join();
+    }
+    detail::id_blocks.store(before + 100);
+}
+
+namespace {
+
+// Another file has an actor type of this name, too.
+struct SameName {
+    int which() { return 2; }
+    Task<int> which_later() {
+        co_await yield();
+        co_return 2;
+    }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "identity: actor types of one name in unnamed namespaces of two files are two types, here the second") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        for (auto kind : every_kind) {
+            auto actor = co_await spawn<SameName>({.concurrency = kind});
+            int which = co_await actor.send<&SameName::which>();
+            CHECK(which == 2);
+            which = co_await actor.send<&SameName::which_later>();
+            CHECK(which == 2);
+        }
+    });
 }

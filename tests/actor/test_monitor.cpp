@@ -8,7 +8,7 @@
 using namespace magnetar;
 using namespace magnetar::test;
 
-namespace {
+namespace monitor_test {
 
 struct PoolWorker {
     int process() { return ::getpid(); }
@@ -21,7 +21,23 @@ struct PoolWorker {
         co_return 0;
     }
     void quit(int code) { throw ActorExit{code}; }
+    // Asks each worker of a pool, its own process's among them, for its process.
+    Task<std::vector<int>> ask_all(PoolProxy<PoolWorker> pool, int times) {
+        auto same = co_await PoolProxy<PoolWorker>::find("pool");
+        CHECK(same == pool);
+        std::vector<int> found;
+        for (int i = 0; i < times; ++i) {
+            int pid = co_await pool.send<&PoolWorker::process>();
+            found.push_back(pid);
+        }
+        co_return found;
+    }
 };
+
+}  // namespace monitor_test
+using monitor_test::PoolWorker;
+
+namespace {
 
 // Polls by the loop, for what no event tells.
 template <class F>
@@ -387,7 +403,7 @@ TEST_CASE("monitor: deaths by signals and codes and their restarts are in the lo
         auto& pool = co_await self.add_monitor<PoolWorker>(
             {.name = "pool", .worker = {.name = "web"}, .restarts = 5, .window = 30s, .backoff = 1ms});
         std::vector<std::string> lines;
-        for (int signal : {SIGKILL, SIGSEGV, SIGABRT, 0}) {
+        for (int signal : {SIGKILL, SIGXCPU, SIGVTALRM, 0}) {
             auto worker = pool.pick();
             int pid = co_await pid_of(worker);
             if (signal) ::kill(pid, signal);
@@ -438,14 +454,12 @@ TEST_CASE("monitor: a request waits for a worker that is being made again, withi
         CHECK(has(text, "pool has no running worker"));
         co_await pool.scale(1);
         co_await pool.tell<&PoolWorker::quit>(3);
-        auto stopped = self.loop().start(error_of<ActorStopping>(pool.send<&PoolWorker::nap>(3'600'000)));
         gone = co_await becomes([&pool] { return pool.size() == 0; });
         auto waits = self.loop().start(error_of<ActorStopping>(pool.send<&PoolWorker::slow>(7)));
         co_await yield();
         pool.stop();
         text = co_await waits;
         CHECK(has(text, "pool is stopping"));
-        stopped.cancel();
     });
 }
 
@@ -528,5 +542,53 @@ TEST_CASE("monitor: add_monitor that is cancelled, or stopped, leaves nothing") 
         CHECK(has(text, "monitor pool: it was stopped before its workers had started"));
         CHECK(self.monitors().empty());
         CHECK(detail::the_supervisor->size() == 0);
+    });
+}
+
+TEST_CASE("monitor: a pool can be asked from any process, and its workers take turns") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto& pool = co_await self.add_monitor<PoolWorker>({.name = "pool", .workers = 3});
+        auto pids = co_await pool.broadcast<&PoolWorker::process>();
+        for (auto kind : every_kind) {
+            auto other = co_await spawn<PoolWorker>({.concurrency = kind});
+            auto found = co_await other.send<&PoolWorker::ask_all>(pool.pool_proxy(), 3);
+            std::sort(found.begin(), found.end());
+            std::sort(pids.begin(), pids.end());
+            CHECK(found == pids);
+            co_await other.stop();
+        }
+        auto kept = pool.pool_proxy();
+        // Whoever waits for a worker does not keep the monitor from its end.
+        MonitorOptions<PoolWorker> options;
+        options.name = "slow";
+        options.exit_timeout = 1h;
+        options.worker.concurrency = Concurrency::coroutine;
+        options.backoff = options.max_backoff = 1h;
+        auto& slow = co_await self.add_monitor<PoolWorker>(options);
+        for (int i = 0; i < 2; ++i) {
+            int pid = co_await slow.pool_proxy().send<&PoolWorker::process>();
+            CHECK(pid == ::getpid());
+            auto worker = slow.pick();
+            co_await worker.tell<&PoolWorker::quit>(1);
+            co_await worker.closed();
+        }
+        auto waiting =
+            self.loop().start(error_of<ActorStopping>(slow.pool_proxy().send<&PoolWorker::process>()));
+        for (int i = 0; i < 10; ++i) co_await yield();
+        slow.stop();
+        auto why = co_await waiting;
+        CHECK(has(why, "slow is stopping"));
+        co_await slow.proxy().closed();
+        co_await kept.tell<&PoolWorker::quit>(0);
+        co_await pool.scale(0);
+        auto text = co_await error_of<ActorNotFound>(kept.send<&PoolWorker::process>());
+        CHECK(has(text, "pool has no running worker"));
+        pool.stop();
+        co_await pool.proxy().closed();
+        text = co_await error_of<ActorNotFound>(kept.send<&PoolWorker::process>());
+        CHECK(text != "");
+        PoolProxy<PoolWorker> none(self.Actor<>::proxy());
+        text = co_await error_of<CommandNotFound>(none.send<&PoolWorker::process>());
+        CHECK(has(text, "arbiter is no monitor"));
     });
 }

@@ -88,3 +88,65 @@ TEST_CASE("options: an arbiter refuses the same") {
     options.period = 10min;
     CHECK(refused(options) == "");
 }
+
+TEST_CASE("options: each number at its least, its greatest, and beyond") {
+    using std::chrono::nanoseconds;
+    using Options = SpawnOptions<>;
+    static constexpr auto most = nanoseconds::max(), least = nanoseconds::min();
+    struct Row {
+        void (*change)(Options&);
+        std::string_view refusal;  // a part of it; empty: taken
+    };
+    const Row rows[] = {
+        {[](Options& o) { o.mailbox = 1; }, ""},
+        {[](Options& o) { o.mailbox = UINT32_MAX; }, ""},
+        {[](Options& o) { o.mailbox = 0; }, "mailbox of 0"},
+        {[](Options& o) { o.threads = 1; }, ""},
+        {[](Options& o) { o.threads = UINT32_MAX; }, ""},
+        {[](Options& o) { o.threads = 0; }, "0 threads"},
+        {[](Options& o) { o.timeout = 1ns; }, ""},
+        {[](Options& o) { o.timeout = most; }, ""},
+        {[](Options& o) { o.timeout = 0ns; }, "timeout of 0 s"},
+        {[](Options& o) { o.timeout = -1ns; }, "timeout of -1e-09 s"},
+        {[](Options& o) { o.timeout = least; }, "timeout of -9223372036.8"},
+        {[](Options& o) { o.period = 1ns; }, ""},
+        {[](Options& o) { o.period = 30s - 1ns; }, ""},
+        {[](Options& o) { o.period = 30s; }, "period of 30 s"},
+        {[](Options& o) { o.period = most; }, "period of 9223372036.8"},
+        {[](Options& o) { o.period = -1ns; }, "period of -1e-09 s"},
+        {[](Options& o) { o.period = least; }, "period of -9223372036.8"},
+        {[](Options& o) { o.period = most, o.timeout = most; }, "period of 9223372036.8"},
+        {[](Options& o) { o.exit_timeout = 0ns; }, ""},
+        {[](Options& o) { o.exit_timeout = most; }, ""},
+        {[](Options& o) { o.exit_timeout = -1ns; }, "exit_timeout of -1e-09 s"},
+        {[](Options& o) { o.exit_timeout = least; }, "exit_timeout of -9223372036.8"},
+        {[](Options& o) { o.stall = 0ns; }, ""},
+        {[](Options& o) { o.stall = most; }, ""},
+        {[](Options& o) { o.stall = -1ns; }, "stall of -1e-09 s"},
+        {[](Options& o) { o.stall = least; }, "stall of -9223372036.8"},
+    };
+    for (const Row& row : rows) {
+        auto text = refusal(row.change);
+        CAPTURE(text);
+        CHECK(text.empty() == row.refusal.empty());
+        CHECK(has(text, row.refusal));
+    }
+    // What is taken is computed with.
+    Options greatest;
+    greatest.mailbox = UINT32_MAX;
+    greatest.timeout = greatest.exit_timeout = greatest.stall = most;
+    auto settings = detail::settings_of(greatest);
+    detail::check_settings("", settings);
+    CHECK(static_cast<int>(settings.mailbox) > 0);
+    CHECK(settings.period == 60s);
+    CHECK(settings.exit_timeout + 1h > 0s);
+    CHECK(settings.timeout * 3 > 0s);
+    CHECK(settings.stall * 3 > 0s);
+    CHECK(period_for(1ns) == 0ns);
+}
+
+TEST_CASE("options: a name that is not UTF-8 is refused") {
+    CHECK(refused_name("\xff") == "actor name that is not UTF-8");
+    CHECK(refused_name("caf\xc3") == "actor name that is not UTF-8");
+    CHECK(refused_name("caf\xc3\xa9") == "");
+}

@@ -74,11 +74,13 @@ std::vector<unsigned> rights_of(Actor<>&) {
     ::getresgid(&g[0], &g[1], &g[2]);
     std::vector<unsigned> all{u[0], u[1], u[2], g[0], g[1], g[2]};
     all.push_back(static_cast<unsigned>(::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)));
-    int ending = 0;
-    ::prctl(PR_GET_PDEATHSIG, &ending);
-    all.push_back(static_cast<unsigned>(ending));
     all.insert(all.end(), groups.begin(), groups.end());
     return all;
+}
+int signal_at_parents_death(Actor<>&) {
+    int signal = 0;
+    ::prctl(PR_GET_PDEATHSIG, &signal);
+    return signal;
 }
 void print_without_end(Actor<>&) {
     std::ios_base::sync_with_stdio(false);
@@ -94,6 +96,9 @@ std::string signals_seen() {
     return fmt::format("{:x} {:x}", blocked, ignored);
 }
 std::string signals_of_a_program(Actor<>&) { return signals_seen(); }
+Task<std::string> signals_of_a_program_of_an_executor(Actor<>& self) {
+    co_return co_await self.loop().executor().run(&signals_seen);
+}
 int last_child = 0;
 int counted_child(Actor<>&) { return last_child == ::getpid(); }
 
@@ -102,12 +107,13 @@ int counted_child(Actor<>&) { return last_child == ::getpid(); }
 TEST_CASE("processes: an empty environment is none, whether environ is null before the arbiter or later") {
     Program before([](Program&) {
         ::clearenv();
-        return exit_code_of(two_spawns);
+        return exit_code_of([](Arbiter<>& self) { return two_spawns(self); });
     });
     CHECK(before.wait() == ExitStatus(0));
 }
 
-TEST_CASE("processes: closed standard streams are /dev/null, in the arbiter and its workers, from the first") {
+TEST_CASE(
+    "processes: closed standard streams are /dev/null, in the arbiter and its workers, from the first") {
     Program program([](Program& self) {
         this_program = &self;
         for (int fd : {0, 1, 2}) ::close(fd);
@@ -124,7 +130,8 @@ TEST_CASE("processes: closed standard streams are /dev/null, in the arbiter and 
     CHECK(program.wait() == ExitStatus(0));
 }
 
-TEST_CASE("processes: the end of a worker is known while SIGCHLD is ignored, and when any child is waited for") {
+TEST_CASE(
+    "processes: the end of a worker is known while SIGCHLD is ignored, and when any child is waited for") {
     static constexpr auto body = [](Arbiter<>&) -> Task<> {
         auto status = co_await with_timeout(20s, end_of_a_worker(7));
         CHECK((status == ExitStatus(7) || !status.is_known()));
@@ -157,7 +164,8 @@ TEST_CASE("processes: a program's own children stay its own, and who waits for a
     });
 }
 
-TEST_CASE("processes: workers have the umask, nice value and limits that the arbiter has when they are made") {
+TEST_CASE(
+    "processes: workers have the umask, nice value and limits that the arbiter has when they are made") {
     Program program([](Program&) {
         return exit_code_of([](Arbiter<>&) -> Task<> {
             auto before = co_await spawn({});
@@ -196,6 +204,8 @@ TEST_CASE("processes: workers have the rights that the arbiter has when they are
             auto rights = co_await send(after, run<rights_of>);
             CHECK(rights == rights_of(self));
             CHECK(rights[0] == 65534);
+            auto signal = co_await send(after, run<signal_at_parents_death>);
+            CHECK(signal == SIGKILL);
             // The one from before has rights that its master has given up: it can be asked to stop.
             co_await before.stop();
             auto status = co_await before.closed();
@@ -236,16 +246,15 @@ TEST_CASE("processes: a thread from before the arbiter that takes SIGTERM stops 
             for (;;) ::pause();
         }).detach();
         return Arbiter<>({
-                             .start =
-                                 [](Arbiter<>&) -> Task<> {
-                                     // Only the older thread is left to take it.
-                                     sigset_t term;
-                                     sigemptyset(&term);
-                                     sigaddset(&term, SIGTERM);
-                                     pthread_sigmask(SIG_BLOCK, &term, nullptr);
-                                     this_program->say("ready");
-                                     co_return;
-                                 },
+                             .start = [](Arbiter<>&) -> Task<> {
+                                 // Only the older thread is left to take it.
+                                 sigset_t term;
+                                 sigemptyset(&term);
+                                 sigaddset(&term, SIGTERM);
+                                 pthread_sigmask(SIG_BLOCK, &term, nullptr);
+                                 this_program->say("ready");
+                                 co_return;
+                             },
                              .stopping = [](Arbiter<>&) -> Task<> {
                                  this_program->say("stopping");
                                  co_return;
@@ -268,6 +277,8 @@ TEST_CASE("processes: a program that an actor starts has no signal blocked or ig
             options.concurrency = kind;
             auto actor = co_await spawn(options);
             auto seen = co_await send(actor, run<signals_of_a_program>);
+            CHECK(seen == before);
+            seen = co_await send(actor, run<signals_of_a_program_of_an_executor>);
             CHECK(seen == before);
         }
     });

@@ -326,6 +326,19 @@ TEST_CASE("job: misuse is told, not waited for") {
     CHECK(moved.done());
 }
 
+TEST_CASE("job: awaited again for a value that was taken, or by itself: std::logic_error") {
+    ManualScheduler scheduler;
+    auto job = scheduler.start([]() -> Task<int> { co_return 3; }());
+    auto take = [](Job<int>& j) -> Task<int> { co_return co_await j; };
+    CHECK(scheduler.run(take(job)) == 3);
+    CHECK(scheduler.run(fate(take(job))) == "await of a Job whose result was taken before");
+    Job<>* self = nullptr;
+    auto own = scheduler.start([](Job<>*& me) -> Task<> { co_await *me; }(self));
+    self = &own;
+    auto join = [](Job<>& j) -> Task<> { co_await j; };
+    CHECK(scheduler.run(fate(join(own))) == "await of a Job by itself");
+}
+
 TEST_CASE("job: one that cancels itself ends at its next operation") {
     ManualScheduler scheduler;
     ManualOperation operation;

@@ -217,3 +217,25 @@ TEST_CASE("task: a listing shows what a job waits for") {
     scheduler.run();
     CHECK(job.done());
 }
+
+namespace {
+Task<int> seven() { co_return 7; }
+Task<int> awaits(Task<int>& task) { co_return co_await task; }
+Task<int> awaits_itself(Task<int>*& self) {
+    co_await Yield{};
+    co_return co_await *self;
+}
+}  // namespace
+
+TEST_CASE("task: awaited twice, after a move, or by itself: std::logic_error") {
+    ManualScheduler scheduler;
+    auto task = seven();
+    CHECK(scheduler.run(awaits(task)) == 7);
+    CHECK(scheduler.run(fate(awaits(task))) == "await of a Task that was awaited before: it runs once");
+    auto moved = std::move(task);
+    CHECK(scheduler.run(fate(awaits(task))) == "await of a Task that was moved from");
+    Task<int>* self = nullptr;
+    auto round = awaits_itself(self);
+    self = &round;
+    CHECK(scheduler.run(fate(awaits(round))) == "await of a Task that was awaited before: it runs once");
+}

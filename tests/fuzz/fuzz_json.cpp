@@ -1,6 +1,8 @@
 // What parses is written so that it parses to an equal value, and nothing is changed on the way in.
 #include <magnetar/wire/json_codec.hpp>
 
+#include <simdjson.h>
+#include <cmath>
 #include <cstdlib>
 
 using namespace magnetar;
@@ -38,8 +40,20 @@ bool same(const Json& json, simdjson::dom::element element) {
             }
             return i == json.members().size();
         }
+        default:  // what only newer versions have, when asked for it
+            return false;
     }
-    return false;
+}
+
+/// Whether there is a number in it that may have been an integer beyond 64 bits, which simdjson refuses.
+bool has_large(const Json& json) {
+    if (json.is_array())
+        for (const auto& item : json.items())
+            if (has_large(item)) return true;
+    if (json.is_object())
+        for (const auto& member : json.members())
+            if (has_large(member.second)) return true;
+    return json.kind() == Json::Kind::real && std::abs(json.get<double>()) >= 0x1p63;
 }
 
 }  // namespace
@@ -60,7 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (valid && !forbidden) std::abort();
         return 0;
     }
-    if (!valid || !same(json, element)) std::abort();
+    if (valid ? !same(json, element) : !has_large(json)) std::abort();
     for (int indent : {0, 2})
         if (Json::parse(json.dump(indent)) != json) std::abort();
     if (Json::parse(json.dump()).dump() != json.dump()) std::abort();

@@ -245,21 +245,24 @@ TEST_CASE("executor: a loop may end while its work runs, in its own executor and
     CHECK(alive.load() == 0);
 }
 
-TEST_CASE("executor: its threads have names and take no signals") {
+TEST_CASE("executor: its threads have names, and block the signals that who starts them blocks") {
     EventLoop loop;
-    auto [name, blocked_signal] = loop.run([](EventLoop& l) -> Task<std::pair<std::string, bool>> {
+    sigset_t blocked, before;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR2);
+    REQUIRE(pthread_sigmask(SIG_BLOCK, &blocked, &before) == 0);
+    auto [name, mask] = loop.run([](EventLoop& l) -> Task<std::pair<std::string, sigset_t>> {
         co_return co_await l.executor().run([] {
             char text[16] = {};
             pthread_getname_np(pthread_self(), text, sizeof text);
-            sigset_t mask;
-            pthread_sigmask(SIG_BLOCK, nullptr, &mask);
-            return std::pair<std::string, bool>(text, sigismember(&mask, SIGTERM) == 1);
+            sigset_t set;
+            pthread_sigmask(SIG_BLOCK, nullptr, &set);
+            return std::pair<std::string, sigset_t>(text, set);
         });
     }(loop));
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     CHECK(name == "executor 1");
-    CHECK(blocked_signal);
-    sigset_t mask;
-    pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+    CHECK(sigismember(&mask, SIGUSR2) == 1);
     CHECK(sigismember(&mask, SIGTERM) == 0);
 }
 
@@ -282,4 +285,17 @@ TEST_CASE("executor: many works of several loops, none lost") {
     one_loop();
     other.join();
     CHECK(sum.load() == 2 * (each * (each - 1) / 2));
+}
+
+TEST_CASE("executor: work within a limit") {
+    EventLoop loop;
+    CHECK(loop.run([](EventLoop& l) -> Task<int> {
+        co_return co_await with_timeout(1h, l.executor().run([](int n) { return n + 1; }, 3));
+    }(loop)) == 4);
+    loop.run([](EventLoop& l) -> Task<> {
+        static std::atomic<bool> go = false;  // the thread may outlive the coroutine
+        CHECK_THROWS_AS(co_await with_timeout(0s, l.executor().run([] { go.wait(false); })), TimeoutError);
+        go = true;
+        go.notify_all();
+    }(loop));
 }

@@ -87,7 +87,8 @@ TEST_CASE("signals: not blocked, caught for as long as the set lives, as before 
     CHECK(handler_of(SIGUSR1) == before);
 }
 
-TEST_CASE("signals: one that was blocked when the program was started is heard, and blocked again afterwards") {
+TEST_CASE(
+    "signals: one that was blocked when the program was started is heard, and blocked again afterwards") {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <limits>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/loop/timer.hpp>
 
@@ -290,3 +291,53 @@ TEST_CASE("wait_for: true when the event comes, false when the time is over, and
         CHECK(came);
     }(v.loop));
 }
+TEST_CASE("sleep and with_timeout: durations at the edge are now or for ever") {
+    using Seconds = std::chrono::duration<double>;
+    using Years = std::chrono::duration<std::int64_t, std::ratio<31556952>>;
+    constexpr double infinite = std::numeric_limits<double>::infinity();
+    VirtualLoop v;
+    auto began = v.loop.now();
+    auto at_once = [&](auto length) {
+        v.loop.run([](auto l) -> Task<> { co_await sleep(l); }(length));
+        CHECK_THROWS_AS(v.loop.run(with_timeout(length, sleep(1h))), TimeoutError);
+        CHECK(v.loop.now() - began < 1us);
+        CHECK(detail::deadline_after(began, length) == began);
+    };
+    at_once(Years(-400));
+    at_once(Years::min());
+    at_once(std::chrono::nanoseconds::min());
+    at_once(std::chrono::hours::min());
+    at_once(Seconds(-1e300));
+    at_once(Seconds(-infinite));
+    at_once(Seconds(std::numeric_limits<double>::quiet_NaN()));
+    at_once(0ns);
+    at_once(-1ns);
+    auto for_ever = [&](auto length) {
+        CHECK(detail::deadline_after(began, length) == LoopClock::time_point::max());
+        CHECK(v.loop.run(with_timeout(length, []() -> Task<int> { co_return 3; }())) == 3);
+        Job<> endless = v.loop.start([](auto l) -> Task<> { co_await sleep(l); }(length));
+        v.loop.run([]() -> Task<> { co_await yield(); }());
+        CHECK_FALSE(endless.done());
+        endless.cancel();
+        v.loop.run([]() -> Task<> { co_await yield(); }());
+        CHECK(endless.done());
+    };
+    for_ever(Years(400));
+    for_ever(Years::max());
+    for_ever(std::chrono::nanoseconds::max());
+    for_ever(Seconds(1e300));
+    for_ever(Seconds(infinite));
+    v.loop.run([]() -> Task<> { co_await sleep_until(LoopClock::time_point::min()); }());
+    CHECK(v.loop.now() - began < 1us);
+    CHECK(detail::clamped(Years(-400)) == -detail::longest_wait);
+    CHECK(detail::clamped(1500us) == 1500us);
+}
+
+namespace {
+
+template <class Length>
+concept Sleeps = requires(Length length) { magnetar::sleep(length); };
+static_assert(Sleeps<std::chrono::seconds> && Sleeps<std::chrono::duration<double>>);
+static_assert(!Sleeps<int> && !Sleeps<unsigned> && !Sleeps<double>);
+
+}  // namespace

@@ -1,5 +1,7 @@
 // expect: this message cannot leave its process
 // expect: in_process
+// expect: result
+// expect: a pointer
 #include <magnetar/magnetar.hpp>
 
 using namespace magnetar;

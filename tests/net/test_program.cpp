@@ -1,5 +1,5 @@
-#include <doctest/doctest.h>
 #include <dirent.h>
+#include <doctest/doctest.h>
 #include <unistd.h>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/net/program.hpp>
@@ -20,8 +20,8 @@ bool exists(pid_t pid) { return ::kill(pid, 0) == 0; }
 
 TEST_CASE("program: its output and how it ended") {
     EventLoop loop;
-    auto end = loop.run(run_program({"sh", "-c", "echo one; echo two >&2; exit 3"},
-                                    {.err = ProgramStream::pipe}));
+    auto end =
+        loop.run(run_program({"sh", "-c", "echo one; echo two >&2; exit 3"}, {.err = ProgramStream::pipe}));
     CHECK(end.status == ExitStatus{3});
     CHECK(end.out == "one\n");
     CHECK(end.err == "two\n");
@@ -40,7 +40,8 @@ TEST_CASE("program: what it reads, more than a pipe holds, comes back; one that 
 TEST_CASE("program: directory and environment are its own; what they were given by need not stay") {
     EventLoop loop;
     Task<ProgramEnd> task = [] {
-        std::vector<std::string> command{"sh", "-c", "pwd; echo $A $B"}, environment{"A=1", "PATH=/bin:/usr/bin"};
+        std::vector<std::string> command{"sh", "-c", "pwd; echo $A $B"},
+            environment{"A=1", "PATH=/bin:/usr/bin"};
         std::string directory = "/usr";
         return run_program(command, {.directory = directory, .environment = &environment});
     }();
@@ -65,7 +66,8 @@ TEST_CASE("program: it has the signals by default, none blocked, and no descript
     pthread_sigmask(SIG_BLOCK, &set, &mask_before);
     int leaked = ::dup(0);
     auto end = loop.run(run_program(
-        {"sh", "-c", "grep -E 'Sig(Blk|Ign)' /proc/self/status; for fd in /proc/self/fd/*; do [ -e $fd ] && echo $fd; done"}));
+        {"sh", "-c",
+         "grep -E 'Sig(Blk|Ign)' /proc/self/status; for fd in /proc/self/fd/*; do [ -e $fd ] && echo $fd; done"}));
     ::close(leaked);
     pthread_sigmask(SIG_SETMASK, &mask_before, nullptr);
     ::signal(SIGTERM, before);
@@ -78,9 +80,11 @@ TEST_CASE("program: it has the signals by default, none blocked, and no descript
 
 TEST_CASE("program: cancelled it is ended first, by SIGTERM, and by SIGKILL when it does not hear that") {
     EventLoop loop;
-    std::string_view polite = "trap 'echo asked >&2; exit 0' TERM; echo $$ > /proc/self/fd/2; while :; do sleep 0.01; done";
-    CHECK_THROWS_AS(loop.run(with_timeout(100ms, run_program({"sh", "-c", polite}, {.err = ProgramStream::none}))),
-                    TimeoutError);
+    std::string_view polite =
+        "trap 'echo asked >&2; exit 0' TERM; echo $$ > /proc/self/fd/2; while :; do sleep 0.01; done";
+    CHECK_THROWS_AS(
+        loop.run(with_timeout(100ms, run_program({"sh", "-c", polite}, {.err = ProgramStream::none}))),
+        TimeoutError);
     CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
     std::string_view deaf = "trap '' TERM; while :; do sleep 0.01; done";
     CHECK_THROWS_AS(loop.run(with_timeout(100ms, run_program({"sh", "-c", deaf}, {.patience = 50ms}))),

@@ -141,3 +141,49 @@ TEST_CASE("supervisor: two hundred threads, spawned and stopped") {
         }
     });
 }
+
+namespace {
+
+// Says the processes of three workers, twice; stands still between them, by itself or by its parent.
+template <bool computes>
+int stands_still(Program& program) {
+    this_program = &program;
+    return Arbiter<>({.stall = 0s,
+                      .start = [](Arbiter<>& self) -> Task<> {
+                          std::vector<ActorProxy<>> workers;
+                          for (auto period : {100ms, 300ms, 900ms}) {
+                              SpawnOptions<> options;
+                              options.timeout = 1s;
+                              options.period = period;
+                              workers.push_back(co_await spawn(options));
+                          }
+                          this_program->say("ready");
+                          if (computes) std::this_thread::sleep_for(3s);
+                          else co_await sleep(1s);  // in which it is stopped
+                          co_await sleep(2s);
+                          int alive = 0;
+                          for (auto& worker : workers) {
+                              auto text = co_await send(worker, ping);
+                              alive += text == "pong";
+                          }
+                          this_program->say(fmt::format("{}", alive));
+                          self.stop();
+                      }})
+        .run();
+}
+
+}  // namespace
+
+TEST_CASE("supervisor: a master that was stopped, or that computes, puts nobody down for its own silence") {
+    for (bool computes : {false, true}) {
+        Program program(computes ? &stands_still<true> : &stands_still<false>);
+        CHECK(program.hear() == "ready");
+        if (!computes) {
+            program.signal(SIGSTOP);
+            ::sleep(3);
+            program.signal(SIGCONT);
+        }
+        CHECK(program.hear_number() == 3);
+        CHECK(program.wait() == ExitStatus(0));
+    }
+}

@@ -40,7 +40,8 @@ Task<Sent> write_for(Actor<>&, ActorProxy<SlowReader> to, int milliseconds) {
 // As root it becomes somebody else: root has no limit on processes.
 int few_processes(Program&) {
     if (::setgid(65534) != 0 || ::setuid(61234) != 0) return 50;
-    rlimit limit{6, 6};  // this one, two fork servers, and three more
+    constexpr rlim_t most = 1 + fork_servers + 3;  // this one, the fork servers, and three more
+    rlimit limit{most, most};
     if (::setrlimit(RLIMIT_NPROC, &limit) != 0) return 51;
     // Threads count, too: nobody is to look for stalls.
     return Arbiter<>({

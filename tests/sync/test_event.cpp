@@ -1,9 +1,12 @@
 #include <doctest/doctest.h>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/coro/when_any.hpp>
+#include <magnetar/sync/channel.hpp>
 #include <magnetar/sync/event.hpp>
+#include <magnetar/sync/semaphore.hpp>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "../support/manual_scheduler.hpp"
@@ -147,4 +150,29 @@ TEST_CASE("event: a wait can be given to when_any") {
     CHECK(job.done());
     one.set();
     CHECK(scheduler.run() == 0);
+}
+
+TEST_CASE("event: destroyed while jobs wait, it lets them go on with std::logic_error; so do its like") {
+    ManualScheduler scheduler;
+    std::vector<Job<std::string>> jobs;
+    {
+        Event event;
+        Semaphore semaphore{0};
+        Channel<int> full{0}, empty{0};
+        jobs.push_back(scheduler.start(fate([](Event& e) -> Task<> { co_await e.wait(); }(event))));
+        jobs.push_back(
+            scheduler.start(fate([](Semaphore& s) -> Task<> { co_await s.acquire(2); }(semaphore))));
+        jobs.push_back(scheduler.start(fate([](Channel<int>& c) -> Task<> { co_await c.send(1); }(full))));
+        jobs.push_back(scheduler.start(fate([](Channel<int>& c) -> Task<> { co_await c.receive(); }(empty))));
+        scheduler.run();
+        for (auto& job : jobs) CHECK_FALSE(job.done());
+    }
+    // One that was waiting there may be cancelled all the same.
+    jobs.back().cancel();
+    scheduler.run();
+    for (auto& job : jobs) {
+        auto text =
+            scheduler.run([](Job<std::string>& j) -> Task<std::string> { co_return co_await j; }(job));
+        CHECK_MESSAGE(text.find("was destroyed while a job waited") != text.npos, text);
+    }
 }

@@ -1,6 +1,15 @@
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <new>
+#include <string_view>
+
 #include <magnetar/coro/job.hpp>
 #include <magnetar/coro/when_all.hpp>
+#include <magnetar/sync/gate.hpp>
 #include <magnetar/sync/mutex.hpp>
 
 #include <algorithm>
@@ -166,4 +175,38 @@ TEST_CASE("mutex: a coroutine destroyed in the line, or with the lock on its way
     }
     CHECK_FALSE(mutex.is_locked());
     CHECK(log.empty());
+}
+
+TEST_CASE(
+    "mutex: destroyed while it is locked, it ends the program with a line; so does a gate with somebody in it") {
+    for (bool gate : {false, true}) {
+        int ends[2];
+        REQUIRE(::pipe(ends) == 0);
+        pid_t pid = ::fork();
+        if (pid == 0) {
+            ::dup2(ends[1], 2);
+            std::signal(SIGABRT, SIG_DFL);
+            alignas(Mutex) alignas(Gate) char room[std::max(sizeof(Mutex), sizeof(Gate))];
+            if (gate) {
+                auto* made = ::new (room) Gate;
+                auto pass = made->enter();
+                made->~Gate();
+            } else {
+                auto* made = ::new (room) Mutex;
+                auto lock = made->try_lock();
+                made->~Mutex();
+            }
+            ::_exit(0);
+        }
+        ::close(ends[1]);
+        char said[256] = {};
+        [[maybe_unused]] auto n = ::read(ends[0], said, sizeof said - 1);
+        ::close(ends[0]);
+        int status = 0;
+        ::waitpid(pid, &status, 0);
+        CHECK(WIFSIGNALED(status));
+        CHECK(WTERMSIG(status) == SIGABRT);
+        std::string_view text = said;
+        CHECK_MESSAGE(text.find(gate ? "a Gate was destroyed" : "a Mutex was destroyed") != text.npos, said);
+    }
 }

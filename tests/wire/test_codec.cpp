@@ -1,9 +1,13 @@
 #include <magnetar/wire/json_codec.hpp>
 
 #include <doctest/doctest.h>
+#include <magnetar/wire/detail/obstacle.hpp>
 
 #include <cmath>
+#include <deque>
+#include <filesystem>
 #include <limits>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -559,4 +563,234 @@ TEST_CASE("a writer keeps its memory and can take back") {
     CHECK(out.empty());
     out = std::move(other);
     CHECK(out.text() == "x");
+}
+
+namespace {
+
+template <class T>
+std::string refusal(std::span<const std::byte> bytes) {
+    try {
+        decode<T>(bytes);
+    } catch (const CodecError& error) {
+        return error.reason();
+    }
+    return "decoded";
+}
+template <class T>
+std::string refusal(const Json& json) {
+    try {
+        from_json<T>(json);
+    } catch (const CodecError& error) {
+        return error.what();
+    }
+    return "converted";
+}
+
+using Large = std::array<std::uint64_t, 512>;
+
+/// A hash as bad as an attacker makes a good one.
+struct Collides {
+    std::size_t operator()(const std::string&) const noexcept { return 7; }
+};
+struct CollidesToo {
+    std::size_t operator()(int) const noexcept { return 7; }
+};
+
+}  // namespace
+
+TEST_CASE("codec: a small input cannot become a large value") {
+    std::vector<std::optional<Large>> nothing(200'000);
+    Writer out;
+    encode(out, nothing);
+    CHECK(out.size() < 200'010);
+    CHECK(refusal<std::vector<std::optional<Large>>>(out.bytes()) ==
+          "a value that takes more memory than its input allows");
+    CHECK(refusal<std::vector<std::optional<Large>>>(to_json(nothing)) ==
+          "$: the value takes more memory than its input allows");
+    CHECK(refusal<std::vector<std::variant<bool, Large>>>(out.bytes()) ==
+          "a value that takes more memory than its input allows");
+    // Nested, no part of it alone is too much.
+    std::vector<std::vector<std::optional<Large>>> parts(1000, std::vector<std::optional<Large>>(200));
+    out.clear();
+    encode(out, parts);
+    CHECK(refusal<decltype(parts)>(out.bytes()) == "a value that takes more memory than its input allows");
+    CHECK(refusal<decltype(parts)>(to_json(parts)) ==
+          "$[32]: the value takes more memory than its input allows");
+    // A little may be a little more, and what is really there may be as large as it is.
+    std::vector<std::optional<Large>> few(200), full(100, Large{1});
+    out.clear();
+    encode(out, few);
+    CHECK(decode<decltype(few)>(out.bytes()) == few);
+    CHECK(from_json<decltype(few)>(to_json(few)) == few);
+    out.clear();
+    encode(out, full);
+    CHECK(decode<decltype(full)>(out.bytes()) == full);
+    CHECK(from_json<decltype(full)>(to_json(full)) == full);
+    std::map<std::uint32_t, std::vector<std::string>> usual;
+    for (std::uint32_t i = 0; i < 50'000; ++i) usual[i].resize(i % 3);
+    out.clear();
+    encode(out, usual);
+    CHECK(decode<decltype(usual)>(out.bytes()) == usual);
+    CHECK(from_json<decltype(usual)>(to_json(usual)) == usual);
+}
+
+TEST_CASE("codec: keys that collide by the thousand are refused; a few may") {
+    std::map<std::string, int> many, few;
+    for (int i = 0; i < 20'000; ++i) {
+        many[std::to_string(i)] = i;
+        if (i < 500) few[std::to_string(i)] = i;
+    }
+    using Map = std::unordered_map<std::string, int, Collides>;
+    Writer out;
+    encode(out, many);
+    CHECK(refusal<Map>(out.bytes()) == "too many keys that collide");
+    CHECK(refusal<Map>(to_json(many)) == "$: too many keys that collide");
+    CHECK(decode<std::unordered_map<std::string, int>>(out.bytes()).size() == 20'000);
+    CHECK(from_json<std::unordered_map<std::string, int>>(to_json(many)).size() == 20'000);
+    out.clear();
+    encode(out, few);
+    CHECK(decode<Map>(out.bytes()).size() == 500);
+    CHECK(from_json<Map>(to_json(few)).size() == 500);
+    // Many maps of few are as bad as one of many.
+    std::vector<std::map<std::string, int>> maps(100, few);
+    out.clear();
+    encode(out, maps);
+    CHECK(refusal<std::vector<Map>>(out.bytes()) == "too many keys that collide");
+    std::set<int> numbers;
+    for (int i = 0; i < 20'000; ++i) numbers.insert(i);
+    out.clear();
+    encode(out, numbers);
+    CHECK(refusal<std::unordered_set<int, CollidesToo>>(out.bytes()) == "too many keys that collide");
+    CHECK(refusal<std::unordered_set<int, CollidesToo>>(to_json(numbers)) == "$: too many keys that collide");
+    CHECK(decode<std::unordered_set<int>>(out.bytes()).size() == 20'000);
+}
+
+TEST_CASE("codec: a writer with a limit refuses before it takes the memory") {
+    Writer out;
+    out.limit(1000);
+    std::vector<std::byte> kilobyte(1000 - 2);
+    encode(out, kilobyte);
+    CHECK(out.size() == 1000);
+    CHECK(out.capacity() == 1000);
+    try {
+        out.append("x");
+        FAIL("appended");
+    } catch (const SizeError& error) {
+        CHECK(error.needed() == 1001);
+        CHECK(error.what() == "1001 bytes or more, where at most 1000 are allowed"s);
+    }
+    CHECK(out.size() == 1000);
+    out.clear();
+    out.append("the memory is kept");
+    // Nothing of this size can be allocated, so that it was not tried.
+    CHECK_THROWS_AS(out.extend(SIZE_MAX / 2), SizeError);
+    CHECK_THROWS_AS(out.reserve(SIZE_MAX), SizeError);
+    CHECK(out.capacity() == 1000);
+    Writer other = std::move(out);
+    CHECK_THROWS_AS(other.extend(2000), SizeError);
+}
+
+namespace {
+
+struct Hollow {
+    int before = 0;
+    std::array<std::string, 0> nothing{};
+    std::array<int, 0> no_numbers{};
+    int after = 0;
+    bool operator==(const Hollow&) const = default;
+};
+
+template <class T>
+void travels_both_ways(const T& value, std::size_t size, std::string_view text) {
+    Writer out;
+    encode(out, value);
+    CHECK(out.size() == size);
+    CHECK(decode<T>(out.bytes()) == value);
+    CHECK(to_json(value).dump() == text);
+    CHECK(from_json<T>(Json::parse(text)) == value);
+}
+
+}  // namespace
+
+TEST_CASE("codec: arrays of nothing") {
+    travels_both_ways(std::array<int, 0>(), 1, "[]");
+    travels_both_ways(std::array<std::string, 0>(), 1, "[]");
+    travels_both_ways(std::vector<std::array<bool, 0>>(3), 4, "[[],[],[]]");
+    travels_both_ways(Hollow{1, {}, {}, 2}, 10, R"({"before":1,"nothing":[],"no_numbers":[],"after":2})");
+    std::byte one[]{std::byte{1}};
+    CHECK(refusal<std::array<int, 0>>(one) == "an empty value must be a zero byte");
+    CHECK(refusal<std::array<int, 0>>(Json::array({1})) == "$: expected 0 items, got 1");
+}
+
+TEST_CASE("codec: deques, lists and paths") {
+    travels_both_ways(std::deque<int>{1, 2, 3}, 13, "[1,2,3]");
+    travels_both_ways(std::deque<bool>{true, false}, 3, "[true,false]");
+    travels_both_ways(std::list<std::string>{"a", "", "c"}, 6, R"(["a","","c"])");
+    travels_both_ways(std::filesystem::path("/tmp/a b"), 9, R"("/tmp/a b")");
+    travels_both_ways(std::map<std::string, std::filesystem::path>{{"k", "v"}}, 5, R"({"k":"v"})");
+    static_assert(!Wireable<std::deque<int*>> && !Wireable<std::list<std::string_view>>);
+    CHECK(refusal<std::filesystem::path>(Json(1)) == "$: expected a string, got an integer");
+    // An empty deque has a block of memory.
+    Writer out;
+    std::vector<std::vector<int>> empty(100'000);
+    encode(out, empty);
+    CHECK(refusal<std::vector<std::deque<int>>>(out.bytes()) ==
+          "a value that takes more memory than its input allows");
+}
+
+namespace {
+
+enum Untyped { untyped };
+struct WithPlain {
+    int good;
+    Untyped bad;
+};
+struct HasPlain {
+    int x;
+    std::vector<std::map<int, WithPlain>> list;
+};
+struct WithBase : WithPlain {
+    int y;
+};
+struct WithArray {
+    int values[3];
+};
+class Private {
+public:
+    explicit Private(int n) : number_(n) {}
+    int number() const { return number_; }
+
+private:
+    int number_;
+};
+struct Twig {
+    std::vector<Twig> branches;
+    int* leaf;
+};
+
+template <class Result, class... P>
+std::string obstacle() {
+    constexpr auto found = detail::find_message_obstacle<Result, P...>();
+    return std::string(found.part.text) + ": " + found.reason.text;
+}
+
+}  // namespace
+
+TEST_CASE("codec: what keeps a message in its process is named, with the reason") {
+    CHECK(obstacle<void, int, HasPlain>() ==
+          "parameter 2.list[] value.bad: an enumeration without a fixed type: make it an enum class");
+    CHECK(obstacle<void, int*>() == "parameter 1: a pointer");
+    CHECK(obstacle<void, int, std::string, std::string_view>() ==
+          "parameter 3: a view of text that is not its own: use std::string");
+    CHECK(obstacle<void, std::span<const std::byte>>() ==
+          "parameter 1: a view of bytes that are not its own: use std::vector<std::byte>");
+    CHECK(obstacle<void, WithBase>() ==
+          "parameter 1: a struct with a base class: make the base its first member");
+    CHECK(obstacle<void, WithArray>() == "parameter 1: a struct with a C array: make it a std::array");
+    CHECK(obstacle<void, std::optional<Private>>() ==
+          "parameter 1: a class with constructors or private members: specialise magnetar::Codec for it");
+    CHECK(obstacle<void, std::tuple<int, long double>>() == "parameter 1[1]: a number of more than 8 bytes");
+    CHECK(obstacle<void, Twig>() == "parameter 1.leaf: a pointer");
+    CHECK(obstacle<std::pair<int, void (*)()>, int>() == "result[1]: a pointer");
+    CHECK(obstacle<void, int>() == "result: ");  // nothing
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <exception>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -52,25 +53,30 @@ struct FirstParameter<Request&> {
     static constexpr First kind = First::request;
 };
 
+// A parameter as a message keeps it: text that a command only views is kept as a string.
+template <class P>
+using KeptParameter = std::conditional_t<std::is_same_v<std::remove_cv_t<P>, std::string_view>, std::string,
+                                         std::remove_cvref_t<P>>;
+
 template <class... P>
 struct Parameters {
     static constexpr First first = First::none;
     using State = void;
-    using Args = Pack<std::remove_cvref_t<P>...>;
+    using Args = Pack<KeptParameter<P>...>;
 };
 template <class P, class... Rest>
     requires(FirstParameter<P>::kind == First::actor)
 struct Parameters<P, Rest...> {
     static constexpr First first = First::actor;
     using State = typename FirstParameter<P>::State;
-    using Args = Pack<std::remove_cvref_t<Rest>...>;
+    using Args = Pack<KeptParameter<Rest>...>;
 };
 template <class P, class... Rest>
     requires(FirstParameter<P>::kind == First::request)
 struct Parameters<P, Rest...> {
     static constexpr First first = First::request;
     using State = void;
-    using Args = Pack<std::remove_cvref_t<Rest>...>;
+    using Args = Pack<KeptParameter<Rest>...>;
 };
 
 // How a command function is called: F is a function, or a member function of an actor's state.
@@ -109,8 +115,10 @@ constexpr const void* state_tag() noexcept {
     else return &state_tag_of<State>;
 }
 
-// All that is known of a command function at compile time.
-template <auto F>
+// All that is known of a command function at compile time. All templates of a command have its type as a second
+// parameter: g++ 12 takes `&S::f` of a class S in an unnamed namespace for a name that other files share, and would
+// merge two of them, unless a type of the file's own stands beside it.
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 struct Binding {
     using Signature_ = Signature<decltype(F)>;
     using Result = typename ReturnOf<typename Signature_::Return>::type;
@@ -125,6 +133,31 @@ struct Binding {
     static typename Signature_::Return call(Actor<>& actor, Request& request, Args& args);
 };
 
+// A member function that an actor's state has from a base class, as a command of that actor type.
+template <class State, auto F, class Member = decltype(F)>
+struct Inherited;
+template <class State, auto F, class R, class Base, class... P>
+struct Inherited<State, F, R (Base::*)(P...)> {
+    static R call(Actor<State>& self, P... arguments) {
+        return (self.state().*F)(static_cast<P&&>(arguments)...);
+    }
+};
+template <class State, auto F, class R, class Base, class... P>
+struct Inherited<State, F, R (Base::*)(P...) const> : Inherited<State, F, R (Base::*)(P...)> {};
+template <class State, auto F, class R, class Base, class... P>
+struct Inherited<State, F, R (Base::*)(P...) noexcept> : Inherited<State, F, R (Base::*)(P...)> {};
+template <class State, auto F, class R, class Base, class... P>
+struct Inherited<State, F, R (Base::*)(P...) const noexcept> : Inherited<State, F, R (Base::*)(P...)> {};
+
+// F as a proxy of that state's actors calls it. (A variable of that value, g++ 12 would not take.)
+template <class State, auto F>
+constexpr auto bind_command() noexcept {
+    using Owner = typename Binding<F>::State;
+    if constexpr (std::is_void_v<State> || std::is_void_v<Owner> || std::is_same_v<State, Owner>) return F;
+    else if constexpr (!std::is_member_pointer_v<decltype(F)> || !std::is_base_of_v<Owner, State>) return F;
+    else if constexpr (Binding<F>::Signature_::first != First::none) return F;
+    else return &Inherited<State, F>::call;
+}
 // One row of the table of commands. Every process of an application is the same image, forked when the table
 // is complete, so a row's number means the same command in each of them.
 struct CommandEntry {
@@ -149,21 +182,21 @@ bool enlist(CommandEntry& entry);
 // types have.
 const CommandEntry* find_command(std::string_view name, const void* state) noexcept;
 
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 WireAnswer* open_from_wire(WireCall& call);
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
 
 // Commands that overtake user messages and reach an actor that is starting or stopping.
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr bool is_system = false;
 
 // Commands that watch for an actor's end: they hold nothing up, and outlive the actor that carries them out.
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr bool is_observer = false;
 
 // The entry of a command function: a constant, so that it costs nothing in the files that do not use it.
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constinit CommandEntry entry_of{function_name<F>(), state_tag<typename Binding<F>::State>(),
                                        &open_from_wire<F>, nullptr, is_system<F>};
 
@@ -185,9 +218,9 @@ bool enlist_function() {
     if constexpr (HasOpenCommands<typename Binding<F>::State>) (void)&opened<typename Binding<F>::State>;
     return enlist(entry_of<F>);
 }
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline const bool enlisted = enlist_function<F>();
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 bool enlist_as(std::string_view name) {
     entry_of<F>.name = name;
     entry_of<F>.by_name = &call_by_name<F>;
@@ -203,7 +236,7 @@ struct CommandTag {
     explicit CommandTag() = default;
 };
 
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 struct RunCommand {
     static_assert(
         requires { typename Signature<decltype(F)>::Return; },
@@ -233,7 +266,7 @@ private:
 
 /// Runs a function, or a lambda without captures, in another actor: `co_await send(proxy, run<add>, 1, 3)`.
 /// Its first parameter may be `Actor<State>&` (then the target must be an actor of that type) or `Request&`.
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 constexpr detail::RunCommand<F> run(detail::CommandTag) {
     return {};
 }
@@ -241,7 +274,7 @@ constexpr detail::RunCommand<F> run(detail::CommandTag) {
 /// The commands of the framework once more, as objects, for programs in which their short names are taken:
 /// `send(actor, commands::stop)`.
 namespace commands {
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr detail::RunCommand<F> run{};
 }  // namespace commands
 

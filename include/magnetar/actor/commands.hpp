@@ -125,7 +125,7 @@ inline Task<Json> system_open_command(Request& request, std::string command, Jso
 template <>
 inline constexpr bool is_system<system_open_command> = true;
 
-template <auto F>
+template <auto F, class Of>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments) {
     using Bound = Binding<F>;
     if constexpr (Bound::travels) {

@@ -18,8 +18,8 @@ struct DoorOptions {
     std::chrono::nanoseconds handshake_timeout = std::chrono::seconds(10);
     /// One message, in bytes, all its fragments together; a longer one ends the connection with 1009.
     std::size_t max_message = std::size_t{1} << 20;
-    /// Requests of one client that are not yet answered; one more is answered with MailboxFull. Tells count, too:
-    /// while there are so many, nothing more is read from the client.
+    /// Requests of one client that are not yet answered; one more is answered with MailboxFull. And so many of its
+    /// tells that have not ended: meanwhile nothing more is read from it.
     std::uint32_t max_requests = 256;
     /// Bytes of answers that wait for one client to read them; past it the connection ends with 1013. One answer may
     /// be longer, alone.

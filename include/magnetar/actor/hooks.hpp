@@ -45,8 +45,11 @@ public:
     template <class F>
         requires(!std::is_same_v<F, ActorHook>)
     constexpr ActorHook(F) noexcept {
+        static_assert(!std::is_pointer_v<F>,
+                      "a hook is a lambda or a class without members, not a function's address: write "
+                      "[](Actor<State>& self) { return my_function(self); }");
         static_assert(
-            std::is_empty_v<F> && std::is_default_constructible_v<F>,
+            std::is_pointer_v<F> || (std::is_empty_v<F> && std::is_default_constructible_v<F>),
             "a hook is stateless: its lambda must not capture; give the actor a state and its arguments to spawn() instead");
         if constexpr (std::is_empty_v<F> && std::is_default_constructible_v<F>) {
             check_signature<F>();

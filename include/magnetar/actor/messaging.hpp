@@ -194,13 +194,15 @@ bool try_tell(const Target& target, const C&, A&&... arguments) {
 /// way, false when no arbiter runs here or the target's thread has ended; then, or when there is no room for it, it
 /// is dropped without a word. What cannot travel is logged.
 ///
-///     co_await self.executor().run([to = self.proxy()] { tell_from_anywhere<&State::half_done>(to); });
+///     auto half = [](ActorProxy<State> to) { ...; tell_from_anywhere<&State::half_done>(to); };
+///     co_await self.executor().run(half, self.proxy());
 template <auto F, class State, class... A>
 bool tell_from_anywhere(const ActorProxy<State>& target, A&&... arguments) {
-    if constexpr (detail::check_call<F, State, A...>()) {
-        (void)&detail::enlisted<F>;
-        return detail::tell_from_anywhere<F>(
-            target.address(), typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+    constexpr auto G = detail::bind_command<State, F>();
+    if constexpr (detail::check_call<G, State, A...>()) {
+        (void)&detail::enlisted<G>;
+        return detail::tell_from_anywhere<G>(
+            target.address(), typename detail::Binding<G>::Args(std::forward<A>(arguments)...));
     }
 }
 /// The same for a Command, `run<function>` or `echo`.

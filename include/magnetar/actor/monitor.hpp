@@ -73,8 +73,9 @@ public:
     PoolRequest(ActorProxy<> monitor, Args&& arguments)
         : monitor_(std::move(monitor)), arguments_(std::move(arguments)) {}
 
-    /// Has it end with TimeoutError when it is not answered within `limit`, counted from here. So long it may wait for a
-    /// worker that is being made again; the worker does not start it later than that.
+    /// Has the request carry a deadline, counted from here: so long it may wait for a worker that is being made again, and
+    /// past it no worker starts it; then it fails with TimeoutError. (with_timeout does the same, and does not wait any
+    /// longer for one that has started.)
     template <class Rep, class Period>
     PoolRequest within(std::chrono::duration<Rep, Period> limit) && {
         deadline_ = deadline_after(EventLoop::require("a request's deadline").now(), limit);
@@ -124,10 +125,86 @@ Task<> tell_any(ActorProxy<> monitor, typename Binding<F>::Args arguments) {
     co_await std::move(telling);
 }
 
+// The worker for the next request of somebody elsewhere, for whom this is asked.
+Task<ActorProxy<>> next_worker_command(Actor<>& self);
+// It waits for workers, and must not keep the monitor from its end.
+template <>
+inline constexpr bool is_observer<next_worker_command> = true;
+
+Task<ActorProxy<>> next_worker(ActorProxy<> monitor);
+template <auto F>
+Task<typename Binding<F>::Result> send_by_monitor(ActorProxy<> monitor, typename Binding<F>::Args arguments) {
+    ActorProxy<> worker = co_await next_worker(std::move(monitor));
+    Address address = worker.address();
+    auto request =
+        with_items(arguments, [&](auto&... a) { return SendAwaiter<F>(address, std::move(a)...); });
+    co_return co_await std::move(request);
+}
+template <auto F>
+Task<> tell_by_monitor(ActorProxy<> monitor, typename Binding<F>::Args arguments) {
+    ActorProxy<> worker = co_await next_worker(std::move(monitor));
+    Address address = worker.address();
+    auto telling =
+        with_items(arguments, [&](auto&... a) { return TellAwaiter<F>(address, std::move(a)...); });
+    co_await std::move(telling);
+}
+
 template <class Worker, class... A>
 MonitorSpec monitor_spec(const MonitorOptions<Worker>& options, A&&... arguments);
 
 }  // namespace detail
+
+/// The address of a pool, for any process and thread: a small value that is copied and sent in messages. Each request asks
+/// the pool's monitor for the worker whose turn it is, and goes there; while none runs it waits for the next, as
+/// Monitor::send does. (On the arbiter's loop, Monitor::send saves the question, and counts for Choice::least_loaded.)
+///
+///     auto pool = co_await PoolProxy<Worker>::find("pool");     // in any actor
+///     int answer = co_await pool.send<&Worker::handle>(21);
+template <class State>
+class PoolProxy {
+public:
+    PoolProxy() noexcept = default;
+    explicit PoolProxy(ActorProxy<> monitor) noexcept : monitor_(std::move(monitor)) {}
+    /// The pool of that name. Throws ActorNotFound.
+    static Task<PoolProxy> find(std::string name) {
+        detail::Address address = co_await detail::resolve(name);
+        co_return PoolProxy(ActorProxy<>(address, detail::SharedName(name)));
+    }
+    const ActorProxy<>& monitor() const noexcept { return monitor_; }
+    /// A request to the worker whose turn it is. Throws what ActorProxy::send throws, for the monitor and for the worker,
+    /// and CommandNotFound when it is no monitor.
+    template <auto F, class... A>
+    Task<typename detail::Binding<F>::Result> send(A&&... arguments) const {
+        if constexpr (detail::check_call<F, State, A...>()) {
+            (void)&detail::enlisted<F>;
+            return detail::send_by_monitor<F>(
+                monitor_, typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+        }
+    }
+    /// The same without an answer, see ActorProxy::tell.
+    template <auto F, class... A>
+    Task<> tell(A&&... arguments) const {
+        if constexpr (detail::check_call<F, State, A...>()) {
+            (void)&detail::enlisted<F>;
+            return detail::tell_by_monitor<F>(
+                monitor_, typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+        }
+    }
+    bool operator==(const PoolProxy& other) const noexcept { return monitor_ == other.monitor_; }
+
+private:
+    ActorProxy<> monitor_;
+};
+/// How it travels.
+template <class State>
+struct Codec<PoolProxy<State>> {
+    static detail::ProxyOnWire to_wire(const PoolProxy<State>& pool) {
+        return Codec<ActorProxy<>>::to_wire(pool.monitor());
+    }
+    static PoolProxy<State> from_wire(detail::ProxyOnWire on_wire) {
+        return PoolProxy<State>(Codec<ActorProxy<>>::from_wire(std::move(on_wire)));
+    }
+};
 
 /// A pool of workers of one type that is kept alive by an actor on the arbiter's loop: made by
 /// `arbiter.add_monitor<State>({...})`. Dead workers are made again, with a growing delay, until there are too many deaths;
@@ -147,8 +224,10 @@ MonitorSpec monitor_spec(const MonitorOptions<Worker>& options, A&&... arguments
 template <class State>
 class Monitor {
 public:
-    /// The actor: for info(), stop(), closed(), and what else is sent to actors.
+    /// The actor: for info(), stop(), closed(), and what else is sent to any actor.
     ActorProxy<> proxy() const { return proxy_; }
+    /// The pool, for actors in other processes and threads.
+    PoolProxy<State> pool_proxy() const { return PoolProxy<State>(proxy_); }
     ActorId id() const noexcept { return proxy_.id(); }
     const std::string& name() const noexcept { return proxy_.name(); }
     std::string to_string() const { return proxy_.to_string(); }

@@ -48,7 +48,7 @@ enum class Restart : std::uint8_t { permanent, transient, temporary };
 enum class Choice : std::uint8_t { round_robin, least_loaded };
 
 /// What spawn() is told. One aggregate, trivially destructible: `co_await spawn({.name = "x"})` would
-/// otherwise be destroyed twice by g++ 10 to 12. The name is read before spawn() returns; it need not live
+/// otherwise be destroyed twice by g++ 10 to 12. No duration may be negative; beyond 50 years is 50 years. The name is read before spawn() returns; it need not live
 /// longer.
 template <class State = void>
 struct SpawnOptions {
@@ -61,7 +61,7 @@ struct SpawnOptions {
     Concurrency concurrency = detail::lives_in_process<State>() ? Concurrency::thread : Concurrency::process;
     /// Finish one command before the next is started.
     bool serial = false;
-    /// How many messages may wait: at least 1.
+    /// How many messages may wait: at least 1; beyond 2^30 counts as that.
     std::uint32_t mailbox = 1024;
     /// What happens to a message that finds the mailbox full.
     Overflow overflow = Overflow::wait;

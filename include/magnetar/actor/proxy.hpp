@@ -16,6 +16,7 @@
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/exit_status.hpp>
+#include <magnetar/wire/detail/obstacle.hpp>
 #include <magnetar/wire/json.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -25,11 +26,11 @@ class ActorProxy;
 
 namespace detail {
 
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 class SendAwaiter;
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 class TellAwaiter;
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 bool try_tell(const Address& target, typename Binding<F>::Args&& arguments);
 
 template <class State>
@@ -58,7 +59,11 @@ consteval bool check_call() {
     static_assert(
         can_travel,
         "this message cannot leave its process: make its parameters and result types that the codec knows, or declare "
-        "`static constexpr bool in_process = true;` in the actor's state");
+        "`static constexpr bool in_process = true;` in the actor's state; the next error names what cannot");
+    if constexpr (!can_travel)
+        []<class... P>(Pack<P...>*) {
+            explain_obstacle<typename Bound::Result, P...>();
+        }(static_cast<Args*>(nullptr));
     return belongs && match && can_travel;
 }
 
@@ -116,23 +121,25 @@ class ActorProxy : public ActorProxy<> {
 public:
     using ActorProxy<>::ActorProxy;
 
-    /// Calls a member function of the actor's state, there, and gives its result. Throws RemoteError when it
+    /// Calls a member function of the actor's state, its own or of a base class, there, and gives its result. Throws RemoteError when it
     /// throws, ActorNotFound, ActorLost, ActorStopping, MailboxFull, or Cancelled. Nothing is sent before it
     /// is awaited.
     template <auto F, class... A>
-    detail::SendAwaiter<F> send(A&&... arguments) const {
-        if constexpr (detail::check_call<F, State, A...>())
-            return (void)&detail::enlisted<F>,
-                   detail::SendAwaiter<F>(address(), std::forward<A>(arguments)...);
+    detail::SendAwaiter<detail::bind_command<State, F>()> send(A&&... arguments) const {
+        constexpr auto G = detail::bind_command<State, F>();
+        if constexpr (detail::check_call<G, State, A...>())
+            return (void)&detail::enlisted<G>,
+                   detail::SendAwaiter<G>(address(), std::forward<A>(arguments)...);
     }
     /// The same without an answer: returns when the message has found room in the actor's mailbox (within one
     /// process), or on the link to it. An exception in the command is logged by the callee. Throws
     /// ActorNotFound when the actor is known to have ended.
     template <auto F, class... A>
-    detail::TellAwaiter<F> tell(A&&... arguments) const {
-        if constexpr (detail::check_call<F, State, A...>())
-            return (void)&detail::enlisted<F>,
-                   detail::TellAwaiter<F>(address(), std::forward<A>(arguments)...);
+    detail::TellAwaiter<detail::bind_command<State, F>()> tell(A&&... arguments) const {
+        constexpr auto G = detail::bind_command<State, F>();
+        if constexpr (detail::check_call<G, State, A...>())
+            return (void)&detail::enlisted<G>,
+                   detail::TellAwaiter<G>(address(), std::forward<A>(arguments)...);
     }
     /// The same without ever waiting, and no coroutine is needed: true when the message is on its way, false
     /// when there is no room for it or no such actor any more. Room on the link to another process is known
@@ -140,10 +147,11 @@ public:
     /// what cannot travel.
     template <auto F, class... A>
     bool try_tell(A&&... arguments) const {
-        if constexpr (detail::check_call<F, State, A...>()) {
-            (void)&detail::enlisted<F>;
-            return detail::try_tell<F>(address(),
-                                       typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+        constexpr auto G = detail::bind_command<State, F>();
+        if constexpr (detail::check_call<G, State, A...>()) {
+            (void)&detail::enlisted<G>;
+            return detail::try_tell<G>(address(),
+                                       typename detail::Binding<G>::Args(std::forward<A>(arguments)...));
         }
     }
 };

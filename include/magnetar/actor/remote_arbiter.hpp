@@ -3,7 +3,7 @@
 #include <string_view>
 #include <utility>
 
-#include <magnetar/actor/detail/remote_link.hpp>
+#include <magnetar/actor/detail/remote_connection.hpp>
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/open_commands.hpp>
 #include <magnetar/config.hpp>
@@ -13,19 +13,22 @@ namespace magnetar::inline MAGNETAR_MODE {
 /// A connection to the arbiter of another program, on this machine or another: see connect_arbiter. Requests and tells
 /// go to its actors as to one's own, by name or by proxy, and fail with the same errors; what the other program does
 /// not open (see Commands) is CommandNotFound, what needs another token PermissionDenied. When the connection ends, all
-/// that is not answered fails with ActorLost, and so does everything after it.
+/// that is not answered fails with ActorLost, and so does everything after it. With a ReconnectPolicy it is made again:
+/// then what is sent by name or id reaches the actors that have them now. Proxies are those of one connection, and have
+/// to be found anew; nothing is sent twice.
 ///
 /// Belongs to the loop that made it, and must be destroyed before that; its proxies may be used on every loop of the
 /// process. They may be sent on in messages to actors of the same remote arbiter, and nowhere else (CodecError).
 /// Destroying it closes the connection.
 class RemoteArbiter {
 public:
-    explicit RemoteArbiter(detail::RemoteLink::Ref link) noexcept : link_(std::move(link)) {}
+    explicit RemoteArbiter(detail::RemoteConnection::Ref connection) noexcept
+        : connection_(std::move(connection)) {}
     RemoteArbiter(RemoteArbiter&&) noexcept = default;
     RemoteArbiter& operator=(RemoteArbiter&& other) noexcept {
         if (this != &other) {
             close();
-            link_ = std::move(other.link_);
+            connection_ = std::move(other.connection_);
         }
         return *this;
     }
@@ -43,7 +46,7 @@ public:
             (void)&detail::enlisted<F>;
             if constexpr (detail::check_call<F, void, A...>())
                 return typed<typename detail::Binding<F>::Result>(
-                    link_, ask(target, name_of<F>(command), pack<F>(std::forward<A>(arguments)...)));
+                    link(), ask(target, name_of<F>(command), pack<F>(std::forward<A>(arguments)...)));
         }
     }
     template <class Target, fixed_string Name, class R, class... P, class... A>
@@ -52,7 +55,7 @@ public:
             return magnetar::send(target, call, std::forward<A>(arguments)...);
         } else if constexpr (detail::check_types_of_call(std::type_identity<void(P...)>(),
                                                          std::type_identity<void(A...)>())) {
-            return typed<R>(link_,
+            return typed<R>(link(),
                             ask(target, Name.view(), json(std::decay_t<P>(std::forward<A>(arguments))...)));
         }
     }
@@ -74,13 +77,14 @@ public:
             constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
             (void)&detail::enlisted<F>;
             if constexpr (detail::check_call<F, void, A...>())
-                return detail::RemoteLink::tell(link_, std::string(name_of<F>(command)), target_json(target),
+                return detail::RemoteLink::tell(link(), std::string(name_of<F>(command)), target_json(target),
                                                 pack<F>(std::forward<A>(arguments)...));
         }
     }
     template <class Target, class... A>
     Task<> tell(const Target& target, std::string_view command, A&&... arguments) const {
-        return detail::RemoteLink::tell(link_, std::string(command), target_json(target), json(arguments...));
+        return detail::RemoteLink::tell(link(), std::string(command), target_json(target),
+                                        json(arguments...));
     }
 
     /// The actor of that name or id, for typed calls. Its State is taken on trust: a command that it does not have is
@@ -88,14 +92,14 @@ public:
     template <class State = void>
     Task<ActorProxy<State>> find(std::string name) const {
         if constexpr (detail::HasOpenCommands<State>) (void)&detail::opened<State>;
-        return typed<ActorProxy<State>>(link_, ask("arbiter", "find", json(name)));
+        return typed<ActorProxy<State>>(link(), ask("arbiter", "find", json(name)));
     }
     /// Its living actors that have a name or a process of their own: name, id, concurrency and manager of each.
     Task<Json> list() const;
     /// What the remote arbiter tells of itself.
     Task<Json> info() const;
 
-    /// Waits until the connection has ended.
+    /// Waits until the connection has ended, and will not be made again.
     Task<> closed() const;
     bool is_open() const noexcept;
     /// Why it has ended; empty before.
@@ -112,12 +116,12 @@ private:
     }
     template <auto F, class... A>
     Json pack(A&&... arguments) const {
-        detail::RemoteScope scope(link_->host());
+        detail::RemoteScope scope(link()->host());
         return to_json(typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
     }
     template <class... A>
     Json json(const A&... arguments) const {
-        detail::RemoteScope scope(link_->host());
+        detail::RemoteScope scope(link()->host());
         return detail::json_arguments(arguments...);
     }
     template <class Target>
@@ -126,7 +130,7 @@ private:
     }
     template <class Target>
     Task<Json> ask(const Target& target, std::string_view command, Json arguments) const {
-        return detail::RemoteLink::ask(link_, std::string(command), target_json(target),
+        return detail::RemoteLink::ask(link(), std::string(command), target_json(target),
                                        std::move(arguments));
     }
     template <class R>
@@ -136,17 +140,20 @@ private:
         if constexpr (!std::is_void_v<R>) co_return from_json<R>(answer);
     }
 
-    detail::RemoteLink::Ref link_;
+    const detail::RemoteLink::Ref& link() const noexcept { return connection_->link(); }
+
+    detail::RemoteConnection::Ref connection_;
 };
 
 /// Connects to an arbiter that listens at `url` (as its address() gives it), with its token, or its administrator's.
 /// It needs a loop, and no arbiter of one's own. Throws std::invalid_argument for what is no URL, std::system_error when
 /// nobody listens there, PermissionDenied when the token is not the right one, HandshakeError when what listens is no
-/// arbiter or has no room, TimeoutError when it does not answer within 10 s.
+/// arbiter or has no room, TimeoutError when it does not answer within 10 s. It is `reconnect` that says what is done
+/// when the connection ends later.
 ///
 ///     RemoteArbiter remote = co_await connect_arbiter("ws://127.0.0.1:8080", "open sesame");
 ///     ActorProxy<Counter> counter = co_await remote.find<Counter>("counter");
 ///     int total = co_await counter.send<&Counter::add>(2);
-Task<RemoteArbiter> connect_arbiter(std::string url, std::string token = {});
+Task<RemoteArbiter> connect_arbiter(std::string url, std::string token = {}, ReconnectPolicy reconnect = {});
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -119,7 +119,7 @@ private:
     HostCall* host_call_ = nullptr;
 };
 
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 class ThreadCallOf final : public ThreadCall {
     using Args = typename Binding<F>::Args;
 
@@ -145,7 +145,7 @@ private:
 };
 
 /// Sends a request and waits for its answer.
-template <auto F>
+template <auto F, class Of>
 class [[nodiscard("a message is sent when it is awaited: co_await it")]] SendAwaiter final : public Sending {
     using Result = typename Binding<F>::Result;
 

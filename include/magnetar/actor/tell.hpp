@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <magnetar/actor/send.hpp>
@@ -62,7 +63,7 @@ private:
     Address target_;
 };
 
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 class TellOf final : public Tell {
     using Args = typename Binding<F>::Args;
 
@@ -102,7 +103,7 @@ private:
 };
 
 // Throws CodecError.
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 std::unique_ptr<HostTell> tell_for_host(const Address& target, const typename Binding<F>::Args& args,
                                         Telling* waiter = nullptr) {
     if constexpr (Binding<F>::travels) {
@@ -159,7 +160,7 @@ private:
 };
 
 /// Sends a message and waits for nothing but room for it.
-template <auto F>
+template <auto F, class Of>
 class [[nodiscard("a message is sent when it is awaited: co_await it")]] TellAwaiter final : public Telling {
 public:
     template <class... A>
@@ -221,7 +222,7 @@ void post_tell(const Address& target, A... arguments) {
 [[gnu::noinline]] void require_loop_to_tell();
 
 // Tells without waiting for anything; false when it is known that the message is not taken.
-template <auto F>
+template <auto F, class Of>
 bool try_tell(const Address& target, typename Binding<F>::Args&& args) {
     if (!target.where.known() || !can_send_to(target.where.host())) return false;
     if (this_door == no_door) [[unlikely]]
@@ -255,7 +256,7 @@ bool try_tell(const Address& target, typename Binding<F>::Args&& args) {
 }
 
 // A tell on its way to a loop that takes it further, from a thread that need not have one.
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 struct TellFromAnywhere final : Runnable {
     TellFromAnywhere(const Address& to, typename Binding<F>::Args&& a)
         : Runnable(&TellFromAnywhere::arrive), target(to), args(std::move(a)) {}
@@ -270,7 +271,7 @@ struct TellFromAnywhere final : Runnable {
     Address target;
     typename Binding<F>::Args args;
 };
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 bool tell_from_anywhere(const Address& target, typename Binding<F>::Args&& args) {
     Door* main = main_door.load(std::memory_order_acquire);
     if (!main || !target.where.known()) return false;

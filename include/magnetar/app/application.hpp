@@ -50,7 +50,7 @@ struct ApplicationOptions {
 namespace detail {
 
 // An application of these types, below its monitor.
-template <class State, class Settings, bool server>
+template <class State, class Settings, Serves serves>
 class TypedApplication : public ApplicationBase {
     static_assert(
         std::is_default_constructible_v<Settings> && std::is_copy_constructible_v<Settings> &&
@@ -73,7 +73,7 @@ public:
     }
 
     std::unique_ptr<AppConfig> default_config() const override {
-        return std::make_unique<AppConfig>(user_settings_type<Settings>, server);
+        return std::make_unique<AppConfig>(user_settings_type<Settings>, serves);
     }
     std::unique_ptr<AppConfig> code_config() const override {
         auto code = default_config();
@@ -112,32 +112,45 @@ public:
         options.stopping = options_.monitor_stopping;
         options.periodic_task = options_.monitor_periodic_task;
         options.on_info = options_.monitor_on_info;
-        options.on_params = [](Monitor<Worker>& self, Json& params) { add_share_params(self, params); };
-        Seed<Worker, Settings, server> seed(std::move(share));
+        options.on_params = [](Monitor<Worker>& self, Json& params) {
+            add_share_params(self.name(), params);
+        };
+        Seed<Worker, Settings, serves> seed(std::move(share));
         Task<Monitor<Worker>&> adding = arbiter.add_monitor<Worker>(options, std::move(seed));
         monitor_ = &co_await std::move(adding);
         monitor = monitor_->proxy();
     }
     Task<> started() override {
         auto& hook = options_.started.erased();
-        if (!hook || !lives()) co_return;
-        Job<> job = monitor_->loop().start(run_started(hook, *monitor_), monitor_);
+        Actor<>* actor = monitor_actor();
+        if (!hook || !actor) co_return;
+        Job<> job = actor->loop().start(run_started(hook, *actor), actor);
         co_await job;
     }
     Task<> reload() override {
-        if (lives()) co_await monitor_->reload();
+        if (monitor_actor()) co_await monitor_->reload();
     }
     Task<> scale(std::uint32_t workers) override {
-        if (lives()) co_await monitor_->scale(workers);
+        if (monitor_actor()) co_await monitor_->scale(workers);
+    }
+    Task<> replace(ActorProxy<> worker) override {
+        if (!monitor_actor()) co_return;
+        if constexpr (requires { monitor_->replace(worker.id()); }) co_await monitor_->replace(worker.id());
+        else co_await monitor_->reload();
     }
     std::vector<ActorProxy<>> workers() const override {
         std::vector<ActorProxy<>> all;
-        if (lives())
+        if (monitor_actor())
             for (auto& worker : monitor_->managed_actors()) all.push_back(worker);
         return all;
     }
     WorkerHooks hooks() const override {
-        return {options_.worker.start.erased(), options_.monitor_on_params.erased(), nullptr, nullptr};
+        WorkerHooks all;
+        all.start = options_.worker.start.erased();
+        all.stopping = options_.worker.stopping.erased();
+        all.on_info = options_.worker.on_info.erased();
+        all.on_params = options_.monitor_on_params.erased();
+        return all;
     }
 
 protected:
@@ -146,13 +159,6 @@ protected:
     const ApplicationOptions<State>& options() const noexcept { return options_; }
 
 private:
-    bool lives() const {
-        Arbiter<>* root = arbiter();
-        if (!root || !monitor) return false;
-        auto monitors = root->monitors();
-        auto found = monitors.find(name());
-        return found != monitors.end() && found->second == monitor;
-    }
     static Task<> run_started(ErasedHook<> hook, Actor<>& monitor) {
         if (hook.plain) hook.plain(monitor);
         else co_await hook.coroutine(monitor);
@@ -175,11 +181,11 @@ private:
 /// The workers' State is made from `const Settings&` if it can be, else from nothing. Settings is a plain struct, see
 /// <magnetar/app/settings.hpp>; `settings<Settings>()` gives them to all actors of the application.
 template <class State = void, class Settings = NoSettings>
-class Application : public detail::TypedApplication<State, Settings, false> {
+class Application : public detail::TypedApplication<State, Settings, detail::Serves::nothing> {
 public:
     /// `settings`: what the code wants instead of the struct's defaults.
     explicit Application(ApplicationOptions<State> options, Settings settings = {})
-        : detail::TypedApplication<State, Settings, false>(options, std::move(settings)) {}
+        : detail::TypedApplication<State, Settings, detail::Serves::nothing>(options, std::move(settings)) {}
 
     /// Reads the command line and runs until it is stopped; gives the exit code, for main to return. 2, with one line on
     /// standard error, when a setting is wrong.

@@ -71,8 +71,8 @@ struct SocketServerOptions {
 ///
 /// A stop accepts no more, gives the connections exit_timeout to end, and cuts off the rest.
 template <class State = void, class Settings = NoSettings>
-class SocketServer : public detail::TypedApplication<State, Settings, true> {
-    using Base = detail::TypedApplication<State, Settings, true>;
+class SocketServer : public detail::TypedApplication<State, Settings, detail::Serves::connections> {
+    using Base = detail::TypedApplication<State, Settings, detail::Serves::connections>;
     using Worker = detail::WorkerState<State>;
 
 public:
@@ -96,7 +96,7 @@ public:
 
     std::unique_ptr<detail::AppConfig> code_config() const override {
         auto code = Base::code_config();
-        code->serving.bind = {bind_};
+        code->binding.bind = {bind_};
         return code;
     }
     detail::WorkerHooks hooks() const override {

@@ -62,6 +62,8 @@ struct LogOptions {
 /// Changes how this process logs, on any thread. Throws std::invalid_argument for wrong levels and std::system_error when
 /// the file cannot be opened; nothing has changed then.
 void configure_log(const LogOptions& options);
+/// Throws std::invalid_argument when `levels` is not as LogOptions wants it.
+void check_log_levels(std::string_view levels);
 /// Opens the log file anew by its name, after it has been moved away. Throws std::system_error; the old one stays then.
 void reopen_log();
 /// How this process logs now; `levels` is that of log_levels().

@@ -2,6 +2,7 @@
 #include <exception>
 #include <memory>
 #include <stdexcept>
+#include <type_traits>
 #include <utility>
 
 #include <magnetar/config.hpp>
@@ -66,6 +67,9 @@ struct JobState<T>::Joiner final : Waiter {
     bool await_ready() const {
         if (!state) throw std::logic_error("await of a Job that was moved from or detached");
         if (state->joiner) throw std::logic_error("await of a Job that another coroutine awaits already");
+        if (!std::is_void_v<T> && state->joined)
+            throw std::logic_error("await of a Job whose result was taken before");
+        if (state == current_job()) throw std::logic_error("await of a Job by itself");
         return state->completed();
     }
     bool await_suspend(Suspension leaf) noexcept {
@@ -141,8 +145,8 @@ public:
 
     /// Waits for the end: the value, or the exception that ended the job. Awaiting a Job<> that `cancel()`
     /// ended returns normally; a job with a value throws Cancelled then. The result is moved out: await it
-    /// once. Throws std::logic_error for a Job that was moved from or detached, or that another coroutine
-    /// awaits already.
+    /// once. Throws std::logic_error for a Job that was moved from or detached, that another coroutine awaits
+    /// already, whose result was taken before, or that awaits itself.
     auto operator co_await() const noexcept { return typename detail::JobState<T>::Joiner{state_}; }
 
 private:

@@ -1,6 +1,7 @@
 #pragma once
 #include <coroutine>
 #include <exception>
+#include <stdexcept>
 #include <utility>
 
 #include <magnetar/base/pool.hpp>
@@ -18,7 +19,7 @@ namespace detail {
 
 struct PromiseBase : Pooled {
     std::coroutine_handle<> continuation;
-    std::source_location awaited_at;  // by the continuation
+    std::source_location awaited_at;  // where it was awaited; no place before
 
     std::suspend_always initial_suspend() noexcept { return {}; }
     struct Final {
@@ -32,6 +33,11 @@ struct PromiseBase : Pooled {
     };
     Final final_suspend() noexcept { return {}; }
 };
+
+[[noreturn, gnu::noinline]] inline void throw_misused_task(bool awaited_before) {
+    throw std::logic_error(awaited_before ? "await of a Task that was awaited before: it runs once"
+                                          : "await of a Task that was moved from");
+}
 
 template <class T>
 struct Promise : PromiseBase {
@@ -91,10 +97,10 @@ public:
         explicit Awaiter(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
         bool await_ready() const noexcept { return false; }
         bool await_suspend(Suspension parent) const noexcept {
+            handle_.promise().awaited_at = parent.where;
             handle_.resume();
             if (handle_.done()) return false;
             handle_.promise().continuation = parent.handle;
-            handle_.promise().awaited_at = parent.where;
             return true;
         }
         T await_resume() const { return handle_.promise().outcome.get(); }
@@ -102,7 +108,12 @@ public:
     private:
         std::coroutine_handle<promise_type> handle_;
     };
-    Awaiter operator co_await() const noexcept { return Awaiter{handle_}; }
+    /// Throws std::logic_error for a task that was moved from, or is awaited for the second time, also by itself.
+    Awaiter operator co_await() const {
+        if (!handle_ || handle_.promise().awaited_at.line() != 0) [[unlikely]]
+            detail::throw_misused_task(bool(handle_));
+        return Awaiter{handle_};
+    }
 
     /// For those who run tasks (jobs, groups): the coroutine, and how it ended.
     std::coroutine_handle<promise_type> handle() const noexcept { return handle_; }

@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 #include <sys/ioctl.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <optional>

@@ -12,13 +12,29 @@ using LoopClock = std::chrono::steady_clock;
 
 namespace detail {
 
-// now + delay, or the end of time where the sum would pass it.
+// Longer than anybody waits, and short enough that sums and small multiples of it and of any time stay in range.
+inline constexpr LoopClock::duration longest_wait = std::chrono::hours(24 * 365 * 50);
+
+// Any duration as one of the clock: what is out of its range is the nearest end of [-longest_wait, longest_wait], NaN is zero.
+template <class Rep, class Period>
+constexpr LoopClock::duration clamped(std::chrono::duration<Rep, Period> length) noexcept {
+    using Seconds = std::chrono::duration<double>;
+    const Seconds seconds = length;
+    if (seconds != seconds) return LoopClock::duration::zero();
+    if (seconds >= Seconds(longest_wait)) return longest_wait;
+    if (seconds <= -Seconds(longest_wait)) return -longest_wait;
+    return std::chrono::duration_cast<LoopClock::duration>(length);
+}
+
+// now + delay, or the end of time where the sum would pass it. Zero or less, and NaN, is now.
 template <class Rep, class Period>
 LoopClock::time_point deadline_after(LoopClock::time_point now,
                                      std::chrono::duration<Rep, Period> delay) noexcept {
-    using Seconds = std::chrono::duration<double>;
-    if (Seconds(delay) >= Seconds(LoopClock::time_point::max() - now)) return LoopClock::time_point::max();
-    return now + std::chrono::duration_cast<LoopClock::duration>(delay);
+    auto wait = clamped(delay);
+    if (wait <= LoopClock::duration::zero()) return now;
+    if (wait == longest_wait || wait >= LoopClock::time_point::max() - now)
+        return LoopClock::time_point::max();
+    return now + wait;
 }
 
 // `1500ms` as "1.5 s": in the largest unit that leaves a whole part.

@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <concepts>
+#include <memory>
+#include <utility>
 
 #include <magnetar/base/inbox.hpp>
 #include <magnetar/config.hpp>
@@ -25,6 +28,27 @@ public:
     bool post_chain(Runnable& newest, Runnable& oldest) noexcept {
         if (!inbox_.push_chain(newest, oldest)) return false;
         if (sleeping_.load(std::memory_order_seq_cst)) ring();
+        return true;
+    }
+    /// Has the loop run `function()`, which must not throw; from any thread, also one without a loop. False when
+    /// the loop has ended.
+    ///
+    ///     Door& door = self.loop().door();             // in an actor; it may be kept for ever
+    ///     door.post([] { log_file_rotated.set(); });   // in a thread of a library's
+    template <class F>
+        requires std::invocable<F&>
+    bool post(F function) {
+        struct Posted : Runnable {
+            explicit Posted(F&& f) : Runnable(&Posted::call), function(std::move(f)) {}
+            static void call(Runnable& self) {
+                std::unique_ptr<Posted> posted(&static_cast<Posted&>(self));
+                posted->function();
+            }
+            F function;
+        };
+        auto posted = std::make_unique<Posted>(std::move(function));
+        if (!post(static_cast<Runnable&>(*posted))) return false;
+        posted.release();
         return true;
     }
     /// Its place in the table, for `door_at`.

@@ -65,7 +65,8 @@ struct LoopInfo {
 ///     int n = loop.run(answer());
 class EventLoop : public Scheduler {
 public:
-    /// Throws EngineError when the kernel gives no engine, std::length_error when there are too many loops.
+    /// Throws EngineError when the kernel gives no engine, std::length_error when there are too many loops,
+    /// std::invalid_argument for an option out of range.
     explicit EventLoop(LoopOptions options = {});
     /// A loop on an engine of one's own, such as a simulation.
     explicit EventLoop(std::unique_ptr<Engine> engine, LoopOptions options = {});

@@ -38,10 +38,10 @@ class WorkWaiter : public Waiter {
 public:
     std::string_view what() const noexcept override { return "executor"; }
     bool await_ready() const;
+    WorkWaiter(WorkWaiter&&) noexcept = default;
 
 protected:
     explicit WorkWaiter(Executor& executor) noexcept : executor_(&executor) {}
-    WorkWaiter(WorkWaiter&&) noexcept = default;
     ~WorkWaiter() = default;
     // Hands the work to the pool. False when the waiter was cancelled already.
     bool begin(Suspension leaf, Work& work);
@@ -86,8 +86,8 @@ struct Call final : ResultOf<T> {
 }  // namespace detail
 
 /// A pool of threads for work that computes or blocks, so that a loop stays free. Threads are started when
-/// there is work for them, and kept. Any loop may use it; it must live until their work is done. Signals are
-/// not delivered to its threads.
+/// there is work for them, and kept. Any loop may use it; it must live until their work is done. Its
+/// threads block the signals that the thread blocks which gives them their first work, and no others.
 ///
 ///     int n = co_await executor.run([](std::string text) { return count_words(text); }, std::move(text));
 class Executor {

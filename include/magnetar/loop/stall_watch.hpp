@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
-#include <utility>
 
 #include <magnetar/base/list.hpp>
 #include <magnetar/config.hpp>
@@ -27,10 +26,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 class StallWatch final : public ListNode {
 public:
     /// `name` and `number` are of the actor that the loop is for. A limit of 0 or less never looks.
-    StallWatch(EventLoop& loop, std::chrono::nanoseconds limit, std::string name, std::uint64_t number = 0)
-        : loop_(loop), limit_(limit), name_(std::move(name)), number_(number) {
-        if (watched()) Watcher::of_process().add(*this);
-    }
+    StallWatch(EventLoop& loop, std::chrono::nanoseconds limit, std::string name, std::uint64_t number = 0);
     StallWatch(const StallWatch&) = delete;
     ~StallWatch() {
         if (watched()) Watcher::of_process().remove(*this);

@@ -1,9 +1,11 @@
 #pragma once
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <magnetar/config.hpp>
@@ -16,7 +18,10 @@ namespace magnetar::inline MAGNETAR_MODE {
 namespace detail {
 
 // When a sleep ends: its length counts from the moment at which it is awaited.
-inline LoopClock::time_point sleep_end(EventLoop&, LoopClock::time_point when) noexcept { return when; }
+// The past ends an hour ago: engines compute with it.
+inline LoopClock::time_point sleep_end(EventLoop& loop, LoopClock::time_point when) noexcept {
+    return std::max(when, loop.now() - std::chrono::hours(1));
+}
 template <class Rep, class Period>
 LoopClock::time_point sleep_end(EventLoop& loop, std::chrono::duration<Rep, Period> length) noexcept {
     return deadline_after(loop.now(), length);
@@ -79,11 +84,16 @@ private:
 
 }  // namespace detail
 
-/// Waits for `length`, by the loop's clock. Zero or less waits for the next turn.
+/// Waits for `length`, by the loop's clock. Zero, less, or NaN waits for the next turn; beyond 50 years is for ever.
 template <class Rep, class Period>
 detail::Sleep<std::chrono::duration<Rep, Period>> sleep(std::chrono::duration<Rep, Period> length) noexcept {
     return detail::Sleep{length};
 }
+
+/// A number has no unit: write `sleep(2s)`, with `using namespace std::chrono_literals`.
+template <class Number>
+    requires std::is_arithmetic_v<Number>
+void sleep(Number seconds) = delete;
 
 /// Waits until `when`, by the loop's clock.
 detail::Sleep<LoopClock::time_point> sleep_until(LoopClock::time_point when) noexcept;
@@ -103,7 +113,7 @@ detail::WaitFor wait_for(Event& event, std::chrono::duration<Rep, Period> limit)
     return {event, std::chrono::ceil<LoopClock::duration>(limit)};
 }
 
-/// Awaits `awaitable` for `limit` at most, from its start here: then it is cancelled, waited for, and
+/// Awaits `awaitable` for `limit` (see sleep) at most, from its start here: then it is cancelled, waited for, and
 /// TimeoutError thrown. A value or a failure that arrives all the same is given as it is. Cancelling it
 /// cancels the awaitable.
 ///

@@ -55,6 +55,9 @@ class DatagramSocket {
 public:
     /// On the loop that runs now. Port 0 is one that is free; see address(). Throws std::system_error.
     static DatagramSocket bind(const SocketAddress& address);
+    /// Takes over a socket that is bound already. On the loop that runs now.
+    explicit DatagramSocket(UniqueFd bound)
+        : DatagramSocket(EventLoop::require("a datagram socket"), std::move(bound)) {}
     DatagramSocket(DatagramSocket&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
     DatagramSocket& operator=(DatagramSocket&& other) noexcept;
     ~DatagramSocket();

@@ -87,7 +87,7 @@ inline void ListenerCore::fail_waiting(ListenerCore* core) noexcept {
 /// How a Listener listens.
 struct ListenOptions {
     /// Connections that the kernel keeps before they are accepted; the system's net.core.somaxconn is the
-    /// most.
+    /// most. Not negative.
     int backlog = 4096;
     /// Other sockets, of other processes too, may listen on the same port: the kernel spreads the
     /// connections. See socket(7).
@@ -108,7 +108,7 @@ public:
     /// Listens on the address, on the loop that runs now. Port 0 is one that is free; see address(). The file
     /// of a unix socket on which nobody listens any more is replaced; any other file at the path stays, and is
     /// an error. The own file is removed in the end, unless another one has taken its place. Throws
-    /// std::system_error.
+    /// std::system_error, std::invalid_argument for a negative backlog.
     static Listener bind(const SocketAddress& address, ListenOptions options = {});
     /// Takes over a socket that listens already: passed on by a parent process, say. On the loop that runs
     /// now.

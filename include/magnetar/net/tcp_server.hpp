@@ -27,7 +27,8 @@ namespace magnetar::inline MAGNETAR_MODE {
 class TcpServer {
 public:
     /// The handler is a function or any object that gives a Task<> when called with a Connection&. The server
-    /// keeps it until the last connection has ended, so that a lambda may be a coroutine and capture.
+    /// keeps it until the last connection has ended, so that a lambda may be a coroutine and capture. Throws
+    /// std::invalid_argument for an option out of range.
     template <class Handler>
         requires std::is_invocable_r_v<Task<>, std::decay_t<Handler>&, Connection&>
     explicit TcpServer(Handler&& handler, TcpServerOptions options = {})
@@ -54,7 +55,7 @@ public:
     /// Returns when the last has ended.
     template <class Rep = std::int64_t, class Period = std::ratio<1>>
     Task<> close(std::chrono::duration<Rep, Period> drain = std::chrono::seconds(3)) {
-        return detail::ServerCore::close(core_, std::chrono::duration_cast<LoopClock::duration>(drain));
+        return detail::ServerCore::close(core_, detail::clamped(drain));
     }
 
     bool is_serving() const noexcept { return core_ && core_->listener && !core_->closing; }

@@ -42,6 +42,11 @@ public:
 
     /// Allocates room for `capacity` values, and nothing later. Throws std::bad_alloc.
     explicit Channel(std::size_t capacity = 0) : buffer_(capacity) {}
+    /// Who still waits for it gets std::logic_error.
+    ~Channel() {
+        detail::abandon_all(senders_);
+        detail::abandon_all(receivers_);
+    }
 
     /// Sends a value, waiting until there is room for it, or with capacity 0 until it is received. Throws
     /// ChannelClosed when the channel is closed, before or meanwhile; the value is dropped then, as when the
@@ -118,7 +123,7 @@ public:
     }
     bool await_suspend(Suspension leaf) noexcept { return wait_in(channel_.senders_, *this, leaf); }
     void await_resume() const {
-        check_cancelled();
+        check_turn();
         if (refused_) throw ChannelClosed();
     }
 
@@ -151,7 +156,7 @@ public:
     }
     bool await_suspend(Suspension leaf) noexcept { return wait_in(channel_.receivers_, *this, leaf); }
     std::optional<T> await_resume() {
-        check_cancelled();
+        check_turn();
         return std::move(value_);
     }
 

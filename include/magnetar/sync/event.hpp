@@ -18,6 +18,10 @@ class Event {
 public:
     class Wait;
 
+    Event() noexcept = default;
+    /// Who still waits for it gets std::logic_error.
+    inline ~Event();
+
     bool is_set() const noexcept { return set_; }
     /// Sets the flag: all who wait go on, in the order in which they came, even if it is cleared before they
     /// run.
@@ -39,12 +43,13 @@ public:
     std::string_view what() const noexcept override { return "event"; }
     bool await_ready() const noexcept { return event_.set_; }
     bool await_suspend(Suspension leaf) noexcept { return wait_in(event_.waiting_, *this, leaf); }
-    void await_resume() const { check_cancelled(); }
+    void await_resume() const { check_turn(); }
 
 protected:
     Event& event_;
 };
 
+inline Event::~Event() { detail::abandon_all(waiting_); }
 inline void Event::set() noexcept {
     set_ = true;
     while (auto* waiter = waiting_.pop_front()) waiter->grant();

@@ -27,6 +27,10 @@ public:
     class Pass;
     class Close;
 
+    Gate() noexcept = default;
+    /// Ends the program, with a line, when somebody is inside.
+    inline ~Gate();
+
     /// Enters. Throws GateClosed when the gate is closed.
     inline Pass enter();
     /// Closes the gate, now and for good; awaiting what it gives waits until all have left. More than one may
@@ -77,12 +81,16 @@ public:
     std::string_view what() const noexcept override { return "gate"; }
     bool await_ready() const noexcept { return gate_.inside_ == 0; }
     bool await_suspend(Suspension leaf) noexcept { return wait_in(gate_.waiting_, *this, leaf); }
-    void await_resume() const { check_cancelled(); }
+    void await_resume() const { check_turn(); }
 
 private:
     Gate& gate_;
 };
 
+inline Gate::~Gate() {
+    if (inside_ > 0)
+        detail::end_misused("a Gate was destroyed while somebody was inside: a Pass outlives it");
+}
 inline Gate::Pass Gate::enter() {
     if (closed_) throw GateClosed();
     ++inside_;

@@ -20,6 +20,10 @@ public:
     class Lock;
     class Locking;
 
+    Mutex() noexcept = default;
+    /// Ends the program, with a line, when it is locked.
+    inline ~Mutex();
+
     /// Waits for the lock. It is held until the Lock is destroyed.
     inline Locking lock() noexcept;
     /// The lock, or an empty Lock when somebody holds it: `if (auto lock = mutex.try_lock())`.
@@ -73,7 +77,7 @@ public:
     bool await_ready() noexcept { return granted_ = mutex_.take(); }
     bool await_suspend(Suspension leaf) noexcept { return wait_in(mutex_.waiting_, *this, leaf); }
     Lock await_resume() {
-        check_cancelled();
+        check_turn();
         granted_ = false;
         return Lock{mutex_};
     }
@@ -82,6 +86,9 @@ private:
     Mutex& mutex_;
 };
 
+inline Mutex::~Mutex() {
+    if (locked_) detail::end_misused("a Mutex was destroyed while it was locked: its Lock outlives it");
+}
 inline void Mutex::unlock() noexcept {
     if (auto* next = waiting_.pop_front()) next->grant();
     else locked_ = false;

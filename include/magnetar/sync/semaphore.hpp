@@ -22,6 +22,8 @@ public:
     class Acquire;
 
     explicit Semaphore(std::size_t permits) noexcept : available_(permits) {}
+    /// Who still waits for it gets std::logic_error.
+    inline ~Semaphore();
 
     /// Waits until `permits` are available and nobody waits who came before, and takes them.
     inline Acquire acquire(std::size_t permits = 1) noexcept;
@@ -61,7 +63,7 @@ public:
     bool await_ready() noexcept { return granted_ = semaphore_.try_acquire(permits_); }
     bool await_suspend(Suspension leaf) noexcept { return wait_in(semaphore_.waiting_, *this, leaf); }
     void await_resume() {
-        check_cancelled();
+        check_turn();
         granted_ = false;
     }
 
@@ -81,6 +83,7 @@ private:
     std::size_t permits_;
 };
 
+inline Semaphore::~Semaphore() { detail::abandon_all(waiting_); }
 inline void Semaphore::serve() noexcept {
     while (!waiting_.empty() && waiting_.front().permits_ <= available_) {
         Acquire& next = *waiting_.pop_front();

@@ -38,10 +38,29 @@ inline T load_little(const std::byte* from) noexcept {
     return value;
 }
 
+/// How much memory a decoded value may take whatever its input, in bytes, and how many times the size of its input beyond.
+inline constexpr std::size_t free_memory = 1 << 20;
+inline constexpr std::size_t memory_factor = 64;
+
+/// How far the keys of a value's hash maps may collide: hostile keys would make decoding quadratic.
+inline constexpr std::size_t most_collisions = 1 << 17;
+
 /// The longest a varint can be: ten times seven bits.
 inline constexpr std::size_t max_varint = 10;
 
 }  // namespace detail
+
+/// A Writer was to grow beyond its limit.
+class SizeError : public CodecError {
+public:
+    SizeError(std::size_t needed, std::size_t most);
+
+    /// How many bytes were needed at least, in bytes.
+    std::size_t needed() const noexcept { return needed_; }
+
+private:
+    std::size_t needed_;
+};
 
 /// A growing buffer of bytes, appended to: the output of the codec and of the frame encoder.
 ///
@@ -118,6 +137,9 @@ public:
         if (count > capacity_ - size_) grow(count);
     }
 
+    /// Never grows beyond `most` bytes from now on: what would need that throws SizeError, before memory is taken.
+    void limit(std::size_t most) noexcept { limit_ = most; }
+
     /// Where an error found while writing is.
     [[noreturn, gnu::cold]] void fail(const char* reason) const;
 
@@ -125,6 +147,7 @@ public:
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);
         std::swap(capacity_, other.capacity_);
+        std::swap(limit_, other.limit_);
     }
 
 private:
@@ -133,14 +156,18 @@ private:
     std::byte* data_ = nullptr;
     std::size_t size_ = 0;
     std::size_t capacity_ = 0;
+    std::size_t limit_ = SIZE_MAX;
 };
 
-/// Reads bytes that nobody vouches for: every read is checked against what is left and throws CodecError.
-/// The bytes must outlive the reader.
+/// Reads bytes that nobody vouches for: every read is checked against what is left and throws CodecError. What is
+/// decoded takes at most 1 MiB of memory and 64 times the size of the bytes. The bytes must outlive the reader.
 class Reader {
 public:
     explicit Reader(std::span<const std::byte> bytes) noexcept
-        : begin_(bytes.data()), at_(begin_), end_(begin_ + bytes.size()) {}
+        : begin_(bytes.data()),
+          at_(begin_),
+          end_(begin_ + bytes.size()),
+          memory_left_(detail::free_memory + detail::memory_factor * bytes.size()) {}
 
     /// The next `count` bytes, which are then behind.
     const std::byte* take(std::size_t count) {
@@ -173,6 +200,22 @@ public:
         return static_cast<std::size_t>(count);
     }
 
+    /// To be called before memory is taken for `count` values of `size` bytes. Throws CodecError when the whole takes
+    /// more than its input allows.
+    void charge(std::size_t count, std::size_t size) {
+        if (count > memory_left_ / size) [[unlikely]]
+            fail("a value that takes more memory than its input allows");
+        memory_left_ -= count * size;
+    }
+
+    /// To be called now and then while a hash map is filled, with the length of a chain in it. Throws CodecError when
+    /// the chains of all maps are so long that the keys must have been chosen for it.
+    void collide(std::size_t chain) {
+        if (chain > collisions_left_) [[unlikely]]
+            fail("too many keys that collide");
+        collisions_left_ -= chain;
+    }
+
     std::size_t remaining() const noexcept { return static_cast<std::size_t>(end_ - at_); }
     std::size_t position() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
 
@@ -196,6 +239,8 @@ private:
     const std::byte* begin_;
     const std::byte* at_;
     const std::byte* end_;
+    std::size_t memory_left_;
+    std::size_t collisions_left_ = detail::most_collisions;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE

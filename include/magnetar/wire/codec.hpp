@@ -14,11 +14,12 @@
 /// bool                                  | a byte, 0 or 1          | true, false
 /// enumerations *                        | the underlying number   | the underlying number
 /// std::string; string_view, C strings + | length, bytes           | string
+/// std::filesystem::path                 | length, bytes           | string
 /// std::vector<std::byte>; spans of it + | length, bytes           | string in base64
 /// optional                              | 0, or 1 and the value   | null or value; [value] if it can be null
 /// variant                               | index, value            | {"index": i, "value": v}
 /// pair, tuple, std::array               | the values              | array
-/// vector, sets                          | count, the values       | array
+/// vector, deque, list, sets             | count, the values       | array
 /// maps                                  | count, keys and values  | object; pairs if the key is no string
 /// chrono durations, system_clock times  | the count               | the count
 /// std::monostate                        | a zero byte             | null
@@ -31,7 +32,8 @@
 /// Lengths, counts and indices are varints. No value takes less than one byte, so a count is never greater
 /// than the input; structs and tuples without members are a zero byte. In JSON a number for an integer must
 /// be one and fit, and objects must have every field of the struct and no other. What decodes cannot crash or
-/// exhaust the decoder; it may hold any value of its type: also an enumeration any of its underlying type,
+/// exhaust the decoder: it takes at most 1 MiB and 64 times its input in memory, and hash maps whose keys were
+/// chosen to collide are refused; it may hold any value of its type: also an enumeration any of its underlying type,
 /// and a string any bytes.
 namespace magnetar::inline MAGNETAR_MODE {
 

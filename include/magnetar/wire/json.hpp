@@ -35,7 +35,8 @@ constexpr bool is_finite(double value) noexcept { return value - value == 0; }
 ///     auto points = info["points"].get<std::vector<Point>>();
 ///     Json same = Json::parse(info.dump());
 ///
-/// Integers keep all their 64 bits, and a real number is written so that reading it gives the same number. An
+/// Integers keep all their 64 bits; a text's integers beyond them become the nearest double, as in most parsers. A real
+/// number is written so that reading it gives the same number. An
 /// object keeps the order of insertion and finds a member by looking at each: made for messages, not for
 /// databases.
 class Json {
@@ -97,7 +98,8 @@ public:
     static Json from(const T& value);
 
     /// Reads a JSON text, which must be one value, valid UTF-8, nested at most `max_nesting` deep and without
-    /// two members of one name in an object. Throws JsonError with the reason.
+    /// two members of one name in an object. Takes at most 64 times the text's size in memory. Throws JsonError with
+    /// the reason; for a number, one that no double holds for instance, also with the byte at which it begins.
     static Json parse(std::string_view text);
 
     /// Writes the value as JSON text: in one line, or with `indent` spaces for each level. Throws JsonError
@@ -128,7 +130,8 @@ public:
     const std::string& string() const;
 
     /// The member `key`, made (as null) if it is not there; null becomes an empty object. Throws JsonError if
-    /// this is neither. References to members last until the next member is added.
+    /// this is neither. References to members last until the next member is added. A member made so knows where it was
+    /// looked for: using it as if it were there is an error that names the path, from the first object on that was there.
     Json& operator[](std::string_view key);
 
     /// The member `key`. Throws JsonError if it is not there.
@@ -190,6 +193,7 @@ private:
             refuse(kind);
     }
     [[noreturn, gnu::cold]] void refuse(Kind expected) const;
+    std::string* missing() const noexcept { return is_null() ? text_ : nullptr; }
 
     Kind kind_ = Kind::null;
     union {
@@ -197,7 +201,7 @@ private:
         std::int64_t integer_;
         std::uint64_t unsigned_ = 0;
         double real_;
-        std::string* text_;
+        std::string* text_;  // of null: the path at which operator[] found nothing, or nullptr
         std::vector<Json>* items_;
         std::vector<Member>* members_;
     };
@@ -214,6 +218,7 @@ struct JsonAccess {
     static std::int64_t integer(const Json& json) noexcept { return json.integer_; }
     static std::uint64_t unsigned_integer(const Json& json) noexcept { return json.unsigned_; }
     static double real(const Json& json) noexcept { return json.real_; }
+    static const std::string* missing(const Json& json) noexcept { return json.missing(); }
     static std::string& text(const Json& json) noexcept { return *json.text_; }
     static std::vector<Json>& items(const Json& json) noexcept { return *json.items_; }
     static std::vector<Json::Member>& members(const Json& json) noexcept { return *json.members_; }
@@ -221,6 +226,9 @@ struct JsonAccess {
 
 /// The kind in words, for errors: "an integer".
 const char* kind_name(Json::Kind kind) noexcept;
+
+/// Appends a step to a path: `.x`, or `["a b"]`.
+void append_step(std::string& path, std::string_view key);
 
 /// A key that is in the object twice, or nullptr; never quadratic, because the input may be hostile.
 const std::string* find_duplicate(std::span<const Json::Member> members);

@@ -15,7 +15,7 @@ Json to_json(const T& value) {
                   "this type cannot travel: make it a struct of types that can, without constructors, "
                   "private members, bases, pointers and references (and enums `enum class`), or "
                   "specialise magnetar::Codec for it");
-    if constexpr (Encodable<T>) return detail::to_json_value(value, {});
+    if constexpr (Encodable<T>) return detail::to_json_value(value, detail::RootPath());
 }
 
 /// The T that `json` is the form of. Throws CodecError with the path of the first thing that is not as it
@@ -26,12 +26,12 @@ T from_json(const Json& json) {
                   "this type cannot be received: make it a struct of types that can, without constructors, "
                   "private members, bases, pointers, references and views (use std::string, and enums "
                   "`enum class`), or specialise magnetar::Codec for it");
-    if constexpr (Wireable<T>) return detail::from_json_value<T>(json, {});
+    if constexpr (Wireable<T>) return detail::from_json_value<T>(json, detail::RootPath(&json));
 }
 
 template <class T>
     requires(std::is_class_v<T> && !std::same_as<T, Json> && detail::is_encodable<T>)
-Json::Json(const T& value) : Json(detail::to_json_value(value, {})) {}
+Json::Json(const T& value) : Json(detail::to_json_value(value, detail::RootPath())) {}
 
 template <class T>
 Json Json::from(const T& value) {

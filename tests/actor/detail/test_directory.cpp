@@ -92,3 +92,33 @@ TEST_CASE("directory: a name passes to a successor, and comes back when that one
     CHECK(directory.entries().empty());
     directory.reserve("pluto", {5});
 }
+
+TEST_CASE("directory: what is held for a process that is being made, or by one that makes it, goes with it") {
+    Directory directory;
+    std::uint32_t host = directory.free_host(0);
+    CHECK(host == 1);
+    CHECK(directory.lives(host));
+    directory.reserve("worker", {7}, host);
+    directory.reserve("helper", {8}, host);
+    directory.reserve("other", {9}, directory.free_host(host));
+    directory.remove_host(host);
+    CHECK_FALSE(directory.lives(host));
+    CHECK(directory.lives(0));
+    directory.reserve("worker", {7}, 3);
+    directory.reserve("helper", {8}, 3);
+    CHECK_THROWS_AS(directory.reserve("other", {10}), SpawnError);
+}
+
+TEST_CASE(
+    "directory: numbers of processes begin anew after the greatest, and pass over the living and the arbiter's") {
+    Directory directory;
+    CHECK(directory.free_host(0) == 1);
+    CHECK(directory.free_host(1) == 2);
+    CHECK(directory.free_host(detail::greatest_host - 1) == detail::greatest_host);
+    CHECK(directory.free_host(detail::greatest_host) == 3);
+    directory.remove_host(2);
+    CHECK(directory.free_host(detail::greatest_host) == 2);
+    // An address and an id keep it apart from all others.
+    CHECK(detail::Where(detail::greatest_host, 0, 0).host() == detail::greatest_host);
+    CHECK((detail::root_id(detail::greatest_host).value >> 40) == detail::greatest_host);
+}

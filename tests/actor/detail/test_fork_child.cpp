@@ -28,8 +28,12 @@ int code_of(pid_t pid) {
 
 int prepared = 0, in_parent = 0, in_child = 0;
 void count_handlers() {
-    static const int registered = pthread_atfork([] { ++prepared; ::getppid(); }, [] { ++in_parent; },
-                                                 [] { in_child = static_cast<int>(::getpid()); });
+    static const int registered = pthread_atfork(
+        [] {
+            ++prepared;
+            ::getppid();
+        },
+        [] { ++in_parent; }, [] { in_child = static_cast<int>(::getpid()); });
     REQUIRE(registered == 0);
 }
 

@@ -83,7 +83,8 @@ TEST_CASE("fork server: killed, another takes its place, again and again; the wo
     CHECK(children_of(::getpid()).empty());
 }
 
-TEST_CASE("fork server: the end of each is in the log and in info, and another is made, with no spawn at all") {
+TEST_CASE(
+    "fork server: the end of each is in the log and in info, and another is made, with no spawn at all") {
     CapturedLog log;
     in_arbiter([](Arbiter<>& self) -> Task<> {
         auto before = server().pids();
@@ -147,7 +148,8 @@ TEST_CASE("fork server: without any left, spawning a process fails clearly; ever
     CHECK(children_of(::getpid()).empty());
 }
 
-TEST_CASE("fork server: one that is stopped is ended when it does not answer, and a spawn is made by another") {
+TEST_CASE(
+    "fork server: one that is stopped is ended when it does not answer, and a spawn is made by another") {
     in_arbiter([](Arbiter<>&) -> Task<> {
         int stopped = server().pid();
         ::kill(stopped, SIGSTOP);
@@ -169,7 +171,8 @@ TEST_CASE("fork server: stopped while a spawn is under way, the arbiter ends all
                    for (int pid : server().pids()) ::kill(pid, SIGSTOP);
                    this_program->say("stopped");
                    co_await spawn({});
-               }}).run();
+               }})
+            .run();
     });
     CHECK(program.hear() == "stopped");
     auto children = children_of(program.pid());

@@ -1,5 +1,8 @@
 #include <magnetar/actor/detail/link.hpp>
 
+#include <fcntl.h>
+#include <sys/resource.h>
+
 #include "../support.hpp"
 
 using namespace magnetar;
@@ -235,5 +238,141 @@ TEST_CASE(
         }
         auto links = co_await send(a, run<links_of>);
         CHECK(links == 2);
+    });
+}
+
+namespace {
+
+void become_another(Actor<>&) { ::execlp("sleep", "sleep", "100", nullptr); }
+void close_everything(Actor<>&) { ::close_range(3, ~0u, 0); }
+// A child in a session of its own, which has copies of all links. It ends by itself when nobody ends it.
+int leave_a_child(Actor<>&) {
+    pid_t pid = ::fork();
+    if (pid == 0) {
+        ::setsid();
+        ::prctl(PR_SET_PDEATHSIG, 0);
+        ::alarm(30);
+        for (;;) ::pause();
+    }
+    return pid;
+}
+// Takes all descriptors that are left to this process.
+void take_descriptors(Actor<>&) {
+    rlimit limit{64, 64};
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    while (::open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0) {}
+}
+void give_descriptors_back(Actor<>&) {
+    rlimit limit{256, 256};
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+void throw_long_text(Actor<>&, int size) {
+    throw std::invalid_argument(std::string(static_cast<std::size_t>(size), 'x'));
+}
+int process_again(Actor<>&) { return ::getpid(); }
+
+}  // namespace
+
+TEST_CASE("link: its end ends the process, at once, also one that has become another program") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        for (bool other_program : {true, false}) {
+            auto worker = co_await spawn({.name = "changeling"});
+            int pid = co_await send(worker, run<process_again>);
+            Watched watched(pid);
+            if (other_program) co_await error_of<ActorLost>(send(worker, run<become_another>));
+            else co_await error_of<ActorLost>(send(worker, run<close_everything>));
+            auto status = co_await with_timeout(10s, worker.closed());
+            CHECK(!status.clean());
+            CHECK(watched.gone(10s));
+            auto next = co_await spawn({.name = "changeling"});  // the name is free
+            co_await next.stop();
+            co_await next.closed();
+        }
+    });
+}
+
+TEST_CASE("link: what a dead worker was asked by another ends, whoever else holds the link's other end") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto a = co_await spawn({.name = "a"});
+        auto b = co_await spawn({.name = "b"});
+        auto pong = co_await send(a, run<relay_ping>, b);  // they have a link of their own now
+        CHECK(pong == "pong");
+        int pid = co_await send(b, run<process_again>);
+        int child = co_await send(b, run<leave_a_child>);
+        auto asking = self.loop().start([](ActorProxy<> from, ActorProxy<> to) -> Task<std::string> {
+            co_return co_await error_of<RemoteError>(send(from, run<stay_at>, to));
+        }(a, b));
+        bool running = false;
+        for (int i = 0; i < 5000 && !running; ++i) {
+            Json told = co_await b.info();
+            running = told["mailbox"]["running"].size() == 1;
+        }
+        CHECK(running);
+        ::kill(pid, SIGKILL);
+        auto text = co_await with_timeout(10s, std::move(asking));
+        CHECK_MESSAGE(has(text, "b ended before it answered"), text);
+        auto status = co_await with_timeout(10s, b.closed());
+        CHECK(status.signal() == SIGKILL);
+        ::kill(child, SIGKILL);
+    });
+}
+
+TEST_CASE("link: a worker without a free descriptor lives on; who asks it is told, and finds it again") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        for (bool asker : {false, true}) {
+            auto a = co_await spawn({.name = "a"});
+            auto b = co_await spawn({.name = "b"});
+            auto hungry = asker ? a : b;
+            co_await send(hungry, run<take_descriptors>);
+            auto text = co_await error_of<RemoteError>(send(a, run<relay_ping>, b));
+            CHECK_MESSAGE(has(text, "no link to the process of b: "), text);
+            CHECK_MESSAGE(has(text, "no free descriptor") == true, text);
+            auto pong = co_await send(hungry, ping);
+            CHECK(pong == "pong");
+            co_await send(hungry, run<give_descriptors_back>);
+            pong = co_await send(a, run<relay_ping>, b);
+            CHECK(pong == "pong");
+            co_await a.stop();
+            co_await b.stop();
+            co_await a.closed();
+            co_await b.closed();
+        }
+    });
+}
+
+TEST_CASE("link: the text of an error is cut where it would end the link") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        auto worker = co_await spawn({});
+        auto text = co_await error_of<RemoteError>(send(worker, run<throw_long_text>, 70 << 20));
+        CHECK(text.size() == detail::longest_text + 3);
+        CHECK(text.substr(text.size() - 4) == "x...");
+        auto pong = co_await send(worker, ping);
+        CHECK(pong == "pong");
+    });
+}
+
+TEST_CASE(
+    "link: hundreds of processes come and go, also where their numbers begin anew: nothing stays behind") {
+    in_arbiter<120>([](Arbiter<>&) -> Task<> {
+        int lives = sanitized ? 60 : 300;
+        detail::the_supervisor->number_from(detail::greatest_host - static_cast<std::uint32_t>(lives) / 2);
+        auto stays = co_await spawn({.name = "stays"});
+        std::size_t fds = 0;
+        for (int life = 0; life < lives; ++life) {
+            auto worker = co_await spawn({.name = "comes"});
+            CHECK(worker.address().where.host() != 0);
+            auto pong = co_await send(stays, run<relay_ping>, worker);
+            CHECK(pong == "pong");
+            if (life % 3 == 0) ::kill(co_await send(worker, run<process_again>), SIGKILL);
+            else co_await worker.stop();
+            co_await worker.closed();
+            if (life == 20) fds = open_fds();
+        }
+        CHECK(open_fds() <= fds + 1);
+        CHECK(detail::the_host->links() == 1);
+        CHECK(detail::the_supervisor->size() == 1);
+        int links = 0;
+        for (int i = 0; i < 5000 && links != 1; ++i) links = co_await send(stays, run<links_of>);
+        CHECK(links == 1);
     });
 }

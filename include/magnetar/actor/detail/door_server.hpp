@@ -37,6 +37,10 @@ private:
         std::string first;   // what came behind the request
         int refused = 0;     // the status, if it was
         std::string answer;  // what the client is to be told
+        void refuse(int status, std::string_view why) {
+            refused = status;
+            answer = refusal_answer(status, why);
+        }
     };
     Task<> serve(Connection& connection, bool local);
     Task<Admission> admit(Connection& connection, bool local);

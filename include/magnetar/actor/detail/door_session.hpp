@@ -74,9 +74,9 @@ private:
     List<Running> running_;
     Event changed_;  // one of its jobs has ended
     LoopClock::time_point heard_;
-    std::uint32_t requests_ = 0, flushes_ = 0;
+    std::uint32_t requests_ = 0, tells_ = 0, flushes_ = 0;
     DoorRole role_;
-    bool pinged_ = false, closing_ = false, over_ = false, deaf_ = false, broken_ = false;
+    bool pinged_ = false, closing_ = false, over_ = false, deaf_ = false, broken_ = false, paused_ = false;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

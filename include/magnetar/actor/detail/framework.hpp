@@ -26,8 +26,9 @@ void notify_command(Request& request, Notice notice);
 Task<ActorProxy<>> spawn_command(Actor<>&, std::string name, std::string concurrency);
 Task<> kill_command(Actor<>& actor, std::string target);
 
-// The arbiter gives two workers that have something to say to each other a link of their own.
-void introduce_hosts(Request& request, std::uint32_t peer, bool again);
+// The arbiter gives two workers that have something to say to each other a link of their own. False when one of
+// them lives no more.
+bool introduce_hosts(Request& request, std::uint32_t peer, bool again);
 template <>
 inline constexpr bool is_system<introduce_hosts> = true;
 

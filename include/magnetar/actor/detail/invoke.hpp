@@ -13,8 +13,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-template <auto F>
-typename Binding<F>::Signature_::Return Binding<F>::call(Actor<>& actor, Request& request, Args& args) {
+template <auto F, class Of>
+typename Binding<F, Of>::Signature_::Return Binding<F, Of>::call(Actor<>& actor, Request& request,
+                                                                 Args& args) {
     return with_items(args, [&](auto&... a) -> typename Signature_::Return {
         auto with_first = [&](auto&... first) -> typename Signature_::Return {
             if constexpr (Signature_::member)
@@ -94,7 +95,7 @@ std::exception_ptr missing_command(const std::exception_ptr& error) noexcept;
 void fail_call(Actor<>& actor, CallMessage* call, const std::exception_ptr& error,
                std::string_view command) noexcept;
 
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 class CommandJob final : public CommandJobBase {
     using Args = typename Binding<F>::Args;
     using Result = typename Binding<F>::Result;
@@ -130,7 +131,7 @@ private:
 
 // Carries out a command. `call` and `outcome` are null for a tell. True when the call's outcome is set and it
 // is still to be told so; otherwise it is told by itself, and may be gone when this returns.
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Address& sender,
                    LoopClock::time_point arrived, CallMessage* call,
                    Outcome<typename Binding<F>::Result>* outcome = nullptr) noexcept {

@@ -43,10 +43,18 @@ protected:
 // What a link carries as one message, without the few bytes in front of it.
 inline constexpr std::size_t largest_message = (std::size_t{64} << 20) - 256;
 
-void check_size(std::size_t size, std::string_view command);
+CodecError too_large(std::size_t size, std::string_view command);
+inline void check_size(std::size_t size, std::string_view command) {
+    if (size > largest_message) throw too_large(size, command);
+}
 template <class Args>
 void encode_message(Writer& body, const Args& args, std::string_view command) {
-    encode(body, args);
+    body.limit(largest_message);  // a message that is much too large is not encoded whole to find that out
+    try {
+        encode(body, args);
+    } catch (const SizeError& error) {
+        throw too_large(error.needed(), command);
+    }
     check_size(body.size(), command);
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include <magnetar/actor/detail/counted_ref.hpp>
 #include <magnetar/actor/detail/remote_routes.hpp>
 #include <magnetar/actor/detail/slots.hpp>
 #include <magnetar/config.hpp>
@@ -25,30 +26,9 @@ protected:
 
 // The connection to a remote arbiter: requests and tells out as JSON, answers back. Lives on the loop that made it, kept
 // by the RemoteArbiter and by its own reader.
-class RemoteLink final : public RemotePeer, Timer {
+class RemoteLink final : public RemotePeer, public Counted, Timer {
 public:
-    class Ref {
-    public:
-        Ref() noexcept = default;
-        explicit Ref(RemoteLink& link) noexcept : link_(&link) { ++link.users_; }
-        Ref(const Ref& other) noexcept : link_(other.link_) {
-            if (link_) ++link_->users_;
-        }
-        Ref(Ref&& other) noexcept : link_(std::exchange(other.link_, nullptr)) {}
-        Ref& operator=(Ref other) noexcept {
-            std::swap(link_, other.link_);
-            return *this;
-        }
-        ~Ref() {
-            if (link_ && --link_->users_ == 0) delete link_;
-        }
-        RemoteLink* operator->() const noexcept { return link_; }
-        RemoteLink& operator*() const noexcept { return *link_; }
-        explicit operator bool() const noexcept { return link_ != nullptr; }
-
-    private:
-        RemoteLink* link_ = nullptr;
-    };
+    using Ref = CountedRef<RemoteLink>;
 
     // Connects and shakes hands. Throws std::invalid_argument for no URL, std::system_error, PermissionDenied,
     // HandshakeError, TimeoutError.
@@ -72,11 +52,13 @@ public:
     static Task<> closed(Ref link);
 
 private:
+    friend class CountedRef<RemoteLink>;
     // So many bytes wait for the connection before senders do.
     static constexpr std::size_t most_unsent = std::size_t{1} << 20;
 
     class Reply;
     class CallAsked;
+    class Flushing;
 
     RemoteLink(EventLoop& loop, Stream stream, std::string url);
     ~RemoteLink();
@@ -107,8 +89,7 @@ private:
     std::array<std::byte, 256> random_{};
     std::size_t random_left_ = 0;
     std::uint32_t host_ = 0;
-    std::size_t users_ = 0;
-    bool open_ = true, closing_ = false, flushing_ = false, pinged_ = false;
+    bool open_ = true, closing_ = false, flushing_ = false, pinged_ = false, gone_ = false;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -32,8 +32,11 @@ public:
     void answer_with(Fill fill) noexcept {
         try {
             body_.clear();
+            body_.limit(largest_message);
             fill(body_);
             check_size(body_.size(), entry_.name);
+        } catch (const SizeError& error) {
+            error_ = std::make_exception_ptr(too_large(error.needed(), entry_.name));
         } catch (...) {
             error_ = std::current_exception();
         }
@@ -82,7 +85,7 @@ private:
     WireCall& wire_;
 };
 
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 class WireAnswerOf final : public WireAnswer {
     using Result = typename Binding<F>::Result;
 
@@ -104,7 +107,7 @@ private:
     Outcome<Result> outcome_;
 };
 
-template <auto F>
+template <auto F, class Of>
 WireAnswer* open_from_wire(WireCall& call) {
     if constexpr (Binding<F>::travels) {
         Reader reader(call.arguments());

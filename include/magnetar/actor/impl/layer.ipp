@@ -27,6 +27,7 @@
 #include <magnetar/actor/detail/impl/plan.ipp>
 #include <magnetar/actor/detail/impl/refusal.ipp>
 #include <magnetar/actor/detail/impl/remote.ipp>
+#include <magnetar/actor/detail/impl/remote_connection.ipp>
 #include <magnetar/actor/detail/impl/remote_hosts.ipp>
 #include <magnetar/actor/detail/impl/remote_link.ipp>
 #include <magnetar/actor/detail/impl/remote_routes.ipp>
@@ -42,6 +43,7 @@
 #include <magnetar/actor/impl/identity.ipp>
 #include <magnetar/actor/impl/message.ipp>
 #include <magnetar/actor/impl/messaging.ipp>
+#include <magnetar/actor/impl/monitor.ipp>
 #include <magnetar/actor/impl/name.ipp>
 #include <magnetar/actor/impl/options.ipp>
 #include <magnetar/actor/impl/proxy.ipp>

@@ -3,10 +3,12 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <stdexcept>
 
 #include <magnetar/actor/identity.hpp>
+#include <magnetar/loop/clock.hpp>
 #include <magnetar/wire/utf8.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -28,6 +30,7 @@ MAGNETAR_DECL void check_settings(std::string_view name, ActorSettings& settings
         throw std::invalid_argument(fmt::format("actor name '{}' is reserved", name));
     if (settings.threads == 0) throw std::invalid_argument("an executor of 0 threads: at least 1");
     if (settings.mailbox == 0) throw std::invalid_argument("mailbox of 0: at least 1");
+    settings.mailbox = std::min(settings.mailbox, std::uint32_t{1} << 30);  // counted in an int
     auto seconds = [](Nanoseconds d) { return std::chrono::duration<double>(d).count(); };
     if (settings.timeout <= Nanoseconds::zero())
         throw std::invalid_argument(
@@ -35,6 +38,11 @@ MAGNETAR_DECL void check_settings(std::string_view name, ActorSettings& settings
     if (settings.exit_timeout < Nanoseconds::zero())
         throw std::invalid_argument(
             fmt::format("exit_timeout of {} s: must not be negative", seconds(settings.exit_timeout)));
+    if (settings.stall < Nanoseconds::zero())
+        throw std::invalid_argument(
+            fmt::format("stall of {} s: must not be negative", seconds(settings.stall)));
+    for (auto* length : {&settings.timeout, &settings.exit_timeout, &settings.stall})
+        *length = clamped(*length);
     if (settings.period < Nanoseconds::zero() ||
         (settings.period != Nanoseconds::zero() && settings.period >= settings.timeout))
         throw std::invalid_argument(fmt::format("period of {} s: must be below the timeout of {} s",

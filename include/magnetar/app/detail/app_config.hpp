@@ -62,6 +62,8 @@ struct WorkerSettings {
     std::uint32_t mailbox = 1024;
     std::uint32_t restarts = 10;
     std::chrono::nanoseconds window = std::chrono::seconds(60);
+    std::chrono::nanoseconds max_lifetime{};
+    ByteSize max_memory{};
 
     static constexpr Help help[] = {
         {"workers", "how many; 0: the work is done in the first process, for debuggers"},
@@ -73,31 +75,38 @@ struct WorkerSettings {
         {"mailbox", "messages that may wait for a worker"},
         {"restarts", "of workers that died, at most, within the window"},
         {"window", "the time in which restarts are counted"},
+        {"max_lifetime", "a worker of that age is replaced; 0s: never"},
+        {"max_memory", "a worker process that has so much resident memory is replaced; 0: never"},
     };
 };
 
 // One set for each server.
-struct ServerSettings {
+struct BindSettings {
     std::vector<std::string> bind{"127.0.0.1:8080"};
+
+    static constexpr Help help[] = {
+        {"bind", "where to listen: host:port, :port, [v6]:port or unix:path"},
+    };
+};
+// One more for each server with connections.
+struct ServerSettings {
     std::uint32_t backlog = 4096;
     std::uint32_t max_connections = 10'000;
     std::chrono::milliseconds keep_alive = std::chrono::seconds(75);
     std::uint64_t max_requests = 0;
     std::uint32_t max_requests_jitter = 10;
-    std::chrono::nanoseconds max_lifetime{};
-    ByteSize max_memory{};
 
     static constexpr Help help[] = {
-        {"bind", "where to listen: host:port, :port, [v6]:port or unix:path"},
         {"backlog", "connections that wait to be accepted, at most"},
         {"max_connections", "of one worker at a time; more wait. 0: no limit"},
         {"keep_alive", "a connection that waits so long for its client is closed; 0s: never"},
         {"max_requests", "a worker that has accepted so many connections is replaced; 0: never"},
         {"max_requests_jitter", "by how many percent that number varies from worker to worker"},
-        {"max_lifetime", "a worker of that age is replaced; 0s: never"},
-        {"max_memory", "a worker process that has so much resident memory is replaced; 0: never"},
     };
 };
+
+// What an application serves.
+enum class Serves : std::uint8_t { nothing, connections, datagrams };
 
 // What is known of the type of an application's own settings.
 struct UserSettingsType {
@@ -120,11 +129,12 @@ inline constexpr UserSettingsType user_settings_type{
 
 // The settings of one application.
 struct AppConfig {
-    AppConfig(const UserSettingsType& t, bool s) : type(&t), server(s), user(t.make()) {}
+    AppConfig(const UserSettingsType& t, Serves s) : type(&t), serves(s), user(t.make()) {}
     AppConfig(const AppConfig& other)
         : type(other.type),
-          server(other.server),
+          serves(other.serves),
           workers(other.workers),
+          binding(other.binding),
           serving(other.serving),
           user(other.type->copy(other.user.get())),
           origins(other.origins) {}
@@ -135,8 +145,9 @@ struct AppConfig {
     void unpack(const std::vector<std::vector<std::string>>& values);
 
     const UserSettingsType* type;
-    bool server;
+    Serves serves;
     WorkerSettings workers;
+    BindSettings binding;
     ServerSettings serving;
     std::shared_ptr<void> user;
     std::vector<std::string> origins;

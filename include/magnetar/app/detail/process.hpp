@@ -50,6 +50,17 @@ private:
 // new process ends before.
 void become_daemon();
 void daemon_ready();
+// While one lives, and this is to be a daemon, standard error leads nowhere: for what is forked meanwhile and stays, so that
+// it does not hold the terminal.
+class HiddenStandardError {
+public:
+    HiddenStandardError();
+    HiddenStandardError(const HiddenStandardError&) = delete;
+    ~HiddenStandardError();
+
+private:
+    UniqueFd before_;
+};
 // By name or number; a user alone brings its group. Supplementary groups are set, too. Throws std::system_error, and
 // std::invalid_argument for names that are not known.
 void become_user(const std::string& user, const std::string& group);
@@ -67,6 +78,8 @@ std::uint64_t watchdog_microseconds();
 // Listens on `host:port`, `:port`, `[v6]:port` or `unix:path`; names are looked up. Throws std::system_error with the
 // address, std::invalid_argument for what is none.
 ListeningSocket open_listening_socket(const std::string& address, const ListenOptions& options);
+// The same for datagrams: bound, and not listening.
+ListeningSocket open_datagram_socket(const std::string& address);
 // Waits until that process, which need be no child, has ended.
 void wait_for_end(pid_t process);
 

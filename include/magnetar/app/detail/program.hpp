@@ -36,6 +36,8 @@ public:
     // Replaces all workers; has so many.
     virtual Task<> reload() = 0;
     virtual Task<> scale(std::uint32_t workers) = 0;
+    // Replaces one worker, the new one first.
+    virtual Task<> replace(ActorProxy<> worker) = 0;
     virtual std::vector<ActorProxy<>> workers() const = 0;
     virtual WorkerHooks hooks() const = 0;
 
@@ -50,6 +52,8 @@ public:
                                          const std::vector<std::string>& applications);
     // Ends what runs.
     void stop_monitor();
+    // The monitor while it runs; null elsewhere than on its loop.
+    Actor<>* monitor_actor() const;
 
 private:
     std::string name_, description_, version_;

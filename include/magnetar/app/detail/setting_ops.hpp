@@ -15,6 +15,7 @@
 #include <magnetar/app/settings.hpp>
 #include <magnetar/base/reflect.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/wire/detail/shape.hpp>
 
 // What can be done with a setting of one type, with the type erased.
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -86,13 +87,6 @@ concept OwnSetting = requires(std::string_view text, const T& value) {
     { SettingType<T>::read(text) } -> std::convertible_to<T>;
     { SettingType<T>::write(value) } -> std::convertible_to<std::string>;
 };
-// std::filesystem::path, without its header.
-template <class T>
-concept PathLike = !std::is_same_v<T, std::string> && std::is_class_v<T> && requires(const T& value) {
-    { value.native() } -> std::convertible_to<std::string>;
-    T(std::string());
-};
-
 // One value: of its own, in an optional, or in a list.
 template <class T>
 struct ScalarSetting {

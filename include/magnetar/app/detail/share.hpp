@@ -16,7 +16,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 class Connection;
-}
+class DatagramSocket;
+struct Datagram;
+}  // namespace magnetar::inline MAGNETAR_MODE
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -27,6 +29,10 @@ struct WorkerHooks {
     ErasedHook<Json&> on_params;  // the monitor's
     Task<> (*serve)(Connection&) = nullptr;
     Task<> (*serve_in_actor)(Actor<>&, Connection&) = nullptr;
+    Task<> (*receive)(DatagramSocket&, Datagram) = nullptr;
+    Task<> (*receive_in_actor)(Actor<>&, DatagramSocket&, Datagram) = nullptr;
+    ErasedHook<> stopping;
+    ErasedHook<Json&> on_info;
 };
 
 // What a worker is given of its application. Never changes: workers that are made after a change get another.
@@ -71,8 +77,9 @@ void publish_share(std::shared_ptr<const Share> share);
 // The newest, or null.
 std::shared_ptr<const Share> newest_share(std::string_view application);
 std::shared_ptr<const Share> share_of(std::string_view application, std::uint64_t generation);
-// Adds what a worker of that application needs to find its share, and what the monitor's own hook has.
-void add_share_params(Actor<>& monitor, Json& params);
+// Adds what a worker of that application needs to find its share, and what the monitor's own hook has. The monitor is
+// the actor that runs now.
+void add_share_params(std::string_view monitor, Json& params);
 // It is not running any more.
 void forget_application(std::string_view application);
 std::vector<std::string> known_applications();
@@ -83,11 +90,12 @@ const Share& current_share(const void* settings_tag);
 // This process logs as the share says.
 void configure_share_log(const Share& share);
 ShareOnWire share_to_wire(const Share& share);
-std::shared_ptr<const Share> share_from_wire(ShareOnWire on_wire, const UserSettingsType& type, bool server);
+std::shared_ptr<const Share> share_from_wire(ShareOnWire on_wire, const UserSettingsType& type,
+                                             Serves serves);
 
 // The argument that a worker's state is made from. It stands for the newest share at the time when it is copied, so that
 // a monitor that is given one makes each worker with what is current then.
-template <class State, class Settings, bool server>
+template <class State, class Settings, Serves serves>
 class Seed {
 public:
     explicit Seed(std::shared_ptr<const Share> share) : share_(std::move(share)) {}
@@ -111,14 +119,14 @@ private:
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
 
-template <class State, class Settings, bool server>
-struct magnetar::Codec<magnetar::detail::Seed<State, Settings, server>> {
-    static detail::ShareOnWire to_wire(const detail::Seed<State, Settings, server>& seed) {
+template <class State, class Settings, magnetar::detail::Serves serves>
+struct magnetar::Codec<magnetar::detail::Seed<State, Settings, serves>> {
+    static detail::ShareOnWire to_wire(const detail::Seed<State, Settings, serves>& seed) {
         return detail::share_to_wire(seed.share());
     }
-    static detail::Seed<State, Settings, server> from_wire(detail::ShareOnWire on_wire) {
-        return detail::Seed<State, Settings, server>(
-            detail::share_from_wire(std::move(on_wire), detail::user_settings_type<Settings>, server));
+    static detail::Seed<State, Settings, serves> from_wire(detail::ShareOnWire on_wire) {
+        return detail::Seed<State, Settings, serves>(
+            detail::share_from_wire(std::move(on_wire), detail::user_settings_type<Settings>, serves));
     }
 };
 

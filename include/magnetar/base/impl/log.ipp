@@ -254,6 +254,7 @@ MAGNETAR_DECL void configure_log(const LogOptions& options) {
     state.format = options.format;
     state.sink = options.sink;
 }
+MAGNETAR_DECL void check_log_levels(std::string_view levels) { detail::logging::read_levels(levels); }
 MAGNETAR_DECL void reopen_log() {
     auto& state = detail::logging::state();
     std::lock_guard lock(state.mutex);

@@ -74,10 +74,14 @@ MAGNETAR_DECL std::string EventLoop::dump() {
     return out;
 }
 
-MAGNETAR_DECL EventLoop::EventLoop(LoopOptions options) : EventLoop(detail::make_engine(options), options) {}
+MAGNETAR_DECL EventLoop::EventLoop(LoopOptions options)
+    : EventLoop(detail::make_engine(detail::checked(options)), options) {}
 
 MAGNETAR_DECL EventLoop::EventLoop(std::unique_ptr<Engine> engine, LoopOptions options)
-    : engine_(std::move(engine)), door_(&Door::open()), threads_(options.threads), spin_(options.spin) {
+    : engine_((options = detail::checked(options), std::move(engine))),
+      door_(&Door::open()),
+      threads_(options.threads),
+      spin_(options.spin) {
     unhandled = &report;
     activity = &door_->activity;
     latest_time = engine_->now();

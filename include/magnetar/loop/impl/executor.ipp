@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <condition_variable>
 #include <mutex>
@@ -60,18 +59,13 @@ private:
         if (!work.door->post(work)) delete &work;
     }
     void start_thread() {
-        sigset_t all, before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
+        // With the mask of who starts it: what it blocked, programs that the work starts would not hear.
         try {
             auto& thread = threads_.emplace_back([this] { work(); });
             pthread_setname_np(thread.native_handle(), fmt::format("executor {}", threads_.size()).c_str());
         } catch (const std::system_error&) {
-            pthread_sigmask(SIG_SETMASK, &before, nullptr);
             if (threads_.empty()) throw;  // else those that there are do it
-            return;
         }
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
     }
     void work() noexcept {
         std::unique_lock lock(mutex_);

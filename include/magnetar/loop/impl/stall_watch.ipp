@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include <magnetar/base/log.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
@@ -19,6 +20,15 @@
 #include <magnetar/sync/event.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
+
+MAGNETAR_DECL StallWatch::StallWatch(EventLoop& loop, std::chrono::nanoseconds limit, std::string name,
+                                     std::uint64_t number)
+    : loop_(loop),
+      limit_(std::min<std::chrono::nanoseconds>(limit, std::chrono::hours(24 * 365))),
+      name_(std::move(name)),
+      number_(number) {
+    if (watched()) Watcher::of_process().add(*this);
+}
 
 MAGNETAR_DECL std::string StallWatch::name_of(std::uint64_t owner) {
     auto name = owner_name.load(std::memory_order_relaxed);

@@ -16,7 +16,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 class Connection;
 
-/// How a TcpServer serves.
+/// How a TcpServer serves. Negative numbers are refused.
 struct TcpServerOptions {
     int backlog = 4096;               ///< see ListenOptions
     bool reuse_port = false;          ///< see ListenOptions
@@ -62,7 +62,7 @@ public:
         ServerCore* core_;
     };
 
-    explicit ServerCore(const TcpServerOptions& o) noexcept : options(o) {}
+    explicit ServerCore(const TcpServerOptions& o);
     virtual ~ServerCore() = default;
 
     // The coroutines are templates because g++ compiles others wherever it sees them, used or not.

@@ -5,6 +5,7 @@
 
 #include <magnetar/base/list.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/loop/clock.hpp>
 #include <magnetar/loop/detail/timer_heap.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/net/detail/server_core.hpp>
@@ -22,7 +23,7 @@ MAGNETAR_DECL Connection::Connection(detail::ServerCore& server, Stream stream, 
     if (server_.options.keep_alive.count() > 0) {
         core().watched = true;
         core().note_activity();
-        loop().arm(*this, core().active + server_.options.keep_alive);
+        loop().arm(*this, detail::deadline_after(core().active, server_.options.keep_alive));
     }
 }
 
@@ -35,9 +36,9 @@ MAGNETAR_DECL bool Connection::server_closes() const noexcept { return server_.c
 
 MAGNETAR_DECL void Connection::check_idle() noexcept {
     auto now = loop().now();
-    auto limit = server_.options.keep_alive;
     if (!core().waits()) core().active = now;  // busy with something else
-    if (core().active + limit > now) return loop().arm(*this, core().active + limit);
+    auto end = detail::deadline_after(core().active, server_.options.keep_alive);
+    if (end > now) return loop().arm(*this, end);
     ++server_.totals.idle;
     job_->cancel();
 }

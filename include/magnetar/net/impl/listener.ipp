@@ -1,6 +1,8 @@
 #pragma once
 #include <magnetar/net/listener.hpp>
 
+#include <fmt/core.h>
+
 #include <fcntl.h>
 #include <liburing.h>
 #include <netinet/in.h>
@@ -214,6 +216,8 @@ MAGNETAR_DECL detail::ListenerCore& Listener::core() const {
 
 MAGNETAR_DECL UniqueFd Listener::open_and_listen(const SocketAddress& address, const ListenOptions& options,
                                                  detail::BoundPath& path) {
+    if (options.backlog < 0)
+        throw std::invalid_argument(fmt::format("a backlog of {}: must not be negative", options.backlog));
     UniqueFd fd = open(address, options);
     detail::bind_to(fd.get(), address);
     path = detail::BoundPath(address);

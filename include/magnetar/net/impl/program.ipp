@@ -1,3 +1,4 @@
+#pragma once
 #include <magnetar/net/program.hpp>
 
 #include <fcntl.h>

@@ -36,8 +36,7 @@ void encode_value(Out& out, const T& value, int depth);
 template <class T, class Item = typename T::value_type>
 void encode_elements(Writer& out, const T& elements, int depth) {
     out.put_varint(elements.size());
-    if constexpr (is_bitwise<Item>() && shape<T> == Shape::sequence)
-        out.append(std::as_bytes(std::span(elements)));
+    if constexpr (is_bitwise<Item>() && is_a<T, std::vector>) out.append(std::as_bytes(std::span(elements)));
     else
         for (const auto& element : elements) encode_value<Item>(out, element, depth);
 }
@@ -67,6 +66,8 @@ void encode_value(Out& out, const T& value, int depth) {
         std::string_view text(value);
         out.put_varint(text.size());
         out.append(text);
+    } else if constexpr (s == Shape::path) {
+        encode_value(out, value.native(), depth);
     } else if constexpr (s == Shape::bytes || s == Shape::bytes_view) {
         out.put_varint(value.size());
         out.append(std::span<const std::byte>(value));
@@ -82,7 +83,8 @@ void encode_value(Out& out, const T& value, int depth) {
         with_items(value, [&](const auto&... items) { (encode_value(out, items, depth), ...); });
     } else if constexpr (s == Shape::array) {
         if constexpr (std::tuple_size_v<T> == 0) *out.extend(1) = std::byte{0};
-        for (const auto& item : value) encode_value(out, item, depth);
+        else
+            for (const auto& item : value) encode_value(out, item, depth);
     } else if constexpr (s == Shape::sequence || s == Shape::set) {
         encode_elements(out, value, depth);
     } else if constexpr (s == Shape::map) {
@@ -126,12 +128,14 @@ template <class T>
 T decode_sequence(Reader& in, int depth) {
     using Item = typename T::value_type;
     auto count = in.get_count(least_size<Item>());
+    in.charge(count, memory_of_item<T>);
+    if constexpr (memory_of_empty<T> > 0) in.charge(1, memory_of_empty<T>);
     T items;
-    if constexpr (is_bitwise<Item>() && std::is_default_constructible_v<Item>) {
+    if constexpr (is_bitwise<Item>() && std::is_default_constructible_v<Item> && is_a<T, std::vector>) {
         items.resize(count);
         if (count != 0) std::memcpy(items.data(), in.take(count * sizeof(Item)), count * sizeof(Item));
     } else {
-        items.reserve(count);
+        if constexpr (requires { items.reserve(count); }) items.reserve(count);
         for (; count > 0; --count) items.push_back(decode_value<Item>(in, depth));
     }
     return items;
@@ -142,10 +146,13 @@ T decode_map(Reader& in, int depth) {
     using Key = typename T::key_type;
     using Mapped = typename T::mapped_type;
     T map;
-    for (auto count = in.get_count(least_size<Key>() + least_size<Mapped>()); count > 0; --count) {
+    auto count = in.get_count(least_size<Key>() + least_size<Mapped>());
+    in.charge(count, memory_of_item<T>);
+    for (; count > 0; --count) {
         auto key = decode_value<Key>(in, depth);
-        if (!map.try_emplace(std::move(key), decode_value<Mapped>(in, depth)).second)
-            in.fail("a key that is there twice");
+        auto [at, fresh] = map.try_emplace(std::move(key), decode_value<Mapped>(in, depth));
+        if (!fresh) in.fail("a key that is there twice");
+        watch_collisions(in, map, at);
     }
     return map;
 }
@@ -154,8 +161,13 @@ template <class T>
 T decode_set(Reader& in, int depth) {
     using Key = typename T::key_type;
     T set;
-    for (auto count = in.get_count(least_size<Key>()); count > 0; --count)
-        if (!set.emplace(decode_value<Key>(in, depth)).second) in.fail("a member that is there twice");
+    auto count = in.get_count(least_size<Key>());
+    in.charge(count, memory_of_item<T>);
+    for (; count > 0; --count) {
+        auto [at, fresh] = set.emplace(decode_value<Key>(in, depth));
+        if (!fresh) in.fail("a member that is there twice");
+        watch_collisions(in, set, at);
+    }
     return set;
 }
 
@@ -200,6 +212,8 @@ T decode_value(In& in, int depth) {
     } else if constexpr (s == Shape::text) {
         auto size = in.get_count(1);
         return std::string(reinterpret_cast<const char*>(in.take(size)), size);
+    } else if constexpr (s == Shape::path) {
+        return T(decode_value<std::string>(in, depth));
     } else if constexpr (s == Shape::bytes) {
         auto size = in.get_count(1);
         auto* bytes = in.take(size);

@@ -17,6 +17,7 @@
 #include <magnetar/base/reflect.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/wire/base64.hpp>
+#include <magnetar/wire/bytes.hpp>
 #include <magnetar/wire/detail/shape.hpp>
 #include <magnetar/wire/error.hpp>
 #include <magnetar/wire/json.hpp>
@@ -34,10 +35,23 @@ struct Path {
     Path member(std::string_view key) const noexcept { return {this, key, 0}; }
     Path item(std::size_t at) const noexcept { return {this, {}, at}; }
 
+    /// As Reader's of the same names: what a value may take depends on the size of the whole Json.
+    void charge(std::size_t count, std::size_t size) const;
+    void collide(std::size_t chain) const;
+
     /// As `$.points[3].x`.
     std::string text() const;
 
     [[noreturn, gnu::cold]] void fail(std::string reason) const;
+};
+
+/// Where every path begins, and what belongs to the whole of a conversion.
+struct RootPath : Path {
+    explicit RootPath(const Json* j = nullptr) noexcept : json(j) {}
+
+    const Json* json;  // what is converted; nullptr on the way to Json
+    mutable std::size_t memory_left = free_memory, collisions_left = most_collisions;
+    mutable bool weighed = false;  // memory_left counts what the size of the Json adds
 };
 
 // What `json` must be at `path`; else they throw.
@@ -83,6 +97,8 @@ Json to_json_value(const T& value, const Path& path) {
         return Json();
     } else if constexpr (s == Shape::text || s == Shape::text_view) {
         return Json(std::string_view(value));
+    } else if constexpr (s == Shape::path) {
+        return Json(value.native());
     } else if constexpr (s == Shape::bytes || s == Shape::bytes_view) {
         return Json(base64_encode(value));
     } else if constexpr (s == Shape::optional) {
@@ -219,20 +235,23 @@ T from_json_array(const Json& json, const Path& path, std::index_sequence<I...>)
 template <class T>
 T from_json_map(const Json& json, const Path& path) {
     T map;
+    path.charge(json.size(), memory_of_item<T>);
     if constexpr (HasTextKeys<T>) {
-        for (const auto& [key, value] : expect_members(path, json))
-            if (!map.try_emplace(key, from_json_value<typename T::mapped_type>(value, path.member(key)))
-                     .second)
-                path.member(key).fail("the key is there twice");
+        for (const auto& [key, value] : expect_members(path, json)) {
+            auto [at, fresh] =
+                map.try_emplace(key, from_json_value<typename T::mapped_type>(value, path.member(key)));
+            if (!fresh) path.member(key).fail("the key is there twice");
+            watch_collisions(path, map, at);
+        }
     } else {
         for (std::size_t i = 0; const auto& item : expect_items(path, json)) {
             Path at = path.item(i++);
             const auto& pair = expect_items(at, item, 2);
             auto key = from_json_value<typename T::key_type>(pair[0], at.item(0));
-            if (!map.try_emplace(std::move(key),
-                                 from_json_value<typename T::mapped_type>(pair[1], at.item(1)))
-                     .second)
-                at.fail("the key is there twice");
+            auto [place, fresh] = map.try_emplace(
+                std::move(key), from_json_value<typename T::mapped_type>(pair[1], at.item(1)));
+            if (!fresh) at.fail("the key is there twice");
+            watch_collisions(path, map, place);
         }
     }
     return map;
@@ -257,6 +276,8 @@ T from_json_value(const Json& json, const Path& path) {
         return {};
     } else if constexpr (s == Shape::text) {
         return expect_text(path, json);
+    } else if constexpr (s == Shape::path) {
+        return T(expect_text(path, json));
     } else if constexpr (s == Shape::bytes) {
         auto bytes = base64_decode(expect_text(path, json));
         if (!bytes) path.fail("the string is not base64");
@@ -277,17 +298,21 @@ T from_json_value(const Json& json, const Path& path) {
         return from_json_array<T>(json, path, std::make_index_sequence<std::tuple_size_v<T>>());
     } else if constexpr (s == Shape::sequence) {
         const auto& items = expect_items(path, json);
+        path.charge(items.size(), memory_of_item<T>);
+        if constexpr (memory_of_empty<T> > 0) path.charge(1, memory_of_empty<T>);
         T result;
-        result.reserve(items.size());
+        if constexpr (requires { result.reserve(items.size()); }) result.reserve(items.size());
         for (const auto& item : items)
             result.push_back(from_json_value<typename T::value_type>(item, path.item(result.size())));
         return result;
     } else if constexpr (s == Shape::set) {
         T result;
+        path.charge(json.size(), memory_of_item<T>);
         for (std::size_t i = 0; const auto& item : expect_items(path, json)) {
             Path at = path.item(i++);
-            if (!result.emplace(from_json_value<typename T::key_type>(item, at)).second)
-                at.fail("the member is there twice");
+            auto [place, fresh] = result.emplace(from_json_value<typename T::key_type>(item, at));
+            if (!fresh) at.fail("the member is there twice");
+            watch_collisions(path, result, place);
         }
         return result;
     } else if constexpr (s == Shape::map) {

@@ -34,6 +34,7 @@ enum class Shape {
     number,       // integers, float, double
     enumeration,  // as its underlying number
     text,         // std::string
+    path,         // std::filesystem::path
     text_view,    // string_view and C strings: encoded as text, never decoded
     bytes,        // std::vector<std::byte>
     bytes_view,   // spans of bytes: encoded as bytes, never decoded
@@ -61,6 +62,10 @@ template <class T>
 inline constexpr bool is_std_array = false;
 template <class T, std::size_t N>
 inline constexpr bool is_std_array<std::array<T, N>> = true;
+template <class T>
+inline constexpr bool is_empty_array = false;
+template <class T>
+inline constexpr bool is_empty_array<std::array<T, 0>> = true;
 
 // Maps and sets are known by what they do, so that no file pays for the headers of containers it does not
 // use.
@@ -73,6 +78,22 @@ concept SetLike = std::is_same_v<typename T::key_type, typename T::value_type> &
                   requires(T& set, typename T::key_type key) {
                       { set.emplace(std::move(key)).second } -> std::convertible_to<bool>;
                   };
+
+/// std::deque, std::list, and what is like them.
+template <class T>
+concept DequeLike = requires(T& list, typename T::value_type item) {
+    list.push_back(std::move(item));
+    list.push_front(std::move(item));
+    list.pop_front();
+    { list.size() } -> std::convertible_to<std::size_t>;
+};
+/// std::filesystem::path.
+template <class T>
+concept PathLike = std::is_same_v<typename T::string_type, std::string> &&
+                   std::is_constructible_v<T, std::string> && requires(const T& path) {
+                       { path.native() } -> std::same_as<const std::string&>;
+                       { path.lexically_normal() } -> std::same_as<T>;
+                   };
 
 template <class T>
 concept HasCodec = requires(const T& value) { Codec<T>::to_wire(value); };
@@ -107,7 +128,8 @@ consteval Shape shape_of() {
     else if constexpr (is_a<T, std::variant>) return Shape::variant;
     else if constexpr (is_a<T, std::tuple> || is_a<T, std::pair> || is_a<T, Pack>) return Shape::tuple;
     else if constexpr (is_std_array<T>) return Shape::array;
-    else if constexpr (is_a<T, std::vector>) return Shape::sequence;
+    else if constexpr (is_a<T, std::vector> || DequeLike<T>) return Shape::sequence;
+    else if constexpr (PathLike<T>) return Shape::path;
     else if constexpr (is_a<T, std::chrono::duration>) return Shape::duration;
     else if constexpr (TimePoint<T>) return Shape::time_point;
     else if constexpr (MapLike<T>) return Shape::map;
@@ -223,12 +245,38 @@ template <class T>
 consteval bool is_bitwise() {
     if constexpr (std::endian::native != std::endian::little) return false;
     else if constexpr (shape<T> == Shape::number) return true;
+    else if constexpr (is_empty_array<T>) return false;  // it has a byte that nobody writes
     else if constexpr (shape<T> == Shape::array || shape<T> == Shape::aggregate)
         return []<class... Part>(Parts<Part...>) {
             return sizeof...(Part) > 0 && (is_bitwise<Part>() && ...) && sizeof(T) == fixed_size<T>() &&
                    std::is_trivially_copyable_v<T>;
         }(PartsOf<T>());
     else return false;
+}
+
+/// What an element of a container takes in memory at most, with what is around it: nodes have links and are
+/// allocated one by one.
+template <class T>
+inline constexpr std::size_t memory_of_item =
+    sizeof(typename T::value_type) + (is_a<T, std::vector> ? 0 : 6 * sizeof(void*));
+
+/// What a sequence takes that has no elements, beside itself: a std::deque has a first block.
+template <class T>
+inline constexpr std::size_t memory_of_empty =
+    DequeLike<T> && requires(T& list) { list.shrink_to_fit(); } ? 640 : 0;
+
+/// Of hash containers: lets `watch` (a Reader or a Path) know how long the chain is that a key was put into, every
+/// eighth time. Those of keys that nobody chose for it are shorter than eight.
+template <class Watch, class T, class Iterator>
+void watch_collisions([[maybe_unused]] Watch& watch, [[maybe_unused]] const T& container,
+                      [[maybe_unused]] const Iterator& at) {
+    if constexpr (requires { container.bucket_size(container.bucket_count()); }) {
+        if (container.size() % 8 != 0) return;
+        std::size_t bucket;
+        if constexpr (requires { typename T::mapped_type; }) bucket = container.bucket(at->first);
+        else bucket = container.bucket(*at);
+        if (auto chain = container.bucket_size(bucket); chain > 8) watch.collide(chain);
+    }
 }
 
 }  // namespace detail

@@ -6,12 +6,19 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
+MAGNETAR_DECL SizeError::SizeError(std::size_t needed, std::size_t most)
+    : CodecError("", std::to_string(needed) + " bytes or more, where at most " + std::to_string(most) +
+                         " are allowed"),
+      needed_(needed) {}
+
 MAGNETAR_DECL void Writer::fail(const char* reason) const {
     throw CodecError(std::string("byte ").append(std::to_string(size_)), reason);
 }
 
 MAGNETAR_DECL void Writer::grow(std::size_t count) {
-    std::size_t capacity = std::max({capacity_ * 2, size_ + count, std::size_t{64}});
+    if (size_ > limit_ || count > limit_ - size_) throw SizeError(size_ + count, limit_);
+    std::size_t capacity = std::min(std::max({capacity_ * 2, size_ + count, std::size_t{64}}),
+                                    std::max(limit_, std::size_t{64}));
     auto* data = static_cast<std::byte*>(pool_allocate(capacity));
     if (size_ != 0) std::memcpy(data, data_, size_);
     if (data_) pool_free(data_, capacity_);

@@ -48,6 +48,14 @@ MAGNETAR_DECL const std::string* find_duplicate(std::span<const Json::Member> me
     return twice == keys.end() ? nullptr : *twice;
 }
 
+MAGNETAR_DECL void append_step(std::string& path, std::string_view key) {
+    bool plain = std::all_of(key.begin(), key.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    });
+    if (plain && !key.empty()) path.append(".").append(key);
+    else path.append("[\"").append(key).append("\"]");
+}
+
 MAGNETAR_DECL void dump_text(Writer& out, std::string_view text) {
     if (!is_utf8(text))
         throw JsonError("json: a string is not UTF-8; bytes travel as std::vector<std::byte>");
@@ -171,12 +179,13 @@ MAGNETAR_DECL Json::Json(std::initializer_list<Member> members) : Json() {
 
 MAGNETAR_DECL Json::Json(const Json& other) : kind_(other.kind_), unsigned_(other.unsigned_) {
     if (kind_ == Kind::text) text_ = new std::string(*other.text_);
+    else if (kind_ == Kind::null) text_ = nullptr;
     else if (kind_ == Kind::array) items_ = new std::vector<Json>(*other.items_);
     else if (kind_ == Kind::object) members_ = new std::vector<Member>(*other.members_);
 }
 
 MAGNETAR_DECL Json::~Json() {
-    if (kind_ == Kind::text) delete text_;
+    if (kind_ == Kind::text || kind_ == Kind::null) delete text_;
     else if (kind_ == Kind::array) delete items_;
     else if (kind_ == Kind::object) delete members_;
 }
@@ -204,12 +213,18 @@ MAGNETAR_DECL std::size_t Json::size() const noexcept {
 
 /// null turns into an empty array or object by use.
 MAGNETAR_DECL void Json::become(Kind kind) {
-    if (is_null() && kind == Kind::array) items_ = new std::vector<Json>, kind_ = kind;
-    else if (is_null() && kind == Kind::object) members_ = new std::vector<Member>, kind_ = kind;
+    if (is_null()) {
+        Json made;
+        if (kind == Kind::array) made.items_ = new std::vector<Json>;
+        else made.members_ = new std::vector<Member>;
+        made.kind_ = kind;
+        swap(made);
+    }
     expect(kind);
 }
 
 MAGNETAR_DECL void Json::refuse(Kind expected) const {
+    if (const std::string* path = missing()) throw JsonError("json: " + *path + ": there is no such member");
     throw JsonError(std::string("json: this is ") + detail::kind_name(kind_) + ", not " +
                     detail::kind_name(expected));
 }
@@ -220,9 +235,13 @@ MAGNETAR_DECL const std::string& Json::string() const {
 }
 
 MAGNETAR_DECL Json& Json::operator[](std::string_view key) {
-    become(Kind::object);
     if (Json* found = find(key)) return *found;
-    return members_->emplace_back(std::string(key), Json()).second;
+    std::string path = missing() ? *missing() : "$";
+    detail::append_step(path, key);
+    become(Kind::object);
+    Json& made = members_->emplace_back(std::string(key), Json()).second;
+    made.text_ = new std::string(std::move(path));
+    return made;
 }
 
 MAGNETAR_DECL const Json& Json::at(std::string_view key) const {

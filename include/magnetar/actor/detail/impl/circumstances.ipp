@@ -1,3 +1,4 @@
+#pragma once
 #include <magnetar/actor/detail/circumstances.hpp>
 
 #include <fcntl.h>

@@ -72,12 +72,19 @@ MAGNETAR_DECL Task<> DoorServer::open(Actor<>& arbiter) {
     }
 }
 
+// One connection more, for as long as it lives. (A type of the function's own would be one of each file's.)
+class CountedConnection {
+public:
+    explicit CountedConnection(std::uint32_t& count) noexcept : count_(count) { ++count_; }
+    CountedConnection(const CountedConnection&) = delete;
+    ~CountedConnection() { --count_; }
+
+private:
+    std::uint32_t& count_;
+};
+
 MAGNETAR_DECL Task<> DoorServer::serve(Connection& connection, bool local) {
-    struct Counted {
-        explicit Counted(std::uint32_t& c) noexcept : count(c) { ++count; }
-        ~Counted() { --count; }
-        std::uint32_t& count;
-    } counted(connections_);
+    CountedConnection counted(connections_);
     // In a coroutine of its own, whose frame is gone while the connection idles.
     Admission admission = co_await admit(connection, local);
     if (admission.refused) co_return co_await refuse(connection, std::move(admission.answer));
@@ -99,12 +106,8 @@ inline Task<bool> read_head(Connection& connection, HeadReader& head) {
 // The time counts from the connection, so that a byte now and then does not prolong it.
 MAGNETAR_DECL Task<DoorServer::Admission> DoorServer::admit(Connection& connection, bool local) {
     Admission admission;
-    auto refused = [&](int status, std::string_view why) {
-        admission.refused = status;
-        admission.answer = refusal_answer(status, why);
-    };
     if (connections_ > settings_.limits.max_connections) {
-        refused(503, "there are too many connections");
+        admission.refuse(503, "there are too many connections");
         co_return admission;
     }
     HeadReader head(settings_.limits.max_head);
@@ -117,12 +120,12 @@ MAGNETAR_DECL Task<DoorServer::Admission> DoorServer::admit(Connection& connecti
             admission.answer = upgrade_answer(request.key, door_protocol);
             admission.first = head.rest();
         } else if (connection.server_closes()) {
-            refused(503, "the arbiter stops");
+            admission.refuse(503, "the arbiter stops");
         }
     } catch (const HandshakeError& error) {
-        refused(error.status(), error.what());
+        admission.refuse(error.status(), error.what());
     } catch (const TimeoutError&) {
-        refused(408, "the request took too long");
+        admission.refuse(408, "the request took too long");
     }
     co_return admission;
 }
@@ -139,18 +142,18 @@ MAGNETAR_DECL DoorRole DoorServer::role_of(const UpgradeRequest& request, bool l
     throw HandshakeError(401, "the token is missing or wrong");
 }
 
+inline Task<> read_rest(Connection& connection) {
+    for (std::size_t left = std::size_t{64} << 10;;) {
+        ReadData data = co_await connection.read_some();
+        if (!data || data.size() > left) co_return;
+        left -= data.size();
+    }
+}
 // The answer is lost if the socket is closed while something in it is unread.
 MAGNETAR_DECL Task<> DoorServer::refuse(Connection& connection, std::string answer) {
     co_await connection.write(answer);
     co_await connection.shutdown();
-    auto reading = [](Connection& from) -> Task<> {
-        for (std::size_t left = std::size_t{64} << 10;;) {
-            ReadData data = co_await from.read_some();
-            if (!data || data.size() > left) co_return;
-            left -= data.size();
-        }
-    };
-    auto rest = reading(connection);
+    auto rest = read_rest(connection);
     try {
         co_await with_timeout(std::chrono::milliseconds(500), std::move(rest));
     } catch (const TimeoutError&) {}

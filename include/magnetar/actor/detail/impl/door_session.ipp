@@ -62,11 +62,13 @@ MAGNETAR_DECL Task<> DoorSession::read() {
         heard_ = loop_.now();
         pinged_ = false;
         if (!deaf_) take(data.bytes());
-        while (requests_ >= limits_.max_requests && !closing_ && !over_) {
+        // Whose tells find no room is not heard; nor is it silent then.
+        while (tells_ >= limits_.max_requests && !closing_ && !over_) {
+            paused_ = true;
             changed_.clear();
             co_await changed_.wait();
-            heard_ = loop_.now();
         }
+        paused_ = false;
     }
 }
 
@@ -122,7 +124,8 @@ MAGNETAR_DECL void DoorSession::take_text(std::string_view text) {
         failure = std::current_exception();
     }
     if (failure) return answer(id, "error", to_error_json(failure));
-    loop_.start(carry_out(Place(*this, requests_), std::move(request)), nullptr).detach();
+    auto& count = request.id.is_null() ? tells_ : requests_;
+    loop_.start(carry_out(Place(*this, count), std::move(request)), nullptr).detach();
 }
 
 MAGNETAR_DECL Task<> DoorSession::carry_out(Place place, DoorRequest request) {
@@ -193,7 +196,7 @@ MAGNETAR_DECL Task<> DoorSession::flushed() {
     }
 }
 MAGNETAR_DECL Task<> DoorSession::requests_done() {
-    while (requests_ > 0) {
+    while (requests_ + tells_ > 0) {
         changed_.clear();
         co_await changed_.wait();
     }
@@ -218,7 +221,7 @@ MAGNETAR_DECL void DoorSession::close_at_once() noexcept {
 
 MAGNETAR_DECL Task<> DoorSession::end_jobs() {
     closing_ = true;
-    for (int round = 0; requests_ + flushes_ > 0; ++round) {
+    for (int round = 0; requests_ + tells_ + flushes_ > 0; ++round) {
         running_.for_each([](Running& running) { running.job->cancel(); });
         if (round < 8) co_await yield();
         else co_await sleep(std::chrono::milliseconds(1));
@@ -227,6 +230,7 @@ MAGNETAR_DECL Task<> DoorSession::end_jobs() {
 
 MAGNETAR_DECL void DoorSession::tick() noexcept {
     if (closing_) return connection_.close();
+    if (paused_) heard_ = loop_.now();
     auto quiet = loop_.now() - heard_;
     if (limits_.silence.count() > 0 && quiet >= limits_.silence)
         return begin_close(CloseCode::going_away, "nothing was heard for too long");

@@ -1,3 +1,4 @@
+#pragma once
 #include <magnetar/actor/detail/fork_child.hpp>
 
 #include <sched.h>
@@ -77,9 +78,9 @@ inline long direct_system_call(long number, long a, long b, long c, long d, long
 }
 
 // Runs in the place of a system call of fork, or of one of its handlers.
-inline void on_trapped_call(int, siginfo_t*, void* context) noexcept {
+inline void on_trapped_call(int, siginfo_t*, void* where) noexcept {
     fork_trap.selector = ForkTrap::allow;
-    auto* interrupted = static_cast<ucontext_t*>(context);
+    auto* interrupted = static_cast<ucontext_t*>(where);
     auto& registers = interrupted->uc_mcontext.gregs;
     long number = registers[REG_RAX], a = registers[REG_RDI], b = registers[REG_RSI], c = registers[REG_RDX],
          d = registers[REG_R10];

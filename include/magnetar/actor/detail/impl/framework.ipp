@@ -1,8 +1,6 @@
 #pragma once
 #include <magnetar/actor/detail/framework.hpp>
 
-#include <fmt/core.h>
-
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -15,7 +13,6 @@
 #include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/detail/link.hpp>
 #include <magnetar/actor/detail/supervisor.hpp>
-#include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/actor/request.hpp>
@@ -30,17 +27,18 @@ MAGNETAR_DECL Directory& directory_here() {
     throw std::logic_error("only the arbiter keeps the directory of actors");
 }
 
-MAGNETAR_DECL void introduce_hosts(Request& request, std::uint32_t peer, bool again) {
+MAGNETAR_DECL bool introduce_hosts(Request& request, std::uint32_t peer, bool again) {
     std::uint32_t first = request.caller().address().where.host();
     Link* a = the_host->link_to(first);
     Link* b = the_host->link_to(peer);
-    if (!a || !b || first == peer) throw ActorNotFound(fmt::format("no living process {}", peer));
-    if (!the_host->introduced(first, peer, again)) return;  // the other has asked at the same time
+    if (!a || !b || first == peer) return false;
+    if (!the_host->introduced(first, peer, again)) return true;  // the other has asked at the same time
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         throw_system_error(errno, "socketpair");
     a->introduce(peer, UniqueFd(ends[0]));
     b->introduce(first, UniqueFd(ends[1]));
+    return true;
 }
 
 MAGNETAR_DECL void enlist_framework_commands() {

@@ -20,7 +20,6 @@
 #include <magnetar/actor/detail/remote_routes.hpp>
 #include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/detail/wire_call.hpp>
-#include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/message.hpp>
 #include <magnetar/actor/send.hpp>
@@ -43,10 +42,10 @@ MAGNETAR_DECL Task<> Host::ask_for_link(Host& host, std::uint32_t peer) {
     try {
         // Asked in the name of this process's first actor; the link itself comes before the answer. Two hosts
         // that have had one already, and lost it, get another.
-        co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, false);
-        if (!host.link_to(peer)) co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, true);
-    } catch (const ActorNotFound&) {
-        // There is no such host any more.
+        bool lives = co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, false);
+        // (Where one came and has ended already, nobody waits any more.)
+        bool waiting = host.connecting_.find(peer) != nullptr;
+        if (lives && waiting) co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, true);
     } catch (const std::exception& error) {
         reason = error.what();
     }

@@ -14,9 +14,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL std::string ErrorOnWire::to_string() const {
-    return kind == ErrorKind::exit ? what : fmt::format("{}: {}", type, what);
-}
+MAGNETAR_DECL std::string ErrorOnWire::to_string() const { return fmt::format("{}: {}", type, what); }
 
 MAGNETAR_DECL void shorten(std::string& text) {
     if (text.size() <= longest_text) return;

@@ -43,11 +43,10 @@ MAGNETAR_DECL void RemoteCall::finish() noexcept {
     if (!origin->post(*this)) delete this;
 }
 
-MAGNETAR_DECL void check_size(std::size_t size, std::string_view command) {
-    if (size > largest_message)
-        throw CodecError(
-            std::string(command),
-            fmt::format("a message of {} bytes; at most {} can leave a process", size, largest_message));
+MAGNETAR_DECL CodecError too_large(std::size_t size, std::string_view command) {
+    return CodecError(
+        std::string(command),
+        fmt::format("a message of {} bytes; at most {} can leave a process", size, largest_message));
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -167,6 +167,8 @@ MAGNETAR_DECL Task<> RemoteLink::serve(Ref link, std::string first) {
         co_await link->changed_.wait();
     }
     link->stream_.close();
+    link->gone_ = true;
+    link->changed_.set();
     if (cancelled) throw Cancelled();
 }
 
@@ -253,15 +255,20 @@ MAGNETAR_DECL void RemoteLink::send_request(std::string_view command, const Json
 MAGNETAR_DECL void RemoteLink::flush_soon() {
     if (!std::exchange(flushing_, true)) loop_.start(flush(Ref(*this)), nullptr).detach();
 }
+class RemoteLink::Flushing {
+public:
+    explicit Flushing(RemoteLink& link) noexcept : link_(link) {}
+    Flushing(const Flushing&) = delete;
+    ~Flushing() {
+        link_.flushing_ = false;
+        link_.changed_.set();
+    }
+
+private:
+    RemoteLink& link_;
+};
 MAGNETAR_DECL Task<> RemoteLink::flush(Ref link) {
-    struct Flushing {
-        explicit Flushing(RemoteLink& l) noexcept : link(l) {}
-        ~Flushing() {
-            link.flushing_ = false;
-            link.changed_.set();
-        }
-        RemoteLink& link;
-    } flushing(*link);
+    Flushing flushing(*link);
     while (!link->out_.empty()) {
         link->sending_.swap(link->out_);
         try {
@@ -370,7 +377,7 @@ MAGNETAR_DECL void RemoteLink::close() noexcept {
     loop_.arm(*this, loop_.now() + remote_close_timeout);
 }
 MAGNETAR_DECL Task<> RemoteLink::closed(Ref link) {
-    while (link->open_) {
+    while (!link->gone_) {
         link->changed_.clear();
         co_await link->changed_.wait();
     }

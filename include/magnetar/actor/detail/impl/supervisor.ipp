@@ -417,8 +417,9 @@ MAGNETAR_DECL Task<> Supervisor::guard(Supervisor& self, std::shared_ptr<Managed
         // Heard of again, or gone; what was read before it counts from the beginning.
         auto heard = child->heard;
         EventLoop& loop = self.host_.loop();
+        LoopClock::duration part = child->settings.timeout / patience, passed = loop.now() - heard;
         for (int step = 0; step < patience && child->heard == heard; ++step) {
-            auto end = deadline_after(loop.now(), child->settings.timeout / patience);
+            auto end = deadline_after(loop.now(), step > 0 ? part : part - std::min(part, passed));
             if (co_await detail::until(loop, child->changed, end, [&child] { return child->ended; }))
                 co_return;
         }

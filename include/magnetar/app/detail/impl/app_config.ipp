@@ -8,7 +8,8 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 MAGNETAR_DECL void AppConfig::add_to(SettingTable& table, const std::string& prefix) {
     type->add(table, user.get(), prefix);
     table.add(workers, "Workers", prefix);
-    if (server) table.add(serving, "Server", prefix);
+    if (serves != Serves::nothing) table.add(binding, "Server", prefix);
+    if (serves == Serves::connections) table.add(serving, "Server", prefix);
 }
 MAGNETAR_DECL std::vector<std::vector<std::string>> AppConfig::pack() const {
     AppConfig copy(*this);

@@ -106,8 +106,8 @@ MAGNETAR_DECL std::vector<FileValue> read_config_file(const std::string& path) {
     if (!result) fail(result.error());
     config_file::collect(result.table(), {}, path, values);
 #endif
-    std::stable_sort(values.begin(), values.end(),
-                     [](const FileValue& a, const FileValue& b) { return a.line < b.line; });
+    std::sort(values.begin(), values.end(),
+              [](const FileValue& a, const FileValue& b) { return a.line < b.line; });
 #else
     throw SettingError(path +
                        ": this program was built without toml++, so that it reads no configuration file");

@@ -113,6 +113,16 @@ MAGNETAR_DECL void daemon_ready() {
     ::close(null);
 }
 
+MAGNETAR_DECL HiddenStandardError::HiddenStandardError() {
+    if (process_parts::ready_pipe < 0) return;
+    UniqueFd null(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+    before_ = UniqueFd(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3));
+    if (null && before_) ::dup2(null.get(), STDERR_FILENO);
+}
+MAGNETAR_DECL HiddenStandardError::~HiddenStandardError() {
+    if (before_) ::dup2(before_.get(), STDERR_FILENO);
+}
+
 MAGNETAR_DECL void become_user(const std::string& user, const std::string& group) {
     uid_t uid = static_cast<uid_t>(-1);
     gid_t gid = static_cast<gid_t>(-1);
@@ -189,18 +199,34 @@ MAGNETAR_DECL std::uint64_t watchdog_microseconds() {
     return microseconds;
 }
 
-MAGNETAR_DECL ListeningSocket open_listening_socket(const std::string& text, const ListenOptions& options) {
-    if (auto address = SocketAddress::parse_numeric(text)) return ListeningSocket::bind(*address, options);
+namespace process_parts {
+
+inline SocketAddress address_of(const std::string& text, int type) {
+    if (auto address = SocketAddress::parse_numeric(text)) return *address;
     auto [host, port] = split_host_port(text);
     addrinfo wanted{};
-    wanted.ai_socktype = SOCK_STREAM;
+    wanted.ai_socktype = type;
     wanted.ai_flags = AI_PASSIVE;
     addrinfo* found = nullptr;
     if (int error =
             ::getaddrinfo(std::string(host).c_str(), fmt::format("{}", port).c_str(), &wanted, &found))
         throw std::invalid_argument(fmt::format("{}: {}", text, ::gai_strerror(error)));
     std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, &::freeaddrinfo);
-    return ListeningSocket::bind(SocketAddress(found->ai_addr, found->ai_addrlen), options);
+    return SocketAddress(found->ai_addr, found->ai_addrlen);
+}
+
+}  // namespace process_parts
+
+MAGNETAR_DECL ListeningSocket open_listening_socket(const std::string& text, const ListenOptions& options) {
+    return ListeningSocket::bind(process_parts::address_of(text, SOCK_STREAM), options);
+}
+MAGNETAR_DECL ListeningSocket open_datagram_socket(const std::string& text) {
+    SocketAddress address = process_parts::address_of(text, SOCK_DGRAM);
+    UniqueFd fd(::socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!fd) throw_system_error(errno, "socket", address.to_string());
+    if (::bind(fd.get(), address.data(), address.size()) != 0)
+        throw_system_error(errno, "bind", address.to_string());
+    return ListeningSocket(std::move(fd));
 }
 
 MAGNETAR_DECL void wait_for_end(pid_t process) {

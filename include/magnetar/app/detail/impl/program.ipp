@@ -4,11 +4,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <mutex>
+#include <optional>
 #include <stdexcept>
 
 #include <magnetar/app/detail/control.hpp>
+#include <magnetar/app/detail/metrics.hpp>
 #include <magnetar/app/detail/operator.hpp>
 #include <magnetar/app/detail/process.hpp>
 #include <magnetar/app/detail/program.hpp>
@@ -46,6 +50,16 @@ MAGNETAR_DECL std::shared_ptr<const Share> ApplicationBase::publish(
 }
 MAGNETAR_DECL void ApplicationBase::stop_monitor() {
     if (monitor) post_tell<stop_command>(monitor.address());
+}
+
+MAGNETAR_DECL Actor<>* ApplicationBase::monitor_actor() const {
+    Arbiter<>* root = arbiter();
+    Actor<>* found = nullptr;
+    if (root && monitor)
+        ActorAccess::children(*root).for_each([&](Actor<>& child) {
+            if (child.id() == monitor.id() && child.is_running()) found = &child;
+        });
+    return found;
 }
 
 MAGNETAR_DECL Configuration::Configuration(const std::string& program,
@@ -111,8 +125,9 @@ MAGNETAR_DECL bool Configuration::is_live(std::string_view name) const {
         if (setting.name != name) continue;
         if (setting.group == "Settings") return true;
         std::string key = setting.key();
-        for (auto live : {"workers", "log_level", "log_format", "log_file", "max_connections", "keep_alive",
-                          "max_requests", "max_requests_jitter", "max_lifetime", "max_memory", "drain_delay"})
+        for (auto live :
+             {"workers", "log_level", "log_format", "log_file", "max_connections", "keep_alive",
+              "max_requests", "max_requests_jitter", "max_lifetime", "max_memory", "drain_delay", "watch"})
             if (key == live) return true;
     }
     return false;
@@ -135,8 +150,7 @@ MAGNETAR_DECL void Configuration::validate() {
             wrong(field, error.what());
         }
     };
-    checked(&process.log_level,
-            [this] { logging::read_levels(program_words::join(process.log_level, ",")); });
+    checked(&process.log_level, [this] { check_log_levels(program_words::join(process.log_level, ",")); });
     if (!process.umask.empty()) checked(&process.umask, [this] { read_umask(process.umask); });
     for (auto& app : applications) {
         WorkerSettings& workers = app->workers;
@@ -148,14 +162,28 @@ MAGNETAR_DECL void Configuration::validate() {
             wrong(&workers.period, "must be below the timeout");
         if (workers.threads == 0) wrong(&workers.threads, "must be at least 1");
         if (workers.mailbox == 0) wrong(&workers.mailbox, "must be at least 1");
-        if (!app->server) continue;
-        if (app->serving.bind.empty()) wrong(&app->serving.bind, "must be an address at least");
-        for (auto& address : app->serving.bind)
-            checked(&app->serving.bind, [&address] {
+        if (app->serves == Serves::nothing) continue;
+        if (app->binding.bind.empty()) wrong(&app->binding.bind, "must be an address at least");
+        for (auto& address : app->binding.bind)
+            checked(&app->binding.bind, [&address] {
                 if (!address.starts_with("unix:")) split_host_port(address);
                 else SocketAddress::unix_socket(address.substr(5));
             });
         if (app->serving.keep_alive.count() < 0) wrong(&app->serving.keep_alive, "must not be negative");
+    }
+}
+
+// Opens what it is to listen on.
+inline void open_sockets(ApplicationBase& app) {
+    if (app.config->serves == Serves::nothing) return;
+    for (auto& address : app.config->binding.bind) {
+        if (app.config->serves == Serves::datagrams) {
+            app.sockets.push_back(open_datagram_socket(address));
+            continue;
+        }
+        ListenOptions options;
+        options.backlog = static_cast<int>(app.config->serving.backlog);
+        app.sockets.push_back(open_listening_socket(address, options));
     }
 }
 
@@ -210,17 +238,18 @@ public:
         if (!process.umask.empty()) ::umask(read_umask(process.umask));
         auto given = take_listen_fds();
         for (auto* app : applications) {
-            if (!app->config->server) continue;
+            if (app->config->serves == Serves::nothing) continue;
             app->sockets = std::move(given);  // the first server's
             given.clear();
             if (!app->sockets.empty()) continue;
-            for (auto& address : app->config->serving.bind) {
-                ListenOptions options;
-                options.backlog = static_cast<int>(app->config->serving.backlog);
-                app->sockets.push_back(open_listening_socket(address, options));
+            open_sockets(*app);
+            for (auto& address : app->config->binding.bind)
                 if (address.starts_with("unix:") && address[5] != '@')
                     own_paths_.emplace_back(address.substr(5));
-            }
+        }
+        if (!process.metrics.empty()) {
+            metrics_socket_.emplace(open_listening_socket(process.metrics, {}));
+            metrics_address = metrics_socket_->address().to_string();
         }
         if (!process.pid_file.empty()) pid_file_ = PidFile(process.pid_file);
         become_user(process.user, process.group);
@@ -243,6 +272,10 @@ public:
 
     static Task<> begin(Arbiter<>& arbiter) {
         Program& self = *current();
+        self.beat();
+        if (self.metrics_socket_)
+            self.health_.emplace(*std::move(self.metrics_socket_), self.vitals_, &scrape);
+        self.tick_if_needed(arbiter);
         if (self.control_socket_) co_await serve_control(arbiter, std::move(self.control_socket_), &answer);
         std::string trouble;
         for (auto* app : self.applications) {
@@ -251,6 +284,7 @@ public:
             } catch (const std::exception& error) {
                 trouble = error.what();
             }
+            if (arbiter.life() >= Life::stopping) co_return;  // it was told to stop meanwhile
             if (!trouble.empty()) {
                 fmt::print(stderr, "{}: {}\n", self.text.name, trouble);
                 arbiter.stop(1);
@@ -261,6 +295,7 @@ public:
         }
         self.state = "running";
         self.ready.set();
+        self.beat();
         daemon_ready();
         notify_service_manager(fmt::format("READY=1\nSTATUS=running\nMAINPID={}", ::getpid()));
         Logger(self.text.name).info("runs: {}", program_words::join(self.names(), ", "));
@@ -283,9 +318,182 @@ public:
         } catch (const std::exception& error) {
             trouble = error.what();
         }
-        if (trouble.empty()) co_return;
+        if (trouble.empty() || arbiter.life() >= Life::stopping) co_return;
         arbiter.log().error("started of {}: {}", app.name(), trouble);
         arbiter.stop(1);
+    }
+
+    // A load balancer that asks whether this is ready learns first that it is not.
+    static Task<> drain(Actor<>& arbiter) {
+        Program& self = *current();
+        self.state = "draining";
+        self.beat();
+        notify_service_manager("STOPPING=1\nSTATUS=stopping");
+        auto delay = self.present->process.drain_delay;
+        if (delay <= std::chrono::nanoseconds::zero()) co_return;
+        arbiter.log().info("accepts for another {}", write_duration(delay.count(), 1, 1'000'000'000));
+        co_await sleep(delay);
+    }
+    // The thread that it has would ask an arbiter that is gone.
+    void end_health() { health_.reset(); }
+
+    // ---- what is looked at from time to time
+
+    bool needs_ticks() const {
+        bool limits = health_ || !present->process.watch.empty() || watchdog_microseconds() > 0;
+        for (auto* app : applications) limits = limits || has_limits(*app);
+        return limits;
+    }
+    void tick_if_needed(Actor<>& arbiter) {
+        if (!ticking_ && needs_ticks()) {
+            ticking_ = true;
+            arbiter.loop().start(tick(*this, arbiter), &arbiter).detach();
+        }
+    }
+    static Task<> tick(Program& self, Actor<>& arbiter) {
+        auto watchdog = std::chrono::microseconds(watchdog_microseconds() / 2);
+        auto period = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::milliseconds(500));
+        if (watchdog.count() > 0) period = std::min(period, watchdog);
+        std::string files = self.watched_files();
+        LoopClock::time_point looked = arbiter.loop().now();
+        for (;;) {
+            co_await sleep(period);
+            if (arbiter.life() >= Life::stopping) co_return;
+            self.beat();
+            if (watchdog.count() > 0) notify_service_manager("WATCHDOG=1");
+            if (!self.ready.is_set()) continue;
+            if (auto now = self.watched_files(); now != files) {
+                files = std::move(now);
+                arbiter.loop().start(reload_and_log(arbiter), &arbiter).detach();
+            }
+            bool watches_workers = self.health_.has_value();
+            for (auto* app : self.applications) watches_workers = watches_workers || has_limits(*app);
+            if (!watches_workers || arbiter.loop().now() - looked < std::chrono::seconds(1)) continue;
+            co_await self.look_at_workers();
+            looked = arbiter.loop().now();
+        }
+    }
+    static bool has_limits(const ApplicationBase& app) {
+        auto& workers = app.config->workers;
+        return app.config->serving.max_requests || workers.max_memory.bytes ||
+               workers.max_lifetime.count() > 0;
+    }
+    // When each was changed last.
+    std::string watched_files() const {
+        std::string all;
+        for (auto& path : present->process.watch) {
+            struct stat found{};
+            bool there = ::stat(path.c_str(), &found) == 0;
+            all += fmt::format("{} {} {};", there ? found.st_ino : 0, there ? found.st_mtim.tv_sec : 0,
+                               there ? found.st_mtim.tv_nsec : 0);
+        }
+        return all;
+    }
+    void beat() {
+        vitals_.heartbeat_ns = monotonic_ns();
+        bool all = state == "running" && running > 0;
+        for (auto* app : applications)
+            all =
+                all && (!app->monitor || app->workers().size() >= std::max(app->config->workers.workers, 1u));
+        vitals_.ready = all;
+    }
+    // Takes what they have counted, and has those that are over a limit replaced: of each application one at a time.
+    Task<> look_at_workers() {
+        for (auto* app : applications) {
+            if (!app->monitor) continue;
+            auto present_workers = app->workers();
+            std::vector<Task<Json>> asking;
+            for (auto& worker : present_workers) asking.push_back(info_of(worker));
+            auto answers = co_await when_all(std::move(asking));
+            totals_[app->name()].update(answers);
+            if (!has_limits(*app) || reloading_) continue;
+            for (std::size_t i = 0; i < answers.size(); ++i) {
+                std::string why = over_limit(*app->config, answers[i], present_workers[i].id());
+                if (why.empty()) continue;
+                Logger(app->name()).info("{} is replaced: {}", present_workers[i].to_string(), why);
+                std::string trouble;
+                try {
+                    co_await app->replace(present_workers[i]);
+                } catch (const std::exception& error) {
+                    trouble = error.what();
+                }
+                if (!trouble.empty())
+                    Logger(app->name())
+                        .error("{} is not replaced: {}", present_workers[i].to_string(), trouble);
+                break;
+            }
+        }
+    }
+    static std::string over_limit(const AppConfig& config, const Json& worker, ActorId id) {
+        const ServerSettings& settings = config.serving;
+        const WorkerSettings& workers = config.workers;
+        auto number = [](const Json* json, std::string_view key) {
+            const Json* found = json ? json->find(key) : nullptr;
+            return found && found->is_number() ? found->get<double>() : 0.0;
+        };
+        if (settings.max_requests) {
+            double accepted = 0;
+            if (const Json* servers = worker.find("servers"))
+                for (auto& [name, server] : servers->members()) accepted += number(&server, "accepted");
+            // From 100 - jitter to 100 + jitter percent, the same for one worker all its life.
+            auto chance = static_cast<double>((id.value * 0x9e3779b97f4a7c15ull) >> 32) / 4294967296.0;
+            double limit = static_cast<double>(settings.max_requests) *
+                           (1 + (2 * chance - 1) * settings.max_requests_jitter / 100.0);
+            if (accepted >= limit) return fmt::format("it has accepted {} connections", accepted);
+        }
+        double age = number(worker.find("actor"), "age_seconds");
+        if (workers.max_lifetime.count() > 0 &&
+            age >= std::chrono::duration<double>(workers.max_lifetime).count())
+            return fmt::format("it is {:.0f} s old", age);
+        const Json* actor = worker.find("actor");
+        const Json* process = actor ? actor->find("is_process") : nullptr;
+        double memory = number(worker.find("process"), "memory_bytes");
+        if (workers.max_memory.bytes && process && process->is_boolean() && process->get<bool>() &&
+            memory >= static_cast<double>(workers.max_memory.bytes))
+            return fmt::format("it has {:.1f} MiB of memory", memory / 1048576);
+        return {};
+    }
+
+    // What the arbiter's loop makes for the thread that waits for it.
+    struct Scrape final : Runnable {
+        Scrape() : Runnable(&Scrape::arrive) {}
+        static void arrive(Runnable& self) {
+            auto& order = static_cast<Scrape&>(self);
+            std::shared_ptr<Scrape> kept = std::exchange(order.me, nullptr);
+            if (Arbiter<>* root = arbiter(); root && current())
+                root->loop().start(carry_out(kept, *root), root).detach();
+        }
+        static Task<> carry_out(std::shared_ptr<Scrape> order, Actor<>& root) {
+            Program& program = *current();
+            Json info = co_await program.info(root);
+            for (auto& application : info.at("applications").items())
+                if (const Json* workers = application.find("workers")) {
+                    auto list = workers->items();
+                    program.totals_[application.at("name").string()].update({list.begin(), list.end()});
+                }
+            std::string text = metrics_text(info, program.totals_);
+            std::lock_guard lock(order->mutex);
+            order->text = std::move(text);
+            order->done = true;
+            order->changed.notify_all();
+        }
+        std::shared_ptr<Scrape> me;
+        std::mutex mutex;
+        std::condition_variable changed;
+        std::string text;
+        bool done = false;
+    };
+    // On the thread of the health server.
+    static std::string scrape() {
+        auto order = std::make_shared<Scrape>();
+        order->me = order;
+        if (!current()->loop->door().post(*order)) {
+            order->me.reset();
+            return {};
+        }
+        std::unique_lock lock(order->mutex);
+        order->changed.wait_for(lock, std::chrono::seconds(2), [&] { return order->done; });
+        return order->done ? order->text : std::string();
     }
 
     // ---- reload
@@ -305,7 +513,6 @@ public:
     // Reads the settings anew, and replaces the workers; says what it has done. What is wrong is found before anything has
     // changed; when a new worker does not start, what was stays.
     Task<std::vector<std::string>> reload(Actor<>& arbiter) {
-        (void)arbiter;
         if (reloading_) throw std::runtime_error("a reload is under way");
         struct Reloading {
             explicit Reloading(bool& f) noexcept : flag(f) { flag = true; }
@@ -335,10 +542,14 @@ public:
                 ApplicationBase& app = *applications[i];
                 if (!app.monitor) continue;
                 auto fresh = std::make_unique<AppConfig>(*present->applications[i]);
-                fresh->serving.bind = app.config->serving.bind;
+                fresh->binding = app.config->binding;
                 fresh->serving.backlog = app.config->serving.backlog;
                 auto wanted = fresh->workers.workers;
+                auto lifetime = fresh->workers.max_lifetime;
+                auto memory = fresh->workers.max_memory;
                 fresh->workers = app.config->workers;
+                fresh->workers.max_lifetime = lifetime;
+                fresh->workers.max_memory = memory;
                 auto old = std::exchange(app.config, std::move(fresh));
                 try {
                     publish(app);
@@ -364,6 +575,7 @@ public:
             present = std::move(before);
             std::rethrow_exception(failure);
         }
+        tick_if_needed(arbiter);
         Logger log(text.name);
         for (auto& line : said) log.info("reload: {}", line);
         co_return said;
@@ -398,7 +610,7 @@ public:
         }
         if (command == "log_level") {
             std::string levels = args.at(0).string();
-            logging::read_levels(levels);
+            check_log_levels(levels);
             self.present->process.log_level = {levels};
             configure_log(self.log_options());
             for (auto* app : self.applications) {
@@ -416,9 +628,10 @@ public:
 
     ProgramText text;
     std::vector<ApplicationBase*> applications;
-    std::string without_prefix, control;
+    std::string without_prefix, control, metrics_address;
     std::unique_ptr<Configuration> present;
     Event ready;
+    EventLoop* loop = nullptr;
     std::string_view state = "starting";
     int running = 0, worst = 0;
 
@@ -461,7 +674,10 @@ private:
         program["version"] = text.version;
         program["state"] = std::string(arbiter.life() >= Life::stopping ? "stopping" : state);
         program["control"] = control;
+        beat();
         program["log_levels"] = log_levels();
+        program["ready"] = vitals_.ready.load();
+        if (health_) program["metrics"] = metrics_address;
         all["arbiter"] = co_await info_of(arbiter.proxy());
         all["arbiter"]["actor"]["name"] = "arbiter";
         Json list = Json::array();
@@ -471,7 +687,7 @@ private:
             about["wanted"] = std::max(app->config->workers.workers, 1u);
             Json listens = Json::array();
             for (auto& socket : app->sockets) listens.push_back(Json(socket.address().to_string()));
-            if (app->config->server) about["listens"] = std::move(listens);
+            if (app->config->serves != Serves::nothing) about["listens"] = std::move(listens);
             if (app->monitor) {
                 about["monitor"] = co_await info_of(app->monitor);
                 std::vector<Task<Json>> asking;
@@ -492,7 +708,11 @@ private:
     PidFile pid_file_;
     std::vector<OwnPath> own_paths_;
     UniqueFd control_socket_;
-    bool reloading_ = false;
+    std::optional<ListeningSocket> metrics_socket_;
+    Vitals vitals_;
+    std::optional<HealthServer> health_;
+    std::map<std::string, WorkerTotals> totals_;
+    bool reloading_ = false, ticking_ = false;
 };
 
 MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<ApplicationBase*>& applications,
@@ -536,11 +756,16 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
         {
             ArbiterOptions<> options;
             options.start = [](Arbiter<>& self) -> Task<> { return Program::begin(self); };
-            options.stopping = [](Arbiter<>&) { notify_service_manager("STOPPING=1\nSTATUS=stopping"); };
+            options.stopping = [](Arbiter<>& self) -> Task<> { return Program::drain(self); };
+            options.exit_timeout += program.present->process.drain_delay;
+            std::optional<HiddenStandardError> hidden(std::in_place);  // the fork server would keep it
             Arbiter<> arbiter(options);
+            hidden.reset();
+            program.loop = &arbiter.loop();
             on_hangup = &Program::on_hangup;
             code = arbiter.run();
             on_hangup = nullptr;
+            program.end_health();
         }
         for (auto* app : applications) app->sockets.clear();
         Program::current() = nullptr;
@@ -549,7 +774,8 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
         fmt::print(stderr, "{}: {}\n", text.name, error.what());
         return 2;
     } catch (const std::logic_error& error) {
-        fmt::print(stderr, "{}\n", error.what());
+        Program::current() = nullptr;
+        fmt::print(stderr, "{}: {}\n", text.name, error.what());
         return 2;
     } catch (const std::exception& error) {
         Program::current() = nullptr;
@@ -565,9 +791,13 @@ MAGNETAR_DECL Task<> begin_application(ApplicationBase& application) {
             "an application is started in main, or on the loop of an Arbiter<>: await start() in its start hook");
     if (auto wrong = wrong_name(application.name()); !wrong.empty()) throw std::invalid_argument(wrong);
     application.config = application.code_config();
+    application.sockets.clear();
+    open_sockets(application);
     auto names = known_applications();
     names.push_back(application.name());
-    co_await application.begin(*here, application.publish({}, names));
+    ProcessSettings process;
+    auto share = application.publish(process, names);
+    co_await application.begin(*here, std::move(share));
     co_await application.started();
 }
 

@@ -59,15 +59,13 @@ MAGNETAR_DECL std::string SettingTable::suggestion(std::string_view wrong,
 MAGNETAR_DECL void SettingTable::add_one(Setting setting) {
     for (auto& other : settings_)
         if (other.option() == setting.option())
-            throw std::logic_error(
-                fmt::format("{}: there are two settings '{}': give the application's own another name",
-                            program_, setting.name));
+            throw std::logic_error(fmt::format(
+                "there are two settings '{}': give the application's own another name", setting.name));
     settings_.push_back(std::move(setting));
 }
 MAGNETAR_DECL void SettingTable::set_help(const std::string& name, std::string_view text) {
     Setting* setting = find(name);
-    if (!setting)
-        throw std::logic_error(fmt::format("{}: help for '{}', which is no setting", program_, name));
+    if (!setting) throw std::logic_error(fmt::format("help for '{}', which is no setting", name));
     setting->help = text;
 }
 MAGNETAR_DECL Setting* SettingTable::find(std::string_view name) noexcept {

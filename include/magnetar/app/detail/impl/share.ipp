@@ -64,12 +64,12 @@ MAGNETAR_DECL std::vector<std::string> known_applications() {
             names.push_back(name);
     return names;
 }
-MAGNETAR_DECL void add_share_params(Actor<>& monitor, Json& params) {
-    if (auto share = newest_share(monitor.name())) {
+MAGNETAR_DECL void add_share_params(std::string_view monitor, Json& params) {
+    if (auto share = newest_share(monitor)) {
         Json& mine = params["application"] = Json::object();
         mine["name"] = share->application;
         mine["generation"] = share->generation;
-        if (share->hooks.on_params.plain) share->hooks.on_params.plain(monitor, params);
+        if (share->hooks.on_params.plain) share->hooks.on_params.plain(*get_actor(), params);
     }
 }
 
@@ -77,8 +77,16 @@ MAGNETAR_DECL const Share& current_share(const void* settings_tag) {
     auto fits = [settings_tag](const std::shared_ptr<const Share>& share) {
         return share && (!settings_tag || share->config->type->tag == settings_tag);
     };
+    // A worker's share is its own as long as it lives, and ids are never used twice.
+    static constinit thread_local struct {
+        std::uint64_t actor;
+        const void* tag;
+        const Share* share;
+    } last{};
+    Actor<>* asker = get_actor();
+    if (asker && last.actor == asker->id().value && last.tag == settings_tag) return *last.share;
     // Published shares stay, so that references to them may be given away.
-    for (Actor<>* actor = get_actor(); actor; actor = ActorAccess::parent(*actor)) {
+    for (Actor<>* actor = asker; actor; actor = ActorAccess::parent(*actor)) {
         std::shared_ptr<const Share> share;
         auto* extras = ActorAccess::extras_if(*actor);
         const Json* given = extras ? extras->params.find("application") : nullptr;
@@ -88,7 +96,10 @@ MAGNETAR_DECL const Share& current_share(const void* settings_tag) {
             share = share_of(name->string(), generation->get<std::uint64_t>());
         else if (!actor->name().empty()) share = newest_share(actor->name());
         if (!share) continue;
-        if (fits(share)) return *share;
+        if (fits(share)) {
+            if (generation) last = {asker->id().value, settings_tag, share.get()};
+            return *share;
+        }
         throw std::logic_error(
             fmt::format("settings: the application '{}' has settings of another type", share->application));
     }
@@ -127,11 +138,11 @@ MAGNETAR_DECL ShareOnWire share_to_wire(const Share& share) {
     return on_wire;
 }
 MAGNETAR_DECL std::shared_ptr<const Share> share_from_wire(ShareOnWire on_wire, const UserSettingsType& type,
-                                                           bool server) {
+                                                           Serves serves) {
     auto share = std::make_shared<Share>();
     share->application = std::move(on_wire.application);
     share->generation = on_wire.generation;
-    auto config = std::make_shared<AppConfig>(type, server);
+    auto config = std::make_shared<AppConfig>(type, serves);
     config->unpack(on_wire.values);
     config->origins = std::move(on_wire.origins);
     share->config = std::move(config);

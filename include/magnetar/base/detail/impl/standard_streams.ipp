@@ -1,3 +1,4 @@
+#pragma once
 #include <magnetar/base/detail/standard_streams.hpp>
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+#pragma once
 #include <magnetar/loop/detail/orphans.hpp>
 
 #include <dirent.h>
@@ -42,14 +43,15 @@ void for_each_ended_child(F f) {
     ::closedir(all);
 }
 
+struct EndedChild {
+    unsigned long long started;
+    LoopClock::time_point first;  // when it was seen
+    bool again;
+};
+
 MAGNETAR_DECL Task<> collect_orphans(std::chrono::milliseconds pause, std::chrono::milliseconds grace) {
     EventLoop& loop = EventLoop::require("collect_orphans");
-    struct Seen {
-        unsigned long long started;
-        LoopClock::time_point first;
-        bool again;
-    };
-    std::map<pid_t, Seen> waiting;
+    std::map<pid_t, EndedChild> waiting;
     for (;;) {
         co_await sleep(pause);
         // Without __WALL this tells nothing of workers, nor can it collect one.
@@ -60,8 +62,8 @@ MAGNETAR_DECL Task<> collect_orphans(std::chrono::milliseconds pause, std::chron
         }
         for (auto& [pid, seen] : waiting) seen.again = false;
         for_each_ended_child([&](pid_t pid, unsigned long long started) {
-            auto [at, fresh] = waiting.try_emplace(pid, Seen{started, loop.now(), true});
-            Seen& seen = at->second;
+            auto [at, fresh] = waiting.try_emplace(pid, EndedChild{started, loop.now(), true});
+            EndedChild& seen = at->second;
             if (!fresh && seen.started != started) seen = {started, loop.now(), true};
             seen.again = true;
             if (loop.now() - seen.first < grace) return;

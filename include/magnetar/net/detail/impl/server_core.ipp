@@ -2,6 +2,7 @@
 #include <magnetar/net/detail/server_core.hpp>
 
 #include <magnetar/net/connection.hpp>
+#include <fmt/core.h>
 
 #include <unistd.h>
 
@@ -30,6 +31,14 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 MAGNETAR_DECL ServerCore::Ref& ServerCore::Ref::operator=(Ref other) noexcept {
     std::swap(core_, other.core_);
     return *this;
+}
+
+MAGNETAR_DECL ServerCore::ServerCore(const TcpServerOptions& o) : options(o) {
+    if (o.backlog < 0)
+        throw std::invalid_argument(fmt::format("a backlog of {}: must not be negative", o.backlog));
+    if (o.keep_alive < std::chrono::milliseconds::zero())
+        throw std::invalid_argument(
+            fmt::format("keep_alive of {} ms: must not be negative", o.keep_alive.count()));
 }
 
 template <class>

@@ -6,21 +6,59 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+MAGNETAR_DECL const RootPath& root_of(const Path& path) noexcept {
+    const Path* at = &path;
+    while (at->outer) at = at->outer;
+    return static_cast<const RootPath&>(*at);
+}
+
+/// The path at which operator[] found nothing, if this is what it made there.
+MAGNETAR_DECL const std::string* missing_of(const Json* json) noexcept {
+    return json && json->is_null() ? JsonAccess::missing(*json) : nullptr;
+}
+
 MAGNETAR_DECL std::string Path::text() const {
-    if (outer == nullptr) return "$";
+    if (outer == nullptr) {
+        auto* missing = missing_of(static_cast<const RootPath&>(*this).json);
+        return missing ? *missing : "$";
+    }
     std::string text = outer->text();
-    bool plain = std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-    });
     if (name.data() == nullptr) text.append("[").append(std::to_string(index)).append("]");
-    else if (plain && !name.empty()) text.append(".").append(name);
-    else text.append("[\"").append(name).append("\"]");
+    else append_step(text, name);
     return text;
 }
 
 MAGNETAR_DECL void Path::fail(std::string reason) const { throw CodecError(text(), std::move(reason)); }
 
+/// What the text of a Json takes at least, about: cheap, for the bound needs no more.
+MAGNETAR_DECL std::size_t weigh(const Json& json) noexcept {
+    std::size_t weight = 2;
+    if (json.is_string()) weight += JsonAccess::text(json).size();
+    else if (json.is_array())
+        for (const Json& item : JsonAccess::items(json)) weight += weigh(item);
+    else if (json.is_object())
+        for (const auto& [key, value] : JsonAccess::members(json)) weight += key.size() + 4 + weigh(value);
+    return weight;
+}
+
+MAGNETAR_DECL void Path::charge(std::size_t count, std::size_t size) const {
+    const RootPath& root = root_of(*this);
+    if (count > root.memory_left / size && !root.weighed) {
+        root.weighed = true;
+        root.memory_left += memory_factor * weigh(*root.json);
+    }
+    if (count > root.memory_left / size) fail("the value takes more memory than its input allows");
+    root.memory_left -= count * size;
+}
+
+MAGNETAR_DECL void Path::collide(std::size_t chain) const {
+    const RootPath& root = root_of(*this);
+    if (chain > root.collisions_left) fail("too many keys that collide");
+    root.collisions_left -= chain;
+}
+
 MAGNETAR_DECL void fail_kind(const Path& path, const Json& json, const char* expected) {
+    if (missing_of(&json)) path.fail(std::string("there is no such member; expected ") + expected);
     path.fail(std::string("expected ") + expected + ", got " + kind_name(json.kind()));
 }
 

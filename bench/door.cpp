@@ -1,0 +1,215 @@
+// Requests of clients in JSON over WebSocket, over 1 and 64 connections, one in flight on each: an arbiter's door and a
+// light actor behind it, beside the plain TCP echo of the same run, and beside an echo server by Node's package `ws` where
+// NODE_PATH leads to it. And what an idle connection takes. The server is a process on core 0, the load comes from core 1.
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <magnetar/magnetar.hpp>
+#include <string>
+
+#include "raw_echo.hpp"
+#include "support.hpp"
+
+using namespace magnetar;
+
+namespace {
+
+struct Counter {
+    int total = 0;
+    int add(int by) { return total += by; }
+    using commands = Commands<&Counter::add>;
+};
+
+constexpr std::size_t idle_connections = 10'000;
+// The arbiter that a server process is, writes its port there.
+int report_to = -1;
+
+void tell_port(std::uint16_t port) {
+    if (::write(report_to, &port, sizeof port) != sizeof port) std::_Exit(1);
+}
+void serve_tcp() {
+    int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1;
+    ::setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    auto any = SocketAddress::parse("127.0.0.1:0");
+    if (::bind(listener, any.data(), any.size()) != 0 || ::listen(listener, 4096) != 0) std::_Exit(1);
+    tell_port(SocketAddress::of_socket(listener).port());
+    bench::serve_liburing(listener);
+}
+void serve_door() {
+    std::_Exit(Arbiter<>({.address = "127.0.0.1:0",
+                          .door = {.max_connections = idle_connections + 100},
+                          .start = [](Arbiter<>& self) -> Task<> {
+                              co_await spawn<Counter>(
+                                  {.name = "counter", .concurrency = Concurrency::coroutine});
+                              tell_port(split_host_port(self.address()).port);
+                          }})
+                   .run());
+}
+void serve_node() {
+    std::string script = fmt::format(
+        "const s = new (require('ws').WebSocketServer)({{port: 0, host: '127.0.0.1'}});"
+        "s.on('listening', () => require('fs').writeSync({}, Buffer.from(Uint16Array.of(s.address().port).buffer)));"
+        "s.on('connection', c => c.on('message', m => c.send(String(m))));",
+        report_to);
+    ::execlp("node", "node", "-e", script.c_str(), nullptr);
+    std::_Exit(1);
+}
+
+class Server {
+public:
+    explicit Server(void (*serve)()) {
+        int ends[2];
+        if (::pipe(ends) != 0) throw_system_error(errno, "pipe");
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            ::close(ends[0]);
+            report_to = ends[1];
+            bench::pin(0);
+            serve();
+            std::_Exit(0);
+        }
+        ::close(ends[1]);
+        if (::read(ends[0], &port_, sizeof port_) != sizeof port_) port_ = 0;
+        ::close(ends[0]);
+    }
+    Server(const Server&) = delete;
+    ~Server() {
+        ::kill(pid_, SIGTERM);
+        ::waitpid(pid_, nullptr, 0);
+    }
+    // 0 when it could not be started.
+    std::uint16_t port() const { return port_; }
+    std::size_t resident_bytes() const {
+        std::ifstream statm(fmt::format("/proc/{}/statm", pid_));
+        std::size_t pages = 0, resident = 0;
+        statm >> pages >> resident;
+        return resident * 4096;
+    }
+
+private:
+    pid_t pid_;
+    std::uint16_t port_ = 0;
+};
+
+struct Talk {
+    std::string upgrade, message;
+    std::size_t answer;  // bytes; what is longer by the digits of a number counts as the next one's
+};
+
+UniqueFd connect_to(const Server& server, const std::string& upgrade) {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    int on = 1;
+    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    auto address = SocketAddress::parse("127.0.0.1:0").with_port(server.port());
+    if (::connect(fd.get(), address.data(), address.size()) != 0) throw_system_error(errno, "connect");
+    if (upgrade.empty()) return fd;
+    if (::write(fd.get(), upgrade.data(), upgrade.size()) < 0) throw_system_error(errno, "write");
+    std::string head;
+    for (char c; !head.ends_with("\r\n\r\n"); head += c)
+        if (::read(fd.get(), &c, 1) != 1) throw_system_error(errno, "read");
+    if (!head.starts_with("HTTP/1.1 101")) throw std::runtime_error(head);
+    return fd;
+}
+
+// Thousands of answers a second.
+double ask(const Server& server, const Talk& talk, std::size_t connections) {
+    struct Client {
+        UniqueFd fd;
+        std::size_t missing = 0;
+    };
+    bench::Stopwatch watch;
+    std::size_t answers = 0;
+    char answer[4096];
+    auto send = [&](Client& client) {
+        client.missing = talk.answer;
+        if (::write(client.fd.get(), talk.message.data(), talk.message.size()) < 0)
+            throw_system_error(errno, "write");
+    };
+    UniqueFd poll(::epoll_create1(0));
+    std::vector<Client> clients(connections);
+    for (auto& client : clients) {
+        client.fd = connect_to(server, talk.upgrade);
+        epoll_event event{.events = EPOLLIN, .data = {.ptr = &client}};
+        ::epoll_ctl(poll.get(), EPOLL_CTL_ADD, client.fd.get(), &event);
+    }
+    for (auto& client : clients) send(client);
+    auto run_for = [&](double ns) {
+        answers = 0;
+        double began = watch.ns();
+        while (watch.ns() < began + ns) {
+            epoll_event events[512];
+            int n = ::epoll_wait(poll.get(), events, 512, -1);
+            for (int i = 0; i < n; ++i) {
+                auto& client = *static_cast<Client*>(events[i].data.ptr);
+                auto got = ::read(client.fd.get(), answer, sizeof answer);
+                if (got <= 0) throw_system_error(errno, "read");
+                client.missing -= std::min(static_cast<std::size_t>(got), client.missing);
+                if (client.missing > 0) continue;
+                ++answers;
+                send(client);
+            }
+        }
+        return watch.ns() - began;
+    };
+    run_for(50e6);
+    double ns = run_for(300e6);
+    return static_cast<double>(answers) / ns * 1e6;
+}
+
+std::string masked(std::string_view text) {
+    Writer out;
+    append_frame(out, Opcode::text, text,
+                 {.fin = true, .mask = MaskKey{std::byte{1}, std::byte{2}, std::byte{3}}});
+    return std::string(out.text());
+}
+
+}  // namespace
+
+int main() {
+    rlimit files{};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+    const std::string key = "dGhlIHNhbXBsZSBub25jZQ==";
+    auto upgrade = upgrade_request("127.0.0.1", "/", key, "magnetar.v1");
+    // The sum stays 0, so that every answer has one length.
+    std::string request = R"({"command":"add","id":1,"target":"counter","args":[0]})",
+                answer = R"({"id":1,"result":0})";
+    Server tcp(serve_tcp), door(serve_door), node(serve_node);
+    Talk plain{"", std::string(64, 'x'), 64};
+    Talk json{upgrade, masked(request), answer.size() + 2};
+    Talk node_talk{upgrade, masked(request), request.size() + 2};
+    bench::pin(1);
+    fmt::print("{:<52} {:>10} {:>10} {:>10}   {}\n", "requests in JSON, k/s", "TCP echo", "door", "Node ws",
+               "goal");
+    for (std::size_t connections : {1, 64}) {
+        bench::Samples floor, ours, theirs;
+        while (ours.more()) {  // in turn, so that what else the machine does meets all alike
+            floor.add(ask(tcp, plain, connections));
+            ours.add(ask(door, json, connections));
+            theirs.add(node.port() ? ask(node, node_talk, connections) : 0);
+        }
+        fmt::print("{:<52} {:>10} {:>10} {:>10}   {:.2f} of TCP{}{}\n",
+                   fmt::format("{} connections", connections), bench::number(floor.median()),
+                   bench::number(ours.median()), node.port() ? bench::number(theirs.median()) : "-",
+                   ours.median() / floor.median(),
+                   node.port() ? fmt::format(", {:.1f} x Node", ours.median() / theirs.median()) : "",
+                   connections == 64 ? " (goals: 0.5, 5)" : "");
+        std::fflush(stdout);
+    }
+    auto room = std::min<std::size_t>(idle_connections, files.rlim_cur - 100);
+    std::vector<UniqueFd> idle;
+    idle.reserve(room);
+    while (idle.size() < 100) idle.push_back(connect_to(door, upgrade));
+    auto before = door.resident_bytes();
+    while (idle.size() < room) idle.push_back(connect_to(door, upgrade));
+    double each = static_cast<double>(door.resident_bytes() - before) / static_cast<double>(room - 100);
+    fmt::print("{:<52} {:>10} {:>10}\n", fmt::format("{} idle connections, bytes each", room), "",
+               bench::number(each));
+}

@@ -1,0 +1,57 @@
+// Speaks to the actors of an arbiter: docs/protocol.md. In a browser the class works as it is; Node before 22 needs the
+// package ws.
+//
+// usage: node client.mjs URL TOKEN TARGET COMMAND [ARGUMENT as JSON ...]
+const Socket = globalThis.WebSocket ?? (await import("ws")).WebSocket;
+
+/** A connection: `const arbiter = await Arbiter.connect(url, token); await arbiter.send("counter", "add", 2);` */
+export class Arbiter {
+  #socket; #waiting = new Map(); #last = 0;
+
+  static connect(url, token) {
+    // A browser can set no header: the token is a subprotocol, in base64url.
+    const base64 = token && btoa(String.fromCharCode(...new TextEncoder().encode(token)));
+    const encoded = base64?.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    const socket = new Socket(url, encoded ? ["magnetar.v1", `magnetar.token.${encoded}`] : ["magnetar.v1"]);
+    return new Promise((resolve, reject) => {
+      socket.onopen = () => resolve(new Arbiter(socket));
+      socket.onerror = (event) => reject(new Error(event.message ?? `cannot connect to ${url}`));
+    });
+  }
+
+  constructor(socket) {
+    this.#socket = socket;
+    socket.onmessage = ({ data }) => {
+      const { id, result, error } = JSON.parse(data);
+      const waiting = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      if (error) waiting?.reject(Object.assign(new Error(error.message), { name: error.type }));
+      else waiting?.resolve(result);
+    };
+    socket.onclose = ({ code }) => {
+      for (const { reject } of this.#waiting.values()) reject(new Error(`the connection has ended: ${code}`));
+      this.#waiting.clear();
+    };
+  }
+
+  /** Sends a request; a promise of its result. It rejects with an Error whose name is the type of the error. */
+  send(target, command, ...args) {
+    const id = ++this.#last;
+    const answer = new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    this.#socket.send(JSON.stringify({ command, id, target, args }));
+    return answer;
+  }
+  /** The same without an answer. */
+  tell(target, command, ...args) { this.#socket.send(JSON.stringify({ command, target, args })); }
+  close() { this.#socket.close(1000); }
+}
+
+if (globalThis.process?.argv[1]?.endsWith("client.mjs")) {
+  const [url, token, target, command, ...args] = process.argv.slice(2);
+  const arbiter = await Arbiter.connect(url, token);
+  try {
+    console.log(JSON.stringify(await arbiter.send(target, command, ...args.map((text) => JSON.parse(text)))));
+  } finally {
+    arbiter.close();
+  }
+}

@@ -1,0 +1,272 @@
+#pragma once
+#include <fmt/core.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <thread>
+
+#include <magnetar/app/detail/metrics.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+namespace metrics_parts {
+
+inline double number(const Json* json, std::string_view key) {
+    const Json* found = json ? json->find(key) : nullptr;
+    return found && found->is_number() ? found->get<double>() : 0;
+}
+inline std::string label(std::string_view text) {
+    std::string out;
+    for (char c : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        if (c == '\n') out += "\\n";
+        else out += c;
+    }
+    return out;
+}
+// The lines of one metric for all applications.
+class Family {
+public:
+    Family(std::string& out, std::string_view name, std::string_view type, std::string_view help)
+        : out_(out), name_(name) {
+        out_ += fmt::format("# HELP magnetar_{} {}\n# TYPE magnetar_{} {}\n", name, help, name, type);
+    }
+    void add(double value, std::string_view application = {}) {
+        if (application.empty()) out_ += fmt::format("magnetar_{} {}\n", name_, value);
+        else out_ += fmt::format("magnetar_{}{{application=\"{}\"}} {}\n", name_, label(application), value);
+    }
+
+private:
+    std::string& out_;
+    std::string_view name_;
+};
+
+}  // namespace metrics_parts
+
+MAGNETAR_DECL WorkerTotals::Counters WorkerTotals::read(const Json& worker) {
+    using metrics_parts::number;
+    Counters counters{};
+    if (const Json* servers = worker.find("servers"))
+        for (auto& [name, server] : servers->members()) {
+            std::size_t i = 0;
+            for (auto key : {"accepted", "lost", "failed", "idle", "bytes_in", "bytes_out"})
+                counters[i++] += number(&server, key);
+        }
+    counters[6] = number(worker.find("loop"), "turns");
+    // Threads and light actors report the process that they are in, which is the first one's.
+    const Json* actor = worker.find("actor");
+    const Json* is_process = actor ? actor->find("is_process") : nullptr;
+    const Json* process = worker.find("process");
+    if (is_process && is_process->is_boolean() && is_process->get<bool>())
+        counters[7] = number(process, "user_seconds") + number(process, "system_seconds");
+    return counters;
+}
+MAGNETAR_DECL void WorkerTotals::update(const std::vector<Json>& workers) {
+    std::map<std::string, Counters> now;
+    for (auto& worker : workers) {
+        const Json* actor = worker.find("actor");
+        const Json* id = actor ? actor->find("id") : nullptr;
+        if (!id || !id->is_string()) continue;
+        auto before = last_.find(id->string());
+        if (worker.find("error")) now[id->string()] = before == last_.end() ? Counters{} : before->second;
+        else now[id->string()] = read(worker);
+    }
+    for (auto& [id, counters] : last_)
+        if (!now.contains(id))
+            for (std::size_t i = 0; i < counters.size(); ++i) ended_[i] += counters[i];
+    last_ = std::move(now);
+}
+MAGNETAR_DECL WorkerTotals::Counters WorkerTotals::sums() const {
+    Counters sums = ended_;
+    for (auto& [id, counters] : last_)
+        for (std::size_t i = 0; i < counters.size(); ++i) sums[i] += counters[i];
+    return sums;
+}
+
+MAGNETAR_DECL std::string metrics_text(const Json& info, const std::map<std::string, WorkerTotals>& totals) {
+    using namespace metrics_parts;
+    std::string out;
+    const Json* arbiter = info.find("arbiter");
+    Family(out, "up", "gauge", "whether the program runs").add(1);
+    Family(out, "uptime_seconds", "gauge", "since the program began")
+        .add(number(arbiter ? arbiter->find("actor") : nullptr, "uptime_seconds"));
+    Family(out, "arbiter_memory_bytes", "gauge", "resident memory of the first process")
+        .add(number(arbiter ? arbiter->find("process") : nullptr, "memory_bytes"));
+    auto for_each = [&info](auto&& use) {
+        if (const Json* applications = info.find("applications"))
+            for (auto& application : applications->items()) use(application, application.at("name").string());
+    };
+    auto workers_of = [](const Json& application) {
+        const Json* workers = application.find("workers");
+        return workers ? workers->items() : std::span<const Json>();
+    };
+    auto gauge = [&](std::string_view name, std::string_view help, auto&& value) {
+        Family family(out, name, "gauge", help);
+        for_each(
+            [&](const Json& application, const std::string& app) { family.add(value(application), app); });
+    };
+    gauge("workers_wanted", "workers that are to run", [](const Json& a) { return number(&a, "wanted"); });
+    gauge("workers", "workers that run",
+          [&](const Json& a) { return static_cast<double>(workers_of(a).size()); });
+    gauge("workers_silent", "workers that did not answer this time", [&](const Json& a) {
+        double silent = 0;
+        for (auto& worker : workers_of(a)) silent += worker.contains("error");
+        return silent;
+    });
+    gauge("connections", "connections that are open", [&](const Json& a) {
+        double open = 0;
+        for (auto& worker : workers_of(a))
+            if (const Json* servers = worker.find("servers"))
+                for (auto& [name, server] : servers->members()) open += number(&server, "connections");
+        return open;
+    });
+    gauge("mailbox_depth", "messages that wait for workers", [&](const Json& a) {
+        double depth = 0;
+        for (auto& worker : workers_of(a)) depth += number(worker.find("mailbox"), "depth");
+        return depth;
+    });
+    gauge("memory_bytes", "resident memory of worker processes", [&](const Json& a) {
+        double bytes = 0;
+        for (auto& worker : workers_of(a)) {
+            const Json* actor = worker.find("actor");
+            if (const Json* process = actor ? actor->find("is_process") : nullptr;
+                process && process->is_boolean() && process->get<bool>())
+                bytes += number(worker.find("process"), "memory_bytes");
+        }
+        return bytes;
+    });
+    {
+        Family family(out, "worker_restarts_total", "counter", "workers made again after they died");
+        for_each([&](const Json& application, const std::string& app) {
+            const Json* monitor = application.find("monitor");
+            family.add(number(monitor ? monitor->find("monitor") : nullptr, "restarts"), app);
+        });
+    }
+    for (std::size_t i = 0; i < WorkerTotals::names.size(); ++i) {
+        std::string name = fmt::format("{}_total", WorkerTotals::names[i]);
+        Family family(out, name, "counter", "of all workers, with those that have ended");
+        for (auto& [app, sums] : totals) family.add(sums.sums()[i], app);
+    }
+    return out;
+}
+
+MAGNETAR_DECL std::int64_t monotonic_ns() noexcept {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+struct HealthServer::State {
+    ListeningSocket socket;
+    Vitals& vitals;
+    std::string (*scrape)();
+    UniqueFd ended;
+    std::thread thread;
+
+    static constexpr std::int64_t second = 1'000'000'000;
+
+    // Whether there is something to read before the deadline.
+    bool readable(int fd, std::int64_t deadline) const {
+        for (;;) {
+            auto left = deadline - monotonic_ns();
+            if (left <= 0) return false;
+            pollfd waiting[2] = {{fd, POLLIN, 0}, {ended.get(), POLLIN, 0}};
+            int n = ::poll(waiting, 2, static_cast<int>(left / 1'000'000) + 1);
+            if (waiting[1].revents) return false;
+            if (n > 0) return true;
+        }
+    }
+    // The request's first line; empty when none has come within two seconds.
+    std::string read_request(int fd) const {
+        std::string text;
+        auto deadline = monotonic_ns() + 2 * second;
+        while (text.find("\r\n\r\n") == text.npos && text.size() < 8192) {
+            char part[1024];
+            if (!readable(fd, deadline)) return {};
+            ssize_t n = ::recv(fd, part, sizeof part, MSG_DONTWAIT);
+            if (n <= 0) return {};
+            text.append(part, static_cast<std::size_t>(n));
+        }
+        return text.substr(0, text.find("\r\n"));
+    }
+    void answer(int fd) {
+        std::string line = read_request(fd);
+        if (line.empty()) return;
+        int code = 200;
+        std::string body;
+        std::string_view type = "text/plain; charset=utf-8";
+        auto path_at = line.find(' ');
+        std::string method = line.substr(0, path_at);
+        std::string path = path_at == line.npos ? std::string() : line.substr(path_at + 1);
+        path = path.substr(0, path.find_first_of(" ?"));
+        if (method != "GET" && method != "HEAD") {
+            code = 405;
+            body = "GET is what there is\n";
+        } else if (path == "/live") {
+            double age = static_cast<double>(monotonic_ns() - vitals.heartbeat_ns.load()) / 1e9;
+            code = age < 10 ? 200 : 503;
+            body = fmt::format("{}: its heart beat {:.1f} s ago\n", code == 200 ? "live" : "hangs", age);
+        } else if (path == "/ready") {
+            code = vitals.ready.load() ? 200 : 503;
+            body = code == 200 ? "ready\n" : "not ready\n";
+        } else if (path == "/metrics") {
+            body = scrape();
+            type = "text/plain; version=0.0.4; charset=utf-8";
+            if (body.empty()) {
+                code = 503;
+                body = "the program does not answer\n";
+            }
+        } else {
+            code = 404;
+            body = "/metrics, /live and /ready are here\n";
+        }
+        std::string_view reason = code == 200   ? "OK"
+                                  : code == 404 ? "Not Found"
+                                  : code == 405 ? "Method Not Allowed"
+                                                : "Service Unavailable";
+        std::string text = fmt::format(
+            "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nConnection: "
+            "close\r\n\r\n{}",
+            code, reason, type, body.size(), method == "HEAD" ? std::string() : body);
+        timeval limit{2, 0};
+        ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+        for (std::string_view rest = text; !rest.empty();) {
+            ssize_t n = ::send(fd, rest.data(), rest.size(), MSG_NOSIGNAL);
+            if (n <= 0) return;
+            rest.remove_prefix(static_cast<std::size_t>(n));
+        }
+        ::shutdown(fd, SHUT_WR);
+        char rest[256];
+        if (readable(fd, monotonic_ns() + second)) (void)!::recv(fd, rest, sizeof rest, MSG_DONTWAIT);
+    }
+    void run() {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, nullptr);  // they are for the arbiter
+        for (;;) {
+            pollfd waiting[2] = {{socket.fd(), POLLIN, 0}, {ended.get(), POLLIN, 0}};
+            if (::poll(waiting, 2, -1) < 0) continue;
+            if (waiting[1].revents) return;
+            UniqueFd client(::accept4(socket.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+            if (client) answer(client.get());
+        }
+    }
+};
+
+MAGNETAR_DECL HealthServer::HealthServer(ListeningSocket socket, Vitals& vitals, std::string (*scrape)())
+    : state_(new State{std::move(socket), vitals, scrape, UniqueFd(::eventfd(0, EFD_CLOEXEC)), {}}) {
+    state_->thread = std::thread([state = state_] { state->run(); });
+}
+MAGNETAR_DECL HealthServer::~HealthServer() {
+    std::uint64_t one = 1;
+    (void)!::write(state_->ended.get(), &one, sizeof one);
+    state_->thread.join();
+    delete state_;
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

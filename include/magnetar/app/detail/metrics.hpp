@@ -1,0 +1,65 @@
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <magnetar/config.hpp>
+#include <magnetar/net/listening_socket.hpp>
+#include <magnetar/wire/json.hpp>
+
+// What machines read of a program: /metrics, /live and /ready.
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// What an application's workers have counted, with those that have ended.
+class WorkerTotals {
+public:
+    // The counters of one worker, in the order of `names`.
+    static constexpr std::array<std::string_view, 8> names{
+        "connections_accepted", "connections_lost", "connections_failed", "connections_idle",
+        "bytes_received",       "bytes_sent",       "loop_turns",         "cpu_seconds"};
+    using Counters = std::array<double, names.size()>;
+
+    // Takes what the workers that run answer to info(). One that does not answer keeps what it said last; what one that is
+    // not there any more said last stays in the sums, so that none ever falls.
+    void update(const std::vector<Json>& workers);
+    Counters sums() const;
+
+private:
+    static Counters read(const Json& worker);
+    std::map<std::string, Counters> last_;  // by the worker's id
+    Counters ended_{};
+};
+
+// The text that Prometheus reads, version 0.0.4, from what the program answers to `info`.
+std::string metrics_text(const Json& info, const std::map<std::string, WorkerTotals>& totals);
+
+// How the arbiter is, for a thread that must not wait for it.
+struct Vitals {
+    std::atomic<std::int64_t> heartbeat_ns{0};  // when its loop last turned, by CLOCK_MONOTONIC
+    std::atomic<bool> ready{false};
+};
+std::int64_t monotonic_ns() noexcept;
+
+// Serves /metrics, /live and /ready over HTTP by a thread of its own, so that it answers when the arbiter does not: live
+// is whoever's heart has beaten within 10 s, at /metrics it gives up after 2 s.
+class HealthServer {
+public:
+    // `scrape` is called on that thread; an empty text is no answer.
+    HealthServer(ListeningSocket socket, Vitals& vitals, std::string (*scrape)());
+    HealthServer(const HealthServer&) = delete;
+    ~HealthServer();
+
+private:
+    struct State;
+    State* state_;
+};
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/app/detail/impl/metrics.ipp>
+#endif

@@ -1,0 +1,582 @@
+#!/usr/bin/env python3
+"""Drives tests/app/programs.cpp as its clients, operators and service manager would. usage: drive.py PROGRAM [CASE ...]"""
+import http.client
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+PROGRAM = os.path.abspath(sys.argv[1])
+RELOADS = int(os.environ.get("RELOADS", "8"))
+cases = []
+
+
+def case(f):
+    cases.append(f)
+    return f
+
+
+def until(what, condition, limit=20.0):
+    """Waits for a condition to hold, and gives its value."""
+    end = time.monotonic() + limit
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"not within {limit} s: {what}"
+        time.sleep(0.02)
+
+
+class Program:
+    """A program that runs, in a folder of its own."""
+
+    def __init__(self, which, *arguments, folder=None, environment=None, **options):
+        self.which = which
+        self.folder = folder or tempfile.mkdtemp(prefix="magnetar-app-")
+        self.control = os.path.join(self.folder, "control.sock")
+        self.log = open(os.path.join(self.folder, "log"), "ab")
+        self.process = subprocess.Popen(
+            [PROGRAM, which, "--control", self.control, *arguments], stdout=self.log, stderr=subprocess.STDOUT,
+            cwd=self.folder, env={**os.environ, **(environment or {})}, **options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+    def said(self):
+        return open(os.path.join(self.folder, "log"), errors="replace").read()
+
+    def ask(self, *words, code=0):
+        done = subprocess.run([PROGRAM, self.which, *words, "--control", self.control], capture_output=True, text=True,
+                              timeout=60)
+        assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr, self.said())
+        return done.stdout if code == 0 else done.stderr
+
+    def info(self):
+        return json.loads(self.ask("--info", "--json"))
+
+    def running(self):
+        def state():
+            assert self.process.poll() is None, self.said()
+            done = subprocess.run([PROGRAM, self.which, "--info", "--json", "--control", self.control],
+                                  capture_output=True, text=True)
+            if done.returncode:
+                return None
+            info = json.loads(done.stdout)
+            return info if info["program"]["state"] == "running" else None
+
+        info = until("it runs", state)
+        listens = [address for app in info["applications"] for address in app.get("listens", [])]
+        self.at = [int(address.rsplit(":", 1)[1]) for address in listens if not address.startswith("unix:")]
+        return self
+
+    def workers(self, application=0):
+        return self.info()["applications"][application]["workers"]
+
+    def connect(self):
+        return Client(socket.create_connection(("127.0.0.1", self.at[0]), 10))
+
+    def ends(self, how=None, code=0, limit=30):
+        if how:
+            self.process.send_signal(how)
+        try:
+            got = self.process.wait(limit)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not end: {self.said()}")
+        assert got == code, (got, self.said())
+
+
+class Client:
+    def __init__(self, connection):
+        connection.settimeout(10)
+        self.connection = connection
+        self.file = connection.makefile("rwb", buffering=0)
+        self.reader = connection.makefile("rb")
+
+    def line(self):
+        return self.reader.readline().decode().rstrip("\n")
+
+    def say(self, text):
+        self.connection.sendall(text.encode() + b"\n")
+        return self.line()
+
+    def close(self):
+        self.connection.close()
+
+
+def echo(*arguments, **options):
+    return Program("echo", "--bind", "127.0.0.1:0", *arguments, **options)
+
+
+def write(path, text):
+    with open(path + ".new", "w") as file:
+        file.write(text)
+    os.rename(path + ".new", path)
+
+
+def get(address, path, method="GET"):
+    host, port = address.rsplit(":", 1)
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection.request(method, path)
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def no_answer_is_short(concurrency):
+    """Reloads under constant connections of several clients: none is refused, reset or cut."""
+    with echo("--concurrency", concurrency) as program:
+        program.running()
+        ended, troubles, served = threading.Event(), [], [0]
+
+        def client(number):
+            count = 0
+            while not ended.is_set():
+                try:
+                    connection = program.connect()
+                    assert connection.line() == "hello", "no greeting"
+                    # One question: a connection that is idle after its answer is closed by a worker that stops.
+                    text = f"client {number} round {count}"
+                    answer = connection.say(text)
+                    assert answer == text, f"'{answer}' instead of '{text}'"
+                    count += 1
+                    connection.close()
+                    served[0] += 1
+                except (OSError, AssertionError) as error:
+                    troubles.append(f"{number}: {error!r}")
+
+        clients = [threading.Thread(target=client, args=(i,)) for i in range(4)]
+        for thread in clients:
+            thread.start()
+        before = {w["actor"]["id"] for w in program.workers()}
+        for _ in range(RELOADS):
+            program.ask("--reload")
+        ended.set()
+        for thread in clients:
+            thread.join()
+        assert not troubles, troubles[:5]
+        assert served[0] > RELOADS, served
+        assert not before & {w["actor"]["id"] for w in program.workers()}
+        program.ends(signal.SIGTERM)
+
+
+@case
+def reloads_lose_nothing_with_processes():
+    no_answer_is_short("process")
+
+
+@case
+def reloads_lose_nothing_with_threads():
+    no_answer_is_short("thread")
+
+
+@case
+def sighup_reads_the_file_anew_and_says_what_changed():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    path = os.path.join(folder, "echo.toml")
+    write(path, 'greeting = "one"\nkeep_alive = "60s"\n')
+    with echo("--config", path, "--log-level", "info", folder=folder) as program:
+        program.running()
+        assert program.connect().line() == "one"
+        write(path, 'greeting = "two"\nkeep_alive = "60s"\ntimeout = "20s"\nworkers = 3\n')
+        program.process.send_signal(signal.SIGHUP)
+        until("the new greeting", lambda: program.connect().line() == "two")
+        until("a third worker", lambda: len(program.workers()) == 3)
+        assert f"greeting is now two ({path}:1)" in program.said(), program.said()
+        assert f"timeout: 20s ({path}:3) needs a restart" in program.said(), program.said()
+        # A wrong file changes nothing.
+        ids = {w["actor"]["id"] for w in program.workers()}
+        write(path, 'greeting = "three"\nworkers = -1\n')
+        said = program.ask("--reload", code=1)
+        assert f"{path}:2: workers: '-1' must be from 0 to 4294967295" in said, said
+        program.process.send_signal(signal.SIGHUP)
+        until("the complaint", lambda: "[error] echo: reload: " + path in program.said())
+        assert program.connect().line() == "two"
+        assert ids == {w["actor"]["id"] for w in program.workers()}
+        program.ends(signal.SIGTERM)
+
+
+@case
+def a_reload_whose_worker_does_not_start_keeps_the_old_ones():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    path = os.path.join(folder, "echo.toml")
+    write(path, "")
+    with echo("--config", path, folder=folder) as program:
+        program.running()
+        ids = {w["actor"]["id"] for w in program.workers()}
+        write(path, "fail = true\n")
+        said = program.ask("--reload", code=1)
+        assert "it was told to fail" in said and "the workers that ran go on" in said, said
+        assert ids == {w["actor"]["id"] for w in program.workers()}
+        # A worker that dies now is made with the settings that were good.
+        pid = int(until("an answer", lambda: (c := program.connect()).line() and c.say("pid")))
+        os.kill(pid, signal.SIGKILL)
+        until("two workers again", lambda: len(program.workers()) == 2 and all(
+            "error" not in w and w["actor"]["process_id"] != pid for w in program.workers()))
+        program.ends(signal.SIGTERM)
+
+
+@case
+def a_stop_serves_what_was_accepted_and_leaves_nothing_behind():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    pid = os.path.join(folder, "pid")
+    with echo("--pid-file", pid, "--slow", "700ms", folder=folder) as program:
+        program.running()
+        assert open(pid).read() == f"{program.process.pid}\n"
+        mode = os.stat(program.control).st_mode
+        assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o600, oct(mode)
+        client = program.connect()
+        assert client.line() == "hello"
+        client.connection.sendall(b"the last\n")
+        program.process.send_signal(signal.SIGTERM)
+        assert client.line() == "the last"
+        assert client.line() == ""
+        program.ends()
+        assert not os.path.exists(pid) and not os.path.exists(program.control)
+
+
+@case
+def scale_log_levels_and_files():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    log = os.path.join(folder, "lines")
+    with echo("--log-file", log, "--log-format", "json", "--log-level", "info", folder=folder) as program:
+        program.running()
+        program.ask("--scale", "4")
+        assert len(program.workers()) == 4
+        program.ask("--scale", "1")
+        assert len(program.workers()) == 1
+        assert "must be a whole number" in program.ask("--scale", "many", code=2)
+        assert "at least 1" in program.ask("--scale", "0", code=1)
+        assert "which of the applications" in program.ask("--scale", "nobody=2", code=1)
+        for line in open(log):
+            record = json.loads(line)
+            assert {"time", "level", "process", "name", "text"} <= record.keys(), record
+        program.ask("--set-log-level", "error,echo=debug")
+        assert program.info()["program"]["log_levels"] == "error,echo=debug"
+        assert "is no level" in program.ask("--set-log-level", "loud", code=1)
+        os.rename(log, log + ".1")
+        program.ask("--reload")
+        assert "workers replaced" in open(log).read()
+        program.ends(signal.SIGTERM)
+
+
+@case
+def top_shows_rates_and_takes_keys():
+    with echo("--workers", "1") as program:
+        program.running()
+        client = program.connect()
+        assert client.line() == "hello"
+        table = [line.split() for line in program.ask("--top").splitlines()]
+        assert table[2][:4] == ["ACTOR", "KIND", "PROCESS", "STATE"], table
+        row = dict(zip(table[2], next(line for line in table if line and line[0].startswith("echo-"))))
+        assert row["STATE"] == "running" and row["CONNS"] == "1" and row["KIND"] == "process", row
+        assert any(line and line[0] == "arbiter" for line in table), table
+        # On a terminal it goes on until q is pressed.
+        main, other = pty.openpty()
+        top = subprocess.Popen([PROGRAM, "echo", "--top", "--control", program.control], stdin=other, stdout=other)
+        shown = b""
+        while shown.count(b"ACTOR") < 2:
+            shown += os.read(main, 10000)
+        os.write(main, b"q")
+        assert top.wait(20) == 0
+        program.ends(signal.SIGTERM)
+
+
+@case
+def unix_sockets_replace_what_is_stale_and_nothing_else():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    path = os.path.join(folder, "echo.sock")
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(path)
+    stale.close()
+    with Program("echo", "--bind", "unix:" + path, "--bind", "127.0.0.1:0", folder=folder) as program:
+        program.running()
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(path)
+        assert Client(connection).line() == "hello"
+        assert program.connect().line() == "hello"
+        second = subprocess.run([PROGRAM, "echo", "--bind", "unix:" + path, "--control", "none"], capture_output=True,
+                                text=True, timeout=20)
+        assert second.returncode == 1 and path in second.stderr and second.stderr.count("\n") == 1, second
+        second = subprocess.run([PROGRAM, "echo", "--bind", "127.0.0.1:0", "--control", program.control],
+                                capture_output=True, text=True, timeout=20)
+        assert second.returncode == 1 and "a program that runs listens there" in second.stderr, second
+        program.ends(signal.SIGTERM)
+        assert not os.path.exists(path)
+
+
+@case
+def a_pid_file_is_locked_by_who_lives_and_taken_from_who_died():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    pid = os.path.join(folder, "pid")
+    with echo("--pid-file", pid, folder=folder) as program:
+        program.running()
+        second = subprocess.run([PROGRAM, "echo", "--bind", "127.0.0.1:0", "--control", "none", "--pid-file", pid],
+                                capture_output=True, text=True, timeout=20)
+        assert second.returncode == 1 and f"held by process {program.process.pid}" in second.stderr, second
+        program.process.kill()
+        program.process.wait()
+    assert os.path.exists(pid)
+    with echo("--pid-file", pid, folder=folder) as program:
+        program.running()
+        assert open(pid).read() == f"{program.process.pid}\n"
+        program.ends(signal.SIGTERM)
+
+
+@case
+def a_service_manager_gives_sockets_and_is_told():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(os.path.join(folder, "notify"))
+    notify.settimeout(20)
+    given = socket.create_server(("127.0.0.1", 0))
+    port = given.getsockname()[1]
+
+    def hand_over():
+        os.dup2(given.fileno(), 3)
+        os.set_inheritable(3, True)
+
+    # LISTEN_PID is the number of the program itself: a shell that becomes it knows it.
+    program = subprocess.Popen(
+        ["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", PROGRAM, "echo", "--control",
+         os.path.join(folder, "control.sock")],
+        env={**os.environ, "LISTEN_FDS": "1", "NOTIFY_SOCKET": os.path.join(folder, "notify"),
+             "WATCHDOG_USEC": "400000"},
+        pass_fds=[3] if given.fileno() == 3 else [], preexec_fn=hand_over, close_fds=False)
+    try:
+        heard = []
+
+        def hears(word):
+            while True:
+                heard.append(notify.recv(1000).decode())
+                if any(line.startswith(word) for line in heard[-1].split("\n")):
+                    return
+        hears("READY=1")
+        assert Client(socket.create_connection(("127.0.0.1", port))).line() == "hello"
+        hears("WATCHDOG=1")
+        program.send_signal(signal.SIGHUP)
+        hears("RELOADING=1")
+        assert "MONOTONIC_USEC=" in heard[-1], heard[-1]
+        hears("READY=1")
+        program.send_signal(signal.SIGTERM)
+        hears("STOPPING=1")
+        assert program.wait(20) == 0
+    finally:
+        program.kill()
+        program.wait()
+
+
+@case
+def metrics_live_and_ready():
+    with echo("--metrics", "127.0.0.1:0", "--drain-delay", "1500ms") as program:
+        program.running()
+        at = program.info()["program"]["metrics"]
+        for _ in range(3):
+            assert program.connect().line() == "hello"
+        assert get(at, "/live")[0] == 200
+        until("ready", lambda: get(at, "/ready")[0] == 200)
+        assert get(at, "/nothing")[0] == 404 and get(at, "/live", "POST")[0] == 405
+
+        def value(name):
+            code, text = get(at, "/metrics")
+            assert code == 200, text
+            return float(re.search(r'^magnetar_%s(?:\{application="echo"\})? (\S+)$' % name, text, re.M).group(1))
+
+        assert value("workers") == 2 and value("up") == 1
+        until("three connections", lambda: value("connections_accepted_total") == 3)
+        # What dead workers have counted stays in the sums.
+        for worker in program.workers():
+            os.kill(worker["actor"]["process_id"], signal.SIGKILL)
+        lowest = until("they are back", lambda: value("worker_restarts_total") == 2 and value("workers") == 2 and
+                       value("connections_accepted_total"))
+        assert lowest >= 3, lowest
+        # A load balancer hears that it is not ready while it still accepts.
+        until("ready again", lambda: get(at, "/ready")[0] == 200)
+        program.process.send_signal(signal.SIGTERM)
+        until("not ready", lambda: get(at, "/ready")[0] == 503)
+        assert program.connect().line() == "hello"
+        program.ends()
+
+
+@case
+def workers_over_a_limit_are_replaced():
+    with echo("--max-requests", "3", "--max-requests-jitter", "0", "--workers", "1", "--log-level", "info") as program:
+        program.running()
+        before = program.workers()[0]["actor"]["process_id"]
+        for _ in range(3):
+            assert program.connect().line() == "hello"
+        until("another worker", lambda: program.workers() and program.workers()[0]["actor"].get("process_id", before)
+              != before)
+        assert "is replaced: it has accepted 3 connections" in program.said(), program.said()
+        program.ends(signal.SIGTERM)
+    with echo("--max-lifetime", "1s", "--workers", "1", "--concurrency", "thread") as program:
+        program.running()
+        before = program.workers()[0]["actor"]["id"]
+        until("another worker", lambda: (w := program.workers()) and w[0]["actor"]["id"] != before)
+        program.ends(signal.SIGTERM)
+
+
+@case
+def a_watched_file_reloads():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    path = os.path.join(folder, "echo.toml")
+    write(path, 'greeting = "one"\n')
+    with echo("--config", path, "--watch", path, folder=folder) as program:
+        program.running()
+        write(path, 'greeting = "two"\n')
+        until("the new greeting", lambda: program.connect().line() == "two")
+        program.ends(signal.SIGTERM)
+
+
+@case
+def a_daemon_is_ready_when_its_first_process_ends():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    pid = os.path.join(folder, "pid")
+    with echo("--daemon", "--pid-file", pid, "--umask", "027", folder=folder) as program:
+        program.ends(limit=20)
+        program.process.poll()
+        number = int(open(pid).read())
+        assert number != program.process.pid
+        assert os.getsid(number) != os.getsid(0)
+        # Nobody of it holds the terminal.
+        for process in [number] + [w["actor"]["process_id"] for w in program.workers()]:
+            for stream in range(3):
+                assert os.readlink(f"/proc/{process}/fd/{stream}") == "/dev/null", (process, stream)
+        program.ask("--info")
+        program.ask("--stop")
+        until("it has ended", lambda: not os.path.exists(pid))
+    done = subprocess.run([PROGRAM, "echo", "--daemon", "--bind", "127.0.0.1:0", "--control", "none", "--fail"],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and "it was told to fail" in done.stderr, done
+
+
+@case
+def no_workers_are_one_in_the_first_process():
+    with echo("--workers", "0") as program:
+        program.running()
+        client = program.connect()
+        assert client.line() == "hello" and client.say("pid") == str(program.process.pid)
+        program.ends(signal.SIGTERM)
+
+
+@case
+def several_applications_have_one_command_line():
+    with Program("mall", "--workers", "3", "--door-workers", "2", "--price", "4", "--close") as program:
+        program.running()
+        until("the shop is closed", lambda: "sold for 4 with 3 workers, door there" in program.said())
+        until("the shop has ended", lambda: "workers" not in program.info()["applications"][0])
+        client = program.connect()
+        assert client.line() == "come in"
+        assert len(program.workers(1)) == 2
+        assert "door" in program.ask("--info")
+        program.ask("--scale", "door=1")
+        assert len(program.workers(1)) == 1
+        program.ask("--stop")
+        program.ends()
+    done = subprocess.run([PROGRAM, "mall", "--print-config", "--door-max-connections", "7"], capture_output=True,
+                          text=True)
+    assert done.returncode == 0 and "[door]\n" in done.stdout and "max_connections = 7 " in done.stdout, done
+    done = subprocess.run([PROGRAM, "twins"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2 and "two applications of the name 'door'" in done.stderr, done
+
+
+@case
+def workers_know_their_application():
+    with Program("mall", "--price", "9") as program:
+        program.running()
+        shop = program.info()["applications"][0]["workers"][0]
+        assert shop["extra"]["knows"] == [True, False, 9], shop["extra"]
+        program.ends(signal.SIGTERM)
+
+
+@case
+def an_application_below_an_arbiter_that_runs():
+    done = subprocess.run([PROGRAM, "inside"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done
+    assert done.stdout.startswith("sold for 7 with 1 workers, door not there\nrefused: "), done
+    assert "shop" in done.stdout.split("\n")[1], done
+
+
+@case
+def datagrams_are_served_and_wait_during_a_reload():
+    for concurrency in ("process", "thread"):
+        with Program("udp", "--bind", "127.0.0.1:0", "--concurrency", concurrency, "--exit-timeout", "5s") as program:
+            program.running()
+            client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            client.connect(("127.0.0.1", program.at[0]))
+            client.settimeout(10)
+
+            def ask(text):
+                client.send(text.encode())
+                return client.recv(100).decode()
+
+            assert ask("hello") == "hello"
+            before = ask("pid")
+            client.send(b"fail")
+            assert ask("still there") == "still there"
+            assert program.workers()[0]["servers"][f"127.0.0.1:{program.at[0]}"]["accepted"] == 4
+            # One in work is answered, those behind it are the next worker's.
+            for text in ("slow", "one", "two"):
+                client.send(text.encode())
+            program.ask("--reload")
+            assert sorted(client.recv(100).decode() for _ in range(3)) == ["one", "slow", "two"]
+            assert concurrency == "thread" or ask("pid") != before
+            program.ends(signal.SIGTERM)
+
+
+@case
+def the_page_of_settings_is_what_they_are():
+    page = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "settings.md")
+    printed = subprocess.run([PROGRAM, "settings"], capture_output=True, text=True).stdout
+    assert printed == open(page).read(), "docs/settings.md: write anew what `app_programs settings` prints"
+
+
+@case
+def operators_words():
+    def run(*words, code=0):
+        done = subprocess.run([PROGRAM, "echo", *words], capture_output=True, text=True, timeout=20)
+        assert done.returncode == code, done
+        assert code == 0 or done.stderr.count("\n") == 1, done
+        return done.stdout if code == 0 else done.stderr
+
+    assert run("--version") == "echo 3.1\n"
+    for word in ("--stop", "--scale", "--reload", "--greeting TEXT", "what each client is told first", "ECHO_BIND"):
+        assert word in run("--help"), word
+    assert run("--check-config") == ""
+    assert "--period 40s: must be below the timeout" in run("--check-config", "--period", "40s", code=2)
+    assert "--umask 999: must be an octal number" in run("--check-config", "--umask", "999", code=2)
+    assert "'loud' is no level" in run("--check-config", "--log-level", "loud", code=2)
+    assert "the port" in run("--check-config", "--bind", "localhost", code=2)
+    assert "did you mean --greeting?" in run("--greting", "x", code=2)
+    assert "goes with --info" in run("--json", code=2)
+    assert "no program runs" in run("--stop", "--control", "/tmp/magnetar-nobody.sock", code=1)
+    assert "there is no user 'nobody-at-all'" in run("--user", "nobody-at-all", "--bind", "127.0.0.1:0", code=2)
+
+
+failed = 0
+chosen = sys.argv[2:]
+for test in cases:
+    if chosen and not any(word in test.__name__ for word in chosen):
+        continue
+    begin = time.monotonic()
+    try:
+        test()
+        print(f"ok {test.__name__} {time.monotonic() - begin:.1f} s", flush=True)
+    except Exception as error:  # noqa: BLE001
+        failed += 1
+        print(f"FAILED {test.__name__}: {type(error).__name__}: {error}", flush=True)
+count = len([t for t in cases if not chosen or any(word in t.__name__ for word in chosen)])
+print(f"{count - failed} passed, {failed} failed")
+sys.exit(failed > 0)

@@ -1,0 +1,155 @@
+// The programs that tests/app/drive.py drives: the first argument says which.
+#include <magnetar/app.hpp>
+
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <string_view>
+
+using namespace magnetar;
+using namespace std::chrono_literals;
+
+namespace programs {
+
+// ---- echo: a server with settings of its own
+
+struct EchoSettings {
+    std::string greeting = "hello";
+    bool fail = false;
+    std::chrono::milliseconds slow{};
+    static constexpr Help help[] = {{"greeting", "what each client is told first"}};
+};
+struct Echo {
+    explicit Echo(const EchoSettings& s) : settings(s) {
+        if (s.fail) throw std::runtime_error("it was told to fail");
+    }
+    EchoSettings settings;
+};
+SocketServerOptions<Echo> echo_options() {
+    SocketServerOptions<Echo> options;
+    options.name = "echo";
+    options.version = "3.1";
+    options.workers = 2;
+    options.serve = [](Actor<Echo>& self, Connection& client) -> Task<> {
+        std::string greeting = settings<EchoSettings>().greeting + "\n";
+        co_await client.write(greeting);
+        for (;;) {
+            std::string line = co_await client.read_until("\n");
+            if (line.empty()) co_return;
+            if (line == "die\n") ::kill(::getpid(), SIGKILL);
+            if (line == "pid\n") line = fmt::format("{}\n", ::getpid());
+            if (self.state().settings.slow.count() > 0) co_await sleep(self.state().settings.slow);
+            co_await client.write(line);
+        }
+    };
+    options.started = [](Monitor<Echo>& self) {
+        fmt::print("started {}\n", self.managed_actors().size());
+        std::fflush(stdout);
+    };
+    return options;
+}
+
+// ---- the same for datagrams
+
+Task<> send_back(DatagramSocket& socket, Datagram datagram) {
+    if (datagram.data.view() == "fail") throw std::runtime_error("it was told to fail");
+    std::string text = datagram.data.to_string();
+    if (text == "pid") text = fmt::format("{}", ::getpid());
+    if (text == "slow") co_await sleep(300ms);
+    co_await socket.send_to(text, datagram.from);
+}
+
+// ---- a shop and a door, in one program or below somebody's arbiter
+
+struct ShopSettings {
+    int price = 5;
+    bool close = false;
+};
+struct Clerk {
+    int sold = 0;
+    int sell() { return ++sold * settings<ShopSettings>().price; }
+};
+ApplicationOptions<Clerk> shop_options() {
+    ApplicationOptions<Clerk> options;
+    options.name = "shop";
+    options.worker.start = [](Actor<Clerk>& self) {
+        // Light actors and threads that a worker makes belong to its application, too.
+        self.extra()["knows"] =
+            Json::array({Json(get_application("shop").has_value()),
+                         Json(get_application("nowhere").has_value()), Json(settings<ShopSettings>().price)});
+    };
+    options.started = [](Monitor<Clerk>& self) -> Task<> {
+        int sum = co_await self.pick().send<&Clerk::sell>();
+        auto other = get_application("door");
+        fmt::print("sold for {} with {} workers, door {}\n", sum, self.managed_actors().size(),
+                   other ? "there" : "not there");
+        std::fflush(stdout);
+        if (settings<ShopSettings>().close) self.stop();
+    };
+    return options;
+}
+Task<> let_in(Connection& client) {
+    std::string_view text = "come in\n";
+    co_await client.write(text);
+}
+SocketServerOptions<> door_options() {
+    SocketServerOptions<> options;
+    options.name = "door";
+    options.bind = "127.0.0.1:0";
+    options.serve = let_in;
+    return options;
+}
+
+int mall(int argc, char** argv) {
+    Application<Clerk, ShopSettings> shop(shop_options());
+    SocketServer<> door(door_options());
+    return MultiApp({.name = "mall", .version = "1", .main = "shop"}, shop, door).start(argc, argv);
+}
+int twins(int argc, char** argv) {
+    SocketServer<> one(door_options()), other(door_options());
+    return MultiApp({.name = "twins"}, one, other).start(argc, argv);
+}
+int inside() {
+    return Arbiter<>({.start = [](Arbiter<>& self) -> Task<> {
+               static Application<Clerk, ShopSettings> shop(shop_options(), ShopSettings{.price = 7});
+               static Application<Clerk, ShopSettings> again(shop_options());
+               co_await shop.start();
+               try {
+                   co_await again.start();
+               } catch (const SpawnError& error) {
+                   fmt::print("refused: {}\n", error.what());
+               }
+               self.stop();
+           }})
+        .run();
+}
+
+// docs/settings.md
+int settings_page() {
+    detail::AppConfig config(detail::user_settings_type<NoSettings>, detail::Serves::connections);
+    detail::ProcessSettings process;
+    detail::SettingTable table("NAME");
+    config.add_to(table, {});
+    table.add(process, "Program");
+    fmt::print(
+        "# Settings that every application has\n\n"
+        "Generated from the settings themselves. An application's own stand beside them; `--help` shows all.\n{}",
+        table.markdown());
+    return 0;
+}
+
+}  // namespace programs
+
+int main(int argc, char** argv) {
+    using namespace programs;
+    std::string_view which = argc > 1 ? argv[1] : "";
+    if (which == "echo") return SocketServer<Echo, EchoSettings>(echo_options()).start(argc - 1, argv + 1);
+    if (which == "udp")
+        return DatagramServer<>({.name = "udp", .serve = send_back}).start(argc - 1, argv + 1);
+    if (which == "mall") return mall(argc - 1, argv + 1);
+    if (which == "twins") return twins(argc - 1, argv + 1);
+    if (which == "inside") return inside();
+    if (which == "settings") return settings_page();
+    fmt::print(stderr, "usage: {} echo|udp|mall|twins|inside|settings\n", argv[0]);
+    return 2;
+}

@@ -1,0 +1,92 @@
+#include <magnetar/app/detail/metrics.hpp>
+
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+
+#include <string>
+
+using namespace magnetar;
+
+namespace metrics_tests {
+
+Json worker(const char* id, int accepted, double cpu) {
+    Json json = Json::object();
+    json["actor"] = Json::object();
+    json["actor"]["id"] = id;
+    json["actor"]["is_process"] = true;
+    json["process"] = Json::object();
+    json["process"]["user_seconds"] = cpu;
+    json["process"]["memory_bytes"] = 1024;
+    json["servers"] = Json::object();
+    json["servers"]["127.0.0.1:1"] = Json::object();
+    json["servers"]["127.0.0.1:1"]["accepted"] = accepted;
+    json["servers"]["127.0.0.1:1"]["connections"] = 1;
+    return json;
+}
+std::string ask(const SocketAddress& address, std::string_view request) {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::connect(fd.get(), address.data(), address.size()) == 0);
+    REQUIRE(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(request.size()));
+    std::string answer;
+    char part[1024];
+    for (ssize_t n; (n = ::recv(fd.get(), part, sizeof part, 0)) > 0;)
+        answer.append(part, static_cast<std::size_t>(n));
+    return answer;
+}
+
+TEST_SUITE("app") {
+    TEST_CASE("metrics: no sum falls when a worker dies, is silent or begins anew") {
+        detail::WorkerTotals totals;
+        totals.update({worker("a", 5, 1.5), worker("b", 7, 0.5)});
+        CHECK(totals.sums()[0] == 12);
+        CHECK(totals.sums()[7] == 2);
+        Json silent = worker("b", 0, 0);
+        silent.erase("servers");
+        silent["error"] = "timed out";
+        totals.update({worker("a", 6, 1.5), silent});
+        CHECK(totals.sums()[0] == 13);
+        totals.update({worker("c", 1, 0)});
+        CHECK(totals.sums()[0] == 14);
+        totals.update({});
+        CHECK(totals.sums()[0] == 14);
+        CHECK(totals.sums()[7] == 2);
+    }
+    TEST_CASE("metrics: the text has type, help and escaped labels") {
+        Json info = Json::object();
+        Json application = Json::object();
+        application["name"] = "a\"b";
+        application["wanted"] = 2;
+        application["workers"] = Json::array({worker("a", 5, 1)});
+        info["applications"] = Json::array({application});
+        std::map<std::string, detail::WorkerTotals> totals;
+        totals["a\"b"].update({worker("a", 5, 1)});
+        auto text = detail::metrics_text(info, totals);
+        for (auto line : {"# TYPE magnetar_workers gauge\nmagnetar_workers{application=\"a\\\"b\"} 1\n",
+                          "magnetar_workers_wanted{application=\"a\\\"b\"} 2\n",
+                          "# TYPE magnetar_connections_accepted_total counter\n",
+                          "magnetar_connections_accepted_total{application=\"a\\\"b\"} 5\n",
+                          "magnetar_memory_bytes{application=\"a\\\"b\"} 1024\n", "magnetar_up 1\n"})
+            CHECK_MESSAGE(text.find(line) != std::string::npos, line);
+    }
+    TEST_CASE("health: live is whose heart has beaten, and what is no request gets no answer") {
+        detail::Vitals vitals;
+        auto socket = ListeningSocket::bind(SocketAddress::parse("127.0.0.1:0"));
+        auto address = socket.address();
+        detail::HealthServer server(std::move(socket), vitals, [] { return std::string(); });
+        vitals.heartbeat_ns = detail::monotonic_ns();
+        CHECK(ask(address, "GET /live HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 OK\r\n"));
+        vitals.heartbeat_ns = detail::monotonic_ns() - 11'000'000'000;
+        auto answer = ask(address, "GET /live HTTP/1.1\r\n\r\n");
+        CHECK(answer.starts_with("HTTP/1.1 503 "));
+        CHECK(answer.find("\r\n\r\nhangs: its heart beat 11") != std::string::npos);
+        CHECK(ask(address, "GET /ready HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 503 "));
+        vitals.ready = true;
+        CHECK(ask(address, "GET /ready?x=1 HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 "));
+        CHECK(ask(address, "HEAD /ready HTTP/1.1\r\n\r\n").ends_with("\r\n\r\n"));
+        CHECK(ask(address, "GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 503 "));
+        CHECK(ask(address, std::string(9000, 'x')).starts_with("HTTP/1.1 405 "));
+    }
+}
+
+}  // namespace metrics_tests

@@ -1,0 +1,126 @@
+// Clients and an arbiter's door over connections that break anywhere: in a simulation, by seed.
+#include <doctest/doctest.h>
+#include <magnetar/magnetar.hpp>
+#include <magnetar/testing/simulation.hpp>
+
+#include <string>
+#include <vector>
+
+using namespace magnetar;
+using namespace std::chrono_literals;
+using testing::Simulation;
+
+namespace {
+
+struct Tally {
+    int total = 0;
+    int add(int by) { return total += by; }
+    Task<int> add_later(int by) {
+        co_await sleep(15ms);
+        co_return total += by;
+    }
+    void fail() { throw std::runtime_error("no"); }
+    using commands = Commands<&Tally::add, &Tally::add_later, &Tally::fail>;
+};
+
+struct Count {
+    int answers = 0, lost = 0, refused = 0, other = 0;
+};
+
+template <class Asking>
+Task<> ask(Asking asking, Count& count) {
+    try {
+        co_await std::move(asking);
+        ++count.answers;
+    } catch (const ActorLost&) {
+        ++count.lost;
+    } catch (const RemoteError&) {
+        ++count.answers;
+    } catch (const std::exception& error) {
+        ++count.other;
+        MESSAGE("not expected: " << std::string(error.what()));
+    }
+}
+
+// One client's conversation, as far as its connection lasts. Every request in it ends, or this does not.
+Task<> converse(std::string url, Count& count) {
+    try {
+        RemoteArbiter remote = co_await connect_arbiter(url, "word");
+        auto tally = co_await remote.find<Tally>("tally");
+        EventLoop& loop = *EventLoop::current();
+        std::vector<Job<>> asking;
+        for (int i = 0; i < 6; ++i) {
+            asking.push_back(loop.start(ask(tally.send<&Tally::add>(1), count)));
+            asking.push_back(loop.start(ask(tally.send<&Tally::add_later>(1), count)));
+            asking.push_back(loop.start(ask(tally.send<&Tally::fail>(), count)));
+            asking.push_back(loop.start(ask(remote.send("tally", "add", 1), count)));
+            asking.push_back(loop.start(ask(tally.tell<&Tally::add>(1), count)));
+            co_await sleep(3ms);
+        }
+        for (auto& job : asking) co_await job;
+        remote.close();
+        co_await remote.closed();
+    } catch (const std::system_error&) {
+        ++count.refused;
+    } catch (const HandshakeError&) {
+        ++count.refused;
+    } catch (const ActorLost&) {
+        ++count.lost;
+    }
+}
+
+Task<Count> world(Simulation& simulation, Actor<>& self, double resets) {
+    Count count;
+    detail::DoorSettings settings;
+    settings.addresses = {"127.0.0.1:0"};
+    settings.token = Token("word");
+    detail::DoorServer door(std::move(settings));
+    co_await door.open(self);
+    auto tally = co_await spawn<Tally>({.name = "tally"});
+    simulation.faults.resets = resets;
+    std::vector<Job<>> clients;
+    for (int i = 0; i < 3; ++i) clients.push_back(self.loop().start(converse(door.urls()[0], count)));
+    for (auto& client : clients) co_await client;
+    // Whatever became of them, others are served.
+    simulation.faults.resets = 0;
+    RemoteArbiter remote = co_await connect_arbiter(door.urls()[0], "word");
+    int total = co_await remote.send("tally", run<&Tally::add>, 0);
+    CHECK(total <= 3 * 24);
+    remote.close();
+    co_await remote.closed();
+    for (auto& [name, server] : self.servers()) co_await server.close();
+    co_await sleep(3s);  // in which those who were not answered give up closing well
+    co_return count;
+}
+
+}  // namespace
+
+TEST_CASE("door, simulated: nothing is lost where nothing breaks") {
+    for (auto seed : testing::seeds(20)) {
+        Simulation simulation(seed);
+        simulation.run([&](Actor<>& self) -> Task<> {
+            Count count = co_await world(simulation, self, 0);
+            CHECK(count.answers == 3 * 30);
+            CHECK((count.lost == 0 && count.refused == 0 && count.other == 0));
+        });
+        CHECK(simulation.open_sockets() == 0);
+    }
+}
+
+TEST_CASE("door, simulated: a connection that breaks anywhere ends its requests, and nothing else") {
+    Count sum;
+    for (auto seed : testing::seeds(2000)) {
+        Simulation simulation(seed);
+        simulation.run([&](Actor<>& self) -> Task<> {
+            Count count = co_await world(simulation, self, 0.02);
+            CHECK(count.other == 0);
+            sum.answers += count.answers;
+            sum.lost += count.lost;
+            sum.refused += count.refused;
+        });
+        REQUIRE(simulation.open_sockets() == 0);
+    }
+    CHECK(sum.answers > 1000);
+    CHECK(sum.lost > 1000);
+    CHECK(sum.refused > 10);
+}
