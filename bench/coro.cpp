@@ -1,5 +1,7 @@
 // What coroutines cost: a task that finishes at once, and a hop through the ready queue.
 #include <coroutine>
+#include <magnetar/actor/command.hpp>
+#include <magnetar/actor/watch.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/loop/timer.hpp>
 

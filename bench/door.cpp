@@ -1,15 +1,25 @@
 // Requests of clients in JSON over WebSocket, over 1 and 64 connections, one in flight on each: an arbiter's door and a
 // light actor behind it, beside the plain TCP echo of the same run, and beside an echo server by Node's package `ws` where
 // NODE_PATH leads to it. And what an idle connection takes. The server is a process on core 0, the load comes from core 1.
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 
 #include <fstream>
 #include <magnetar/magnetar.hpp>
+#include <magnetar/testing/probe.hpp>
+#include <magnetar/wire/websocket/handshake.hpp>
 #include <string>
 
 #include "raw_echo.hpp"

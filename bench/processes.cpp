@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <array>
 #include <magnetar/magnetar.hpp>
 
 #include <atomic>

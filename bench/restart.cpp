@@ -1,9 +1,12 @@
 // What supervision costs: from the SIGKILL of a worker to its replacement running, and requests when nothing
 // dies.
+#include <unistd.h>
+
 #include <liburing.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <csignal>
 
 #include <magnetar/magnetar.hpp>
 

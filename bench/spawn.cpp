@@ -1,6 +1,7 @@
 // Making light actors: a million kept, a million in a tree that ends as it goes, and skynet.
 #include <magnetar/magnetar.hpp>
 
+#include <cstdlib>
 #include <fstream>
 
 #include "support.hpp"

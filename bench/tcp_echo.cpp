@@ -1,15 +1,30 @@
 // TCP echo of 64 bytes over 1, 64 and 512 connections: by liburing, by epoll, and by a TcpServer on either
 // engine. Each server is a process on core 0; the load comes from core 1, by epoll, one message in flight on
 // each connection.
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <iterator>
 
+#include <magnetar/actor/command.hpp>
+#include <magnetar/actor/detail/outbox.hpp>
+#include <magnetar/actor/watch.hpp>
 #include <magnetar/loop/timer.hpp>
+#include <magnetar/net/connect.hpp>
+#include <magnetar/net/connection.hpp>
 #include <magnetar/net/tcp_server.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include "raw_echo.hpp"
 #include "support.hpp"

@@ -1,4 +1,5 @@
 // Timers: a million set and cancelled before they are due, as most timeouts are.
+#include <magnetar/actor/watch.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <random>
 

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <chrono>
+#include <cstdio>
 #include <magnetar/magnetar.hpp>
 #include <set>
 #include <string>

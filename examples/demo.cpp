@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <array>
+#include <csignal>
 
 #include <chrono>
 #include <magnetar/magnetar.hpp>

@@ -3,7 +3,10 @@
 //
 //     echo_reload [ADDRESS]
 #include <fmt/core.h>
+#include <sys/socket.h>
+
 #include <unistd.h>
+#include <cstdio>
 
 #include <magnetar/magnetar.hpp>
 #include <string>

@@ -5,16 +5,26 @@
 // The clients are plain sockets in a process of their own. All of them have spoken once, are then quiet, and
 // are answered once more in the end.
 #include <malloc.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 
+#include <magnetar/actor/address.hpp>
+#include <magnetar/actor/command.hpp>
+#include <magnetar/actor/commands.hpp>
+#include <magnetar/actor/identity.hpp>
 #include <magnetar/loop/timer.hpp>
+#include <magnetar/net/connect.hpp>
+#include <magnetar/net/connection.hpp>
 #include <magnetar/net/file.hpp>
 #include <magnetar/net/tcp_server.hpp>
+#include <magnetar/wire/json_codec.hpp>
 #include <vector>
 
 using namespace magnetar;

@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <magnetar/testing/simulation.hpp>
 
 #include "pipeline.hpp"

@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
+#include <magnetar/loop/detail/attempt.hpp>
 #include <magnetar/magnetar.hpp>
 #include <stdexcept>
 #include <string>

@@ -8,6 +8,11 @@
 #include <fmt/core.h>
 #include <signal.h>
 #include <unistd.h>
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <typeinfo>
 
 #include <array>
 #include <chrono>

@@ -1,6 +1,9 @@
 #pragma once
+#include <system_error>
+
 #include <magnetar/net/connect.hpp>
 #include <magnetar/wire/frame.hpp>
+#include <magnetar/wire/websocket/handshake.hpp>
 
 #include "support.hpp"
 

@@ -1,4 +1,7 @@
 #pragma once
+#include <fcntl.h>
+#include <signal.h>
+
 #include <dirent.h>
 #include <doctest/doctest.h>
 #include <poll.h>
@@ -6,7 +9,11 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cstdio>
+#include <cstdlib>
+#include <magnetar/actor/detail/fork_server.hpp>
 #include <magnetar/magnetar.hpp>
+#include <typeinfo>
 
 #include <algorithm>
 #include <array>

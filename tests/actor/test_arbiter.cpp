@@ -1,3 +1,9 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
 #include <magnetar/actor/arbiter.hpp>
 
 #include "../support/captured_log.hpp"

@@ -1,3 +1,8 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
 #include <magnetar/actor/commands.hpp>
 
 #include "support.hpp"

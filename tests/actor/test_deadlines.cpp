@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <magnetar/actor/arbiter.hpp>
 
 #include "support.hpp"

@@ -1,6 +1,10 @@
 #include <magnetar/actor/door.hpp>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <sys/stat.h>
+#include <system_error>
 
 #include "../support/captured_log.hpp"
 #include "door_support.hpp"

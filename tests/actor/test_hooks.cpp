@@ -1,3 +1,8 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+
 #include <magnetar/actor/hooks.hpp>
 
 #include "support.hpp"

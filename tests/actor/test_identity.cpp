@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <thread>
+
 #include <magnetar/actor/identity.hpp>
 
 #include "support.hpp"

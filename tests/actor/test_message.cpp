@@ -1,3 +1,5 @@
+#include <array>
+
 #include <magnetar/actor/message.hpp>
 
 #include "support.hpp"

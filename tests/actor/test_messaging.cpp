@@ -1,4 +1,5 @@
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <magnetar/actor/arbiter.hpp>
 #include <magnetar/net/address.hpp>
@@ -35,7 +36,7 @@ using namespace magnetar::test;
 
 namespace {
 
-struct Named {
+struct Labelled {
     int letters(std::string_view text) { return static_cast<int>(text.size()); }
     Task<std::string> twice(std::string_view text) {
         std::string all(text);
@@ -46,7 +47,7 @@ struct Named {
     void up(int by) { count += by; }
     int value() const noexcept { return count; }
 };
-struct Heir : Named {
+struct Heir : Labelled {
     int own() { return 7; }
 };
 
@@ -77,7 +78,7 @@ TEST_CASE(
     ::close(ends[0]);
     ::close(ends[1]);
     in_arbiter([](Arbiter<>&) -> Task<> {
-        auto actor = co_await spawn<Named>({.name = "named", .concurrency = Concurrency::coroutine});
+        auto actor = co_await spawn<Labelled>({.name = "named", .concurrency = Concurrency::coroutine});
         int five = co_await send(actor, run<add>, 2, 3);
         CHECK(five == 5);
         auto pong = co_await send("named", commands::ping);
@@ -92,14 +93,14 @@ TEST_CASE("messaging: text parameters may be views; commands of a base class are
     in_arbiter([](Arbiter<>& self) -> Task<> {
         for (auto kind : every_kind) {
             auto actor = co_await self.spawn<Heir>({.concurrency = kind});
-            int letters = co_await actor.send<&Named::letters>("seven letters");
+            int letters = co_await actor.send<&Labelled::letters>("seven letters");
             CHECK(letters == 13);
-            auto twice = co_await actor.send<&Named::twice>(std::string(40, 'x'));
+            auto twice = co_await actor.send<&Labelled::twice>(std::string(40, 'x'));
             CHECK(twice == std::string(80, 'x'));
-            co_await actor.tell<&Named::up>(2);
-            bool told = actor.try_tell<&Named::up>(3);
+            co_await actor.tell<&Labelled::up>(2);
+            bool told = actor.try_tell<&Labelled::up>(3);
             CHECK(told);
-            int value = co_await actor.send<&Named::value>();
+            int value = co_await actor.send<&Labelled::value>();
             CHECK(value == 5);
             int own = co_await actor.send<&Heir::own>();
             CHECK(own == 7);
@@ -111,37 +112,37 @@ TEST_CASE(
     "messaging: a thread without a loop tells by tell_from_anywhere, and hears why it cannot try_tell") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         for (auto kind : every_kind) {
-            auto actor = co_await spawn<Named>({.concurrency = kind});
+            auto actor = co_await spawn<Labelled>({.concurrency = kind});
             std::string refused;
             bool told = false, by_command = false, posted = false;
             Door& door = self.loop().door();
             std::thread([&] {
                 try {
-                    actor.try_tell<&Named::up>(1);
+                    actor.try_tell<&Labelled::up>(1);
                 } catch (const std::logic_error& error) {
                     refused = error.what();
                 }
-                told = tell_from_anywhere<&Named::up>(actor, 10);
+                told = tell_from_anywhere<&Labelled::up>(actor, 10);
                 by_command = tell_from_anywhere(actor, commands::ping);
-                posted = door.post([actor] { actor.try_tell<&Named::up>(5); });
+                posted = door.post([actor] { actor.try_tell<&Labelled::up>(5); });
             }).join();
             CHECK(refused.find("try_tell needs a running EventLoop") == 0);
             CHECK(refused.find("tell_from_anywhere") != refused.npos);
             CHECK(told);
             CHECK(by_command);
             CHECK(posted);
-            auto from_executor = [](ActorProxy<Named> to) { tell_from_anywhere<&Named::up>(to, 100); };
+            auto from_executor = [](ActorProxy<Labelled> to) { tell_from_anywhere<&Labelled::up>(to, 100); };
             co_await self.executor().run(from_executor, actor);
             int value = 0;
             for (int i = 0; i < 5000 && value != 115; ++i) {
-                value = co_await actor.send<&Named::value>();
+                value = co_await actor.send<&Labelled::value>();
                 co_await sleep(1ms);
             }
             CHECK(value == 115);
         }
     });
     // Nobody is there any more.
-    CHECK_FALSE(tell_from_anywhere<&Named::up>(ActorProxy<Named>({{7}, detail::Where(0, 0, 3)}, {}), 1));
+    CHECK_FALSE(tell_from_anywhere<&Labelled::up>(ActorProxy<Labelled>({{7}, detail::Where(0, 0, 3)}, {}), 1));
 }
 
 TEST_CASE("messaging: ids, proxies, ends and addresses can be formatted, and errors name who has a name") {
@@ -150,14 +151,14 @@ TEST_CASE("messaging: ids, proxies, ends and addresses can be formatted, and err
     CHECK(fmt::format("{}", SocketAddress::parse("127.0.0.1:80")) == "127.0.0.1:80");
     in_arbiter([](Arbiter<>&) -> Task<> {
         for (auto kind : every_kind) {
-            SpawnOptions<Named> options;
+            SpawnOptions<Labelled> options;
             options.name = "pluto";
             options.concurrency = kind;
-            auto actor = co_await spawn<Named>(options);
+            auto actor = co_await spawn<Labelled>(options);
             CHECK(fmt::format("{} {}", actor, ActorProxy<>(actor)) == "pluto pluto");
             co_await actor.stop();
             co_await actor.closed();
-            auto text = co_await error_of<ActorNotFound>(actor.send<&Named::value>());
+            auto text = co_await error_of<ActorNotFound>(actor.send<&Labelled::value>());
             CHECK_MESSAGE(has(text, "no living actor pluto"), text);
         }
     });

@@ -1,5 +1,12 @@
+#include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/monitor.hpp>
 
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
 #include <thread>
 
 #include "../support/captured_log.hpp"

@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <csignal>
+#include <system_error>
+
 #include <magnetar/actor/remote_arbiter.hpp>
 
 #include "door_support.hpp"

@@ -1,3 +1,7 @@
+#include <signal.h>
+
+#include <csignal>
+
 #include <magnetar/actor/send.hpp>
 
 #include "support.hpp"

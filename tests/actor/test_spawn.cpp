@@ -1,3 +1,8 @@
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/spawn.hpp>
 
 #include "support.hpp"

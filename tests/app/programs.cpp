@@ -1,8 +1,13 @@
 // The programs that tests/app/drive.py drives: the first argument says which.
+#include <magnetar/actor/detail/root.hpp>
 #include <magnetar/app.hpp>
 
 #include <fmt/core.h>
 
+#include <signal.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <cstdio>
 #include <string_view>
 

@@ -1,7 +1,13 @@
+#include <magnetar/actor/commands.hpp>
 #include <magnetar/app/detail/metrics.hpp>
+#include <magnetar/net/connect.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include <doctest/doctest.h>
+#include <unistd.h>
+
 #include <sys/socket.h>
+#include <map>
 
 #include <string>
 

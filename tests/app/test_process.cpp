@@ -1,8 +1,12 @@
+#include <magnetar/actor/identity.hpp>
 #include <magnetar/app/detail/process.hpp>
 
 #include <doctest/doctest.h>
+#include <unistd.h>
+
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <system_error>
 
 #include <cstdlib>
 #include <fstream>

@@ -1,8 +1,10 @@
 #include <magnetar/app/detail/setting_table.hpp>
+#include <magnetar/net/file.hpp>
 
 #include <doctest/doctest.h>
 #include <fmt/core.h>
 
+#include <unistd.h>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>

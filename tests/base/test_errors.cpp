@@ -1,7 +1,14 @@
 #include <doctest/doctest.h>
 #include <magnetar/base/errors.hpp>
 
+#include <cerrno>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <system_error>
 #include <type_traits>
+#include <typeinfo>
+#include <utility>
 
 using namespace magnetar;
 

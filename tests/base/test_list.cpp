@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <magnetar/base/list.hpp>
 
+#include <unistd.h>
 #include <memory>
 #include <vector>
 

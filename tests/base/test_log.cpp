@@ -1,7 +1,13 @@
 #include <magnetar/base/log.hpp>
 
 #include <doctest/doctest.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
 #include <sys/wait.h>
+#include <cstdio>
+#include <stdexcept>
+#include <system_error>
 
 #include <cstring>
 #include <fstream>

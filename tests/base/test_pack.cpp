@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 using magnetar::detail::Pack;
 using magnetar::detail::with_items;

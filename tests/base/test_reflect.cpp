@@ -1,8 +1,10 @@
 #include <magnetar/base/fixed_string.hpp>
+#include <magnetar/base/log.hpp>
 #include <magnetar/base/reflect.hpp>
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <map>
@@ -10,6 +12,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <variant>
 #include <vector>
 

@@ -1,7 +1,10 @@
 #include <doctest/doctest.h>
 #include <magnetar/base/unique_fd.hpp>
 
+#include <unistd.h>
+
 #include <fcntl.h>
+#include <utility>
 
 using namespace magnetar;
 

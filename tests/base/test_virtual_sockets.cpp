@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/base/virtual_sockets.hpp>
 

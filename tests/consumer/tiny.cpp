@@ -4,6 +4,7 @@
 #include <liburing.h>
 
 #include <magnetar/wire/json.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #if defined(MAGNETAR_SEPARATE_COMPILATION) != defined(EXPECT_COMPILED)
 #error "compiled in the other mode than the one that was asked for"

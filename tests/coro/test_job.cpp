@@ -1,9 +1,11 @@
 #include <doctest/doctest.h>
 #include <magnetar/coro/job.hpp>
 
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../support/manual_scheduler.hpp"

@@ -2,9 +2,11 @@
 #include <magnetar/coro/outcome.hpp>
 #include <magnetar/coro/task.hpp>
 
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../support/manual_scheduler.hpp"

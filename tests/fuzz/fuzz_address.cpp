@@ -1,5 +1,6 @@
 // What is read as an address is written so that it is read as the same one; what is refused is refused as an
 // argument.
+#include <magnetar/actor/identity.hpp>
 #include <magnetar/net/address.hpp>
 
 #include <cstdlib>

@@ -2,9 +2,11 @@
 // CodecError.
 #include <magnetar/wire/json_codec.hpp>
 
+#include <array>
 #include <cstdlib>
 #include <map>
 #include <set>
+#include <variant>
 
 using namespace magnetar;
 

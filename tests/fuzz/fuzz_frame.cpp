@@ -1,5 +1,6 @@
 // However the input is split, the decoder delivers the same messages and refuses the same frame for the same
 // reason.
+#include <magnetar/actor/detail/outbox.hpp>
 #include <magnetar/wire/frame.hpp>
 
 #include <cstdlib>

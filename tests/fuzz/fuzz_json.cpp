@@ -1,4 +1,5 @@
 // What parses is written so that it parses to an equal value, and nothing is changed on the way in.
+#include <magnetar/base/log.hpp>
 #include <magnetar/wire/json_codec.hpp>
 
 #include <simdjson.h>

@@ -1,10 +1,13 @@
 // However a stream is cut into pieces, read_until gives the same lines and ends with the same failure, as a
 // reader of the whole would; what follows a line is left to the next read.
+#include <magnetar/actor/command.hpp>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/net/stream.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include <cstdlib>
 #include <string>
+#include <system_error>
 #include <vector>
 
 using namespace magnetar;

@@ -1,11 +1,13 @@
 #pragma once
 #include <doctest/doctest.h>
+#include <liburing.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <magnetar/loop/engine.hpp>
+#include <magnetar/loop/operation.hpp>
 
 #include <cstddef>
 #include <string>

@@ -1,7 +1,12 @@
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <signal.h>
+#include <csignal>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/loop/child_process.hpp>
+#include <magnetar/loop/detail/attempt.hpp>
 #include <magnetar/loop/timer.hpp>
 
 #include <cerrno>

@@ -1,7 +1,10 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/timer.hpp>
 
 #include <atomic>
 #include <set>

@@ -1,7 +1,9 @@
 #include <doctest/doctest.h>
 #include <magnetar/loop/dump.hpp>
 #include <magnetar/loop/operation.hpp>
+#include <magnetar/loop/timer.hpp>
 #include <magnetar/sync/event.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include <string>
 #include <vector>

@@ -1,11 +1,24 @@
 #include <doctest/doctest.h>
+#include <liburing.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <magnetar/base/unique_fd.hpp>
+#include <magnetar/loop/epoll_engine.hpp>
 #include <magnetar/loop/operation.hpp>
 #include <magnetar/loop/timer.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include <csignal>
 #include <numeric>

@@ -1,10 +1,18 @@
 #include <dirent.h>
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
+#include <magnetar/base/unique_fd.hpp>
 #include <magnetar/coro/when_all.hpp>
+#include <magnetar/loop/detail/engine_error.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/loop/operation.hpp>
 #include <magnetar/loop/timer.hpp>
+#include <magnetar/loop/uring_engine.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include <cstdlib>
 #include <memory>

@@ -1,8 +1,13 @@
 #include <doctest/doctest.h>
+#include <pthread.h>
+
 #include <signal.h>
+#include <csignal>
 #include <magnetar/coro/when_all.hpp>
+#include <magnetar/loop/detail/attempt.hpp>
 #include <magnetar/loop/executor.hpp>
 #include <magnetar/loop/timer.hpp>
+#include <thread>
 
 #include <atomic>
 #include <memory>

@@ -1,7 +1,12 @@
 #include <doctest/doctest.h>
+#include <unistd.h>
+
 #include <sys/wait.h>
+#include <cerrno>
 #include <magnetar/base/unique_fd.hpp>
+#include <magnetar/loop/detail/engine_error.hpp>
 #include <magnetar/loop/event_loop.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include <algorithm>
 #include <string>

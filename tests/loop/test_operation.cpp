@@ -1,11 +1,17 @@
 #include <doctest/doctest.h>
+#include <liburing.h>
+#include <unistd.h>
+
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <cerrno>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/coro/when_any.hpp>
 #include <magnetar/loop/operation.hpp>
 #include <magnetar/loop/timer.hpp>
+#include <magnetar/wire/json_codec.hpp>
+#include <system_error>
 
 #include <string>
 #include <vector>

@@ -3,7 +3,12 @@
 #include <magnetar/loop/signals.hpp>
 #include <magnetar/loop/timer.hpp>
 
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
 #include <sys/wait.h>
+#include <csignal>
 
 #include <atomic>
 #include <cerrno>

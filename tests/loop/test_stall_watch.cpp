@@ -2,6 +2,7 @@
 #include <magnetar/loop/stall_watch.hpp>
 #include <magnetar/sync/event.hpp>
 
+#include <unistd.h>
 #include <atomic>
 #include <barrier>
 #include <thread>

@@ -1,9 +1,17 @@
 #include <doctest/doctest.h>
+#include <liburing.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cerrno>
 #include <magnetar/base/unique_fd.hpp>
+#include <magnetar/loop/detail/engine_error.hpp>
 #include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/uring_engine.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include <string>
 #include <vector>

@@ -2,8 +2,11 @@
 #include <doctest/doctest.h>
 #include <magnetar/loop/engine.hpp>
 
+#include <liburing.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <deque>
 
 namespace magnetar::test {

@@ -1,6 +1,8 @@
 #pragma once
 #include <doctest/doctest.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/net/connect.hpp>
 #include <magnetar/net/listener.hpp>

@@ -1,4 +1,5 @@
 #pragma once
+#include <magnetar/net/connection.hpp>
 #include <magnetar/net/tcp_server.hpp>
 
 #include "net_support.hpp"

@@ -1,6 +1,9 @@
 #include <doctest/doctest.h>
 #include <magnetar/net/address.hpp>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <string>

@@ -1,7 +1,13 @@
 #include <doctest/doctest.h>
 #include <magnetar/coro/when_all.hpp>
+#include <magnetar/loop/operation.hpp>
+#include <magnetar/loop/uring_engine.hpp>
 #include <magnetar/net/stream.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
+#include <liburing.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <algorithm>
 
 #include "net_support.hpp"

@@ -2,10 +2,17 @@
 // submitted, in flight, as it completes, and twice; it is timed out; what it works on is closed under it; its
 // loop ends. Nothing is left then: no operation, no buffer, no descriptor.
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
 #include <sys/stat.h>
+#include <iterator>
 #include <magnetar/net/datagram.hpp>
 #include <magnetar/net/file.hpp>
 #include <magnetar/net/tcp_server.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include <filesystem>
 #include <optional>

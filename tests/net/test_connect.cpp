@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 #include <magnetar/net/connect.hpp>
 
+#include <sys/socket.h>
+#include <unistd.h>
 #include <algorithm>
 #include <vector>
 

@@ -1,8 +1,12 @@
 #include <doctest/doctest.h>
 #include <magnetar/net/datagram.hpp>
+#include <magnetar/wire/json_codec.hpp>
+
+#include <sys/socket.h>
 
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "net_support.hpp"
 

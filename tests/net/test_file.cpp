@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/net/file.hpp>
 

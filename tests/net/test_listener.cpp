@@ -1,10 +1,18 @@
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <cerrno>
+#include <system_error>
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <magnetar/net/listener.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include <cstdio>
 #include <optional>

@@ -1,8 +1,16 @@
+#include <sys/socket.h>
+
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cerrno>
+#include <system_error>
 
+#include <magnetar/net/connection.hpp>
 #include <magnetar/net/listening_socket.hpp>
 #include <magnetar/net/tcp_server.hpp>
+#include <magnetar/wire/bytes.hpp>
+#include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/error.hpp>
 
 #include "net_support.hpp"
 

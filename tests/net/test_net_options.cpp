@@ -1,6 +1,8 @@
+#include <magnetar/net/connection.hpp>
 #include <magnetar/net/listening_socket.hpp>
 #include <magnetar/net/tcp_server.hpp>
 
+#include <sys/socket.h>
 #include <climits>
 
 #include "net_support.hpp"

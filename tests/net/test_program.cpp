@@ -1,8 +1,13 @@
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+
 #include <dirent.h>
 #include <doctest/doctest.h>
 #include <unistd.h>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/net/program.hpp>
+#include <system_error>
 
 #include <cerrno>
 #include <csignal>

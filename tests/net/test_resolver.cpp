@@ -3,6 +3,7 @@
 #include <magnetar/net/resolver.hpp>
 
 #include <algorithm>
+#include <system_error>
 
 using namespace magnetar;
 

@@ -2,7 +2,12 @@
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/coro/when_any.hpp>
 #include <magnetar/net/stream.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 #include <array>
 
 #include "net_support.hpp"

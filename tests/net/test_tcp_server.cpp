@@ -1,7 +1,12 @@
 #include <doctest/doctest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <sys/wait.h>
+#include <magnetar/base/log.hpp>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/net/tcp_server.hpp>
+#include <system_error>
 
 #include <optional>
 #include <vector>

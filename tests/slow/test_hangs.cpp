@@ -1,4 +1,9 @@
 // Whatever hangs is replaced.
+#include <signal.h>
+#include <unistd.h>
+
+#include <csignal>
+
 #include <magnetar/actor/monitor.hpp>
 
 #include "../actor/support.hpp"

@@ -1,8 +1,15 @@
 // Workers die by the hundred while four senders ask them without a pause.
+#include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/monitor.hpp>
 
+#include <signal.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <csignal>
 #include <random>
+#include <typeinfo>
 
 #include "../actor/support.hpp"
 

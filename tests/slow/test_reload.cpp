@@ -1,4 +1,10 @@
 // Pools are replaced, fifty times, under a constant load of requests and of connections: nobody notices.
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <typeinfo>
+
 #include <magnetar/actor/monitor.hpp>
 
 #include "../actor/support.hpp"

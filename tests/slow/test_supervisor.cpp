@@ -1,3 +1,9 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <thread>
+
 #include <magnetar/actor/detail/supervisor.hpp>
 
 #include "../actor/support.hpp"

@@ -1,5 +1,9 @@
 // What goes wrong ends in a clear error on one side, and the rest of the program is unharmed.
+#include <unistd.h>
+
 #include <sys/resource.h>
+#include <algorithm>
+#include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/monitor.hpp>
 
 #include "../actor/support.hpp"

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <magnetar/base/unique_fd.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include <algorithm>
 #include <cstdio>

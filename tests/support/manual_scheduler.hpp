@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <magnetar/coro/job.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 namespace magnetar::test {
 

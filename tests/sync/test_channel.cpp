@@ -4,10 +4,12 @@
 #include <magnetar/sync/channel.hpp>
 
 #include <algorithm>
+#include <exception>
 #include <memory>
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../support/manual_scheduler.hpp"

@@ -4,6 +4,7 @@
 #include <magnetar/sync/semaphore.hpp>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "../support/manual_scheduler.hpp"

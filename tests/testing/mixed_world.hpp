@@ -4,6 +4,7 @@
 #include <magnetar/testing/simulation.hpp>
 
 #include <string>
+#include <system_error>
 #include <vector>
 
 // A little of everything at once: clients of an echo server, jobs that share a mutex and a channel, actors

@@ -2,10 +2,15 @@
 // to an actor. It is cancelled after its every step in turn, as a whole or one of its jobs, on every engine.
 // Wherever that hits, everything ends, all operations come back, and nothing is left: no descriptor, buffer,
 // job, timer.
+#include <sys/socket.h>
+
 #include <dirent.h>
 #include <doctest/doctest.h>
+#include <magnetar/loop/epoll_engine.hpp>
+#include <magnetar/loop/uring_engine.hpp>
 #include <magnetar/magnetar.hpp>
 #include <magnetar/testing/simulation.hpp>
+#include <system_error>
 
 #include <memory>
 #include <string>

@@ -1,9 +1,13 @@
 // Clients and an arbiter's door over connections that break anywhere: in a simulation, by seed.
 #include <doctest/doctest.h>
+#include <magnetar/actor/detail/door_server.hpp>
+#include <magnetar/app/application.hpp>
 #include <magnetar/magnetar.hpp>
 #include <magnetar/testing/simulation.hpp>
+#include <magnetar/wire/websocket/handshake.hpp>
 
 #include <string>
+#include <system_error>
 #include <vector>
 
 using namespace magnetar;

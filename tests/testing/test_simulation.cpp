@@ -1,8 +1,12 @@
 #include <doctest/doctest.h>
+#include <sys/socket.h>
+
 #include <sys/mman.h>
 #include <unistd.h>
+#include <cstdio>
 #include <magnetar/magnetar.hpp>
 #include <magnetar/testing/simulation.hpp>
+#include <system_error>
 
 #include <algorithm>
 #include <cstdlib>

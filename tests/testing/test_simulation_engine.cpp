@@ -1,7 +1,15 @@
 #include <doctest/doctest.h>
+#include <liburing.h>
+#include <poll.h>
+
 #include <sys/eventfd.h>
+#include <algorithm>
+#include <cerrno>
+#include <magnetar/actor/detail/outbox.hpp>
+#include <magnetar/actor/identity.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/testing/simulation_engine.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 #include <string>
 #include <vector>

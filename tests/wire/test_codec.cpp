@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <magnetar/wire/detail/obstacle.hpp>
 
+#include <array>
 #include <cmath>
 #include <deque>
 #include <filesystem>
@@ -14,6 +15,7 @@
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
+#include <variant>
 
 using namespace magnetar;
 using namespace std::string_literals;

@@ -1,8 +1,10 @@
+#include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/frame.hpp>
 #include <magnetar/wire/utf8.hpp>
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>

@@ -42,15 +42,15 @@ template <class T>
 T echo_command(Request&, T value) {
     return value;
 }
-inline Json info_command(Request& request);
-inline std::string doing_command(Request& request);
+Json info_command(Request& request);
+std::string doing_command(Request& request);
 inline void stop_command(Request& request) { request.actor().stop(); }
 // Ends the actor by force, as SIGKILL ends a process.
 inline void end_command(Request& request) { ActorAccess::exit(request.actor(), 128 + SIGKILL); }
-inline void notify_command(Request& request, Notice notice);
+void notify_command(Request& request, Notice notice);
 Json config_command(Request& request, std::string setting, std::optional<Json> value);
-inline Task<ActorProxy<>> spawn_command(Actor<>& actor, std::string name, std::string concurrency);
-inline Task<> kill_command(Actor<>& actor, std::string target);
+Task<ActorProxy<>> spawn_command(Actor<>& actor, std::string name, std::string concurrency);
+Task<> kill_command(Actor<>& actor, std::string target);
 
 template <>
 inline constexpr bool is_system<ping_command> = true;
@@ -160,7 +160,7 @@ Task<std::string> what_it_does(Address target);
 
 Json process_info();
 // What only the arbiter knows, and each process's first actor of its own. Defined with the arbiter.
-inline void add_application_info(Json& info);
+void add_application_info(Json& info);
 
 Json info_command(Request& request);
 

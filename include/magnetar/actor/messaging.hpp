@@ -12,10 +12,10 @@
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/commands.hpp>
+#include <magnetar/actor/detail/wire_call.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/actor/send.hpp>
-#include <magnetar/actor/detail/wire_call.hpp>
 #include <magnetar/actor/tell.hpp>
 #include <magnetar/base/pack.hpp>
 #include <magnetar/base/pool.hpp>
@@ -30,7 +30,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-inline std::optional<ActorProxy<>> directory_find(Actor<>&, std::string target);
+std::optional<ActorProxy<>> directory_find(Actor<>&, std::string target);
 template <>
 inline constexpr bool is_system<directory_find> = true;
 
@@ -239,7 +239,7 @@ ExitStatus from_wire(StatusOnWire status) noexcept;
 Task<StatusOnWire> watch_command(Actor<>& self);
 // Waits for the end of an actor that the process of the actor that is asked has made, or of a light actor
 // there.
-inline Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64_t where);
+Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64_t where);
 template <>
 inline constexpr bool is_system<watch_command> = true;
 template <>

@@ -202,7 +202,7 @@ private:
 };
 
 // What an actor is at, in words; or that it does not say.
-inline Task<std::string> what_it_does(Address target);
+Task<std::string> what_it_does(Address target);
 
 }  // namespace detail
 

@@ -50,7 +50,7 @@ private:
     void accepted(UniqueFd fd) noexcept;
     void failed(int error) noexcept;
     bool finished() const noexcept { return finishing_ && !accepting_; }
-    inline void fail_waiting(ListenerCore* core) noexcept;
+    void fail_waiting(ListenerCore* core) noexcept;
 
     List<Accept> waiting_;
     std::vector<UniqueFd> ahead_;  // the oldest last

@@ -20,16 +20,16 @@ public:
 
     Event() noexcept = default;
     /// Who still waits for it gets std::logic_error.
-    inline ~Event();
+    ~Event();
 
     bool is_set() const noexcept { return set_; }
     /// Sets the flag: all who wait go on, in the order in which they came, even if it is cleared before they
     /// run.
-    inline void set() noexcept;
+    void set() noexcept;
     /// From now on `wait` waits again.
     void clear() noexcept { set_ = false; }
     /// Goes on when the flag is set; at once when it is set already.
-    inline Wait wait() noexcept;
+    Wait wait() noexcept;
 
 private:
     List<Wait> waiting_;

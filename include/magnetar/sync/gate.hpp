@@ -29,19 +29,19 @@ public:
 
     Gate() noexcept = default;
     /// Ends the program, with a line, when somebody is inside.
-    inline ~Gate();
+    ~Gate();
 
     /// Enters. Throws GateClosed when the gate is closed.
-    inline Pass enter();
+    Pass enter();
     /// Closes the gate, now and for good; awaiting what it gives waits until all have left. More than one may
     /// wait.
-    inline Close close() noexcept;
+    Close close() noexcept;
     bool is_closed() const noexcept { return closed_; }
     /// How many are inside.
     std::size_t inside() const noexcept { return inside_; }
 
 private:
-    inline void leave() noexcept;
+    void leave() noexcept;
 
     List<Close> waiting_;
     std::size_t inside_ = 0;

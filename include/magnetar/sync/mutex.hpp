@@ -22,17 +22,17 @@ public:
 
     Mutex() noexcept = default;
     /// Ends the program, with a line, when it is locked.
-    inline ~Mutex();
+    ~Mutex();
 
     /// Waits for the lock. It is held until the Lock is destroyed.
-    inline Locking lock() noexcept;
+    Locking lock() noexcept;
     /// The lock, or an empty Lock when somebody holds it: `if (auto lock = mutex.try_lock())`.
-    inline Lock try_lock() noexcept;
+    Lock try_lock() noexcept;
     bool is_locked() const noexcept { return locked_; }
 
 private:
     bool take() noexcept { return !std::exchange(locked_, true); }
-    inline void unlock() noexcept;
+    void unlock() noexcept;
 
     List<Locking> waiting_;
     bool locked_ = false;

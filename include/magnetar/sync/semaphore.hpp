@@ -23,7 +23,7 @@ public:
 
     explicit Semaphore(std::size_t permits) noexcept : available_(permits) {}
     /// Who still waits for it gets std::logic_error.
-    inline ~Semaphore();
+    ~Semaphore();
 
     /// Waits until `permits` are available and nobody waits who came before, and takes them.
     inline Acquire acquire(std::size_t permits = 1) noexcept;
@@ -42,7 +42,7 @@ public:
     std::size_t available() const noexcept { return available_; }
 
 private:
-    inline void serve() noexcept;
+    void serve() noexcept;
 
     List<Acquire> waiting_;
     std::size_t available_;

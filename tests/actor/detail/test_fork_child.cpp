@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>

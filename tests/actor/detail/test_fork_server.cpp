@@ -1,4 +1,11 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <system_error>
+
 #include <magnetar/actor/detail/fork_server.hpp>
+#include <magnetar/actor/detail/supervisor.hpp>
 
 #include "../support.hpp"
 

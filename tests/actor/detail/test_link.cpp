@@ -1,7 +1,16 @@
+#include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/detail/link.hpp>
+#include <magnetar/actor/detail/supervisor.hpp>
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <csignal>
+#include <cstring>
 
 #include "../support.hpp"
 

@@ -1,5 +1,6 @@
 #include <magnetar/actor/detail/outbox.hpp>
 
+#include <array>
 #include <thread>
 
 #include "../support.hpp"

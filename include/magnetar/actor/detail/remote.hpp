@@ -62,11 +62,11 @@ void encode_message(Writer& body, const Args& args, std::string_view command) {
 inline constinit std::atomic<Door*> main_door{nullptr};
 
 // Takes a call to its host; on any thread that runs a loop. Defined with the host.
-inline void send_to_host(RemoteCall& call) noexcept;
+void send_to_host(RemoteCall& call) noexcept;
 // Whether a tell would find room on the link to its host, as far as it is known on this thread.
-inline bool link_has_room(const Address& target) noexcept;
+bool link_has_room(const Address& target) noexcept;
 // Whether actors run in this process at all.
-inline bool host_runs() noexcept;
+bool host_runs() noexcept;
 // Whether messages to that host can leave: those to remote arbiters can also where no actors run.
 inline bool can_send_to(std::uint32_t host) noexcept { return host_runs() || is_remote(host); }
 

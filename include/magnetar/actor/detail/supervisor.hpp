@@ -23,12 +23,12 @@ extern char** environ;
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // What new process and thread actors tell their manager, and what is told to the arbiter's directory.
-inline void child_greeted(Actor<>&, std::uint64_t id, ActorProxy<> proxy);
-inline void child_started(Actor<>&, std::uint64_t id, std::optional<ErrorOnWire> failure);
-inline std::string directory_reserve(Actor<>&, std::string name, std::uint64_t id, std::uint32_t host);
-inline void directory_enter(Actor<>&, ActorProxy<> proxy, Concurrency kind, std::uint64_t manager);
-inline void directory_remove(Actor<>&, std::uint64_t id);
-inline void directory_release(Actor<>&, std::string name, std::uint64_t id);
+void child_greeted(Actor<>&, std::uint64_t id, ActorProxy<> proxy);
+void child_started(Actor<>&, std::uint64_t id, std::optional<ErrorOnWire> failure);
+std::string directory_reserve(Actor<>&, std::string name, std::uint64_t id, std::uint32_t host);
+void directory_enter(Actor<>&, ActorProxy<> proxy, Concurrency kind, std::uint64_t manager);
+void directory_remove(Actor<>&, std::uint64_t id);
+void directory_release(Actor<>&, std::string name, std::uint64_t id);
 template <>
 inline constexpr bool is_system<child_greeted> = true;
 template <>

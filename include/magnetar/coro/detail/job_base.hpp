@@ -124,7 +124,7 @@ public:
     /// Makes the operation that the job waits for end with Cancelled; if it waits for none now, the next one
     /// it starts. The operation ends when whatever it lent out (a buffer to the kernel, say) is back. Only on
     /// the scheduler's thread.
-    inline void cancel() noexcept;
+    void cancel() noexcept;
 
     /// The actor in whose context it runs; null for none.
     JobOwner* actor() const noexcept { return actor_; }

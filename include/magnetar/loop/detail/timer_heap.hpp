@@ -22,7 +22,7 @@ public:
     explicit Timer(void (*fire)(Timer&)) noexcept : fire_(fire) {}
     Timer(const Timer&) = delete;
     Timer& operator=(const Timer&) = delete;
-    inline ~Timer();
+    ~Timer();
 
     bool armed() const noexcept { return heap_ != nullptr; }
     /// When it fires, or was last to fire.

@@ -93,11 +93,7 @@ private:
     bool full() const noexcept { return options.max_connections > 0 && serving_ >= options.max_connections; }
     void cancel_connections() noexcept;
     template <class Which>
-    void drain_connections(Which which) noexcept {
-        connections.for_each([&](Connection& connection) {
-            if (which(connection)) connection.core().drain();
-        });
-    }
+    void drain_connections(Which which) noexcept;
     // Whether all has ended, within that time.
     template <class = void>
     static Task<bool> ended(ServerCore& core, LoopClock::duration limit);

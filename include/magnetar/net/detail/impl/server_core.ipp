@@ -1,8 +1,8 @@
 #pragma once
 #include <magnetar/net/detail/server_core.hpp>
 
-#include <magnetar/net/connection.hpp>
 #include <fmt/core.h>
+#include <magnetar/net/connection.hpp>
 
 #include <unistd.h>
 
@@ -27,6 +27,13 @@
 #include <magnetar/net/stream.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
+
+template <class Which>
+void ServerCore::drain_connections(Which which) noexcept {
+    connections.for_each([&](Connection& connection) {
+        if (which(connection)) connection.core().drain();
+    });
+}
 
 MAGNETAR_DECL ServerCore::Ref& ServerCore::Ref::operator=(Ref other) noexcept {
     std::swap(core_, other.core_);
