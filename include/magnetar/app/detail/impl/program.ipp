@@ -206,13 +206,16 @@ public:
         auto made = [&](bool defaults) {
             return std::make_unique<Configuration>(text.name, applications, without_prefix, defaults);
         };
-        // Where the file is, only environment and command line tell; and what it is called stays, wherever this goes.
+        // Where the file is, only environment and command line tell; and it is the same one after a change of folder.
         auto first = made(false);
         auto given = first->read(arguments_, {});
         if (file_.empty() && !first->process.config.empty()) {
-            char* full = ::realpath(first->process.config.c_str(), nullptr);
-            file_ = full ? full : first->process.config;
-            std::free(full);
+            file_ = first->process.config;
+            if (!first->process.chdir.empty())
+                if (char* full = ::realpath(file_.c_str(), nullptr)) {
+                    file_ = full;
+                    std::free(full);
+                }
         }
         auto all = made(false);
         all->table.mark_code(made(true)->table);
