@@ -10,6 +10,7 @@
 #include <magnetar/app/detail/impl/app_config.ipp>
 #include <magnetar/app/detail/impl/config_file.ipp>
 #include <magnetar/app/detail/impl/control.ipp>
+#include <magnetar/app/detail/impl/metrics.ipp>
 #include <magnetar/app/detail/impl/operator.ipp>
 #include <magnetar/app/detail/impl/process.ipp>
 #include <magnetar/app/detail/impl/program.ipp>
