@@ -47,7 +47,7 @@ void serve_door() {
                           .start = [](Arbiter<>& self) -> Task<> {
                               co_await spawn<Counter>(
                                   {.name = "counter", .concurrency = Concurrency::coroutine});
-                              tell_port(split_host_port(self.address()).port);
+                              tell_port(split_host_port(self.address().substr(5)).port);
                           }})
                    .run());
 }
