@@ -36,6 +36,7 @@ public:
           flush_([](TurnHook& hook) { static_cast<Flush&>(hook).link.send_gathered(); }, *this) {
         Hello hello;
         hello.host = this_host;
+        hello.features["commands"] = command_table_mark();
         append(Packet::hello, [&] { encode(out_, hello); });
     }
     Link(const Link&) = delete;

@@ -3,6 +3,7 @@
 #include <map>
 #include <string>
 
+#include <magnetar/actor/command.hpp>
 #include <magnetar/actor/detail/refusal.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/wire/codec.hpp>
@@ -22,6 +23,22 @@ struct Hello {
     std::uint32_t host = 0;
     std::map<std::string, std::string> features;  // unknown ones are ignored
 };
+
+// Stands for the table of commands: hosts that speak of them by their numbers must have the same. A plugin that one of
+// them has loaded alone makes it another.
+inline const std::string& command_table_mark() {
+    static const std::string mark = [] {
+        std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+        auto add = [&](unsigned char byte) { hash = (hash ^ byte) * 0x100000001b3; };
+        for (const CommandEntry* entry : command_table()) {
+            for (char c : entry->name) add(static_cast<unsigned char>(c));
+            add(entry->state ? 1 : 0);
+            add(entry->system ? 1 : 0);
+        }
+        return fmt::format("{:016x}.{}", hash, command_table().size());
+    }();
+    return mark;
+}
 
 // An exception on the wire. What the framework throws is the same again at the other end; the rest is
 // RemoteError.
