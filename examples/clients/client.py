@@ -6,21 +6,19 @@ usage: client.py URL TOKEN TARGET COMMAND [ARGUMENT as JSON ...]
 import asyncio, itertools, json, sys
 import websockets
 
-
 class RemoteError(Exception):
     """What the other side answered instead of a result."""
     def __init__(self, error):
         super().__init__(f"{error['type']}: {error['message']}")
         self.type = error["type"]
 
-
 class Arbiter:
     """A connection: `async with Arbiter(url, token) as arbiter: await arbiter.send("counter", "add", 2)`."""
     def __init__(self, url, token):
         # The option was called extra_headers before version 14.
         option = "extra_headers" if int(websockets.__version__.split(".")[0]) < 14 else "additional_headers"
-        headers = {option: {"Authorization": f"Bearer {token}"}}
-        self._connecting = websockets.connect(url, subprotocols=["magnetar.v1"], **headers)
+        options = {option: {"Authorization": f"Bearer {token}"}, "max_size": None}
+        self._connecting = websockets.connect(url, subprotocols=["magnetar.v1"], **options)
         self._ids, self._waiting = itertools.count(1), {}
 
     async def __aenter__(self):
@@ -33,12 +31,14 @@ class Arbiter:
         await self._reader
 
     async def _read(self):
-        async for text in self._socket:
-            answer = json.loads(text)
-            if waiting := self._waiting.pop(answer["id"], None):
-                waiting.set_result(answer)
-        for waiting in self._waiting.values():
-            waiting.set_exception(ConnectionError("the connection has ended"))
+        try:
+            async for text in self._socket:
+                answer = json.loads(text)
+                if waiting := self._waiting.pop(answer["id"], None):
+                    waiting.set_result(answer)
+        finally:
+            for waiting in self._waiting.values():
+                waiting.set_exception(ConnectionError("the connection has ended"))
 
     async def send(self, target, command, *args):
         """Sends a request and waits for its result; raises RemoteError."""

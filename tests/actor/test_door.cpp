@@ -370,7 +370,7 @@ TEST_CASE("door: its limits, at them and past them") {
             answer = co_await client.ask(R"({"command":"ping","id":4})");
             CHECK(answer == R"({"id":4,"result":"pong"})");
             // One that asks for too much later is told so as well, and is heard.
-            co_await client.write(wait(5, 100) + wait(6, 100));
+            co_await client.write(wait(5, 60'000) + wait(6, 60'000));
             co_await sleep(5ms);
             answer = co_await client.ask(R"({"command":"ping","id":7})");
             CHECK(has(answer, R"({"id":7,"error":{"type":"MailboxFull")"));

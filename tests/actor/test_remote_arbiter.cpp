@@ -36,8 +36,8 @@ struct Shelf {
     using commands =
         Commands<&Shelf::add, &Shelf::turn, &Shelf::stay, &Shelf::fail, &Shelf::child, &Shelf::add_to>;
 };
-constexpr Call<"add", int(int)> add_to;
-constexpr Call<"hidden", int()> hidden;
+constexpr Call<"add", int(int)> add_there;
+constexpr Call<"hidden", int()> hidden_there;
 
 // A local actor, on whatever loop, that speaks to one of a remote arbiter's.
 Task<int> relay(Actor<>&, ActorProxy<Shelf> far, int by) { co_return co_await far.send<&Shelf::add>(by); }
@@ -60,7 +60,7 @@ TEST_CASE("remote arbiter: requests and tells by name, by types, by proxy") {
             CHECK(remote.is_open());
             Json answer = co_await remote.send("shelf", "add", 1);
             CHECK(answer.get<int>() == 1);
-            int total = co_await remote.send("shelf", add_to, 1);
+            int total = co_await remote.send("shelf", add_there, 1);
             CHECK(total == 2);
             total = co_await remote.send(near.id(), run<&Shelf::add>, 1);
             CHECK(total == 3);
@@ -74,7 +74,7 @@ TEST_CASE("remote arbiter: requests and tells by name, by types, by proxy") {
             CHECK(far.name() == "shelf");
             total = co_await far.send<&Shelf::add>(1);
             CHECK(total == 4);
-            total = co_await send(far, add_to, 1);
+            total = co_await send(far, add_there, 1);
             CHECK(total == 5);
             answer = co_await send(far, "add", 1);
             CHECK(answer.get<int>() == 6);
@@ -107,7 +107,7 @@ TEST_CASE("remote arbiter: errors have their types") {
         std::string text = co_await error_of<RemoteError>(far.send<&Shelf::fail>());
         CHECK(text == "no");
         co_await error_of<CommandNotFound>(far.send<&Shelf::hidden>());
-        co_await error_of<CommandNotFound>(remote.send("shelf", hidden));
+        co_await error_of<CommandNotFound>(remote.send("shelf", hidden_there));
         co_await error_of<CommandNotFound>(remote.send("shelf", "hidden"));
         co_await error_of<CodecError>(remote.send("shelf", "add", "x"));
         co_await error_of<ActorNotFound>(remote.send("nobody", ping));

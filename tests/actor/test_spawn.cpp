@@ -12,11 +12,11 @@ using namespace magnetar::test;
 
 namespace {
 
-struct Named {
+struct Labelled {
     std::string text;
     int number = 0;
     std::vector<double> values;
-    Named(std::string t, int n, std::vector<double> v)
+    Labelled(std::string t, int n, std::vector<double> v)
         : text(std::move(t)), number(n), values(std::move(v)) {}
     std::string tell() { return fmt::format("{} {} {}", text, number, values.size()); }
 };
@@ -70,8 +70,8 @@ TEST_CASE("spawn: a state made from arguments, on every kind of actor") {
     in_arbiter([](Arbiter<>&) -> Task<> {
         for (auto kind : every_kind) {
             std::vector<double> values{1, 2, 3};
-            auto actor = co_await spawn<Named>({.concurrency = kind}, "text", 7, values);
-            auto text = co_await actor.send<&Named::tell>();
+            auto actor = co_await spawn<Labelled>({.concurrency = kind}, "text", 7, values);
+            auto text = co_await actor.send<&Labelled::tell>();
             CHECK(text == "text 7 3");
             CHECK(bool(actor.id()));
             CHECK(actor.name() == "");

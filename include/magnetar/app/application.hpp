@@ -20,7 +20,8 @@ template <class State>
 using WorkerState = std::conditional_t<std::is_void_v<State>, NoState, State>;
 }
 
-/// What an application is told. Trivially destructible, as SpawnOptions; the texts are read when the Application is made.
+/// What an application is told. Trivially destructible, as SpawnOptions; the texts are read when the
+/// Application is made.
 template <class State = void>
 struct ApplicationOptions {
     using Worker = detail::WorkerState<State>;
@@ -171,15 +172,16 @@ private:
 
 }  // namespace detail
 
-/// A program whose work is done by workers below a monitor: with a command line, settings, and ways for operators to look
-/// inside and to stop, scale and reload it.
+/// A program whose work is done by workers below a monitor: with a command line, settings, and ways for
+/// operators to look inside and to stop, scale and reload it.
 ///
 ///     int main(int argc, char** argv) {
 ///         return Application<Philosopher, Settings>({.name = "philosophers", .workers = 3}).start(argc, argv);
 ///     }
 ///
-/// The workers' State is made from `const Settings&` if it can be, else from nothing. Settings is a plain struct, see
-/// <magnetar/app/settings.hpp>; `settings<Settings>()` gives them to all actors of the application.
+/// The workers' State is made from `const Settings&` if it can be, else from nothing. Settings is a plain
+/// struct, see <magnetar/app/settings.hpp>; `settings<Settings>()` gives them to all actors of the
+/// application.
 template <class State = void, class Settings = NoSettings>
 class Application : public detail::TypedApplication<State, Settings, detail::Serves::nothing> {
 public:
@@ -187,23 +189,24 @@ public:
     explicit Application(ApplicationOptions<State> options, Settings settings = {})
         : detail::TypedApplication<State, Settings, detail::Serves::nothing>(options, std::move(settings)) {}
 
-    /// Reads the command line and runs until it is stopped; gives the exit code, for main to return. 2, with one line on
-    /// standard error, when a setting is wrong.
+    /// Reads the command line and runs until it is stopped; gives the exit code, for main to return. 2, with
+    /// one line on standard error, when a setting is wrong.
     int start(int argc, char** argv) {
         return detail::run_program({this->name(), this->description(), this->version()}, {this}, this->name(),
                                    argc, argv);
     }
-    /// Puts it below the Arbiter<> that runs, with its settings as they are in the code; returns when all workers run and
-    /// `started` has returned. It must live as long as the arbiter runs. Throws SpawnError, also when an application or
-    /// actor of the name is there; std::logic_error where no Arbiter<> runs.
+    /// Puts it below the Arbiter<> that runs, with its settings as they are in the code; returns when all
+    /// workers run and `started` has returned. It must live as long as the arbiter runs. Throws SpawnError,
+    /// also when an application or actor of the name is there; std::logic_error where no Arbiter<> runs.
     Task<> start() { return detail::begin_application(*this); }
-    /// Ends this application and leaves the others. On the arbiter's loop. A program ends with its last application.
+    /// Ends this application and leaves the others. On the arbiter's loop. A program ends with its last
+    /// application.
     void stop() { this->stop_monitor(); }
 };
 
-/// The settings of the application that the current actor belongs to, in any of its actors: as they were when the worker
-/// was made, and in the monitor as they are. They stay until the process ends. Throws std::logic_error when there are none
-/// of that type.
+/// The settings of the application that the current actor belongs to, in any of its actors: as they were when
+/// the worker was made, and in the monitor as they are. They stay until the process ends. Throws
+/// std::logic_error when there are none of that type.
 template <class Settings>
 const Settings& settings() {
     return *static_cast<const Settings*>(

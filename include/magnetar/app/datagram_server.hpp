@@ -11,8 +11,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// What a server does with each datagram: a function, or a captureless lambda, that is a coroutine and takes the socket and
-/// the datagram, or the worker and these. The next one is received when it has returned.
+/// What a server does with each datagram: a function, or a captureless lambda, that is a coroutine and takes
+/// the socket and the datagram, or the worker and these. The next one is received when it has returned.
 template <class Worker>
 class ReceiveHook {
 public:
@@ -63,8 +63,8 @@ struct DatagramServerOptions {
     ActorHook<"started", Monitor<Worker>, true> started{};
 };
 
-/// A server of datagrams, by UDP or unix sockets, with many workers that receive from one socket: a datagram is one
-/// worker's, and what comes during a reload waits in the socket for the next.
+/// A server of datagrams, by UDP or unix sockets, with many workers that receive from one socket: a datagram
+/// is one worker's, and what comes during a reload waits in the socket for the next.
 ///
 ///     Task<> echo_back(DatagramSocket& socket, Datagram datagram) {
 ///         co_await socket.send_to(datagram.data, datagram.from);
@@ -76,7 +76,8 @@ class DatagramServer : public detail::TypedApplication<State, Settings, detail::
     using Worker = detail::WorkerState<State>;
 
 public:
-    /// `settings`: what the code wants instead of the struct's defaults. Throws std::invalid_argument without `serve`.
+    /// `settings`: what the code wants instead of the struct's defaults. Throws std::invalid_argument without
+    /// `serve`.
     explicit DatagramServer(const DatagramServerOptions<State>& options, Settings settings = {})
         : Base(application_options(options), std::move(settings)),
           serve_(options.serve),

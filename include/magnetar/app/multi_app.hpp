@@ -17,8 +17,9 @@ struct MultiAppOptions {
     std::string_view main{};
 };
 
-/// Several applications below one arbiter, with one command line, one control socket and one log. The settings of each have
-/// its name before theirs: `--shop-workers 2`, `[shop] workers = 2`, `NAME_SHOP_WORKERS=2`.
+/// Several applications below one arbiter, with one command line, one control socket and one log. The
+/// settings of each have its name before theirs: `--shop-workers 2`, `[shop] workers = 2`,
+/// `NAME_SHOP_WORKERS=2`.
 ///
 ///     Application<Clerk> shop({.name = "shop"});
 ///     SocketServer<> door({.name = "door", .serve = let_in});

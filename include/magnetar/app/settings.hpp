@@ -6,7 +6,8 @@
 
 #include <magnetar/config.hpp>
 
-/// The settings of an application are a plain struct: their names, types and defaults are read from it by reflection.
+/// The settings of an application are a plain struct: their names, types and defaults are read from it by
+/// reflection.
 ///
 ///     struct Settings {
 ///         std::chrono::milliseconds period = 20ms;   // --period 1s; period = "1s"; NAME_PERIOD=1s
@@ -15,13 +16,15 @@
 ///         static constexpr Help help[] = {{"period", "how long one turn takes"}, {"table.seats", "chairs"}};
 ///     };
 ///
-/// A later source wins over an earlier one: the default in the struct, the code, the file, the environment, the command
-/// line. Types: bool, integers, float and double, std::string, std::filesystem::path, enumerations (by the names of
-/// their values from 0 to 63), durations of std::chrono, ByteSize, std::optional and std::vector of those, structs of
-/// fields of these types, and every type that SettingType is specialised for.
+/// A later source wins over an earlier one: the default in the struct, the code, the file, the environment,
+/// the command line. Types: bool, integers, float and double, std::string, std::filesystem::path,
+/// enumerations (by the names of their values from 0 to 63), durations of std::chrono, ByteSize,
+/// std::optional and std::vector of those, structs of fields of these types, and every type that SettingType
+/// is specialised for.
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// What one setting is for, as `--help` shows it. `name` is the field's, with a dot for each struct in between.
+/// What one setting is for, as `--help` shows it. `name` is the field's, with a dot for each struct in
+/// between.
 struct Help {
     std::string_view name, text;
 };
@@ -43,7 +46,8 @@ struct ByteSize {
 template <class T>
 struct SettingType;
 
-/// A setting that is wrong: the text is one line that names the value, where it comes from, and what is right.
+/// A setting that is wrong: the text is one line that names the value, where it comes from, and what is
+/// right.
 class SettingError : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;

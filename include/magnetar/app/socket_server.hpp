@@ -11,8 +11,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// What a server does with each connection: a function, or a captureless lambda, that is a coroutine and takes the
-/// connection, or the worker and the connection. The connection closes when it returns.
+/// What a server does with each connection: a function, or a captureless lambda, that is a coroutine and
+/// takes the connection, or the worker and the connection. The connection closes when it returns.
 template <class Worker>
 class ServeHook {
 public:
@@ -62,8 +62,9 @@ struct SocketServerOptions {
     ActorHook<"started", Monitor<Worker>, true> started{};
 };
 
-/// A server of TCP or unix sockets with many workers: processes, threads or, for debuggers, the first process alone. They
-/// accept from one socket, which is made once and never closed while it runs, so that a reload refuses no connection.
+/// A server of TCP or unix sockets with many workers: processes, threads or, for debuggers, the first process
+/// alone. They accept from one socket, which is made once and never closed while it runs, so that a reload
+/// refuses no connection.
 ///
 ///     int main(int argc, char** argv) {
 ///         return SocketServer<>({.name = "echo", .workers = 2, .serve = echo_back}).start(argc, argv);
@@ -76,7 +77,8 @@ class SocketServer : public detail::TypedApplication<State, Settings, detail::Se
     using Worker = detail::WorkerState<State>;
 
 public:
-    /// `settings`: what the code wants instead of the struct's defaults. Throws std::invalid_argument without `serve`.
+    /// `settings`: what the code wants instead of the struct's defaults. Throws std::invalid_argument without
+    /// `serve`.
     explicit SocketServer(const SocketServerOptions<State>& options, Settings settings = {})
         : Base(application_options(options), std::move(settings)),
           serve_(options.serve),

@@ -16,12 +16,13 @@ namespace magnetar::inline MAGNETAR_MODE {
 /// How much a line matters, in order. `off` is no level of a line: it is above all of them.
 enum class LogLevel : unsigned char { debug, info, warning, error, off };
 
-/// How lines are written. Text: `2026-11-25T20:15:00.123Z 4711 [warning] pluto: disk nearly full free=3`, with colours when
-/// it goes to a terminal and NO_COLOR is not set. JSON: one object a line, every value escaped.
+/// How lines are written. Text: `2026-11-25T20:15:00.123Z 4711 [warning] pluto: disk nearly full free=3`,
+/// with colours when it goes to a terminal and NO_COLOR is not set. JSON: one object a line, every value
+/// escaped.
 enum class LogFormat : std::uint8_t { automatic, text, json };
 
-/// A value beside the text of a line, to be found by machines: `log().info("served {}", n, field("client", peer))`. It
-/// refers to the value, and is to be used in the call that it is made in.
+/// A value beside the text of a line, to be found by machines: `log().info("served {}", n, field("client",
+/// peer))`. It refers to the value, and is to be used in the call that it is made in.
 template <class T>
 struct LogField {
     std::string_view name;
@@ -49,8 +50,9 @@ struct LogRecord {
 
 /// Where lines go and which. See configure_log.
 struct LogOptions {
-    /// `info,net=debug`: the least level that is written, and that of loggers whose name is `net` or begins with `net`
-    /// and a `-`, `.`, `:`, `/` or space. Of two that fit, the longer name counts. Empty: as it was.
+    /// `info,net=debug`: the least level that is written, and that of loggers whose name is `net` or begins
+    /// with `net` and a `-`, `.`, `:`, `/` or space. Of two that fit, the longer name counts. Empty: as it
+    /// was.
     std::string levels{};
     LogFormat format = LogFormat::automatic;
     /// Lines are added to this file, whole also when several processes write; empty: standard error.
@@ -59,12 +61,13 @@ struct LogOptions {
     void (*sink)(const LogRecord&) = nullptr;
 };
 
-/// Changes how this process logs, on any thread. Throws std::invalid_argument for wrong levels and std::system_error when
-/// the file cannot be opened; nothing has changed then.
+/// Changes how this process logs, on any thread. Throws std::invalid_argument for wrong levels and
+/// std::system_error when the file cannot be opened; nothing has changed then.
 void configure_log(const LogOptions& options);
 /// Throws std::invalid_argument when `levels` is not as LogOptions wants it.
 void check_log_levels(std::string_view levels);
-/// Opens the log file anew by its name, after it has been moved away. Throws std::system_error; the old one stays then.
+/// Opens the log file anew by its name, after it has been moved away. Throws std::system_error; the old one
+/// stays then.
 void reopen_log();
 /// How this process logs now; `levels` is that of log_levels().
 LogOptions present_log_options();
@@ -104,15 +107,16 @@ private:
 
 }  // namespace detail
 
-/// The least level that is written; at first from the environment's MAGNETAR_LOG, which is read as LogOptions::levels, or
-/// warning. To be set before there are threads; configure_log may be called at any time.
+/// The least level that is written; at first from the environment's MAGNETAR_LOG, which is read as
+/// LogOptions::levels, or warning. To be set before there are threads; configure_log may be called at any
+/// time.
 inline LogLevel& log_level() noexcept {
     static LogLevel level = detail::log_level_from_environment();
     return level;
 }
 
-/// Writes lines, each whole: to standard error, or where configure_log has said. May be used on any thread. A level that
-/// is not written costs a comparison; arguments are formatted only when the line is.
+/// Writes lines, each whole: to standard error, or where configure_log has said. May be used on any thread. A
+/// level that is not written costs a comparison; arguments are formatted only when the line is.
 ///
 ///     log.warning("disk {} nearly full", disk, field("free", bytes));
 class Logger {

@@ -61,7 +61,8 @@ std::vector<std::byte> frame_of(detail::Packet packet, Fill fill) {
     });
     return {out.bytes().begin(), out.bytes().end()};
 }
-std::vector<std::vector<std::byte>> nonsense() {
+// From one host to another.
+std::vector<std::vector<std::byte>> nonsense(std::uint32_t from, std::uint32_t to) {
     using detail::Packet;
     auto nothing = [](Writer&) {};
     std::vector<std::vector<std::byte>> all;
@@ -80,18 +81,26 @@ std::vector<std::vector<std::byte>> nonsense() {
         hello.magic = 1;
         encode(out, hello);
     }));
-    auto call = [](std::uint32_t command, std::uint64_t where) {
+    all.push_back(frame_of(Packet::hello, [from](Writer& out) {
+        detail::Hello hello;
+        hello.host = from;
+        hello.features["commands"] = "those of another image";
+        encode(out, hello);
+    }));
+    auto call = [](std::uint32_t command, std::uint64_t where, std::uint64_t sender = 0) {
         return [=](Writer& out) {
             out.put(std::uint64_t{1});
             out.put(command);
             out.put(std::uint64_t{1});
             out.put(where);
-            out.put(std::uint64_t{0});
-            out.put(std::uint64_t{0});
+            out.put(sender);
+            out.put(sender);
         };
     };
     all.push_back(frame_of(Packet::request, call(~0u, 1)));                             // no such command
     all.push_back(frame_of(Packet::request, call(0, std::uint64_t{0xfff} << 40 | 1)));  // another host
+    // In the arbiter's name: its id is 1, and so is its place on the wire.
+    all.push_back(frame_of(Packet::request, call(0, detail::Where(to, 0, 0).to_wire(), 1)));
     return all;
 }
 
@@ -166,8 +175,9 @@ TEST_CASE(
     "link: a worker that writes nonsense to the master loses its link and its life; nothing else is harmed") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         auto bystander = co_await spawn({});
-        for (auto& bytes : nonsense()) {
+        for (std::size_t i = 0; i < nonsense(0, 0).size(); ++i) {
             auto liar = co_await spawn({});
+            auto bytes = nonsense(liar.address().where.host(), 0)[i];
             auto asking = self.loop().start([](ActorProxy<> to) -> Task<std::string> {
                 co_return co_await error_of<ActorLost>(send(to, run<stay>));
             }(liar));
@@ -186,7 +196,8 @@ TEST_CASE("link: nonsense between two workers ends their link alone, and they ge
     in_arbiter([](Arbiter<>&) -> Task<> {
         auto a = co_await spawn({});
         auto b = co_await spawn({});
-        for (auto& bytes : nonsense()) {
+        auto all = nonsense(a.address().where.host(), b.address().where.host());
+        for (auto& bytes : all) {
             auto answer = co_await send(a, run<relay_ping>, b);
             CHECK(answer == "pong");
             co_await send(a, run<write_garbage>, 1, bytes);

@@ -23,6 +23,10 @@ struct Hello {
     std::map<std::string, std::string> features;  // unknown ones are ignored
 };
 
+// Stands for the table of commands: hosts that speak of them by their numbers must have the same. A plugin that one of
+// them has loaded alone makes it another.
+const std::string& command_table_mark();
+
 // An exception on the wire. What the framework throws is the same again at the other end; the rest is
 // RemoteError.
 enum class ErrorKind : std::uint8_t {

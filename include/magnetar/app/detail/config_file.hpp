@@ -20,8 +20,8 @@ struct FileValue {
     unsigned line = 0;
 };
 
-// All values of a TOML file, in the order of its lines. Throws SettingError that names the file and, where there is one,
-// the line.
+// All values of a TOML file, in the order of its lines. Throws SettingError that names the file and, where
+// there is one, the line.
 std::vector<FileValue> read_config_file(const std::string& path);
 // The text between quotes, as TOML writes it.
 std::string toml_text(const std::string& text);

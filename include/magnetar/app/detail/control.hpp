@@ -8,21 +8,21 @@
 #include <magnetar/coro/task.hpp>
 #include <magnetar/wire/json.hpp>
 
-// The operators' door: a unix socket on which a program that runs is asked and told. One JSON object a line, as at any
-// door: {"id": 1, "command": "reload", "args": []}, and {"id": 1, "result": ...} or {"id": 1, "error": {"type": ...,
-// "message": ...}}.
+// The operators' door: a unix socket on which a program that runs is asked and told. One JSON object a line,
+// as at any door: {"id": 1, "command": "reload", "args": []}, and {"id": 1, "result": ...} or {"id": 1,
+// "error": {"type": ..., "message": ...}}.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Where the socket is: `setting` is a path, `auto` or `none`; empty for none. In the service's runtime directory, the
-// user's, or one below /tmp that belongs to the user alone.
+// Where the socket is: `setting` is a path, `auto` or `none`; empty for none. In the service's runtime
+// directory, the user's, or one below /tmp that belongs to the user alone.
 std::string control_path(const std::string& setting, const std::string& program);
 
-// Listens there, for this user alone, in place of a socket on which nobody listens any more. Throws std::runtime_error
-// when somebody does, std::system_error.
+// Listens there, for this user alone, in place of a socket on which nobody listens any more. Throws
+// std::runtime_error when somebody does, std::system_error.
 UniqueFd open_control_socket(const std::string& path);
 
-// Serves requests on the loop of `actor` until that ends: `answer` gives the result of each or throws. Peers must be this
-// process's user or root.
+// Serves requests on the loop of `actor` until that ends: `answer` gives the result of each or throws. Peers
+// must be this process's user or root.
 Task<> serve_control(Actor<>& actor, UniqueFd socket,
                      Task<Json> (*answer)(Actor<>&, std::string command, Json args));
 

@@ -23,8 +23,8 @@ public:
         "bytes_received",       "bytes_sent",       "loop_turns",         "cpu_seconds"};
     using Counters = std::array<double, names.size()>;
 
-    // Takes what the workers that run answer to info(). One that does not answer keeps what it said last; what one that is
-    // not there any more said last stays in the sums, so that none ever falls.
+    // Takes what the workers that run answer to info(). One that does not answer keeps what it said last;
+    // what one that is not there any more said last stays in the sums, so that none ever falls.
     void update(const std::vector<Json>& workers);
     Counters sums() const;
 
@@ -44,8 +44,8 @@ struct Vitals {
 };
 std::int64_t monotonic_ns() noexcept;
 
-// Serves /metrics, /live and /ready over HTTP by a thread of its own, so that it answers when the arbiter does not: live
-// is whoever's heart has beaten within 10 s, at /metrics it gives up after 2 s.
+// Serves /metrics, /live and /ready over HTTP by a thread of its own, so that it answers when the arbiter
+// does not: live is whoever's heart has beaten within 10 s, at /metrics it gives up after 2 s.
 class HealthServer {
 public:
     // `scrape` is called on that thread; an empty text is no answer.

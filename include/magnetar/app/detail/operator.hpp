@@ -18,8 +18,8 @@ int run_operator(const std::string& program, const std::string& control,
                  const std::vector<SettingTable::Given>& words);
 // The tree of actors with numbers, from what the program answers to `info`.
 std::string info_text(const Json& info);
-// The table that --top shows: rates from what it answered `seconds` before, if it was asked. `sort`: c by CPU, m by mailbox, k
-// by memory, n as they are.
+// The table that --top shows: rates from what it answered `seconds` before, if it was asked. `sort`: c by
+// CPU, m by mailbox, k by memory, n as they are.
 std::string top_text(const Json& info, const Json* before, double seconds, char sort);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -12,8 +12,8 @@
 // What a service does with its process before and after it runs.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// A file with the number of this process, locked as long as the process lives: a file that is left over from a crash is
-// replaced, that of a living process is not. Removed in the end.
+// A file with the number of this process, locked as long as the process lives: a file that is left over from
+// a crash is replaced, that of a living process is not. Removed in the end.
 class PidFile {
 public:
     PidFile() noexcept = default;
@@ -46,12 +46,12 @@ private:
     ino_t inode_ = 0;
 };
 
-// Goes on in a new process without a terminal; the old one ends with 0 when daemon_ready() is called, and with 1 when the
-// new process ends before.
+// Goes on in a new process without a terminal; the old one ends with 0 when daemon_ready() is called, and
+// with 1 when the new process ends before.
 void become_daemon();
 void daemon_ready();
-// While one lives, and this is to be a daemon, standard error leads nowhere: for what is forked meanwhile and stays, so that
-// it does not hold the terminal.
+// While one lives, and this is to be a daemon, standard error leads nowhere: for what is forked meanwhile and
+// stays, so that it does not hold the terminal.
 class HiddenStandardError {
 public:
     HiddenStandardError();
@@ -61,22 +61,22 @@ public:
 private:
     UniqueFd before_;
 };
-// By name or number; a user alone brings its group. Supplementary groups are set, too. Throws std::system_error, and
-// std::invalid_argument for names that are not known.
+// By name or number; a user alone brings its group. Supplementary groups are set, too. Throws
+// std::system_error, and std::invalid_argument for names that are not known.
 void become_user(const std::string& user, const std::string& group);
 // An octal number of at most 0777. Throws std::invalid_argument.
 mode_t read_umask(std::string_view text);
 
-// The sockets that the service manager has opened for this process, with its names for them. Taken once: the variables
-// are removed. See sd_listen_fds(3).
+// The sockets that the service manager has opened for this process, with its names for them. Taken once: the
+// variables are removed. See sd_listen_fds(3).
 std::vector<ListeningSocket> take_listen_fds();
 // Tells the service manager something, as READY=1; does nothing without one. See sd_notify(3).
 void notify_service_manager(const std::string& state);
 // How often the service manager wants to hear WATCHDOG=1, in microseconds; 0: never.
 std::uint64_t watchdog_microseconds();
 
-// Listens on `host:port`, `:port`, `[v6]:port` or `unix:path`; names are looked up. Throws std::system_error with the
-// address, std::invalid_argument for what is none.
+// Listens on `host:port`, `:port`, `[v6]:port` or `unix:path`; names are looked up. Throws std::system_error
+// with the address, std::invalid_argument for what is none.
 ListeningSocket open_listening_socket(const std::string& address, const ListenOptions& options);
 // The same for datagrams: bound, and not listening.
 ListeningSocket open_datagram_socket(const std::string& address);

@@ -81,8 +81,8 @@ struct ProgramText {
     std::string name, description, version;
 };
 
-// What main() does: reads the settings, then runs the applications below an arbiter, or is the operator's tool. Gives
-// the exit code.
+// What main() does: reads the settings, then runs the applications below an arbiter, or is the operator's
+// tool. Gives the exit code.
 int run_program(const ProgramText& text, const std::vector<ApplicationBase*>& applications,
                 const std::string& without_prefix, int argc, char** argv);
 

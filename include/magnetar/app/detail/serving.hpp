@@ -6,8 +6,8 @@
 // What a server's worker does.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// The start hook of a server's worker: runs the user's, then serves the connections of the application's sockets. On the
-// worker's loop, as the worker's job.
+// The start hook of a server's worker: runs the user's, then serves the connections of the application's
+// sockets. On the worker's loop, as the worker's job.
 Task<> start_server_worker(Actor<>& self);
 
 // The same for datagrams: each is served before the next is received.

@@ -26,7 +26,8 @@ enum class ValueKind : std::uint8_t { boolean, integer, real, text, size };
 struct SettingOps {
     ValueKind kind;
     bool list, optional;
-    // Reads one value into the field; appends it to a list. Throws std::invalid_argument that tells what it must be.
+    // Reads one value into the field; appends it to a list. Throws std::invalid_argument that tells what it
+    // must be.
     void (*read)(void* field, std::string_view text);
     // Makes a list empty and an optional unset; does nothing to others.
     void (*clear)(void* field);
@@ -44,8 +45,8 @@ std::uint64_t read_size(std::string_view text);
 std::string write_size(std::uint64_t bytes);
 std::string write_real(double value);
 std::string write_real(float value);
-// A duration in units of `numerator / denominator` seconds. The unit must be written, and the value be a whole number of
-// those units unless the representation is a real number.
+// A duration in units of `numerator / denominator` seconds. The unit must be written, and the value be a
+// whole number of those units unless the representation is a real number.
 std::int64_t read_duration(std::string_view text, std::intmax_t numerator, std::intmax_t denominator,
                            std::int64_t least, std::int64_t most);
 double read_real_duration(std::string_view text, std::intmax_t numerator, std::intmax_t denominator);

@@ -49,8 +49,8 @@ public:
     Setting* find(std::string_view name) noexcept;
     const std::vector<Setting>& settings() const noexcept { return settings_; }
 
-    // Says of every setting whose value differs from the one in `defaults`, a table of the same structs, that it is from
-    // the code.
+    // Says of every setting whose value differs from the one in `defaults`, a table of the same structs, that
+    // it is from the code.
     void mark_code(const SettingTable& defaults);
     // Each throws SettingError for the first thing that is wrong.
     void read_file(const std::string& path);
@@ -92,7 +92,8 @@ private:
     std::vector<Setting> settings_;
 };
 
-// How many characters must be changed, added, left out or exchanged with their neighbour to make one of the other.
+// How many characters must be changed, added, left out or exchanged with their neighbour to make one of the
+// other.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 // The nearest of `known`, if it is near enough to be meant; else empty.
 std::string nearest_name(std::string_view wrong, const std::vector<std::string>& known);

@@ -22,8 +22,8 @@ struct Datagram;
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What an application's workers run, beside the hooks that spawn() knows. Trivially copyable: the addresses are good in
-// every process of the program, for all are forked from one image.
+// What an application's workers run, beside the hooks that spawn() knows. Trivially copyable: the addresses
+// are good in every process of the program, for all are forked from one image.
 struct WorkerHooks {
     ErasedHook<> start;
     ErasedHook<Json&> on_params;  // the monitor's
@@ -64,8 +64,8 @@ struct ShareOnWire {
     std::string log_file;
 };
 
-// The shares of one application in this process. What is published stays until the process ends: settings() gives
-// references to it.
+// The shares of one application in this process. What is published stays until the process ends: settings()
+// gives references to it.
 struct AppRecord {
     std::string name;
     bool running = false;
@@ -77,14 +77,14 @@ void publish_share(std::shared_ptr<const Share> share);
 // The newest, or null.
 std::shared_ptr<const Share> newest_share(std::string_view application);
 std::shared_ptr<const Share> share_of(std::string_view application, std::uint64_t generation);
-// Adds what a worker of that application needs to find its share, and what the monitor's own hook has. The monitor is
-// the actor that runs now.
+// Adds what a worker of that application needs to find its share, and what the monitor's own hook has. The
+// monitor is the actor that runs now.
 void add_share_params(std::string_view monitor, Json& params);
 // It is not running any more.
 void forget_application(std::string_view application);
 std::vector<std::string> known_applications();
-// What the actor that runs now has been given: its own, or that of the nearest actor above it; otherwise the only one
-// in this process with that type of settings. Throws std::logic_error when there is none.
+// What the actor that runs now has been given: its own, or that of the nearest actor above it; otherwise the
+// only one in this process with that type of settings. Throws std::logic_error when there is none.
 const Share& current_share(const void* settings_tag);
 
 // This process logs as the share says.
@@ -93,8 +93,8 @@ ShareOnWire share_to_wire(const Share& share);
 std::shared_ptr<const Share> share_from_wire(ShareOnWire on_wire, const UserSettingsType& type,
                                              Serves serves);
 
-// The argument that a worker's state is made from. It stands for the newest share at the time when it is copied, so that
-// a monitor that is given one makes each worker with what is current then.
+// The argument that a worker's state is made from. It stands for the newest share at the time when it is
+// copied, so that a monitor that is given one makes each worker with what is current then.
 template <class State, class Settings, Serves serves>
 class Seed {
 public:

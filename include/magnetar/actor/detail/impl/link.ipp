@@ -53,6 +53,9 @@ MAGNETAR_DECL void Link::accept_call(Reader& reader, bool tell, TermsOnWire term
         throw FrameError(CloseCode::protocol_error, "link: a command that does not exist");
     if (target.where.host() != this_host)
         throw FrameError(CloseCode::protocol_error, "link: a message for another host");
+    // Who speaks is known by the link.
+    if (sender.id && sender.where.host() != peer_)
+        throw FrameError(CloseCode::protocol_error, "link: a message in the name of another host");
     auto* call = new WireCall(number_, id, tell, target, *table[number], reader.rest());
     call->sender = sender;
     call->system = table[number]->system;
@@ -71,6 +74,9 @@ MAGNETAR_DECL void Link::accept(std::span<const std::byte> packet) {
                 hello.newest_protocol < link_protocol || hello.host != peer_)
                 throw FrameError(CloseCode::protocol_error,
                                  "link: a hello of another kind, protocol or host");
+            if (auto mark = hello.features.find("commands");
+                mark != hello.features.end() && mark->second != command_table_mark())
+                throw FrameError(CloseCode::protocol_error, "link: a hello of an image with other commands");
             greeted_ = true;
             return;
         }
@@ -133,6 +139,7 @@ MAGNETAR_DECL Link::Link(Host& host, EventLoop& loop, UniqueFd fd, std::uint32_t
       flush_([](TurnHook& hook) { static_cast<Flush&>(hook).link.send_gathered(); }, *this) {
     Hello hello;
     hello.host = this_host;
+    hello.features["commands"] = command_table_mark();
     append(Packet::hello, [&] { encode(out_, hello); });
 }
 

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include <magnetar/actor/command.hpp>
 #include <magnetar/actor/detail/refusal.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/base/errors.hpp>
@@ -13,6 +14,20 @@
 #include <magnetar/wire/frame.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL const std::string& command_table_mark() {
+    static const std::string mark = [] {
+        std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+        auto add = [&](unsigned char byte) { hash = (hash ^ byte) * 0x100000001b3; };
+        for (const CommandEntry* entry : command_table()) {
+            for (char c : entry->name) add(static_cast<unsigned char>(c));
+            add(entry->state ? 1 : 0);
+            add(entry->system ? 1 : 0);
+        }
+        return fmt::format("{:016x}.{}", hash, command_table().size());
+    }();
+    return mark;
+}
 
 MAGNETAR_DECL std::string ErrorOnWire::to_string() const { return fmt::format("{}: {}", type, what); }
 

@@ -9,7 +9,8 @@
 
 #include <magnetar/app/detail/config_file.hpp>
 
-// toml++ is known to this file alone. A program that has chosen its compiled form has said so on the command line.
+// toml++ is known to this file alone. A program that has chosen its compiled form has said so on the command
+// line.
 #if __has_include(<toml++/toml.h>)
 #ifndef TOML_HEADER_ONLY
 #define TOML_HEADER_ONLY 1

@@ -206,13 +206,17 @@ public:
         auto made = [&](bool defaults) {
             return std::make_unique<Configuration>(text.name, applications, without_prefix, defaults);
         };
-        // Where the file is, only environment and command line tell; and what it is called stays, wherever this goes.
+        // Where the file is, only environment and command line tell; and it is the same one after a change of
+        // folder.
         auto first = made(false);
         auto given = first->read(arguments_, {});
         if (file_.empty() && !first->process.config.empty()) {
-            char* full = ::realpath(first->process.config.c_str(), nullptr);
-            file_ = full ? full : first->process.config;
-            std::free(full);
+            file_ = first->process.config;
+            if (!first->process.chdir.empty())
+                if (char* full = ::realpath(file_.c_str(), nullptr)) {
+                    file_ = full;
+                    std::free(full);
+                }
         }
         auto all = made(false);
         all->table.mark_code(made(true)->table);
@@ -397,7 +401,8 @@ public:
                 all && (!app->monitor || app->workers().size() >= std::max(app->config->workers.workers, 1u));
         vitals_.ready = all;
     }
-    // Takes what they have counted, and has those that are over a limit replaced: of each application one at a time.
+    // Takes what they have counted, and has those that are over a limit replaced: of each application one at
+    // a time.
     Task<> look_at_workers() {
         for (auto* app : applications) {
             if (!app->monitor) continue;
@@ -510,8 +515,8 @@ public:
         }
         if (!trouble.empty()) Logger(current()->text.name).error("reload: {}", trouble);
     }
-    // Reads the settings anew, and replaces the workers; says what it has done. What is wrong is found before anything has
-    // changed; when a new worker does not start, what was stays.
+    // Reads the settings anew, and replaces the workers; says what it has done. What is wrong is found before
+    // anything has changed; when a new worker does not start, what was stays.
     Task<std::vector<std::string>> reload(Actor<>& arbiter) {
         if (reloading_) throw std::runtime_error("a reload is under way");
         struct Reloading {

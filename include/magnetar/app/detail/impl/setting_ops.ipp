@@ -31,7 +31,8 @@ inline constexpr TimeUnit time_units[] = {
     {"d", 86400, 1}, {"h", 3600, 1},  {"min", 60, 1},       {"m", 60, 1},
     {"s", 1, 1},     {"ms", 1, 1000}, {"us", 1, 1'000'000}, {"ns", 1, 1'000'000'000}};
 
-// The sum of the parts of `1h30m`, in seconds; 80 bits of precision hold every count of nanoseconds below 2^63.
+// The sum of the parts of `1h30m`, in seconds; 80 bits of precision hold every count of nanoseconds below
+// 2^63.
 inline long double seconds_of(std::string_view text) {
     auto wrong = [] {
         return std::invalid_argument("must be a duration with its unit, as 250ms, 30s, 2m, 1h30m or 1d");
