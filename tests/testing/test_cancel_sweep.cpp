@@ -2,6 +2,7 @@
 // to an actor. It is cancelled after its every step in turn, as a whole or one of its jobs, on every engine.
 // Wherever that hits, everything ends, all operations come back, and nothing is left: no descriptor, buffer,
 // job, timer.
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <dirent.h>
