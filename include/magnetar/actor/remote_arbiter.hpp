@@ -42,7 +42,7 @@ public:
         if constexpr (std::is_base_of_v<ActorProxy<>, Target>) {
             return magnetar::send(target, command, std::forward<A>(arguments)...);
         } else {
-            constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
+            constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
             (void)&detail::enlisted<F>;
             if constexpr (detail::check_call<F, void, A...>())
                 return typed<typename detail::Binding<F>::Result>(
@@ -74,7 +74,7 @@ public:
         if constexpr (std::is_base_of_v<ActorProxy<>, Target>) {
             return magnetar::tell(target, command, std::forward<A>(arguments)...);
         } else {
-            constexpr auto F = detail::FunctionOf<C, std::decay_t<A>...>::value;
+            constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
             (void)&detail::enlisted<F>;
             if constexpr (detail::check_call<F, void, A...>())
                 return detail::RemoteLink::tell(link(), std::string(name_of<F>(command)), target_json(target),
@@ -110,7 +110,7 @@ public:
 private:
     template <auto F, class C>
     static std::string_view name_of(const C&) {
-        if constexpr (std::is_same_v<C, detail::EchoCommand>) return "echo";
+        if constexpr (std::is_same_v<typename detail::CommandOf<C>::type, detail::EchoCommand>) return "echo";
         else if (auto* known = detail::entry_of<F>.transcoder) return known->name;
         else return detail::entry_of<F>.name;
     }

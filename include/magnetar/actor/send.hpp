@@ -104,7 +104,7 @@ private:
     virtual void take_answer(Reader& answer) = 0;
 
     bool end_at_once(std::exception_ptr failure) noexcept;
-    [[gnu::noinline]] bool depart();
+    bool depart();
     bool depart_to_host();
     // There is an answer from elsewhere, or none will come.
     void settle(std::exception_ptr failure) noexcept;

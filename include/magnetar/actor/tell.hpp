@@ -146,7 +146,7 @@ private:
     virtual std::unique_ptr<HostTell> to_host() = 0;
 
     bool end_at_once(std::exception_ptr error) noexcept;
-    [[gnu::noinline]] bool depart();
+    bool depart();
     bool depart_to_host();
     void settle(std::exception_ptr error) noexcept;
     void withdraw() noexcept;
@@ -219,7 +219,7 @@ void post_tell(const Address& target, A... arguments) {
 }
 
 // A thread without a loop has nowhere to gather what it sends.
-[[gnu::noinline]] void require_loop_to_tell();
+void require_loop_to_tell();
 
 // Tells without waiting for anything; false when it is known that the message is not taken.
 template <auto F, class Of>

@@ -46,11 +46,11 @@ struct PoolCleaner {
     ~PoolCleaner();
 };
 
-[[gnu::noinline]] void* pool_refill(std::size_t bytes);
+void* pool_refill(std::size_t bytes);
 
 // The list of this size takes no more; or no list does, because this is the first block that the thread
 // frees.
-[[gnu::noinline]] void pool_overflow(void* block) noexcept;
+void pool_overflow(void* block) noexcept;
 
 }  // namespace detail
 

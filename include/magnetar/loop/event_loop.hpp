@@ -207,7 +207,7 @@ private:
     void idle() noexcept;
     bool pollers_fall_asleep() noexcept;
     void sleep() noexcept;
-    [[gnu::noinline]] void first_time_of_turn() noexcept;
+    void first_time_of_turn() noexcept;
     void refresh_time() noexcept;
     // True when there is something to do.
     bool spin() noexcept;

@@ -5,6 +5,7 @@
 
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/actor/watch.hpp>
+#include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/config.hpp>
 
 // The commands of the framework itself, as the first actor of each process carries them out. They know

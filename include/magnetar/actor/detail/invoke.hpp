@@ -84,8 +84,7 @@ bool waits_for_answer(Actor<>& actor, const JobBase& command);
 std::exception_ptr check_chain(Actor<>& actor, const CallChain& chain, std::string_view command);
 // Fails a request that this actor could never answer: a command that runs here waits for it. Null when it may
 // come.
-[[gnu::noinline]] std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain,
-                                                std::string_view command);
+std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain, std::string_view command);
 
 std::exception_ptr lost_error(const Actor<>& actor);
 
@@ -126,8 +125,7 @@ private:
     Outcome<Result>* outcome_;
 };
 
-[[gnu::noinline]] void refuse_other_type(Actor<>& actor, CallMessage* call,
-                                         std::string_view command) noexcept;
+void refuse_other_type(Actor<>& actor, CallMessage* call, std::string_view command) noexcept;
 
 // Carries out a command. `call` and `outcome` are null for a tell. True when the call's outcome is set and it
 // is still to be told so; otherwise it is told by itself, and may be gone when this returns.

@@ -91,7 +91,7 @@ struct ActorAccess {
 
 private:
     static Message* next(Actor<>& self) noexcept;
-    [[gnu::noinline]] static Receipt overflow(Actor<>& self, Message& message) noexcept;
+    static Receipt overflow(Actor<>& self, Message& message) noexcept;
 
     static Task<> periodic(Actor<>& self);
 

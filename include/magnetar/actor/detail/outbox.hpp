@@ -106,7 +106,7 @@ public:
 private:
     static void hand_over(Door& door, Runnable& work) noexcept;
     void count_crowd() noexcept;
-    [[gnu::noinline]] void begin_parcel(Door& door, std::uint32_t bytes);
+    void begin_parcel(Door& door, std::uint32_t bytes);
     Door* door_ = nullptr;
     Parcel* parcel_ = nullptr;
     std::uint32_t wanted_ = Parcel::small;

@@ -102,7 +102,7 @@ MAGNETAR_DECL bool Sending::end_at_once(std::exception_ptr failure) noexcept {
     return false;
 }
 
-MAGNETAR_DECL bool Sending::depart() {
+[[gnu::noinline]] MAGNETAR_DECL bool Sending::depart() {
     if (!target_.where.known() || !can_send_to(target_.where.host()))
         return end_at_once(not_found(target_, command_));
     if (target_.where.host() != this_host) return depart_to_host();
@@ -162,7 +162,7 @@ MAGNETAR_DECL ThreadCall::ThreadCall(Sending& waiter, Door& origin) noexcept
       target_(waiter.target()),
       waiter_(&waiter) {}
 
-MAGNETAR_DECL void ThreadCall::depart(Door& door) noexcept {
+[[gnu::noinline]] MAGNETAR_DECL void ThreadCall::depart(Door& door) noexcept {
     wait_for_door(*this, door.index());
     outbox().post(door, *this);
 }

@@ -79,7 +79,7 @@ MAGNETAR_DECL bool Telling::end_at_once(std::exception_ptr error) noexcept {
     return false;
 }
 
-MAGNETAR_DECL bool Telling::depart() {
+[[gnu::noinline]] MAGNETAR_DECL bool Telling::depart() {
     if (!target_.where.known() || !can_send_to(target_.where.host()))
         return end_at_once(not_found(target_, command_));
     if (target_.where.host() != this_host) return depart_to_host();
@@ -160,7 +160,7 @@ MAGNETAR_DECL void Tell::admitted() noexcept {
     }
 }
 
-MAGNETAR_DECL void require_loop_to_tell() {
+[[gnu::noinline]] MAGNETAR_DECL void require_loop_to_tell() {
     if (!EventLoop::current())
         throw std::logic_error(
             "try_tell needs a running EventLoop on its thread: from another thread use tell_from_anywhere");

@@ -17,12 +17,12 @@ MAGNETAR_DECL PoolCleaner::~PoolCleaner() {
         while (head) std::free(std::exchange(head, head->next));
 }
 
-MAGNETAR_DECL void* pool_refill(std::size_t bytes) {
+[[gnu::noinline]] MAGNETAR_DECL void* pool_refill(std::size_t bytes) {
     if (void* block = std::malloc(bytes)) return block;
     throw std::bad_alloc();
 }
 
-MAGNETAR_DECL void pool_overflow(void* block) noexcept {
+[[gnu::noinline]] MAGNETAR_DECL void pool_overflow(void* block) noexcept {
     if (!std::exchange(pool_lists.opened, true)) {
         thread_local PoolCleaner cleaner;
     }

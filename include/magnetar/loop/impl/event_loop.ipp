@@ -157,7 +157,7 @@ MAGNETAR_DECL void EventLoop::sleep() noexcept {
     timers_.fire(latest_time);
 }
 
-MAGNETAR_DECL void EventLoop::first_time_of_turn() noexcept {
+[[gnu::noinline]] MAGNETAR_DECL void EventLoop::first_time_of_turn() noexcept {
     refresh_time();
     time_known_ = turning_;
 }

@@ -7,6 +7,12 @@
 #include <utility>
 
 #include <magnetar/actor/arbiter.hpp>
+#include <magnetar/actor/detail/directory.hpp>
+#include <magnetar/actor/detail/ending.hpp>
+#include <magnetar/actor/detail/framework.hpp>
+#include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/root.hpp>
+#include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::testing::detail {

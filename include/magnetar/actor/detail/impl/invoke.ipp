@@ -41,8 +41,8 @@ MAGNETAR_DECL bool on_an_errand() noexcept {
     return job && job->errand();
 }
 
-MAGNETAR_DECL std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain,
-                                            std::string_view command) {
+[[gnu::noinline]] MAGNETAR_DECL std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain,
+                                                              std::string_view command) {
     if (!ActorAccess::serial(actor)) return nullptr;
     for (auto link = chain.begin(); link != chain.end(); ++link) {
         if (link->actor != actor.id().value) continue;
@@ -123,7 +123,8 @@ MAGNETAR_DECL void CommandJobBase::ended() noexcept {
     if (!observed) ActorAccess::command_ended(actor);
 }
 
-MAGNETAR_DECL void refuse_other_type(Actor<>& actor, CallMessage* call, std::string_view command) noexcept {
+[[gnu::noinline]] MAGNETAR_DECL void refuse_other_type(Actor<>& actor, CallMessage* call,
+                                                       std::string_view command) noexcept {
     auto error = std::make_exception_ptr(CommandNotFound(
         fmt::format("{} has no command {}: it is an actor of another type", actor.to_string(), command)));
     if (call) {

@@ -203,7 +203,7 @@ MAGNETAR_DECL Message* ActorAccess::next(Actor<>& self) noexcept {
     return self.mailbox_.pop();
 }
 
-MAGNETAR_DECL Receipt ActorAccess::overflow(Actor<>& self, Message& message) noexcept {
+[[gnu::noinline]] MAGNETAR_DECL Receipt ActorAccess::overflow(Actor<>& self, Message& message) noexcept {
     switch (self.mailbox_.policy()) {
         case Overflow::reject:
             message.refuse(Refusal::full, self.id());

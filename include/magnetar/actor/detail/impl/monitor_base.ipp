@@ -319,12 +319,12 @@ MAGNETAR_DECL Task<> MonitorBase::reconcile(MonitorBase& self) {
 }
 
 MAGNETAR_DECL LoopClock::time_point MonitorBase::step() {
-    auto now = loop().now(), next = LoopClock::time_point::max();
+    auto now = loop().now(), due_next = LoopClock::time_point::max();
     if (!ends() && !arbiter_stops()) {
         for (auto& slot : slots_) {
             if (making_ >= width) break;
             if (slot.current || slot.making || slot.rested || workers_.contains(slot.after)) continue;
-            if (slot.due > now) next = std::min(next, slot.due);
+            if (slot.due > now) due_next = std::min(due_next, slot.due);
             else begin(slot);
         }
         for (auto& slot : slots_) {
@@ -336,9 +336,10 @@ MAGNETAR_DECL LoopClock::time_point MonitorBase::step() {
     }
     for (auto& [serial, worker] : workers_)
         if (worker.why != Why::none && !worker.told && !tell_to_stop(worker))
-            next = std::min(next, now + std::chrono::milliseconds(5));  // it is not known to its manager yet
+            due_next =
+                std::min(due_next, now + std::chrono::milliseconds(5));  // it is not known to its manager yet
     settle_calls();
-    return next;
+    return due_next;
 }
 
 MAGNETAR_DECL void MonitorBase::begin(Slot& slot) {

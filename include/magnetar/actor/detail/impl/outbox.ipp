@@ -77,7 +77,7 @@ MAGNETAR_DECL void Outbox::count_crowd() noexcept {
     room_ = 0;
 }
 
-MAGNETAR_DECL void Outbox::begin_parcel(Door& door, std::uint32_t bytes) {
+[[gnu::noinline]] MAGNETAR_DECL void Outbox::begin_parcel(Door& door, std::uint32_t bytes) {
     bool filled = parcel_ && door_ == &door;
     flush();
     if (filled) wanted_ = Parcel::large;

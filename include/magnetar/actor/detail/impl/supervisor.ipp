@@ -307,9 +307,9 @@ MAGNETAR_DECL Task<> Supervisor::launch(Managed& child, SpawnPlan plan) {
     Writer encoded;
     encode(encoded, plan);
     // One that is busy has a second at least, however short the limit is.
-    auto patience = std::clamp<std::chrono::nanoseconds>(child.settings.timeout, std::chrono::seconds(1),
-                                                         std::chrono::seconds(5));
-    pid_t pid = co_await fork_server->fork(encoded.bytes(), std::move(theirs), patience);
+    auto limit = std::clamp<std::chrono::nanoseconds>(child.settings.timeout, std::chrono::seconds(1),
+                                                      std::chrono::seconds(5));
+    pid_t pid = co_await fork_server->fork(encoded.bytes(), std::move(theirs), limit);
     try {
         child.process.emplace(pid);
     } catch (...) {
