@@ -62,7 +62,7 @@ Task<Rendered> render_with_retries(Monitor<Renderer>& pool, int number) {
 
 Task<> render_all(Arbiter<>& self) {
     auto& pool = co_await self.add_monitor<Renderer>(
-        {.name = "pool", .workers = 3, .choice = Choice::least_loaded, .restarts = 10, .backoff = 10ms});
+        {.name = "pool", .workers = 3, .routing = Routing::least_loaded, .restarts = 10, .backoff = 10ms});
     std::vector<Task<Rendered>> pages;
     for (int number = 1; number <= 8; ++number) pages.push_back(render_with_retries(pool, number));
     auto rendered = co_await when_all(std::move(pages));

@@ -36,13 +36,13 @@
 #include <magnetar/loop/detail/impl/tiny.ipp>
 #include <magnetar/loop/impl/child_process.ipp>
 #include <magnetar/loop/impl/clock.ipp>
-#include <magnetar/loop/impl/door.ipp>
 #include <magnetar/loop/impl/dump.ipp>
 #include <magnetar/loop/impl/engine.ipp>
 #include <magnetar/loop/impl/epoll_engine.ipp>
 #include <magnetar/loop/impl/event_loop.ipp>
 #include <magnetar/loop/impl/executor.ipp>
 #include <magnetar/loop/impl/exit_status.ipp>
+#include <magnetar/loop/impl/loop_handle.ipp>
 #include <magnetar/loop/impl/loop_options.ipp>
 #include <magnetar/loop/impl/operation.ipp>
 #include <magnetar/loop/impl/signals.ipp>

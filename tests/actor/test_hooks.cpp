@@ -132,7 +132,7 @@ TEST_CASE("hooks: those of the arbiter") {
                       },
                       .stopping = [](Arbiter<>& self) -> Task<> {
                           co_await sleep(1ms);
-                          CHECK(self.life() == Life::stopping);
+                          CHECK(self.life() == Lifecycle::stopping);
                           ++stops;
                       },
                       .periodic_task = [](Arbiter<>&) { ++periods; },

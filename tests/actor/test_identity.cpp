@@ -22,12 +22,12 @@ TEST_CASE("identity: words for kinds and states") {
     CHECK(to_string(Concurrency::process) == "process");
     CHECK(to_string(Concurrency::thread) == "thread");
     CHECK(to_string(Concurrency::coroutine) == "coroutine");
-    CHECK(to_string(Life::initial) == "initial");
-    CHECK(to_string(Life::starting) == "starting");
-    CHECK(to_string(Life::running) == "running");
-    CHECK(to_string(Life::stopping) == "stopping");
-    CHECK(to_string(Life::closed) == "closed");
-    CHECK(to_string(Life::terminated) == "terminated");
+    CHECK(to_string(Lifecycle::initial) == "initial");
+    CHECK(to_string(Lifecycle::starting) == "starting");
+    CHECK(to_string(Lifecycle::running) == "running");
+    CHECK(to_string(Lifecycle::stopping) == "stopping");
+    CHECK(to_string(Lifecycle::closed) == "closed");
+    CHECK(to_string(Lifecycle::terminated) == "terminated");
 }
 
 TEST_CASE("identity: fresh ids differ, and so do those of other threads and processes") {
@@ -50,7 +50,7 @@ TEST_CASE("identity: ids that wrap stay within their process, and are no first a
         for (int thread = 0; thread < 4; ++thread)
             std::thread([] {
                 auto id = detail::fresh_id().value;
-                CHECK((id >> 40) == detail::this_host);
+                CHECK((id >> 40) == detail::this_node);
                 CHECK((id & ((std::uint64_t{1} << 40) - 1)) >= 65536u);
             }).join();
     }

@@ -115,7 +115,7 @@ TEST_CASE(
             auto actor = co_await spawn<Labelled>({.concurrency = kind});
             std::string refused;
             bool told = false, by_command = false, posted = false;
-            Door& door = self.loop().door();
+            LoopHandle& door = self.loop().handle();
             std::thread([&] {
                 try {
                     actor.try_tell<&Labelled::up>(1);
@@ -142,7 +142,8 @@ TEST_CASE(
         }
     });
     // Nobody is there any more.
-    CHECK_FALSE(tell_from_anywhere<&Labelled::up>(ActorProxy<Labelled>({{7}, detail::Where(0, 0, 3)}, {}), 1));
+    CHECK_FALSE(
+        tell_from_anywhere<&Labelled::up>(ActorProxy<Labelled>({{7}, detail::Where(0, 0, 3)}, {}), 1));
 }
 
 TEST_CASE("messaging: ids, proxies, ends and addresses can be formatted, and errors name who has a name") {

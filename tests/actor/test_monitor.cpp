@@ -124,7 +124,8 @@ TEST_CASE(
 
 TEST_CASE("monitor: one_for_all and rest_for_one make others anew, too") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
-        constexpr std::array strategies{Strategy::one_for_one, Strategy::one_for_all, Strategy::rest_for_one};
+        constexpr std::array strategies{RestartStrategy::one_for_one, RestartStrategy::one_for_all,
+                                        RestartStrategy::rest_for_one};
         for (auto strategy : strategies) {
             auto& pool =
                 co_await self.add_monitor<PoolWorker>({.name = "pool",
@@ -133,9 +134,9 @@ TEST_CASE("monitor: one_for_all and rest_for_one make others anew, too") {
                                                        .strategy = strategy});
             auto before = pool.managed_actors();
             co_await before[1].tell<&PoolWorker::quit>(3);
-            std::size_t expected = strategy == Strategy::one_for_one   ? 1
-                                   : strategy == Strategy::one_for_all ? 3
-                                                                       : 2;
+            std::size_t expected = strategy == RestartStrategy::one_for_one   ? 1
+                                   : strategy == RestartStrategy::one_for_all ? 3
+                                                                              : 2;
             bool renewed = co_await becomes([&] {
                 auto now = pool.managed_actors();
                 std::size_t fresh = 0;
@@ -194,7 +195,7 @@ TEST_CASE("monitor: least loaded: who has the most to answer gets nothing more")
         auto& pool = co_await self.add_monitor<PoolWorker>({.name = "pool",
                                                             .workers = 3,
                                                             .worker = {.concurrency = Concurrency::thread},
-                                                            .choice = Choice::least_loaded});
+                                                            .routing = Routing::least_loaded});
         std::vector<Job<int>> asked;
         for (int i = 0; i < 6; ++i)
             asked.push_back(self.loop().start(as_task(pool.send<&PoolWorker::nap>(100'000 * (i == 0)))));
@@ -298,7 +299,7 @@ TEST_CASE("monitor: its handle outlives it, and says that it has ended") {
             else pool.stop();
             co_await pool.proxy().closed();
             CHECK_FALSE(pool.is_running());
-            CHECK(pool.life() == Life::closed);
+            CHECK(pool.life() == Lifecycle::closed);
             CHECK(pool.size() == 0);
             CHECK(pool.managed_actors().empty());
             CHECK(pool.to_string() == "pool");

@@ -62,7 +62,7 @@ Task<int> light_children(Actor<>&, int count) {
     }
     co_return count;
 }
-Task<std::string> manager_of(Actor<>& self) { co_return self.monitor().to_string(); }
+Task<std::string> manager_of(Actor<>& self) { co_return self.manager().to_string(); }
 
 }  // namespace
 

@@ -410,10 +410,10 @@ TEST_CASE("destructor: ends jobs that others of them start, and groups with thei
 
 TEST_CASE("destructor: runs what was posted, refuses what comes later, and is current meanwhile") {
     bool ran = false;
-    Door* door = nullptr;
+    LoopHandle* door = nullptr;
     {
         EventLoop loop;
-        door = &loop.door();
+        door = &loop.handle();
         std::thread([&] { loop.post([&] { ran = EventLoop::current() == &loop; }); }).join();
     }
     CHECK(ran);

@@ -1,5 +1,5 @@
 // Workers die by the hundred while four senders ask them without a pause.
-#include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/monitor.hpp>
 
@@ -84,7 +84,7 @@ struct Base {
     std::size_t fds, processes, links, managed, memory;
 };
 Base now() {
-    return {open_fds(), children_of(::getpid()).size(), detail::the_host->links(),
+    return {open_fds(), children_of(::getpid()).size(), detail::the_node->links(),
             detail::the_supervisor->size(), resident_bytes()};
 }
 
@@ -154,7 +154,7 @@ TEST_CASE(
         co_await pool.proxy().stop();
         bool gone = co_await until([&] { return detail::the_supervisor->size() == 3; });
         CHECK(gone);
-        bool let_go = co_await until([&] { return detail::the_host->links() == 2; });
+        bool let_go = co_await until([&] { return detail::the_node->links() == 2; });
         CHECK(let_go);
         for (std::size_t i = 2; i < 4; ++i) {
             bool alone = false;  // its link to the arbiter, and maybe one to the other sender

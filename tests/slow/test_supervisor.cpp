@@ -111,7 +111,7 @@ TEST_CASE(
             }
             CHECK(children_of(::getpid()).size() == fork_servers);
             CHECK(detail::the_supervisor->size() == 0);
-            CHECK(detail::the_host->links() == 0);
+            CHECK(detail::the_node->links() == 0);
             Json told = co_await self.proxy().info();
             CHECK(told["actors"].size() == 1);
             // The first round fills caches; after that nothing may grow with every round.

@@ -182,11 +182,13 @@ TEST_CASE("monitors: every operation meets every other one, at each moment of it
         Operation{"the arbiter stops", -2, [](Pool) -> Task<> { co_return; }},
     };
     int runs = 0;
-    for (auto strategy : {Strategy::one_for_one, Strategy::one_for_all, Strategy::rest_for_one})
+    for (auto strategy :
+         {RestartStrategy::one_for_one, RestartStrategy::one_for_all, RestartStrategy::rest_for_one})
         for (auto& first : operations)
             for (auto& second : operations)
                 for (auto delay : {0ms, 50ms, 150ms, 250ms, 350ms, 1000ms}) {
-                    INFO(std::string(first.name) << ", and " << std::string(second.name) << " " << delay.count() << " ms later");
+                    INFO(std::string(first.name)
+                         << ", and " << std::string(second.name) << " " << delay.count() << " ms later");
                     world = {};
                     Simulation simulation(static_cast<std::uint64_t>(++runs));
                     world.simulation = &simulation;
@@ -257,10 +259,10 @@ TEST_CASE("monitors: 2,000 seeds of restarts, kills, scales, reloads, stops, pau
                 options.worker.mailbox = random.chance(0.2) ? 2 : 1024;
                 options.worker.overflow = one_of(Overflow::wait, Overflow::reject);
                 options.worker.exit_timeout = one_of(0ms, 100ms, 3000ms);
-                options.strategy =
-                    one_of(Strategy::one_for_one, Strategy::one_for_all, Strategy::rest_for_one);
+                options.strategy = one_of(RestartStrategy::one_for_one, RestartStrategy::one_for_all,
+                                          RestartStrategy::rest_for_one);
                 options.restart = one_of(Restart::permanent, Restart::transient, Restart::temporary);
-                options.choice = one_of(Choice::round_robin, Choice::least_loaded);
+                options.routing = one_of(Routing::round_robin, Routing::least_loaded);
                 options.restarts = one_of(0u, 3u, 1000u);
                 options.backoff = one_of(0ms, 50ms);
                 world.start = one_of(0ms, 30ms, 800ms);

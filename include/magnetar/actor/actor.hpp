@@ -25,7 +25,7 @@ namespace detail {
 
 struct Siblings;
 class CommandJobBase;
-class Host;
+class Node;
 struct ActorAccess;
 
 // One coroutine that waits for the end of an actor on its own loop.
@@ -65,7 +65,7 @@ public:
     std::string to_string() const { return name().empty() ? id().to_string() : name(); }
     ActorProxy<> proxy() const;
     /// The actor that controls its life: the arbiter, a monitor, or for a light actor its spawner.
-    ActorProxy<> monitor() const;
+    ActorProxy<> manager() const;
 
     EventLoop& loop() const noexcept { return *loop_; }
     /// Threads for work that would keep the loop: `co_await self.executor().run(f)`. Shared by all actors of
@@ -73,8 +73,8 @@ public:
     Executor& executor() const { return loop_->executor(); }
 
     Concurrency concurrency() const noexcept { return concurrency_; }
-    Life life() const noexcept { return life_; }
-    bool is_running() const noexcept { return life_ == Life::running; }
+    Lifecycle life() const noexcept { return life_; }
+    bool is_running() const noexcept { return life_ == Lifecycle::running; }
 
     /// What its spawner's on_params hook gave it.
     Json& params() { return extras().params; }
@@ -124,7 +124,7 @@ private:
     // The next seven bytes stand in what the mailbox leaves free at its end.
     [[no_unique_address]] detail::Mailbox mailbox_;
     Concurrency concurrency_;
-    Life life_ = Life::initial;
+    Lifecycle life_ = Lifecycle::initial;
     bool newborn_ = true, scheduled_ = false, serial_, stop_asked_ = false, lost_ = false;
     Actor<>* parent_ = nullptr;  // a light actor's spawner
     List<Actor<>, detail::Siblings> children_;

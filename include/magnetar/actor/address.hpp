@@ -6,7 +6,7 @@
 
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/config.hpp>
-#include <magnetar/loop/door.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 
@@ -67,13 +67,13 @@ private:
 CellTable& cell_table(std::uint32_t door);
 
 // Which process this is: 0 for the master. Set once in each process, before it has loops.
-inline constinit std::uint32_t this_host = 0;
+inline constinit std::uint32_t this_node = 0;
 // Addresses and ids have 24 bits for it.
-inline constexpr std::uint32_t greatest_host = (1u << 24) - 1;
-// The door of the loop that runs on this thread, or no_door. Kept beside the context so that routing reads
+inline constexpr std::uint32_t greatest_node = (1u << 24) - 1;
+// The door of the loop that runs on this thread, or no_loop. Kept beside the context so that routing reads
 // one variable.
-inline constexpr std::uint32_t no_door = ~0u;
-inline constinit thread_local std::uint32_t this_door = no_door;
+inline constexpr std::uint32_t no_loop = ~0u;
+inline constinit thread_local std::uint32_t this_loop = no_loop;
 
 // Where an actor lives, in 64 bits: for one in this process a pointer to its cell and above its 48 bits the
 // door, so that routing reads no memory that another core writes to; else host, door and cell number; 0 for
@@ -95,15 +95,15 @@ public:
         return bits_ & 1 ? nullptr : reinterpret_cast<Cell*>(bits_ & pointer_bits);
     }
     std::uint32_t host() const noexcept {
-        return bits_ & 1 ? static_cast<std::uint32_t>(bits_ >> 40) : this_host;
+        return bits_ & 1 ? static_cast<std::uint32_t>(bits_ >> 40) : this_node;
     }
-    std::uint32_t door() const noexcept;
+    std::uint32_t loop_index() const noexcept;
     std::uint32_t index() const noexcept;
     bool operator==(const Where& other) const noexcept { return to_wire() == other.to_wire(); }
 
 private:
     static constexpr std::uint64_t pointer_bits = (std::uint64_t{1} << 48) - 1;
-    static_assert(sizeof(void*) == 8 && Door::limit <= 0xffff);
+    static_assert(sizeof(void*) == 8 && LoopHandle::limit <= 0xffff);
     std::uint64_t bits_ = 0;
 };
 
@@ -113,7 +113,7 @@ struct Address {
 };
 
 [[gnu::noinline]] inline Cell* look_up_cell(std::uint32_t index) noexcept {
-    return cell_table(this_door).at(index);
+    return cell_table(this_loop).at(index);
 }
 
 // The actor at an address on this thread's loop, or null when it lives no more. Only for addresses of this
@@ -122,7 +122,7 @@ Actor<>* resident(const Address& address) noexcept;
 
 // The same for an address that may be of another door.
 inline Actor<>* resident_here(const Address& address) noexcept {
-    return address.where.door() == this_door ? resident(address) : nullptr;
+    return address.where.loop_index() == this_loop ? resident(address) : nullptr;
 }
 
 }  // namespace detail

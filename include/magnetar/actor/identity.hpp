@@ -17,10 +17,10 @@ namespace magnetar::inline MAGNETAR_MODE {
 enum class Concurrency : std::uint8_t { process, thread, coroutine };
 
 /// The states of an actor's life, in order.
-enum class Life : std::uint8_t { initial, starting, running, stopping, closed, terminated };
+enum class Lifecycle : std::uint8_t { initial, starting, running, stopping, closed, terminated };
 
 std::string_view to_string(Concurrency kind) noexcept;
-std::string_view to_string(Life life) noexcept;
+std::string_view to_string(Lifecycle life) noexcept;
 
 /// An actor's identity: 64 bits, unique in the application for as long as it runs, printed as 16 hex digits;
 /// the arbiter's is printed `arbiter`.

@@ -38,8 +38,8 @@ struct MonitorOptions {
     Overflow overflow = Overflow::wait;
     /// How its workers are made. A name here gets the number of the worker's place behind it.
     SpawnOptions<State> worker{};
-    Choice choice = Choice::round_robin;
-    Strategy strategy = Strategy::one_for_one;
+    Routing routing = Routing::round_robin;
+    RestartStrategy strategy = RestartStrategy::one_for_one;
     /// Which ends of a worker are followed by its restart.
     Restart restart = Restart::permanent;
     /// So many restarts within the window; at the next it gives up, and ends with exit code 1.
@@ -156,7 +156,7 @@ MonitorSpec monitor_spec(const MonitorOptions<Worker>& options, A&&... arguments
 
 /// The address of a pool, for any process and thread: a small value that is copied and sent in messages. Each request asks
 /// the pool's monitor for the worker whose turn it is, and goes there; while none runs it waits for the next, as
-/// Monitor::send does. (On the arbiter's loop, Monitor::send saves the question, and counts for Choice::least_loaded.)
+/// Monitor::send does. (On the arbiter's loop, Monitor::send saves the question, and counts for Routing::least_loaded.)
 ///
 ///     auto pool = co_await PoolProxy<Worker>::find("pool");     // in any actor
 ///     int answer = co_await pool.send<&Worker::handle>(21);
@@ -263,7 +263,7 @@ public:
         if (auto* found = detail::MonitorBase::find(proxy_.address())) found->stop(code);
     }
 
-    /// The worker that is to get the next request, see Choice; throws ActorNotFound when none runs.
+    /// The worker that is to get the next request, see Routing; throws ActorNotFound when none runs.
     ActorProxy<State> pick() const {
         auto& self = detail::MonitorBase::living(proxy_);
         auto chosen = self.choose();
@@ -318,9 +318,9 @@ public:
     /// What the actor has, see Actor.
     EventLoop& loop() const { return living().loop(); }
     Executor& executor() const { return living().executor(); }
-    Life life() const noexcept {
+    Lifecycle life() const noexcept {
         auto* found = detail::MonitorBase::find(proxy_.address());
-        return found ? found->life() : Life::closed;
+        return found ? found->life() : Lifecycle::closed;
     }
     Json& params() const { return living().params(); }
     Json& extra() const { return living().extra(); }
@@ -384,8 +384,8 @@ MonitorSpec monitor_spec(const MonitorOptions<Worker>& options, A&&... arguments
     spec.worker_name = options.worker.name;
     spec.worker_id = options.worker.id;
     spec.worker = settings_of(options.worker);
-    spec.rules = {options.choice, options.strategy, options.restart,     options.restarts,
-                  options.window, options.backoff,  options.max_backoff, {}};
+    spec.rules = {options.routing, options.strategy, options.restart,     options.restarts,
+                  options.window,  options.backoff,  options.max_backoff, {}};
     spec.workers = options.workers;
     spec.factory =
         std::make_unique<TypedFactory<Worker, Kept<A>...>>(Pack<Kept<A>...>(std::forward<A>(arguments)...));

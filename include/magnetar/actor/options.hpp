@@ -37,7 +37,7 @@ static_assert(std::is_trivially_copyable_v<ActorSettings>);
 
 /// Which workers a monitor starts anew when one has died: that one; all; or that one and those that were
 /// started after it.
-enum class Strategy : std::uint8_t { one_for_one, one_for_all, rest_for_one };
+enum class RestartStrategy : std::uint8_t { one_for_one, one_for_all, rest_for_one };
 
 /// Whether a worker that has ended is made again: always; only after a crash, that is an exit code other than 0 or a
 /// signal; or never.
@@ -45,7 +45,7 @@ enum class Restart : std::uint8_t { permanent, transient, temporary };
 
 /// Which worker gets the next request that is sent by its monitor: each in turn, or the one that has the
 /// fewest of them to answer.
-enum class Choice : std::uint8_t { round_robin, least_loaded };
+enum class Routing : std::uint8_t { round_robin, least_loaded };
 
 /// What spawn() is told. One aggregate, trivially destructible: `co_await spawn({.name = "x"})` would
 /// otherwise be destroyed twice by g++ 10 to 12. No duration may be negative; beyond 50 years is 50 years. The name is read before spawn() returns; it need not live

@@ -37,16 +37,16 @@ class Sending;
 class ThreadCall : public CallMessage, public Runnable, public Outstanding {
 public:
     std::string_view command_name() const noexcept final { return command_.name; }
-    void depart(Door& door) noexcept;
+    void depart(LoopHandle& door) noexcept;
     // On the sender's thread: it has given up.
     void forget_sender() noexcept;
 
 protected:
-    ThreadCall(Sending& waiter, Door& origin) noexcept;
+    ThreadCall(Sending& waiter, LoopHandle& origin) noexcept;
     ~ThreadCall() = default;
     void refuse(Refusal reason, ActorId target) noexcept override;
     void answered() noexcept override;
-    Door& origin_;
+    LoopHandle& origin_;
 
 private:
     virtual void dispose() noexcept = 0;
@@ -62,9 +62,9 @@ private:
 };
 
 // A request to an actor of another host.
-class HostCall final : public RemoteCall {
+class NodeCall final : public RemoteCall {
 public:
-    explicit HostCall(Sending& waiter) noexcept : waiter_(&waiter) {}
+    explicit NodeCall(Sending& waiter) noexcept : waiter_(&waiter) {}
     void forget_sender() noexcept { waiter_ = nullptr; }
 
 private:
@@ -95,7 +95,7 @@ protected:
 
 private:
     friend class ThreadCall;
-    friend class HostCall;
+    friend class NodeCall;
 
     // What the command's types decide: the arguments leave it, the answer comes to it.
     virtual ThreadCall& to_thread() = 0;
@@ -105,7 +105,7 @@ private:
 
     bool end_at_once(std::exception_ptr failure) noexcept;
     bool depart();
-    bool depart_to_host();
+    bool depart_to_node();
     // There is an answer from elsewhere, or none will come.
     void settle(std::exception_ptr failure) noexcept;
 
@@ -116,7 +116,7 @@ private:
     Address target_;
     const CommandEntry& command_;
     ThreadCall* thread_call_ = nullptr;
-    HostCall* host_call_ = nullptr;
+    NodeCall* node_call_ = nullptr;
 };
 
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
@@ -126,12 +126,12 @@ class ThreadCallOf final : public ThreadCall {
 public:
     static ThreadCall& make(Sending& waiter, Args&& args) {
         return *::new (pool_allocate(sizeof(ThreadCallOf)))
-            ThreadCallOf(waiter, std::move(args), EventLoop::current()->door());
+            ThreadCallOf(waiter, std::move(args), EventLoop::current()->handle());
     }
     Outcome<typename Binding<F>::Result> outcome;
 
 private:
-    ThreadCallOf(Sending& waiter, Args&& args, Door& origin)
+    ThreadCallOf(Sending& waiter, Args&& args, LoopHandle& origin)
         : ThreadCall(waiter, origin), args_(std::move(args)) {}
     void start(Actor<>& actor) noexcept override {
         if (ActorAccess::is_late(actor, terms)) return refuse(Refusal::late, actor.id());

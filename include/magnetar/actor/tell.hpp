@@ -21,7 +21,7 @@ class Telling;
 // Somebody waits for room in a mailbox on another thread.
 class Acknowledgement final : public Runnable, public Outstanding, public Pooled {
 public:
-    Acknowledgement(Telling& waiter, Door& origin) noexcept
+    Acknowledgement(Telling& waiter, LoopHandle& origin) noexcept
         : Runnable(&Acknowledgement::come_back),
           Outstanding(&Acknowledgement::lose),
           waiter_(&waiter),
@@ -34,7 +34,7 @@ private:
     static void come_back(Runnable& self);
     static void lose(Outstanding& self);
     Telling* waiter_;
-    Door& origin_;
+    LoopHandle& origin_;
     std::exception_ptr error_;
 };
 
@@ -71,7 +71,7 @@ public:
     static TellOf& make(const Address& target, Args&& args) {
         return *::new (pool_allocate(sizeof(TellOf))) TellOf(target, std::move(args), false);
     }
-    static TellOf& make(Door& door, const Address& target, Args&& args) {
+    static TellOf& make(LoopHandle& door, const Address& target, Args&& args) {
         return outbox().place<TellOf>(door, target, std::move(args), true);
     }
     TellOf(const Address& target, Args&& args, bool in_parcel)
@@ -92,9 +92,9 @@ private:
 };
 
 // A message without an answer to an actor of another host. It comes back when the link has taken it.
-class HostTell final : public RemoteCall {
+class NodeTell final : public RemoteCall {
 public:
-    explicit HostTell(Telling* waiter) noexcept : waiter_(waiter) { tell = true; }
+    explicit NodeTell(Telling* waiter) noexcept : waiter_(waiter) { tell = true; }
     void forget_sender() noexcept { waiter_ = nullptr; }
 
 private:
@@ -104,11 +104,11 @@ private:
 
 // Throws CodecError.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-std::unique_ptr<HostTell> tell_for_host(const Address& target, const typename Binding<F>::Args& args,
+std::unique_ptr<NodeTell> tell_for_node(const Address& target, const typename Binding<F>::Args& args,
                                         Telling* waiter = nullptr) {
     if constexpr (Binding<F>::travels) {
         if (entry_of<F>.number == CommandEntry::unlisted) std::rethrow_exception(unlisted_error(entry_of<F>));
-        auto call = std::make_unique<HostTell>(waiter);
+        auto call = std::make_unique<NodeTell>(waiter);
         RemoteScope scope(target.where.host());
         encode_message(call->body, args, entry_of<F>.name);
         stamp(*call, entry_of<F>, target);
@@ -140,14 +140,14 @@ protected:
 private:
     friend class Tell;
     friend class Acknowledgement;
-    friend class HostTell;
+    friend class NodeTell;
 
-    virtual Tell& to_thread(Door& door) = 0;
-    virtual std::unique_ptr<HostTell> to_host() = 0;
+    virtual Tell& to_thread(LoopHandle& door) = 0;
+    virtual std::unique_ptr<NodeTell> to_node() = 0;
 
     bool end_at_once(std::exception_ptr error) noexcept;
     bool depart();
-    bool depart_to_host();
+    bool depart_to_node();
     void settle(std::exception_ptr error) noexcept;
     void withdraw() noexcept;
     void request_cancel() noexcept override;
@@ -155,7 +155,7 @@ private:
     const CommandEntry& command_;
     Tell* local_ = nullptr;
     Acknowledgement* acknowledgement_ = nullptr;
-    HostTell* host_tell_ = nullptr;
+    NodeTell* node_tell_ = nullptr;
     std::exception_ptr error_;
 };
 
@@ -172,8 +172,8 @@ public:
 
     // Most tells find room, and end here.
     bool await_ready() {
-        if (target_.where.host() != this_host || !target_.where.known()) return false;
-        if (target_.where.door() == this_door) {
+        if (target_.where.host() != this_node || !target_.where.known()) return false;
+        if (target_.where.loop_index() == this_loop) {
             Actor<>* actor = resident(target_);
             if (!actor) fail_not_found();
             return try_here(*actor, TellOf<F>::make(target_, std::move(args_)));
@@ -185,7 +185,7 @@ public:
             if (cell->id.load(std::memory_order_acquire) != target_.id.value) fail_not_found();
             if (!is_system<F> && !out.find_room(target_)) return false;
         }
-        auto& tell = TellOf<F>::make(*door_at(target_.where.door()), target_, std::move(args_));
+        auto& tell = TellOf<F>::make(*loop_handle_at(target_.where.loop_index()), target_, std::move(args_));
         if (!is_system<F>) {
             tell.in_crowd = true;
             out.take_room();
@@ -194,8 +194,8 @@ public:
     }
 
 private:
-    Tell& to_thread(Door& door) override { return TellOf<F>::make(door, target_, std::move(args_)); }
-    std::unique_ptr<HostTell> to_host() override { return tell_for_host<F>(target_, args_, this); }
+    Tell& to_thread(LoopHandle& door) override { return TellOf<F>::make(door, target_, std::move(args_)); }
+    std::unique_ptr<NodeTell> to_node() override { return tell_for_node<F>(target_, args_, this); }
 
     typename Binding<F>::Args args_;
 };
@@ -207,10 +207,10 @@ void post_tell(const Address& target, A... arguments) {
     static_assert(is_system<F>);
     (void)&enlisted<F>;
     typename Binding<F>::Args args(std::move(arguments)...);
-    if (target.where.host() != this_host) return send_to_host(*tell_for_host<F>(target, args).release());
-    Door* door = door_at(target.where.door());
+    if (target.where.host() != this_node) return send_to_node(*tell_for_node<F>(target, args).release());
+    LoopHandle* door = loop_handle_at(target.where.loop_index());
     if (!door) return;
-    if (door->index() != this_door) {
+    if (door->index() != this_loop) {
         TellOf<F>::make(*door, target, std::move(args));
         outbox().flush();
     } else if (Actor<>* actor = resident(target)) {
@@ -225,23 +225,23 @@ void require_loop_to_tell();
 template <auto F, class Of>
 bool try_tell(const Address& target, typename Binding<F>::Args&& args) {
     if (!target.where.known() || !can_send_to(target.where.host())) return false;
-    if (this_door == no_door) [[unlikely]]
+    if (this_loop == no_loop) [[unlikely]]
         require_loop_to_tell();
-    if (target.where.host() != this_host) {
+    if (target.where.host() != this_node) {
         // The link is known on the main loop alone; from elsewhere the message is on its way, and dropped
         // there.
         if (!link_has_room(target)) return false;
-        auto call = tell_for_host<F>(target, args);
+        auto call = tell_for_node<F>(target, args);
         call->never_waits = true;
-        send_to_host(*call.release());
+        send_to_node(*call.release());
         return true;
     }
-    if (target.where.door() == this_door) {
+    if (target.where.loop_index() == this_loop) {
         Actor<>* actor = resident(target);
         if (!actor || ActorAccess::would_wait(*actor)) return false;
         return ActorAccess::receive(*actor, TellOf<F>::make(target, std::move(args))) == Receipt::accepted;
     }
-    Door* door = door_at(target.where.door());
+    LoopHandle* door = loop_handle_at(target.where.loop_index());
     Cell* cell = target.where.cell();
     if (!door || (cell && cell->id.load(std::memory_order_acquire) != target.id.value)) return false;
     Outbox& out = outbox();
@@ -273,9 +273,9 @@ struct TellFromAnywhere final : Runnable {
 };
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 bool tell_from_anywhere(const Address& target, typename Binding<F>::Args&& args) {
-    Door* main = main_door.load(std::memory_order_acquire);
+    LoopHandle* main = main_loop_handle.load(std::memory_order_acquire);
     if (!main || !target.where.known()) return false;
-    Door* door = target.where.host() == this_host ? door_at(target.where.door()) : main;
+    LoopHandle* door = target.where.host() == this_node ? loop_handle_at(target.where.loop_index()) : main;
     auto tell = std::make_unique<TellFromAnywhere<F>>(target, std::move(args));
     if (!door || !door->post(*tell)) return false;
     tell.release();

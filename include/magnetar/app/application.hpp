@@ -33,8 +33,8 @@ struct ApplicationOptions {
     /// How workers are made, and their hooks. `--concurrency`, `--timeout` and the like change it.
     SpawnOptions<Worker> worker{};
     /// Which worker gets a request that is sent by the monitor, and which start anew when one has died.
-    Choice choice = Choice::round_robin;
-    Strategy strategy = Strategy::one_for_one;
+    Routing routing = Routing::round_robin;
+    RestartStrategy strategy = RestartStrategy::one_for_one;
     /// See MonitorOptions.
     std::uint32_t restarts = 10;
     std::chrono::nanoseconds window = std::chrono::seconds(60);
@@ -105,7 +105,7 @@ public:
         options.worker.threads = workers.threads;
         options.worker.mailbox = workers.mailbox;
         adapt(options.worker);
-        options.choice = options_.choice;
+        options.routing = options_.routing;
         options.strategy = options_.strategy;
         options.restarts = workers.restarts;
         options.window = workers.window;

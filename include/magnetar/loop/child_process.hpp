@@ -1,5 +1,4 @@
 #pragma once
-#include <sys/wait.h>
 #include <sys/ioctl.h>
 #include <sys/types.h>
 #include <sys/wait.h>

@@ -17,8 +17,8 @@
 #include <magnetar/loop/detail/loop_locals.hpp>
 #include <magnetar/loop/detail/spin_policy.hpp>
 #include <magnetar/loop/detail/timer_heap.hpp>
-#include <magnetar/loop/door.hpp>
 #include <magnetar/loop/engine.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 #include <magnetar/loop/loop_options.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -59,7 +59,7 @@ struct LoopInfo {
 };
 
 /// Runs the jobs of one thread: those that are ready, those whose time has come, those whose operation has
-/// ended. It belongs to the thread that made it: only `post`, `door` and `turns` may be called from others.
+/// ended. It belongs to the thread that made it: only `post`, `handle` and `turns` may be called from others.
 ///
 ///     EventLoop loop;
 ///     int n = loop.run(answer());
@@ -113,7 +113,7 @@ public:
     /// Runs `work` from the ready queue; from any thread. The works of one thread run in the order posted.
     /// False when the loop is being destroyed and takes no more. A work must not throw.
     bool post(Runnable& work) noexcept {
-        if (current_ != this) return door_->post(work);
+        if (current_ != this) return handle_->post(work);
         schedule(work);
         return true;
     }
@@ -136,7 +136,7 @@ public:
         return true;
     }
     /// The way in for other threads, which outlives the loop.
-    Door& door() const noexcept { return *door_; }
+    LoopHandle& handle() const noexcept { return *handle_; }
 
     /// The time of this turn: read once a turn, at the first question.
     LoopClock::time_point now() noexcept {
@@ -221,7 +221,7 @@ private:
 
     // What posting reads on other threads, apart from what this one writes all the time.
     alignas(64) std::unique_ptr<Engine> engine_;
-    Door* door_;
+    LoopHandle* handle_;
     unsigned threads_;
 
     alignas(64) detail::SpinPolicy spin_;

@@ -14,7 +14,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-class Door;
+class LoopHandle;
 class Executor;
 
 namespace detail {
@@ -28,7 +28,7 @@ struct Work : Runnable {
     virtual ~Work() = default;
     virtual void execute() noexcept = 0;
     static void returned(Runnable& self);
-    Door* door = nullptr;
+    LoopHandle* door = nullptr;
     WorkWaiter* waiter = nullptr;  // touched on the loop's thread only
     bool executed = false;
 };

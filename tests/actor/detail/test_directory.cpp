@@ -58,7 +58,7 @@ TEST_CASE("directory: with a process go all who lived there") {
         directory.reserve(name, {id});
         directory.enter(proxy_of(id, name, id % 2 ? 5 : 6), Concurrency::coroutine, ActorId::arbiter());
     }
-    directory.remove_host(5);
+    directory.remove_node(5);
     CHECK(directory.find("actor 1") == nullptr);
     CHECK(directory.find("actor 3") == nullptr);
     CHECK(directory.find("actor 2") != nullptr);
@@ -95,13 +95,13 @@ TEST_CASE("directory: a name passes to a successor, and comes back when that one
 
 TEST_CASE("directory: what is held for a process that is being made, or by one that makes it, goes with it") {
     Directory directory;
-    std::uint32_t host = directory.free_host(0);
+    std::uint32_t host = directory.free_node(0);
     CHECK(host == 1);
     CHECK(directory.lives(host));
     directory.reserve("worker", {7}, host);
     directory.reserve("helper", {8}, host);
-    directory.reserve("other", {9}, directory.free_host(host));
-    directory.remove_host(host);
+    directory.reserve("other", {9}, directory.free_node(host));
+    directory.remove_node(host);
     CHECK_FALSE(directory.lives(host));
     CHECK(directory.lives(0));
     directory.reserve("worker", {7}, 3);
@@ -112,13 +112,13 @@ TEST_CASE("directory: what is held for a process that is being made, or by one t
 TEST_CASE(
     "directory: numbers of processes begin anew after the greatest, and pass over the living and the arbiter's") {
     Directory directory;
-    CHECK(directory.free_host(0) == 1);
-    CHECK(directory.free_host(1) == 2);
-    CHECK(directory.free_host(detail::greatest_host - 1) == detail::greatest_host);
-    CHECK(directory.free_host(detail::greatest_host) == 3);
-    directory.remove_host(2);
-    CHECK(directory.free_host(detail::greatest_host) == 2);
+    CHECK(directory.free_node(0) == 1);
+    CHECK(directory.free_node(1) == 2);
+    CHECK(directory.free_node(detail::greatest_node - 1) == detail::greatest_node);
+    CHECK(directory.free_node(detail::greatest_node) == 3);
+    directory.remove_node(2);
+    CHECK(directory.free_node(detail::greatest_node) == 2);
     // An address and an id keep it apart from all others.
-    CHECK(detail::Where(detail::greatest_host, 0, 0).host() == detail::greatest_host);
-    CHECK((detail::root_id(detail::greatest_host).value >> 40) == detail::greatest_host);
+    CHECK(detail::Where(detail::greatest_node, 0, 0).host() == detail::greatest_node);
+    CHECK((detail::root_id(detail::greatest_node).value >> 40) == detail::greatest_node);
 }

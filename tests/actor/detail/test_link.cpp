@@ -1,5 +1,5 @@
-#include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/detail/link.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/supervisor.hpp>
 
 #include <signal.h>
@@ -19,7 +19,7 @@ using namespace magnetar::test;
 
 namespace {
 
-Task<int> links_of(Actor<>&) { co_return static_cast<int>(detail::the_host->links()); }
+Task<int> links_of(Actor<>&) { co_return static_cast<int>(detail::the_node->links()); }
 Task<int> exchange_with(Actor<>&, ActorProxy<> other, int count) {
     int answered = 0;
     for (int i = 0; i < count; ++i) {
@@ -375,7 +375,7 @@ TEST_CASE(
     "link: hundreds of processes come and go, also where their numbers begin anew: nothing stays behind") {
     in_arbiter<120>([](Arbiter<>&) -> Task<> {
         int lives = sanitized ? 60 : 300;
-        detail::the_supervisor->number_from(detail::greatest_host - static_cast<std::uint32_t>(lives) / 2);
+        detail::the_supervisor->number_from(detail::greatest_node - static_cast<std::uint32_t>(lives) / 2);
         auto stays = co_await spawn({.name = "stays"});
         std::size_t fds = 0;
         for (int life = 0; life < lives; ++life) {
@@ -389,7 +389,7 @@ TEST_CASE(
             if (life == 20) fds = open_fds();
         }
         CHECK(open_fds() <= fds + 1);
-        CHECK(detail::the_host->links() == 1);
+        CHECK(detail::the_node->links() == 1);
         CHECK(detail::the_supervisor->size() == 1);
         int links = 0;
         for (int i = 0; i < 5000 && links != 1; ++i) links = co_await send(stays, run<links_of>);

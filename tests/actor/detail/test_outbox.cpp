@@ -28,7 +28,7 @@ struct Sheet {
 };
 using Note = Sheet<4>;
 
-std::size_t parcels_at_home(Door& door) {
+std::size_t parcels_at_home(LoopHandle& door) {
     std::size_t count = 0;
     for (auto back = door.returned.take(); back.pop();) ++count;
     return count;
@@ -74,7 +74,7 @@ Task<long> tell_all(Actor<>&, ActorProxy<> to, int count) {
 TEST_CASE("parcel: as many messages as it has room for, not one more; they arrive in order") {
     EventLoop loop;
     std::vector<int> log, expected;
-    Parcel* parcel = Parcel::make(loop.door(), Parcel::small);
+    Parcel* parcel = Parcel::make(loop.handle(), Parcel::small);
     int placed = 0;
     while (parcel->has_room(Parcel::space<Note>)) parcel->place<Note>(log, ++placed);
     CHECK(placed >= 8);
@@ -89,7 +89,7 @@ TEST_CASE("parcel: as many messages as it has room for, not one more; they arriv
 TEST_CASE("parcel: it goes home when the last of its messages is dropped, wherever that is") {
     EventLoop loop;
     std::vector<int> log;
-    Parcel* parcel = Parcel::make(loop.door(), Parcel::small);
+    Parcel* parcel = Parcel::make(loop.handle(), Parcel::small);
     for (int i = 1; i <= 3; ++i) parcel->place<Note>(log, i);
     std::thread([&] {
         EventLoop there;
@@ -99,15 +99,15 @@ TEST_CASE("parcel: it goes home when the last of its messages is dropped, wherev
         REQUIRE(notes.size() == 3);
         Parcel::drop(*notes[1]);
         Parcel::drop(*notes[0]);
-        CHECK(loop.door().returned.empty());
+        CHECK(loop.handle().returned.empty());
         CHECK(notes[2]->number == 3);
         Parcel::drop(*notes[2]);
     }).join();
     CHECK(log == std::vector{1, 2, 3, -2, -1, -3});
-    CHECK_FALSE(loop.door().returned.empty());
+    CHECK_FALSE(loop.handle().returned.empty());
     // The next parcel of this thread takes in what has come back.
-    Parcel* next = Parcel::make(loop.door(), Parcel::small);
-    CHECK(parcels_at_home(loop.door()) == 0);
+    Parcel* next = Parcel::make(loop.handle(), Parcel::small);
+    CHECK(parcels_at_home(loop.handle()) == 0);
     loop.post(*next);
     loop.run(yield());
 }
@@ -116,7 +116,7 @@ TEST_CASE("parcel: a message larger than any parcel gets one of its size") {
     EventLoop loop;
     std::vector<int> log;
     using Heavy = Sheet<50'000>;
-    Parcel* parcel = Parcel::make(loop.door(), Parcel::size_for(Parcel::small, Parcel::space<Heavy>));
+    Parcel* parcel = Parcel::make(loop.handle(), Parcel::size_for(Parcel::small, Parcel::space<Heavy>));
     REQUIRE(parcel->has_room(Parcel::space<Heavy>));
     parcel->place<Heavy>(log, 1).rest[49'999] = 'x';
     CHECK_FALSE(parcel->has_room(1));
@@ -129,11 +129,11 @@ TEST_CASE("parcel: a message larger than any parcel gets one of its size") {
 TEST_CASE("outbox: what is placed goes at the end of the turn, or before a work that goes at once") {
     EventLoop here;
     std::vector<int> log;
-    std::atomic<Door*> door{nullptr};
+    std::atomic<LoopHandle*> door{nullptr};
     std::atomic<bool> over{false};
     std::thread thread([&] {
         EventLoop there;
-        door = &there.door();
+        door = &there.handle();
         there.run([](std::atomic<bool>& o) -> Task<> {
             while (!o) co_await yield();
         }(over));
@@ -145,7 +145,7 @@ TEST_CASE("outbox: what is placed goes at the end of the turn, or before a work 
             : Runnable([](Runnable& self) { static_cast<Last&>(self).over = true; }), over(o) {}
         std::atomic<bool>& over;
     } last(over);
-    here.run([](std::vector<int>& l, Door& to, Last& end) -> Task<> {
+    here.run([](std::vector<int>& l, LoopHandle& to, Last& end) -> Task<> {
         outbox().place<Note>(to, l, 1);
         outbox().place<Note>(to, l, 2);
         co_await yield();
@@ -160,13 +160,13 @@ TEST_CASE("outbox: what is placed goes at the end of the turn, or before a work 
 TEST_CASE(
     "outbox: for a loop that has ended, messages arrive where they are, and their memory is free again") {
     EventLoop here;
-    Door* ended = nullptr;
+    LoopHandle* ended = nullptr;
     std::thread([&] {
         EventLoop there;
-        ended = &there.door();
+        ended = &there.handle();
     }).join();
     std::vector<int> log;
-    here.run([](std::vector<int>& l, Door& to) -> Task<> {
+    here.run([](std::vector<int>& l, LoopHandle& to) -> Task<> {
         outbox().place<Note>(to, l, 1);
         outbox().place<Note>(to, l, 2);
         co_await yield();

@@ -33,9 +33,9 @@ public:
     void yield_name(ActorId id, bool yields = true) noexcept {
         if (Entry* entry = entries_.find(id.value)) entry->yields = yields;
     }
-    // A number for a new process, which lives until remove_host: the next after `last` that no living one has.
+    // A number for a new process, which lives until remove_node: the next after `last` that no living one has.
     // Throws SpawnError when there is none.
-    std::uint32_t free_host(std::uint32_t last);
+    std::uint32_t free_node(std::uint32_t last);
     bool lives(std::uint32_t host) const noexcept { return host == 0 || hosts_.find(host); }
     // It runs now. One that has ended meanwhile, and was removed, is not entered.
     void enter(ActorProxy<> proxy, Concurrency kind, ActorId manager);
@@ -43,7 +43,7 @@ public:
     // Takes a reservation back.
     void release(const std::string& name, ActorId id);
     // All that lived in a process that has ended.
-    void remove_host(std::uint32_t host);
+    void remove_node(std::uint32_t host);
     const Entry* find(ActorId id) const noexcept;
     const Entry* find(const std::string& name) const noexcept;
     const IdMap<Entry>& entries() const noexcept { return entries_; }

@@ -3,9 +3,9 @@
 #include <optional>
 #include <string>
 
+#include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/actor/watch.hpp>
-#include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/config.hpp>
 
 // The commands of the framework itself, as the first actor of each process carries them out. They know
@@ -29,9 +29,9 @@ Task<> kill_command(Actor<>& actor, std::string target);
 
 // The arbiter gives two workers that have something to say to each other a link of their own. False when one of
 // them lives no more.
-bool introduce_hosts(Request& request, std::uint32_t peer, bool again);
+bool introduce_nodes(Request& request, std::uint32_t peer, bool again);
 template <>
-inline constexpr bool is_system<introduce_hosts> = true;
+inline constexpr bool is_system<introduce_nodes> = true;
 
 // Those that have a name; the others are in the table as soon as anything sends them. Before the fork server is
 // made: the table must be the same in every process.

@@ -6,7 +6,7 @@
 #include <type_traits>
 
 #include <magnetar/actor/actor.hpp>
-#include <magnetar/actor/detail/obituaries.hpp>
+#include <magnetar/actor/detail/exit_registry.hpp>
 #include <magnetar/actor/detail/until.hpp>
 #include <magnetar/config.hpp>
 
@@ -87,7 +87,7 @@ struct ActorAccess {
     static void adopt(Actor<>& parent, Actor<>& child);
     static Actor<>* parent(const Actor<>& self) noexcept { return self.parent_; }
     static void destroy(Actor<>& self) noexcept { delete &self; }
-    static void give_back_cell(Actor<>& self) noexcept { cell_table(this_door).give_back(*self.cell_); }
+    static void give_back_cell(Actor<>& self) noexcept { cell_table(this_loop).give_back(*self.cell_); }
 
 private:
     static Message* next(Actor<>& self) noexcept;

@@ -20,7 +20,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-class Host;
+class Node;
 
 // The connection to another host: requests and tells out, answers back, and the same the other way round, as
 // WebSocket frames on a socket pair. Lives on its host's main loop. Output is gathered over a turn, and then
@@ -31,7 +31,7 @@ public:
     // by halves.
     static constexpr std::uint32_t window = 1024;
 
-    Link(Host& host, EventLoop& loop, UniqueFd fd, std::uint32_t peer, std::uint64_t number);
+    Link(Node& host, EventLoop& loop, UniqueFd fd, std::uint32_t peer, std::uint64_t number);
     Link(const Link&) = delete;
 
     std::uint32_t peer() const noexcept { return peer_; }
@@ -98,7 +98,7 @@ private:
     void accept_answer(Reader& reader, bool error);
     void accept_credit(Reader& reader);
 
-    Host& host_;
+    Node& host_;
     EventLoop& loop_;
     UniqueFd fd_;
     std::uint32_t peer_;

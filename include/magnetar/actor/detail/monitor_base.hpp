@@ -24,8 +24,8 @@ Nanoseconds with_grace(Nanoseconds exit_timeout) noexcept;
 Task<> end_light(Address target);
 
 struct RestartRules {
-    Choice choice;
-    Strategy strategy;
+    Routing routing;
+    RestartStrategy strategy;
     Restart restart;
     std::uint32_t restarts;
     Nanoseconds window, backoff, max_backoff;
@@ -157,7 +157,7 @@ private:
     // ---- what is wanted
 
     bool arbiter_stops() const noexcept;
-    bool ends() const noexcept { return ending_ || life() >= Life::stopping; }
+    bool ends() const noexcept { return ending_ || life() >= Lifecycle::stopping; }
     std::exception_ptr stopping_error() const;
     void refuse_when_stopping() const {
         if (ends()) std::rethrow_exception(stopping_error());

@@ -34,7 +34,7 @@ public:
     template <class T>
     static constexpr std::uint32_t space = (sizeof(Slot) + sizeof(T) + alignment - 1) / alignment * alignment;
 
-    static Parcel* make(Door& maker, std::uint32_t size);
+    static Parcel* make(LoopHandle& maker, std::uint32_t size);
     static constexpr std::uint32_t size_for(std::uint32_t wanted, std::uint32_t bytes) noexcept {
         return std::max(wanted, begin + bytes);
     }
@@ -60,7 +60,7 @@ public:
     }
 
 private:
-    Parcel(Door& maker, std::uint32_t size) noexcept
+    Parcel(LoopHandle& maker, std::uint32_t size) noexcept
         : Runnable(&Parcel::unpack), maker_(maker), size_(size) {}
     template <class T>
     static T& content(Slot& slot) noexcept {
@@ -71,7 +71,7 @@ private:
     void free() noexcept { pool_free(this, size_); }
 
     static const std::uint32_t begin;
-    Door& maker_;
+    LoopHandle& maker_;
     std::uint32_t size_;
     std::uint32_t used_ = begin;
     std::uint32_t alive_ = 1;  // the messages, and the parcel until all have arrived
@@ -87,13 +87,13 @@ public:
 
     // Makes a message for that loop, see Parcel::place. It goes off with the next flush.
     template <class T, class... A>
-    T& place(Door& door, A&&... arguments) {
+    T& place(LoopHandle& door, A&&... arguments) {
         if (door_ != &door || !parcel_ || !parcel_->has_room(Parcel::space<T>)) [[unlikely]]
             begin_parcel(door, Parcel::space<T>);
         return parcel_->place<T>(std::forward<A>(arguments)...);
     }
     // Sends a work at once.
-    void post(Door& door, Runnable& work) noexcept;
+    void post(LoopHandle& door, Runnable& work) noexcept;
     void flush() noexcept;
 
     // The crowd before an actor counts all messages that are on their way there. It is looked at once for
@@ -104,10 +104,10 @@ public:
     void take_room() noexcept;
 
 private:
-    static void hand_over(Door& door, Runnable& work) noexcept;
+    static void hand_over(LoopHandle& door, Runnable& work) noexcept;
     void count_crowd() noexcept;
-    void begin_parcel(Door& door, std::uint32_t bytes);
-    Door* door_ = nullptr;
+    void begin_parcel(LoopHandle& door, std::uint32_t bytes);
+    LoopHandle* door_ = nullptr;
     Parcel* parcel_ = nullptr;
     std::uint32_t wanted_ = Parcel::small;
     Address crowded_;

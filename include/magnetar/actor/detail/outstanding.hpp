@@ -11,13 +11,13 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 struct Outstanding : ListNode {
     explicit Outstanding(void (*f)(Outstanding&)) noexcept : lost(f) {}
     void (*lost)(Outstanding&);
-    std::uint32_t awaited_door = no_door;  // of the thread that is to answer
+    std::uint32_t awaited_door = no_loop;  // of the thread that is to answer
 };
 
 List<Outstanding>& outstanding();
-void wait_for_door(Outstanding& waiting, std::uint32_t door) noexcept;
+void wait_for_loop(Outstanding& waiting, std::uint32_t door) noexcept;
 
 // Tells all threads of this process that the loop of this door will never answer.
-void give_up_door(std::uint32_t door);
+void give_up_loop(std::uint32_t door);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -26,7 +26,7 @@ public:
     CallTerms terms;
     Writer body;               // the encoded arguments; later the encoded answer
     std::exception_ptr error;  // in place of an answer
-    Door* origin = nullptr;
+    LoopHandle* origin = nullptr;
 
     virtual ~RemoteCall() = default;
 
@@ -59,15 +59,15 @@ void encode_message(Writer& body, const Args& args, std::string_view command) {
 }
 
 // The way to this process's main loop from any thread; null while no actors run.
-inline constinit std::atomic<Door*> main_door{nullptr};
+inline constinit std::atomic<LoopHandle*> main_loop_handle{nullptr};
 
 // Takes a call to its host; on any thread that runs a loop. Defined with the host.
-void send_to_host(RemoteCall& call) noexcept;
+void send_to_node(RemoteCall& call) noexcept;
 // Whether a tell would find room on the link to its host, as far as it is known on this thread.
 bool link_has_room(const Address& target) noexcept;
 // Whether actors run in this process at all.
-bool host_runs() noexcept;
+bool node_runs() noexcept;
 // Whether messages to that host can leave: those to remote arbiters can also where no actors run.
-inline bool can_send_to(std::uint32_t host) noexcept { return host_runs() || is_remote(host); }
+inline bool can_send_to(std::uint32_t host) noexcept { return node_runs() || is_remote(host); }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -40,7 +40,7 @@ inline std::uint64_t place_to_wire(const Address& address) {
 // What somebody else writes there never leads out of this application.
 inline Where place_from_wire(std::uint64_t bits) noexcept {
     Where where = Where::from_wire(bits);
-    if (remote_scope != 0) return Where(remote_scope, where.door(), where.index());
+    if (remote_scope != 0) return Where(remote_scope, where.loop_index(), where.index());
     return is_remote(where.host()) ? Where() : where;
 }
 

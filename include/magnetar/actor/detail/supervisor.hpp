@@ -11,7 +11,7 @@
 #include <magnetar/actor/commands.hpp>
 #include <magnetar/actor/detail/directory.hpp>
 #include <magnetar/actor/detail/fork_server.hpp>
-#include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/packet.hpp>
 #include <magnetar/actor/detail/plan.hpp>
 #include <magnetar/config.hpp>
@@ -72,8 +72,8 @@ struct Managed {
 // process.
 class Supervisor {
 public:
-    explicit Supervisor(Host& host) noexcept : host_(host) {
-        if (this_host == 0) host.link_ended = &Supervisor::link_ended;
+    explicit Supervisor(Node& host) noexcept : host_(host) {
+        if (this_node == 0) host.link_ended = &Supervisor::link_ended;
     }
 
     std::size_t size() const noexcept { return children_.size(); }
@@ -103,7 +103,7 @@ public:
     // The worker process of that number, or null.
     std::shared_ptr<Managed> at(std::uint32_t host) const noexcept;
     // For tests: the next process gets a number after this.
-    void number_from(std::uint32_t host) noexcept { last_host_ = host; }
+    void number_from(std::uint32_t host) noexcept { last_node_ = host; }
     bool knows(ActorId id) const noexcept { return children_.find(id.value) != nullptr; }
     // The process that an actor of it is; null for another, and when it has ended.
     const ProcessHandle* process_of(ActorId id) const noexcept;
@@ -163,14 +163,14 @@ private:
     static Task<> guard(Supervisor& self, std::shared_ptr<Managed> child);
     // Nothing can be asked of a process without a link. Mostly it was its end that has ended the link; if not (it
     // has closed its descriptors, or become another program), it is ended.
-    static void link_ended(Host& host, std::uint32_t peer);
+    static void link_ended(Node& host, std::uint32_t peer);
     static Task<> end_linkless(Supervisor& self, std::shared_ptr<Managed> child);
     static void run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
                            std::unique_ptr<StateFactory> factory);
 
-    Host& host_;
+    Node& host_;
     IdMap<std::shared_ptr<Managed>> children_;
-    std::uint32_t last_host_ = 0;
+    std::uint32_t last_node_ = 0;
     int spawning_ = 0;
     bool told_of_seccomp_ = false;
 };

@@ -28,7 +28,7 @@ MAGNETAR_DECL detail::Extras& Actor<void>::extras() {
 
 MAGNETAR_DECL Actor<void>::Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id)
     : Runnable(&detail::ActorAccess::run),
-      cell_(&detail::cell_table(detail::this_door).take(detail::this_door)),
+      cell_(&detail::cell_table(detail::this_loop).take(detail::this_loop)),
       loop_(&loop),
       mailbox_(settings.mailbox, settings.overflow),
       concurrency_(settings.concurrency),
@@ -44,7 +44,7 @@ MAGNETAR_DECL Actor<void>::Actor(const detail::ActorSettings& settings, EventLoo
 
 MAGNETAR_DECL Actor<void>::~Actor() { detail::ActorAccess::give_back_cell(*this); }
 
-MAGNETAR_DECL ActorProxy<> Actor<void>::monitor() const {
+MAGNETAR_DECL ActorProxy<> Actor<void>::manager() const {
     if (parent_) return parent_->proxy();
     return extras_ ? extras_->manager : ActorProxy<>();
 }

@@ -40,12 +40,12 @@ MAGNETAR_DECL void CellTable::grow(std::uint32_t door) {
 }
 
 MAGNETAR_DECL CellTable& cell_table(std::uint32_t door) {
-    static CellTable* const tables = new CellTable[Door::limit];
+    static CellTable* const tables = new CellTable[LoopHandle::limit];
     return tables[door];
 }
 
 MAGNETAR_DECL std::uint64_t Where::to_wire() const noexcept {
-    if (const Cell* c = cell()) return Where(this_host, c->door, c->index).bits_;
+    if (const Cell* c = cell()) return Where(this_node, c->door, c->index).bits_;
     return bits_;
 }
 
@@ -55,7 +55,7 @@ MAGNETAR_DECL Where Where::from_wire(std::uint64_t bits) noexcept {
     return where;
 }
 
-MAGNETAR_DECL std::uint32_t Where::door() const noexcept {
+MAGNETAR_DECL std::uint32_t Where::loop_index() const noexcept {
     return static_cast<std::uint32_t>(bits_ & 1 ? bits_ >> 28 & 0xfff : bits_ >> 48);
 }
 

@@ -14,12 +14,12 @@
 #include <magnetar/actor/detail/directory.hpp>
 #include <magnetar/actor/detail/door_server.hpp>
 #include <magnetar/actor/detail/ending.hpp>
+#include <magnetar/actor/detail/exit_registry.hpp>
 #include <magnetar/actor/detail/fork_server.hpp>
 #include <magnetar/actor/detail/framework.hpp>
-#include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/detail/life.hpp>
 #include <magnetar/actor/detail/monitor_base.hpp>
-#include <magnetar/actor/detail/obituaries.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/packet.hpp>
 #include <magnetar/actor/detail/root.hpp>
 #include <magnetar/actor/detail/supervisor.hpp>
@@ -34,9 +34,9 @@
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/detail/orphans.hpp>
-#include <magnetar/loop/door.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/loop/exit_status.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 #include <magnetar/loop/loop_options.hpp>
 #include <magnetar/loop/signals.hpp>
 #include <magnetar/loop/stall_watch.hpp>
@@ -52,9 +52,9 @@ struct Master::Parts {
           resident(loop),
           host(loop),
           supervisor(host) {
-        the_host = &host;
+        the_node = &host;
         the_supervisor = &supervisor;
-        obituaries().clear();
+        exit_registry().clear();
         supervisor.fork_server = &fork_server;
         supervisor.directory = &directory;
         fork_server.watch(loop);
@@ -62,13 +62,13 @@ struct Master::Parts {
             loop.start(collect_orphans(std::chrono::seconds(5), std::chrono::seconds(10)), nullptr).detach();
     }
     ~Parts() {
-        the_host = nullptr;
+        the_node = nullptr;
         the_supervisor = nullptr;
     }
     ForkServer fork_server;
     EventLoop loop;
     Resident resident;
-    Host host;
+    Node host;
     Directory directory;
     Supervisor supervisor;
     KeptHandles monitors;
@@ -77,7 +77,7 @@ struct Master::Parts {
 };
 
 MAGNETAR_DECL Master::Master(const ActorSettings& settings) {
-    if (the_host) throw std::logic_error("a process has one Arbiter at a time");
+    if (the_node) throw std::logic_error("a process has one Arbiter at a time");
     parts_ = std::make_unique<Parts>(LoopOptions{.threads = settings.threads});
 }
 
@@ -115,8 +115,8 @@ MAGNETAR_DECL std::map<std::string, ActorProxy<>> Master::monitors(Actor<>& arbi
 }
 
 MAGNETAR_DECL Actor<>* arbiter_here() noexcept {
-    if (!the_host || this_host != 0 || &the_host->loop() != EventLoop::current()) return nullptr;
-    return the_host->root;
+    if (!the_node || this_node != 0 || &the_node->loop() != EventLoop::current()) return nullptr;
+    return the_node->root;
 }
 
 MAGNETAR_DECL Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
@@ -167,7 +167,7 @@ MAGNETAR_DECL Task<ExitStatus> live_as_arbiter(Actor<>& self, DoorServer* door) 
         ActorAccess::exit(self, 1);
     } else if (auto failure = co_await started(self);
                failure && !failure->cut_off() &&
-               !(failure->type == "magnetar::ActorStopping" && self.life() >= Life::stopping)) {
+               !(failure->type == "magnetar::ActorStopping" && self.life() >= Lifecycle::stopping)) {
         if (failure->kind != ErrorKind::exit) self.log().error("start: {}", failure->to_string());
         ActorAccess::exit(self, failure->exit_code());
     }

@@ -14,7 +14,7 @@
 #include <magnetar/actor/detail/door_server.hpp>
 #include <magnetar/actor/detail/fork_server.hpp>
 #include <magnetar/actor/detail/framework.hpp>
-#include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/open_command.hpp>
 #include <magnetar/actor/detail/root.hpp>
 #include <magnetar/actor/detail/supervisor.hpp>
@@ -31,8 +31,8 @@
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/loop/child_process.hpp>
 #include <magnetar/loop/clock.hpp>
-#include <magnetar/loop/door.hpp>
 #include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/net/tcp_server.hpp>
 
@@ -114,7 +114,7 @@ MAGNETAR_DECL Json info_command(Request& request) {
     about["age_seconds"] = seconds(ActorAccess::started(actor));
     about["process_id"] = static_cast<std::int64_t>(::getpid());
     about["thread_id"] = static_cast<std::int64_t>(::syscall(SYS_gettid));
-    about["manager"] = actor.monitor().to_string();
+    about["manager"] = actor.manager().to_string();
 
     auto state = loop.info();
     Json& about_loop = info["loop"] = Json::object();
@@ -141,7 +141,7 @@ MAGNETAR_DECL Json info_command(Request& request) {
     about_mailbox["running"] = std::move(running);
 
     info["process"] = process_info();
-    if (&actor == the_host->root) add_application_info(info);
+    if (&actor == the_node->root) add_application_info(info);
     ActorAccess::add_info(actor, info);
     auto* extras = ActorAccess::extras_if(actor);
     if (extras && !extras->servers.empty()) {
@@ -154,7 +154,7 @@ MAGNETAR_DECL Json info_command(Request& request) {
 }
 
 MAGNETAR_DECL void add_application_info(Json& info) {
-    info["links"] = static_cast<std::uint64_t>(the_host->links());
+    info["links"] = static_cast<std::uint64_t>(the_node->links());
     if (Directory* directory = the_supervisor->directory) {
         Json& actors = info["actors"] = Json::array();
         directory->entries().for_each_in_order([&](std::uint64_t, const Directory::Entry& entry) {
@@ -181,13 +181,13 @@ MAGNETAR_DECL void add_application_info(Json& info) {
         child["process_id"] = managed.process ? Json(managed.process->pid()) : Json();
         child["notice"] = to_json(managed.notice);
         child["silent_seconds"] =
-            std::chrono::duration<double>(the_host->loop().now() - managed.heard).count();
+            std::chrono::duration<double>(the_node->loop().now() - managed.heard).count();
         children.push_back(std::move(child));
     });
 }
 
 MAGNETAR_DECL void notify_command(Request& request, Notice notice) {
-    if (&request.actor() == the_host->root) the_supervisor->heard(request.caller().id(), notice);
+    if (&request.actor() == the_node->root) the_supervisor->heard(request.caller().id(), notice);
 }
 
 MAGNETAR_DECL Task<ActorProxy<>> spawn_command(Actor<>&, std::string name, std::string concurrency) {
@@ -204,19 +204,19 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_command(Actor<>&, std::string name, std::
 
 MAGNETAR_DECL Task<> kill_command(Actor<>& actor, std::string target) {
     Address address = co_await resolve(target);
-    if (address.id == the_host->arbiter.id)
+    if (address.id == the_node->arbiter.id)
         throw std::invalid_argument("kill_actor: the arbiter can only be stopped");
-    Actor<>& root = *the_host->root;
-    bool at_home = address.where.host() == this_host && address.id != root.id();
-    if (&actor.loop() != &the_host->loop()) {
+    Actor<>& root = *the_node->root;
+    bool at_home = address.where.host() == this_node && address.id != root.id();
+    if (&actor.loop() != &the_node->loop()) {
         co_await SendAwaiter<kill_command>(ActorAccess::address(root), std::move(target));
     } else if (the_supervisor->knows(address.id)) {
         co_await the_supervisor->kill(address.id);
     } else if (at_home) {  // a light actor
         co_await SendAwaiter<end_command>(address);
         co_await closed(address);
-    } else if (this_host != 0) {
-        co_await SendAwaiter<kill_command>(the_host->arbiter, std::move(target));
+    } else if (this_node != 0) {
+        co_await SendAwaiter<kill_command>(the_node->arbiter, std::move(target));
     } else if (auto worker = the_supervisor->at(address.where.host())) {
         co_await SendAwaiter<kill_command>(worker->address, std::move(target));
     }

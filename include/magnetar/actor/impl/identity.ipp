@@ -8,7 +8,7 @@ MAGNETAR_DECL std::string_view to_string(Concurrency kind) noexcept {
     return names[static_cast<int>(kind)];
 }
 
-MAGNETAR_DECL std::string_view to_string(Life life) noexcept {
+MAGNETAR_DECL std::string_view to_string(Lifecycle life) noexcept {
     constexpr std::string_view names[] = {"initial",  "starting", "running",
                                           "stopping", "closed",   "terminated"};
     return names[static_cast<int>(life)];

@@ -7,18 +7,18 @@
 
 #include <magnetar/actor/detail/directory.hpp>
 #include <magnetar/actor/detail/door_server.hpp>
+#include <magnetar/actor/detail/exit_registry.hpp>
 #include <magnetar/actor/detail/framework.hpp>
-#include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/detail/life.hpp>
-#include <magnetar/actor/detail/obituaries.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/remote_hosts.hpp>
 #include <magnetar/actor/detail/root.hpp>
 #include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/loop/detail/attempt.hpp>
-#include <magnetar/loop/door.hpp>
 #include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -31,14 +31,14 @@ MAGNETAR_DECL std::optional<ActorProxy<>> directory_find(Actor<>&, std::string t
 }
 
 MAGNETAR_DECL Task<Address> resolve(std::string target) {
-    if (!the_host) throw std::logic_error("send by name or id needs an actor: no arbiter runs here");
-    if (target == "arbiter") co_return the_host->arbiter;
+    if (!the_node) throw std::logic_error("send by name or id needs an actor: no arbiter runs here");
+    if (target == "arbiter") co_return the_node->arbiter;
     if (target == "monitor") {
         Actor<>* actor = get_actor();
         if (!actor) throw ActorNotFound("monitor: no actor runs here that could have one");
-        co_return actor->monitor().address();
+        co_return actor->manager().address();
     }
-    auto found = co_await SendAwaiter<directory_find>(the_host->arbiter, target);
+    auto found = co_await SendAwaiter<directory_find>(the_node->arbiter, target);
     if (!found) throw ActorNotFound(fmt::format("no living actor '{}'", target));
     co_return found->address();
 }
@@ -60,11 +60,11 @@ MAGNETAR_DECL Task<StatusOnWire> watch_command(Actor<>& self) {
 MAGNETAR_DECL Task<ExitStatus> closed_from_main(Address target) {
     if (the_supervisor->knows(target.id)) co_return co_await the_supervisor->closed(target.id);
     std::uint32_t host = target.where.host();
-    if (target.where.known() && host == this_host) {
+    if (target.where.known() && host == this_node) {
         try {
             co_return from_wire(co_await SendAwaiter<watch_command>(target));
         } catch (const ActorNotFound&) {
-            co_return obituaries().of(target.id);
+            co_return exit_registry().of(target.id);
         }
     }
     // It lives in a worker: asked there, and when that ends, it has ended with it.
@@ -76,7 +76,7 @@ MAGNETAR_DECL Task<ExitStatus> closed_from_main(Address target) {
         } catch (const ActorLost&) {}
         co_return co_await the_supervisor->closed(worker->id);
     }
-    co_return obituaries().of(target.id);
+    co_return exit_registry().of(target.id);
 }
 
 MAGNETAR_DECL Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64_t where) {
@@ -87,15 +87,15 @@ MAGNETAR_DECL Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std:
 MAGNETAR_DECL Task<ExitStatus> closed(Address target) {
     if (is_remote(target.where.host()))
         co_return from_wire(co_await SendAwaiter<closed_command>(target, target.id.value, std::uint64_t{0}));
-    if (!the_host) throw std::logic_error("closed() needs a process in which actors run");
-    bool mine = target.where.known() && target.where.host() == this_host;
-    if (mine && target.where.door() == this_door)
+    if (!the_node) throw std::logic_error("closed() needs a process in which actors run");
+    bool mine = target.where.known() && target.where.host() == this_node;
+    if (mine && target.where.loop_index() == this_loop)
         if (Actor<>* actor = resident(target); actor && actor->concurrency() == Concurrency::coroutine)
             co_return co_await ActorAccess::closed(*actor);
-    bool main = this_door == the_host->loop().door().index();
-    if (main && (mine || this_host == 0)) co_return co_await closed_from_main(target);
+    bool main = this_loop == the_node->loop().handle().index();
+    if (main && (mine || this_node == 0)) co_return co_await closed_from_main(target);
     std::uint64_t id = target.id.value, where = target.where.to_wire();
-    Address asked = mine ? ActorAccess::address(*the_host->root) : the_host->arbiter;
+    Address asked = mine ? ActorAccess::address(*the_node->root) : the_node->arbiter;
     co_return from_wire(co_await SendAwaiter<closed_command>(asked, id, where));
 }
 

@@ -25,7 +25,7 @@
 #include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/task.hpp>
-#include <magnetar/loop/door.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 #include <magnetar/loop/signals.hpp>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/net/detail/descriptor.hpp>
@@ -64,7 +64,7 @@ MAGNETAR_DECL void ThreadCall::refuse(Refusal reason, ActorId target) noexcept {
 
 MAGNETAR_DECL void ThreadCall::answered() noexcept {
     Runnable::run = &ThreadCall::come_back;
-    if (origin_.index() == this_door) come_back(*this);
+    if (origin_.index() == this_loop) come_back(*this);
     else outbox().post(origin_, *this);
 }
 
@@ -78,7 +78,7 @@ MAGNETAR_DECL bool Sending::await_suspend(Suspension leaf) {
     stamp(*this, command_);
     if (!command_.system && on_an_errand()) [[unlikely]]
         terms.chain = current_chain();
-    if (target_.where.door() == this_door && target_.where.host() == this_host) [[likely]] {
+    if (target_.where.loop_index() == this_loop && target_.where.host() == this_node) [[likely]] {
         if (Actor<>* actor = resident(target_)) [[likely]] {
             if (terms.chain) [[unlikely]]
                 if (auto cycle = check_chain(*actor, *terms.chain, command_.name))
@@ -105,9 +105,9 @@ MAGNETAR_DECL bool Sending::end_at_once(std::exception_ptr failure) noexcept {
 [[gnu::noinline]] MAGNETAR_DECL bool Sending::depart() {
     if (!target_.where.known() || !can_send_to(target_.where.host()))
         return end_at_once(not_found(target_, command_));
-    if (target_.where.host() != this_host) return depart_to_host();
+    if (target_.where.host() != this_node) return depart_to_node();
     Cell* cell = target_.where.cell();
-    Door* door = door_at(target_.where.door());
+    LoopHandle* door = loop_handle_at(target_.where.loop_index());
     if (!door || (cell && cell->id.load(std::memory_order_acquire) != target_.id.value))
         return end_at_once(not_found(target_, command_));
     thread_call_ = &to_thread();
@@ -117,9 +117,9 @@ MAGNETAR_DECL bool Sending::end_at_once(std::exception_ptr failure) noexcept {
     return true;
 }
 
-MAGNETAR_DECL bool Sending::depart_to_host() {
+MAGNETAR_DECL bool Sending::depart_to_node() {
     if (command_.number == CommandEntry::unlisted) return end_at_once(unlisted_error(command_));
-    auto call = std::make_unique<HostCall>(*this);
+    auto call = std::make_unique<NodeCall>(*this);
     try {
         RemoteScope scope(target_.where.host());
         encode_arguments(call->body);
@@ -128,14 +128,14 @@ MAGNETAR_DECL bool Sending::depart_to_host() {
     }
     stamp(*call, command_, target_);
     call->terms = std::move(terms);
-    host_call_ = call.get();
-    send_to_host(*call.release());
+    node_call_ = call.get();
+    send_to_node(*call.release());
     return true;
 }
 
 MAGNETAR_DECL void Sending::settle(std::exception_ptr failure) noexcept {
     thread_call_ = nullptr;
-    host_call_ = nullptr;
+    node_call_ = nullptr;
     error = std::move(failure);
     wake();
 }
@@ -143,8 +143,8 @@ MAGNETAR_DECL void Sending::settle(std::exception_ptr failure) noexcept {
 MAGNETAR_DECL void Sending::request_cancel() noexcept {
     if (thread_call_) {
         thread_call_->forget_sender();
-    } else if (host_call_) {
-        host_call_->forget_sender();
+    } else if (node_call_) {
+        node_call_->forget_sender();
     } else if (running) {
         running->forget_call();
     } else if (Actor<>* actor = resident(target_); !actor || !ActorAccess::withdraw(*actor, *this)) {
@@ -154,7 +154,7 @@ MAGNETAR_DECL void Sending::request_cancel() noexcept {
     wake_cancelled();
 }
 
-MAGNETAR_DECL ThreadCall::ThreadCall(Sending& waiter, Door& origin) noexcept
+MAGNETAR_DECL ThreadCall::ThreadCall(Sending& waiter, LoopHandle& origin) noexcept
     : Runnable(&ThreadCall::arrive),
       Outstanding(&ThreadCall::lose),
       origin_(origin),
@@ -162,8 +162,8 @@ MAGNETAR_DECL ThreadCall::ThreadCall(Sending& waiter, Door& origin) noexcept
       target_(waiter.target()),
       waiter_(&waiter) {}
 
-[[gnu::noinline]] MAGNETAR_DECL void ThreadCall::depart(Door& door) noexcept {
-    wait_for_door(*this, door.index());
+[[gnu::noinline]] MAGNETAR_DECL void ThreadCall::depart(LoopHandle& door) noexcept {
+    wait_for_loop(*this, door.index());
     outbox().post(door, *this);
 }
 
@@ -196,8 +196,8 @@ MAGNETAR_DECL void ThreadCall::lose(Outstanding& self) {
         waiter->settle(refusal_error(Refusal::lost, call.target_.id, call.command_.name));
 }
 
-MAGNETAR_DECL void HostCall::deliver() noexcept {
-    std::unique_ptr<HostCall> self(this);
+MAGNETAR_DECL void NodeCall::deliver() noexcept {
+    std::unique_ptr<NodeCall> self(this);
     if (!waiter_) return;
     if (!error) {
         try {

@@ -8,8 +8,8 @@
 #include <stdexcept>
 
 #include <magnetar/actor/commands.hpp>
-#include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/root.hpp>
 #include <magnetar/actor/detail/spawn_commands.hpp>
 #include <magnetar/actor/detail/supervisor.hpp>
@@ -92,7 +92,7 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_elsewhere(Actor<>& parent, std::string na
             plan.settings = SpawnPlan::pack(settings);
             plan.params = child_params(parent);
             plan.arguments.assign(encoded.bytes().begin(), encoded.bytes().end());
-            co_return co_await spawn_by<spawn_process>(the_host->arbiter, std::move(plan));
+            co_return co_await spawn_by<spawn_process>(the_node->arbiter, std::move(plan));
         }
         ThreadBirth birth;
         birth.name = std::move(name);
@@ -100,7 +100,7 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_elsewhere(Actor<>& parent, std::string na
         birth.settings = settings;
         birth.params = child_params(parent);
         birth.factory = std::move(factory);
-        Address root = ActorAccess::address(*the_host->root);
+        Address root = ActorAccess::address(*the_node->root);
         co_return co_await spawn_by<spawn_thread>(root, std::move(birth));
     } catch (const std::exception&) {
         error = std::current_exception();
@@ -114,12 +114,12 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_light(Actor<>& parent, std::string name, 
     bool listed = !name.empty() || id;
     if (!id) id = fresh_id();
     Json params = child_params(parent);
-    Address arbiter = the_host->arbiter;
+    Address arbiter = the_node->arbiter;
     std::exception_ptr error;
     bool given_up = false;
     if (listed) {
         try {
-            auto taken = co_await SendAwaiter<directory_reserve>(arbiter, name, id.value, this_host);
+            auto taken = co_await SendAwaiter<directory_reserve>(arbiter, name, id.value, this_node);
             if (!taken.empty()) error = std::make_exception_ptr(SpawnError(taken));
         } catch (const Cancelled&) {
             given_up = true;

@@ -19,8 +19,8 @@
 #include <magnetar/base/list.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/coro/suspension.hpp>
-#include <magnetar/loop/door.hpp>
 #include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 #include <magnetar/net/detail/descriptor.hpp>
 #include <magnetar/net/listener.hpp>
 #include <magnetar/wire/error.hpp>
@@ -34,7 +34,7 @@ MAGNETAR_DECL void Acknowledgement::forget_sender() noexcept {
 
 MAGNETAR_DECL void Acknowledgement::give(std::exception_ptr error) noexcept {
     error_ = std::move(error);
-    if (origin_.index() == this_door) EventLoop::current()->schedule(*this);
+    if (origin_.index() == this_loop) EventLoop::current()->schedule(*this);
     else outbox().post(origin_, *this);
 }
 
@@ -82,21 +82,21 @@ MAGNETAR_DECL bool Telling::end_at_once(std::exception_ptr error) noexcept {
 [[gnu::noinline]] MAGNETAR_DECL bool Telling::depart() {
     if (!target_.where.known() || !can_send_to(target_.where.host()))
         return end_at_once(not_found(target_, command_));
-    if (target_.where.host() != this_host) return depart_to_host();
-    Door* door = door_at(target_.where.door());
+    if (target_.where.host() != this_node) return depart_to_node();
+    LoopHandle* door = loop_handle_at(target_.where.loop_index());
     if (!door) return end_at_once(not_found(target_, command_));
-    acknowledgement_ = new Acknowledgement(*this, EventLoop::current()->door());
+    acknowledgement_ = new Acknowledgement(*this, EventLoop::current()->handle());
     to_thread(*door).acknowledgement = acknowledgement_;
-    wait_for_door(*acknowledgement_, door->index());
+    wait_for_loop(*acknowledgement_, door->index());
     outbox().flush();
     return true;
 }
 
-MAGNETAR_DECL bool Telling::depart_to_host() {
+MAGNETAR_DECL bool Telling::depart_to_node() {
     try {
-        auto call = to_host();
-        host_tell_ = call.get();
-        send_to_host(*call.release());
+        auto call = to_node();
+        node_tell_ = call.get();
+        send_to_node(*call.release());
     } catch (const CodecError&) {
         return end_at_once(std::current_exception());
     }
@@ -106,7 +106,7 @@ MAGNETAR_DECL bool Telling::depart_to_host() {
 MAGNETAR_DECL void Telling::settle(std::exception_ptr error) noexcept {
     local_ = nullptr;
     acknowledgement_ = nullptr;
-    host_tell_ = nullptr;
+    node_tell_ = nullptr;
     error_ = std::move(error);
     if (job()) wake();
 }
@@ -120,7 +120,7 @@ MAGNETAR_DECL void Telling::withdraw() noexcept {
 MAGNETAR_DECL void Telling::request_cancel() noexcept {
     if (local_) withdraw();
     else if (acknowledgement_) acknowledgement_->forget_sender();
-    else if (host_tell_) host_tell_->forget_sender();
+    else if (node_tell_) node_tell_->forget_sender();
     wake_cancelled();
 }
 
@@ -134,8 +134,8 @@ MAGNETAR_DECL void Acknowledgement::lose(Outstanding& self) {
         waiter->settle(refusal_error(Refusal::lost, waiter->target_.id, waiter->command_.name));
 }
 
-MAGNETAR_DECL void HostTell::deliver() noexcept {
-    std::unique_ptr<HostTell> self(this);
+MAGNETAR_DECL void NodeTell::deliver() noexcept {
+    std::unique_ptr<NodeTell> self(this);
     if (waiter_) waiter_->settle(std::move(error));
 }
 

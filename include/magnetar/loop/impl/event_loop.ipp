@@ -79,11 +79,11 @@ MAGNETAR_DECL EventLoop::EventLoop(LoopOptions options)
 
 MAGNETAR_DECL EventLoop::EventLoop(std::unique_ptr<Engine> engine, LoopOptions options)
     : engine_((options = detail::checked(options), std::move(engine))),
-      door_(&Door::open()),
+      handle_(&LoopHandle::open()),
       threads_(options.threads),
       spin_(options.spin) {
     unhandled = &report;
-    activity = &door_->activity;
+    activity = &handle_->activity;
     latest_time = engine_->now();
     doorbell_.listen();
 }
@@ -98,19 +98,19 @@ MAGNETAR_DECL LoopInfo EventLoop::info() const noexcept {
 MAGNETAR_DECL void EventLoop::Doorbell::listen() noexcept {
     listening = true;
     loop->engine_->submit(
-        *this, [fd = loop->door_->fd()](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, POLLIN); });
+        *this, [fd = loop->handle_->fd()](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, POLLIN); });
 }
 
 MAGNETAR_DECL void EventLoop::Doorbell::rung(Completion& self, int, unsigned) {
     auto& bell = static_cast<Doorbell&>(self);
     std::uint64_t count = 0;
-    [[maybe_unused]] auto got = ::read(bell.loop->door_->fd(), &count, sizeof count);
+    [[maybe_unused]] auto got = ::read(bell.loop->handle_->fd(), &count, sizeof count);
     bell.listen();
 }
 
 MAGNETAR_DECL void EventLoop::turn() noexcept {
     turns_.store(turns() + 1, std::memory_order_relaxed);
-    if (!door_->empty()) ready.append(door_->take());
+    if (!handle_->empty()) ready.append(handle_->take());
     if (!pollers_.empty()) poll_pollers();
     unsigned left = batch;
     for (; left > 0; --left) {
@@ -134,10 +134,10 @@ MAGNETAR_DECL void EventLoop::idle() noexcept {
     // What has ended may have been what the loop is run for, although it made nothing ready.
     if (engine_->pending()) return engine_->poll();
     if (spin_.worthwhile() && spin()) return;
-    if (door_->fall_asleep()) {
+    if (handle_->fall_asleep()) {
         if (pollers_fall_asleep()) sleep();
         pollers_.for_each([](Poller& poller) { poller.awake(); });
-        door_->awake();
+        handle_->awake();
     }
 }
 
@@ -172,7 +172,7 @@ MAGNETAR_DECL bool EventLoop::spin() noexcept {
     auto end = std::min(latest_time + spin_.longest(), timers_.next());
     do {
         for (int i = 0; i < 64; ++i) {
-            if (!door_->empty() || engine_->pending() || (!pollers_.empty() && poll_pollers())) {
+            if (!handle_->empty() || engine_->pending() || (!pollers_.empty() && poll_pollers())) {
                 spin_.succeeded();
                 return true;
             }
@@ -200,7 +200,7 @@ MAGNETAR_DECL void EventLoop::settle() noexcept {
             ending.push_back(*job);
             job->cancel();
         }
-        return ending.empty() && !has_work() && door_->empty() && hooks_.empty() &&
+        return ending.empty() && !has_work() && handle_->empty() && hooks_.empty() &&
                engine_->in_flight() == doorbell_.listening;
     };
     run_until(settled);
@@ -216,10 +216,10 @@ MAGNETAR_DECL EventLoop::~EventLoop() {
     activity->run();
     settle();
     executor_.reset();  // joins its threads; what they bring comes through the door
-    ready.append(door_->close());
+    ready.append(handle_->close());
     settle();
     activity->pause();
-    door_->release();
+    handle_->release();
     current_ = outer;
 }
 

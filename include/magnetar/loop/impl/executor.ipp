@@ -13,8 +13,8 @@
 #include <vector>
 
 #include <magnetar/base/queue.hpp>
-#include <magnetar/loop/door.hpp>
 #include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 
@@ -115,7 +115,7 @@ MAGNETAR_DECL bool WorkWaiter::await_ready() const {
 MAGNETAR_DECL bool WorkWaiter::begin(Suspension leaf, Work& work) {
     if (!park(leaf)) return false;
     work.waiter = this;
-    work.door = &EventLoop::current()->door();
+    work.door = &EventLoop::current()->handle();
     try {
         executor_->pool_->enqueue(work);
     } catch (...) {

@@ -6,8 +6,8 @@
 #include <magnetar/base/pool.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/coro/suspension.hpp>
-#include <magnetar/loop/door.hpp>
 #include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 #include <magnetar/loop/signals.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {

@@ -23,9 +23,9 @@
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/loop/detail/spin_policy.hpp>
 #include <magnetar/loop/detail/timer_heap.hpp>
-#include <magnetar/loop/door.hpp>
 #include <magnetar/loop/engine.hpp>
 #include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 #include <magnetar/net/address.hpp>
 #include <magnetar/net/detail/descriptor.hpp>
 #include <magnetar/net/detail/stream_core.hpp>

@@ -10,7 +10,7 @@
 #include <magnetar/actor/detail/directory.hpp>
 #include <magnetar/actor/detail/ending.hpp>
 #include <magnetar/actor/detail/framework.hpp>
-#include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/root.hpp>
 #include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/config.hpp>
@@ -29,19 +29,19 @@ public:
           host_(loop),
           supervisor_(host_) {
         magnetar::detail::enlist_framework_commands();
-        magnetar::detail::the_host = &host_;
+        magnetar::detail::the_node = &host_;
         magnetar::detail::the_supervisor = &supervisor_;
-        magnetar::detail::obituaries().clear();
+        magnetar::detail::exit_registry().clear();
         supervisor_.directory = &directory_;
         supervisor_.light_actors_only = true;
     }
     Stage(const Stage&) = delete;
     ~Stage() {
-        magnetar::detail::the_host = nullptr;
+        magnetar::detail::the_node = nullptr;
         magnetar::detail::the_supervisor = nullptr;
     }
     static void check_alone() {
-        if (magnetar::detail::the_host)
+        if (magnetar::detail::the_node)
             throw std::logic_error("a process has one Simulation or Arbiter at a time");
     }
 
@@ -105,7 +105,7 @@ private:
     }
 
     magnetar::detail::Resident resident_;
-    magnetar::detail::Host host_;
+    magnetar::detail::Node host_;
     magnetar::detail::Directory directory_;
     magnetar::detail::Supervisor supervisor_;
 };

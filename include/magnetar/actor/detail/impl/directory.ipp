@@ -6,7 +6,7 @@
 #include <utility>
 
 #include <magnetar/actor/address.hpp>
-#include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/errors.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -27,9 +27,9 @@ MAGNETAR_DECL void Directory::reserve(const std::string& name, ActorId id, std::
     if (!name.empty()) names_.insert_or_assign(name, id.value);
 }
 
-MAGNETAR_DECL std::uint32_t Directory::free_host(std::uint32_t last) {
-    if (hosts_.size() >= greatest_host) throw SpawnError("no number is left for another process");
-    do last = last % greatest_host + 1;
+MAGNETAR_DECL std::uint32_t Directory::free_node(std::uint32_t last) {
+    if (hosts_.size() >= greatest_node) throw SpawnError("no number is left for another process");
+    do last = last % greatest_node + 1;
     while (hosts_.find(last));
     hosts_[last] = true;
     return last;
@@ -60,7 +60,7 @@ MAGNETAR_DECL void Directory::release(const std::string& name, ActorId id) {
     if (entry && !entry->ready && entry->name == name) remove(id);
 }
 
-MAGNETAR_DECL void Directory::remove_host(std::uint32_t host) {
+MAGNETAR_DECL void Directory::remove_node(std::uint32_t host) {
     entries_.for_each([&](std::uint64_t id, const Entry& entry) {
         if ((entry.ready ? entry.proxy.address().where.host() : entry.host) == host) remove({id});
     });

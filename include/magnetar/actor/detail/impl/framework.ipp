@@ -10,8 +10,8 @@
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/commands.hpp>
 #include <magnetar/actor/detail/directory.hpp>
-#include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/detail/link.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/proxy.hpp>
@@ -27,12 +27,12 @@ MAGNETAR_DECL Directory& directory_here() {
     throw std::logic_error("only the arbiter keeps the directory of actors");
 }
 
-MAGNETAR_DECL bool introduce_hosts(Request& request, std::uint32_t peer, bool again) {
+MAGNETAR_DECL bool introduce_nodes(Request& request, std::uint32_t peer, bool again) {
     std::uint32_t first = request.caller().address().where.host();
-    Link* a = the_host->link_to(first);
-    Link* b = the_host->link_to(peer);
+    Link* a = the_node->link_to(first);
+    Link* b = the_node->link_to(peer);
     if (!a || !b || first == peer) return false;
-    if (!the_host->introduced(first, peer, again)) return true;  // the other has asked at the same time
+    if (!the_node->introduced(first, peer, again)) return true;  // the other has asked at the same time
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         throw_system_error(errno, "socketpair");

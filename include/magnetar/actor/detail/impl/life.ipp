@@ -9,7 +9,7 @@
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/detail/door_server.hpp>
 #include <magnetar/actor/detail/framework.hpp>
-#include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/terms.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/hooks.hpp>
@@ -40,7 +40,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL Task<> ActorAccess::deregister(Actor<>& self) {
     try {
-        co_await SendAwaiter<directory_remove>(the_host->arbiter, self.id().value);
+        co_await SendAwaiter<directory_remove>(the_node->arbiter, self.id().value);
     } catch (const std::exception&) {
         // The arbiter is gone, and its directory with it.
     }
@@ -53,7 +53,7 @@ MAGNETAR_DECL ActorId fresh_id() noexcept {
         next = (id_blocks.fetch_add(1, std::memory_order_relaxed) % blocks + 1) * block_size;
         end = next + block_size;
     }
-    return {std::uint64_t{this_host} << 40 | next++};
+    return {std::uint64_t{this_node} << 40 | next++};
 }
 
 MAGNETAR_DECL ActorId root_id(std::uint32_t host) noexcept { return {std::uint64_t{host} << 40 | 1}; }
@@ -61,7 +61,7 @@ MAGNETAR_DECL ActorId root_id(std::uint32_t host) noexcept { return {std::uint64
 MAGNETAR_DECL Receipt ActorAccess::receive(Actor<>& self, Message& message) noexcept {
     message.arrived = self.loop_->now();
     if (message.system) {
-        if (self.life_ >= Life::closed) [[unlikely]] {  // it is about to be deleted
+        if (self.life_ >= Lifecycle::closed) [[unlikely]] {  // it is about to be deleted
             message.refuse(Refusal::not_found, self.id());
             return Receipt::refused;
         }
@@ -69,7 +69,7 @@ MAGNETAR_DECL Receipt ActorAccess::receive(Actor<>& self, Message& message) noex
         wake(self);
         return Receipt::accepted;
     }
-    if (self.life_ >= Life::stopping) [[unlikely]] {
+    if (self.life_ >= Lifecycle::stopping) [[unlikely]] {
         message.refuse(self.lost_ ? Refusal::lost : Refusal::stopping, self.id());
         return Receipt::refused;
     }
@@ -100,47 +100,47 @@ MAGNETAR_DECL void ActorAccess::run(Runnable& runnable) {
     if (budget == 0) wake(self);
     if (crowd) self.cell_->crowd().fetch_sub(crowd, std::memory_order_relaxed);
     context = outer;
-    if (self.life_ == Life::stopping) [[unlikely]]
+    if (self.life_ == Lifecycle::stopping) [[unlikely]]
         settle(self);
 }
 
 MAGNETAR_DECL Task<> ActorAccess::start(Actor<>& self) {
-    if (self.life_ == Life::initial) self.life_ = Life::starting;
+    if (self.life_ == Lifecycle::initial) self.life_ = Lifecycle::starting;
     if (self.extras_)
         if (auto& hook = self.extras_->settings.start) {
             if (hook.plain) hook.plain(self);
             else co_await hook.coroutine(self);
         }
-    if (self.life_ == Life::starting) running(self);
+    if (self.life_ == Lifecycle::starting) running(self);
 }
 
 MAGNETAR_DECL void ActorAccess::running(Actor<>& self) noexcept {
-    self.life_ = Life::running;
+    self.life_ = Lifecycle::running;
     if (self.stop_asked_) stop(self, self.exit_code_);
     else if (!self.mailbox_.empty()) wake(self);
 }
 
 MAGNETAR_DECL void ActorAccess::run_periodic_task(Actor<>& self) {
-    if (!self.extras_ || !self.extras_->settings.periodic_task || self.life_ >= Life::stopping) return;
+    if (!self.extras_ || !self.extras_->settings.periodic_task || self.life_ >= Lifecycle::stopping) return;
     self.loop_->start(periodic(self), &self).detach();
 }
 
 MAGNETAR_DECL void ActorAccess::stop(Actor<>& self, int code) noexcept {
-    if (self.life_ >= Life::stopping) return;
+    if (self.life_ >= Lifecycle::stopping) return;
     self.exit_code_ = code;
-    if (self.life_ < Life::running) {
+    if (self.life_ < Lifecycle::running) {
         self.stop_asked_ = true;
         return;
     }
-    self.life_ = Life::stopping;
+    self.life_ = Lifecycle::stopping;
     wake(self);
 }
 
 MAGNETAR_DECL void ActorAccess::exit(Actor<>& self, int code) noexcept {
-    if (self.life_ >= Life::closed || self.lost_) return;
+    if (self.life_ >= Lifecycle::closed || self.lost_) return;
     self.exit_code_ = code;
     self.lost_ = true;
-    self.life_ = Life::stopping;
+    self.life_ = Lifecycle::stopping;
     wake(self);
 }
 
@@ -174,11 +174,11 @@ MAGNETAR_DECL bool ActorAccess::ends_actor(const std::exception_ptr& error) noex
 MAGNETAR_DECL void ActorAccess::command_ended(Actor<>& self) noexcept {
     --self.commands_;
     if (self.serial_) wake(self);
-    if (self.life_ == Life::stopping) quiet(self);
+    if (self.life_ == Lifecycle::stopping) quiet(self);
 }
 
 MAGNETAR_DECL Task<ExitStatus> ActorAccess::closed(Actor<>& self) {
-    if (self.life_ >= Life::closed) co_return ExitStatus(self.exit_code_);
+    if (self.life_ >= Lifecycle::closed) co_return ExitStatus(self.exit_code_);
     ClosedWaiter waiter;
     self.extras().closed_waiters.push_back(waiter);
     co_await waiter.ended.wait();
@@ -198,7 +198,7 @@ MAGNETAR_DECL Message* ActorAccess::next(Actor<>& self) noexcept {
     if (self.mailbox_.has_system()) [[unlikely]]
         return self.mailbox_.pop_system();
     if (self.serial_ && self.commands_) return nullptr;
-    if (self.life_ != Life::running && (self.life_ != Life::stopping || self.lost_)) [[unlikely]]
+    if (self.life_ != Lifecycle::running && (self.life_ != Lifecycle::stopping || self.lost_)) [[unlikely]]
         return nullptr;
     return self.mailbox_.pop();
 }
@@ -234,7 +234,7 @@ MAGNETAR_DECL Task<> ActorAccess::periodic(Actor<>& self) {
             self.log().error("periodic_task: {}: {}", demangled(typeid(e).name()), e.what());
         } catch (const Cancelled&) {
             // The actor's end is what cancels its jobs. Else the hook has let through what it cancelled itself.
-            if (self.life_ >= Life::stopping) throw;
+            if (self.life_ >= Lifecycle::stopping) throw;
             self.log().error("periodic_task: it let a Cancelled pass, and nobody had cancelled it");
         }
     }
@@ -319,12 +319,12 @@ MAGNETAR_DECL void ActorAccess::lose_messages(Actor<>& self) noexcept {
 MAGNETAR_DECL void ActorAccess::finish(Actor<>& self) noexcept {
     ActorId id = self.id();
     ExitStatus status(self.exit_code_);
-    self.life_ = status.clean() ? Life::closed : Life::terminated;
+    self.life_ = status.clean() ? Lifecycle::closed : Lifecycle::terminated;
     while (Message* message = self.mailbox_.pop_system()) message->refuse(Refusal::not_found, id);
     lose_messages(self);
     bool registered = self.extras_ && self.extras_->registered;
-    if (!status.clean()) obituaries().add(id, status);
-    else if (registered) obituaries().forget(id);
+    if (!status.clean()) exit_registry().add(id, status);
+    else if (registered) exit_registry().forget(id);
     if (self.extras_)
         while (ClosedWaiter* waiter = self.extras_->closed_waiters.pop_front()) {
             waiter->status = status;

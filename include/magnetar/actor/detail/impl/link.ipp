@@ -14,10 +14,10 @@
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/detail/fork_server.hpp>
-#include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/detail/invoke.hpp>
 #include <magnetar/actor/detail/known_names.hpp>
 #include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/refusal.hpp>
 #include <magnetar/actor/detail/terms.hpp>
 #include <magnetar/actor/detail/wire_call.hpp>
@@ -51,7 +51,7 @@ MAGNETAR_DECL void Link::accept_call(Reader& reader, bool tell, TermsOnWire term
     auto& table = command_table();
     if (number >= table.size())
         throw FrameError(CloseCode::protocol_error, "link: a command that does not exist");
-    if (target.where.host() != this_host)
+    if (target.where.host() != this_node)
         throw FrameError(CloseCode::protocol_error, "link: a message for another host");
     // Who speaks is known by the link.
     if (sender.id && sender.where.host() != peer_)
@@ -94,7 +94,7 @@ MAGNETAR_DECL void Link::accept(std::span<const std::byte> packet) {
             return accept_credit(reader);
         case Packet::peer: {
             auto third = reader.get<std::uint32_t>();
-            if (peer_ != 0 || third == this_host)
+            if (peer_ != 0 || third == this_node)
                 throw FrameError(CloseCode::protocol_error, "link: an introduction that makes no sense");
             UniqueFd fd;
             if (!received_.empty()) {
@@ -130,7 +130,7 @@ MAGNETAR_DECL Task<> Link::serve() {
     close();
 }
 
-MAGNETAR_DECL Link::Link(Host& host, EventLoop& loop, UniqueFd fd, std::uint32_t peer, std::uint64_t number)
+MAGNETAR_DECL Link::Link(Node& host, EventLoop& loop, UniqueFd fd, std::uint32_t peer, std::uint64_t number)
     : host_(host),
       loop_(loop),
       fd_(std::move(fd)),
@@ -138,7 +138,7 @@ MAGNETAR_DECL Link::Link(Host& host, EventLoop& loop, UniqueFd fd, std::uint32_t
       number_(number),
       flush_([](TurnHook& hook) { static_cast<Flush&>(hook).link.send_gathered(); }, *this) {
     Hello hello;
-    hello.host = this_host;
+    hello.host = this_node;
     hello.features["commands"] = command_table_mark();
     append(Packet::hello, [&] { encode(out_, hello); });
 }
@@ -234,7 +234,7 @@ MAGNETAR_DECL void Link::give_credit(std::uint64_t target, std::uint32_t count) 
 
 MAGNETAR_DECL void Link::fail(RemoteCall& call) {
     auto command = command_table()[call.command]->name;
-    call.error = greeted_ || peer_ == 0 || this_host == 0
+    call.error = greeted_ || peer_ == 0 || this_node == 0
                      ? refusal_error(Refusal::lost, call.target.id, command)
                      : no_link_error(call.target.id, command,
                                      "it did not take it: it may have ended, or have no free descriptor");

@@ -12,9 +12,9 @@
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/detail/directory.hpp>
-#include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/detail/invoke.hpp>
 #include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/root.hpp>
 #include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/errors.hpp>
@@ -44,7 +44,7 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL Task<bool> light_ended(Actor<>& actor, Nanoseconds limit) {
-    if (actor.life() >= Life::closed) co_return true;
+    if (actor.life() >= Lifecycle::closed) co_return true;
     ClosedWaiter waiter;
     ActorAccess::extras(actor).closed_waiters.push_back(waiter);
     co_return co_await wait_for(waiter.ended, limit);
@@ -124,7 +124,7 @@ MAGNETAR_DECL Task<> set_going(ActorProxy<> monitor, std::uint32_t workers) {
 
 MAGNETAR_DECL Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, MonitorSpec spec) {
     std::string name = spec.name;
-    if (root.life() >= Life::stopping)
+    if (root.life() >= Lifecycle::stopping)
         throw ActorStopping(fmt::format("monitor '{}': {} is stopping", name, root.to_string()));
     check_settings(name, spec.settings);
     check_settings(spec.worker_name, spec.worker);
@@ -156,11 +156,11 @@ MAGNETAR_DECL Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, Monito
 }
 
 MAGNETAR_DECL bool MonitorBase::arbiter_stops() const noexcept {
-    return the_host->root->life() >= Life::stopping;
+    return the_node->root->life() >= Lifecycle::stopping;
 }
 
 MAGNETAR_DECL MonitorBase& MonitorBase::living(const ActorProxy<>& monitor) {
-    if (monitor.address().where.door() != this_door)
+    if (monitor.address().where.loop_index() != this_loop)
         throw std::logic_error(
             fmt::format("monitor {} is used on another thread than the arbiter's", monitor.to_string()));
     if (auto* found = find(monitor.address())) return *found;
@@ -250,10 +250,10 @@ MAGNETAR_DECL MonitorBase::Chosen MonitorBase::choose() {
     Worker* best = nullptr;
     for (std::size_t i = 0; i < slots_.size(); ++i) {
         Worker* worker = slots_[(next_ + i) % slots_.size()].current;
-        if (!worker || !the_host->reaches(worker->proxy.address().where.host())) continue;
+        if (!worker || !the_node->reaches(worker->proxy.address().where.host())) continue;
         if (best && worker->asked >= best->asked) continue;
         best = worker;
-        if (rules_.choice == Choice::least_loaded) continue;
+        if (rules_.routing == Routing::least_loaded) continue;
         next_ = (next_ + i + 1) % slots_.size();
         return {best->proxy, best->serial};
     }
@@ -469,10 +469,10 @@ MAGNETAR_DECL void MonitorBase::gone(std::uint64_t serial) {
 }
 
 MAGNETAR_DECL void MonitorBase::end_others(Slot& dead) {
-    if (rules_.strategy == Strategy::one_for_one) return;
+    if (rules_.strategy == RestartStrategy::one_for_one) return;
     for (auto& slot : slots_) {
         if (slot.number == dead.number || !slot.current) continue;
-        if (rules_.strategy == Strategy::rest_for_one && slot.number < dead.number) continue;
+        if (rules_.strategy == RestartStrategy::rest_for_one && slot.number < dead.number) continue;
         slot.after = slot.current->serial;
         slot.due = {};
         dismiss(*std::exchange(slot.current, nullptr), Why::another_died);
@@ -517,15 +517,15 @@ MAGNETAR_DECL void MonitorBase::give_up(const std::string& reason) {
     log().error("{}", reason);
     end_reason_ = reason;
     if (the_supervisor->monitor_gave_up)
-        loop().start(tell_arbiter({to_string(), reason}), the_host->root).detach();
+        loop().start(tell_arbiter({to_string(), reason}), the_node->root).detach();
     stop(1);
     available_.set();
 }
 
 MAGNETAR_DECL Task<> MonitorBase::tell_arbiter(MonitorGaveUp why) {
     auto& hook = the_supervisor->monitor_gave_up;
-    if (hook.plain) hook.plain(*the_host->root, why);
-    else co_await hook.coroutine(*the_host->root, why);
+    if (hook.plain) hook.plain(*the_node->root, why);
+    else co_await hook.coroutine(*the_node->root, why);
 }
 
 MAGNETAR_DECL void MonitorBase::dismiss(Worker& worker, Why why) {

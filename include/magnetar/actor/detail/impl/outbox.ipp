@@ -7,7 +7,7 @@
 #include <magnetar/base/prefetch.hpp>
 #include <magnetar/base/queue.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
-#include <magnetar/loop/door.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -15,7 +15,7 @@ MAGNETAR_DECL Parcel& Parcel::Slot::parcel() noexcept {
     return *std::launder(reinterpret_cast<Parcel*>(reinterpret_cast<char*>(this) - offset));
 }
 
-MAGNETAR_DECL Parcel* Parcel::make(Door& maker, std::uint32_t size) {
+MAGNETAR_DECL Parcel* Parcel::make(LoopHandle& maker, std::uint32_t size) {
     for (auto back = maker.returned.take(); Runnable* parcel = back.pop();)
         static_cast<Parcel*>(parcel)->free();
     return ::new (pool_allocate(size)) Parcel(maker, size);
@@ -38,11 +38,11 @@ MAGNETAR_DECL void Parcel::unpack(Runnable& self) {
 
 MAGNETAR_DECL void Parcel::release() noexcept {
     if (--alive_ > 0) return;
-    if (maker_.index() == this_door) free();
+    if (maker_.index() == this_loop) free();
     else maker_.returned.push(*this);
 }
 
-MAGNETAR_DECL void Outbox::post(Door& door, Runnable& work) noexcept {
+MAGNETAR_DECL void Outbox::post(LoopHandle& door, Runnable& work) noexcept {
     if (parcel_) flush();
     hand_over(door, work);
 }
@@ -66,7 +66,7 @@ MAGNETAR_DECL void Outbox::take_room() noexcept {
     ++joined_;
 }
 
-MAGNETAR_DECL void Outbox::hand_over(Door& door, Runnable& work) noexcept {
+MAGNETAR_DECL void Outbox::hand_over(LoopHandle& door, Runnable& work) noexcept {
     // When the target's loop has ended, the works find that out themselves, wherever they run.
     if (!door.post(work)) work.run(work);
 }
@@ -77,12 +77,12 @@ MAGNETAR_DECL void Outbox::count_crowd() noexcept {
     room_ = 0;
 }
 
-[[gnu::noinline]] MAGNETAR_DECL void Outbox::begin_parcel(Door& door, std::uint32_t bytes) {
+[[gnu::noinline]] MAGNETAR_DECL void Outbox::begin_parcel(LoopHandle& door, std::uint32_t bytes) {
     bool filled = parcel_ && door_ == &door;
     flush();
     if (filled) wanted_ = Parcel::large;
     EventLoop& loop = *EventLoop::current();
-    parcel_ = Parcel::make(loop.door(), Parcel::size_for(wanted_, bytes));
+    parcel_ = Parcel::make(loop.handle(), Parcel::size_for(wanted_, bytes));
     door_ = &door;
     loop.at_turn_end(*this);
 }

@@ -6,7 +6,7 @@
 #include <magnetar/actor/address.hpp>
 #include <magnetar/base/list.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
-#include <magnetar/loop/door.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -15,12 +15,12 @@ MAGNETAR_DECL List<Outstanding>& outstanding() {
     return here;
 }
 
-MAGNETAR_DECL void wait_for_door(Outstanding& waiting, std::uint32_t door) noexcept {
+MAGNETAR_DECL void wait_for_loop(Outstanding& waiting, std::uint32_t door) noexcept {
     waiting.awaited_door = door;
     outstanding().push_back(waiting);
 }
 
-MAGNETAR_DECL void give_up_door(std::uint32_t door) {
+MAGNETAR_DECL void give_up_loop(std::uint32_t door) {
     struct News final : Runnable {
         explicit News(std::uint32_t d) noexcept : Runnable(&News::arrive), door(d) {}
         static void arrive(Runnable& self) {
@@ -33,9 +33,9 @@ MAGNETAR_DECL void give_up_door(std::uint32_t door) {
         }
         std::uint32_t door;
     };
-    for (std::uint32_t i = 0; Door* other = door_at(i); ++i) {
+    for (std::uint32_t i = 0; LoopHandle* other = loop_handle_at(i); ++i) {
         auto news = std::make_unique<News>(door);
-        if (i == this_door) News::arrive(*news.release());
+        if (i == this_loop) News::arrive(*news.release());
         else if (i != door && other->post(*news)) news.release();
     }
 }

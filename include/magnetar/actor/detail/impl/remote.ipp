@@ -5,40 +5,40 @@
 
 #include <string>
 
-#include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/detail/invoke.hpp>
 #include <magnetar/actor/detail/link.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/outbox.hpp>
 #include <magnetar/actor/detail/remote_routes.hpp>
 #include <magnetar/actor/identity.hpp>
-#include <magnetar/loop/door.hpp>
 #include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 #include <magnetar/net/listener.hpp>
 #include <magnetar/wire/error.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL void send_to_host(RemoteCall& call) noexcept {
+MAGNETAR_DECL void send_to_node(RemoteCall& call) noexcept {
     EventLoop& here = *EventLoop::current();
-    call.origin = &here.door();
+    call.origin = &here.handle();
     if (is_remote(call.target.where.host())) return send_to_remote(call);
-    if (&the_host->loop() == &here) {
-        the_host->send(call);
+    if (&the_node->loop() == &here) {
+        the_node->send(call);
         return;
     }
-    call.run = [](Runnable& self) { the_host->send(static_cast<RemoteCall&>(self)); };
-    outbox().post(the_host->loop().door(), call);
+    call.run = [](Runnable& self) { the_node->send(static_cast<RemoteCall&>(self)); };
+    outbox().post(the_node->loop().handle(), call);
 }
 
 MAGNETAR_DECL bool link_has_room(const Address& target) noexcept {
     if (is_remote(target.where.host())) return remote_has_room(target.where.host());
-    if (&the_host->loop() != EventLoop::current()) return true;
-    Link* link = the_host->link_to(target.where.host());
-    return link ? link->has_room(target.id) : this_host != 0;
+    if (&the_node->loop() != EventLoop::current()) return true;
+    Link* link = the_node->link_to(target.where.host());
+    return link ? link->has_room(target.id) : this_node != 0;
 }
 
 MAGNETAR_DECL void RemoteCall::finish() noexcept {
-    if (origin->index() == this_door) return deliver();
+    if (origin->index() == this_loop) return deliver();
     run = [](Runnable& self) { static_cast<RemoteCall&>(self).deliver(); };
     if (!origin->post(*this)) delete this;
 }

@@ -18,7 +18,7 @@ MAGNETAR_DECL std::uint64_t remote_place_to_wire(const Address& address) {
                                      address.id.to_string()));
     // The process that made the actor stands in its id; ids of one's own are found without.
     auto host = static_cast<std::uint32_t>(address.id.value >> 40);
-    return is_remote(host) ? 0 : Where(host, where.door(), where.index()).to_wire();
+    return is_remote(host) ? 0 : Where(host, where.loop_index(), where.index()).to_wire();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -301,7 +301,7 @@ MAGNETAR_DECL void RemoteLink::send(RemoteCall& call) noexcept {
 
 // The first actor of a process is known by its id; others also by where they are.
 inline Json target_of(const Address& address) {
-    if (address.where.door() == 0 && address.where.index() == 0) return Json(address.id.to_string());
+    if (address.where.loop_index() == 0 && address.where.index() == 0) return Json(address.id.to_string());
     return to_json(ActorProxy<>(address, {}));
 }
 

@@ -66,7 +66,7 @@ MAGNETAR_DECL void send_to_remote(RemoteCall& call) noexcept {
         auto* route = all.routes.find(call.target.where.host());
         if (route && route->loop != EventLoop::current()) {
             call.run = [](Runnable& self) { send_from_its_loop(static_cast<RemoteCall&>(self)); };
-            if (route->loop->door().post(call)) return;
+            if (route->loop->handle().post(call)) return;
         }
     }
     send_from_its_loop(call);

@@ -16,9 +16,9 @@
 #include <magnetar/actor/commands.hpp>
 #include <magnetar/actor/detail/circumstances.hpp>
 #include <magnetar/actor/detail/fork_server.hpp>
-#include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/detail/known_names.hpp>
 #include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/packet.hpp>
 #include <magnetar/actor/detail/plan.hpp>
 #include <magnetar/actor/errors.hpp>
@@ -38,9 +38,9 @@
 #include <magnetar/coro/job.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/task.hpp>
-#include <magnetar/loop/door.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/loop/exit_status.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 #include <magnetar/loop/loop_options.hpp>
 #include <magnetar/loop/stall_watch.hpp>
 #include <magnetar/loop/timer.hpp>
@@ -54,13 +54,13 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL std::string dump_actors(EventLoop& loop) {
     std::string out;
-    cell_table(this_door).for_each_actor(
+    cell_table(this_loop).for_each_actor(
         [&](Actor<>& actor) { append_jobs(out, actor, actor.to_string(), loop.now()); });
     return out;
 }
 
 MAGNETAR_DECL Resident::Resident(EventLoop& loop) noexcept {
-    this_door = loop.door().index();
+    this_loop = loop.handle().index();
     StallWatch::owner_name.store([](std::uint64_t id) { return name_or_id({id}); },
                                  std::memory_order_relaxed);
     loop.dump_actors = &dump_actors;
@@ -102,7 +102,7 @@ MAGNETAR_DECL ErrorOnWire start_failure(const std::exception_ptr& error) {
 }
 
 MAGNETAR_DECL Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
-    if (self.life() >= Life::stopping) co_return std::nullopt;
+    if (self.life() >= Lifecycle::stopping) co_return std::nullopt;
     std::exception_ptr error;
     Job<> starting = self.loop().start(ActorAccess::start(self), &self);
     try {
@@ -118,7 +118,7 @@ MAGNETAR_DECL Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
     if (failure.cut_off()) {
         failure.what = "it was stopped before its start hook had returned";
         // The actor's end is what cancels its jobs. Else the hook has let through what it cancelled itself.
-        if (self.life() < Life::stopping) {
+        if (self.life() < Lifecycle::stopping) {
             failure.kind = ErrorKind::remote;
             failure.what = "its start hook let a Cancelled pass, and nobody had cancelled the hook";
         }
@@ -158,7 +158,7 @@ MAGNETAR_DECL void dump_command(Actor<>& self) {
     std::string text = self.loop().dump();
     self.log().warning("jobs of its loop, turn {}:{}{}", self.loop().turns(), text.empty() ? " none" : "\n",
                        text);
-    if (&self != the_host->root) return;
+    if (&self != the_node->root) return;
     the_supervisor->for_each([](Managed& child) {
         if (child.greeted && !child.ended) post_tell<dump_command>(child.address);
     });
@@ -172,7 +172,7 @@ MAGNETAR_DECL Task<> stop_on_signal(Actor<>& root) {
     }
 }
 
-MAGNETAR_DECL Task<> live_in_worker(EventLoop& loop, Host& host, SpawnPlan& plan, UniqueFd link,
+MAGNETAR_DECL Task<> live_in_worker(EventLoop& loop, Node& host, SpawnPlan& plan, UniqueFd link,
                                     ExitStatus& status) {
     host.connect(0, std::move(link)).detach();
     auto settings = plan.unpack();
@@ -221,17 +221,17 @@ MAGNETAR_DECL void run_worker(std::span<const std::byte> bytes, std::vector<Uniq
         environ = environment.data();
         if (::chdir(plan.directory.c_str()) != 0) throw_system_error(errno, "chdir", plan.directory);
         ::prctl(PR_SET_NAME, plan.name.empty() ? "magnetar" : plan.name.c_str());
-        this_host = plan.host;
+        this_node = plan.host;
 
         EventLoop loop({.threads = plan.unpack().threads});
         Resident resident(loop);
-        Host host(loop);
+        Node host(loop);
         Supervisor supervisor(host);
-        the_host = &host;
+        the_node = &host;
         the_supervisor = &supervisor;
         host.arbiter = {{plan.arbiter_id}, Where::from_wire(plan.arbiter)};
         // Without its master a worker has no reason to be.
-        host.link_ended = [](Host&, std::uint32_t peer) {
+        host.link_ended = [](Node&, std::uint32_t peer) {
             if (peer == 0) ::_exit(1);
         };
         StallWatch watch(loop, plan.unpack().stall,

@@ -22,11 +22,11 @@
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/detail/circumstances.hpp>
 #include <magnetar/actor/detail/door_server.hpp>
+#include <magnetar/actor/detail/exit_registry.hpp>
 #include <magnetar/actor/detail/framework.hpp>
 #include <magnetar/actor/detail/known_names.hpp>
 #include <magnetar/actor/detail/life.hpp>
 #include <magnetar/actor/detail/link.hpp>
-#include <magnetar/actor/detail/obituaries.hpp>
 #include <magnetar/actor/detail/outstanding.hpp>
 #include <magnetar/actor/detail/root.hpp>
 #include <magnetar/actor/detail/until.hpp>
@@ -50,10 +50,10 @@
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/clock.hpp>
-#include <magnetar/loop/door.hpp>
 #include <magnetar/loop/engine.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/loop/exit_status.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 #include <magnetar/loop/loop_options.hpp>
 #include <magnetar/loop/signals.hpp>
 #include <magnetar/loop/stall_watch.hpp>
@@ -97,8 +97,8 @@ MAGNETAR_DECL void directory_release(Actor<>&, std::string name, std::uint64_t i
 
 MAGNETAR_DECL void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
                                           std::unique_ptr<StateFactory> factory) {
-    Host& host = self.host_;
-    Door& door = host.loop().door();
+    Node& host = self.host_;
+    LoopHandle& door = host.loop().handle();
     Address manager = ActorAccess::address(*host.root);
     auto news = std::make_unique<ThreadOver>(self, child);
     try {
@@ -122,14 +122,14 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_process(SpawnPlan plan) {
     auto child = std::make_shared<Managed>();
     child->settings = plan.unpack();
     child->name = plan.name;
-    child->host = last_host_ = directory->free_host(last_host_);
+    child->host = last_node_ = directory->free_node(last_node_);
     child->id = plan.id ? ActorId{plan.id} : root_id(child->host);
     child->begun = host_.loop().now();
     remember_name(child->id, child->name);
     try {
         directory->reserve(child->name, child->id, child->host);
     } catch (...) {
-        directory->remove_host(child->host);
+        directory->remove_node(child->host);
         throw;
     }
     children_[child->id.value] = child;
@@ -160,7 +160,7 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(std::string name, Acto
     child->id = id ? id : fresh_id();
     child->begun = host_.loop().now();
     auto taken =
-        co_await SendAwaiter<directory_reserve>(host_.arbiter, child->name, child->id.value, this_host);
+        co_await SendAwaiter<directory_reserve>(host_.arbiter, child->name, child->id.value, this_node);
     if (!taken.empty()) throw SpawnError(taken);
     children_[child->id.value] = child;
     std::exception_ptr failure;
@@ -226,7 +226,7 @@ MAGNETAR_DECL const ProcessHandle* Supervisor::process_of(ActorId id) const noex
 
 MAGNETAR_DECL Task<ExitStatus> Supervisor::closed(ActorId id) {
     auto* found = children_.find(id.value);
-    if (!found) co_return obituaries().of(id);
+    if (!found) co_return exit_registry().of(id);
     auto child = *found;
     co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.ended; });
     co_return child->exit;
@@ -265,14 +265,14 @@ MAGNETAR_DECL Managed& Supervisor::expected(ActorId id) {
 }
 
 MAGNETAR_DECL void Supervisor::refuse_when_stopping() const {
-    if (host_.root->life() >= Life::stopping)
+    if (host_.root->life() >= Lifecycle::stopping)
         throw SpawnError(fmt::format("spawn: {} is stopping", host_.root->to_string()));
 }
 
 MAGNETAR_DECL void Supervisor::forget(Managed& child) {
     if (directory) {
         directory->remove(child.id);
-        if (child.host) directory->remove_host(child.host);
+        if (child.host) directory->remove_node(child.host);
     } else {
         post_tell<directory_remove>(host_.arbiter, child.id.value);
     }
@@ -373,22 +373,23 @@ MAGNETAR_DECL Task<> Supervisor::end_by_force(Managed& child) {
 MAGNETAR_DECL void Supervisor::give_up(Managed& child) {
     const std::string_view* command = nullptr;
     if (child.greeted)
-        command = door_at(child.address.where.door())->activity.command.load(std::memory_order_relaxed);
+        command = loop_handle_at(child.address.where.loop_index())
+                      ->activity.command.load(std::memory_order_relaxed);
     Logger(child.to_string())
         .error("its thread hangs and cannot be ended: it is given up. The last command that it began: {}",
                command ? *command : "none");
     child.thread.detach();
     if (child.greeted) {
         if (Cell* cell = child.address.where.cell()) cell->revoke();
-        give_up_door(child.address.where.door());
+        give_up_loop(child.address.where.loop_index());
     }
     over(child, ExitStatus(128 + SIGKILL));
 }
 
 MAGNETAR_DECL void Supervisor::over(Managed& child, ExitStatus status) {
     if (child.ended) return;
-    if (status.clean()) obituaries().forget(child.id);
-    else obituaries().add(child.id, status);
+    if (status.clean()) exit_registry().forget(child.id);
+    else exit_registry().add(child.id, status);
     child.exit = status;
     child.ended = true;
     forget(child);
@@ -445,7 +446,7 @@ MAGNETAR_DECL Task<> Supervisor::end_linkless(Supervisor& self, std::shared_ptr<
     co_await self.end_by_force(*child);
 }
 
-MAGNETAR_DECL void Supervisor::link_ended(Host& host, std::uint32_t peer) {
+MAGNETAR_DECL void Supervisor::link_ended(Node& host, std::uint32_t peer) {
     auto child = the_supervisor ? the_supervisor->at(peer) : nullptr;
     if (child && !child->ended)
         host.loop().start(end_linkless(*the_supervisor, std::move(child)), host.root).detach();

@@ -7,10 +7,10 @@
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/command.hpp>
-#include <magnetar/actor/detail/host.hpp>
 #include <magnetar/actor/detail/invoke.hpp>
 #include <magnetar/actor/detail/life.hpp>
 #include <magnetar/actor/detail/link.hpp>
+#include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/outbox.hpp>
 #include <magnetar/actor/detail/outstanding.hpp>
 #include <magnetar/actor/detail/packet.hpp>
@@ -21,8 +21,8 @@
 #include <magnetar/actor/send.hpp>
 #include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/loop/clock.hpp>
-#include <magnetar/loop/door.hpp>
 #include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 #include <magnetar/wire/bytes.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -32,17 +32,17 @@ MAGNETAR_DECL void WireCall::go_back() noexcept {
         std::unique_ptr<WireCall> call(&static_cast<WireCall&>(self));
         if (!call->reported_) call->report(call->error_);
     };
-    if (!the_host) {
+    if (!the_node) {
         delete this;
         return;
     }
-    Door& main = the_host->loop().door();
-    if (main.index() == this_door) run(*this);
+    LoopHandle& main = the_node->loop().handle();
+    if (main.index() == this_loop) run(*this);
     else outbox().post(main, *this);
 }
 
 MAGNETAR_DECL void WireCall::report(const std::exception_ptr& error) noexcept {
-    Link* link = the_host ? the_host->link(link_) : nullptr;
+    Link* link = the_node ? the_node->link(link_) : nullptr;
     if (!link) return;
     if (tell_) {
         if (!entry_.system) link->consumed(target_.id.value);
@@ -73,9 +73,9 @@ MAGNETAR_DECL void WireCall::fail(std::exception_ptr error) noexcept {
 }
 
 MAGNETAR_DECL void WireCall::deliver() noexcept {
-    Door* door = door_at(target_.where.door());
-    if (door && door->index() != this_door) {
-        wait_for_door(*this, door->index());
+    LoopHandle* door = loop_handle_at(target_.where.loop_index());
+    if (door && door->index() != this_loop) {
+        wait_for_loop(*this, door->index());
         outbox().post(*door, *this);
     } else {
         arrive(*this);

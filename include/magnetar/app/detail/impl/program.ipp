@@ -288,7 +288,7 @@ public:
             } catch (const std::exception& error) {
                 trouble = error.what();
             }
-            if (arbiter.life() >= Life::stopping) co_return;  // it was told to stop meanwhile
+            if (arbiter.life() >= Lifecycle::stopping) co_return;  // it was told to stop meanwhile
             if (!trouble.empty()) {
                 fmt::print(stderr, "{}: {}\n", self.text.name, trouble);
                 arbiter.stop(1);
@@ -322,7 +322,7 @@ public:
         } catch (const std::exception& error) {
             trouble = error.what();
         }
-        if (trouble.empty() || arbiter.life() >= Life::stopping) co_return;
+        if (trouble.empty() || arbiter.life() >= Lifecycle::stopping) co_return;
         arbiter.log().error("started of {}: {}", app.name(), trouble);
         arbiter.stop(1);
     }
@@ -362,7 +362,7 @@ public:
         LoopClock::time_point looked = arbiter.loop().now();
         for (;;) {
             co_await sleep(period);
-            if (arbiter.life() >= Life::stopping) co_return;
+            if (arbiter.life() >= Lifecycle::stopping) co_return;
             self.beat();
             if (watchdog.count() > 0) notify_service_manager("WATCHDOG=1");
             if (!self.ready.is_set()) continue;
@@ -492,7 +492,7 @@ public:
     static std::string scrape() {
         auto order = std::make_shared<Scrape>();
         order->me = order;
-        if (!current()->loop->door().post(*order)) {
+        if (!current()->loop->handle().post(*order)) {
             order->me.reset();
             return {};
         }
@@ -621,7 +621,7 @@ public:
             for (auto* app : self.applications) {
                 self.publish(*app);
                 for (auto& worker : app->workers())
-                    if (worker.address().where.host() != this_host)
+                    if (worker.address().where.host() != this_node)
                         co_await magnetar::send(worker, run<set_log_levels>, levels);
             }
             co_return Json(log_levels());
@@ -677,7 +677,7 @@ private:
         Json& program = all["program"] = Json::object();
         program["name"] = text.name;
         program["version"] = text.version;
-        program["state"] = std::string(arbiter.life() >= Life::stopping ? "stopping" : state);
+        program["state"] = std::string(arbiter.life() >= Lifecycle::stopping ? "stopping" : state);
         program["control"] = control;
         beat();
         program["log_levels"] = log_levels();

@@ -63,7 +63,7 @@ struct Receiver {
 
 inline Task<> receive_all(Actor<>& self, UniqueFd fd, WorkerHooks hooks) {
     Receiver receiver(receivers()[self.id().value], std::move(fd));
-    receiver.ended = self.life() >= Life::stopping;
+    receiver.ended = self.life() >= Lifecycle::stopping;
     while (!receiver.ended) {
         std::string trouble;
         try {

@@ -1,26 +1,26 @@
 #include <doctest/doctest.h>
-#include <magnetar/actor/detail/obituaries.hpp>
+#include <magnetar/actor/detail/exit_registry.hpp>
 
 using namespace magnetar;
-using detail::Obituaries;
+using detail::ExitRegistry;
 
-TEST_CASE("obituaries: the last so many ends are known, the older ones count as clean") {
-    Obituaries ends;
-    for (std::uint64_t id = 1; id <= Obituaries::kept; ++id) ends.add({id}, ExitStatus(3));
+TEST_CASE("exit_registry: the last so many ends are known, the older ones count as clean") {
+    ExitRegistry ends;
+    for (std::uint64_t id = 1; id <= ExitRegistry::kept; ++id) ends.add({id}, ExitStatus(3));
     CHECK(ends.of({1}) == ExitStatus(3));
     ends.add({1}, ExitStatus(4));  // again the same: nothing makes room for it
     CHECK(ends.of({1}) == ExitStatus(4));
     CHECK(ends.of({2}) == ExitStatus(3));
-    ends.add({Obituaries::kept + 1}, ExitStatus(5));
+    ends.add({ExitRegistry::kept + 1}, ExitStatus(5));
     CHECK(ends.of({1}).clean());
     CHECK(ends.of({2}) == ExitStatus(3));
-    ends.add({Obituaries::kept + 2}, ExitStatus(5));
+    ends.add({ExitRegistry::kept + 2}, ExitStatus(5));
     CHECK(ends.of({2}).clean());
-    CHECK(ends.of({Obituaries::kept + 1}) == ExitStatus(5));
+    CHECK(ends.of({ExitRegistry::kept + 1}) == ExitStatus(5));
 }
 
-TEST_CASE("obituaries: what is forgotten ended cleanly, as did who never was") {
-    Obituaries ends;
+TEST_CASE("exit_registry: what is forgotten ended cleanly, as did who never was") {
+    ExitRegistry ends;
     ends.add({7}, ExitStatus(1));
     ends.forget({7});
     ends.forget({8});

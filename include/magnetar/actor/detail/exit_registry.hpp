@@ -13,7 +13,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // How the actors of this process ended that did not end cleanly, so that `closed()` can tell it afterwards. A
 // clean end leaves nothing; of the others the last 65,536 are kept.
-class Obituaries {
+class ExitRegistry {
 public:
     static constexpr std::size_t kept = 65536;
 
@@ -30,6 +30,6 @@ private:
     std::size_t oldest_ = 0;
 };
 // Never destroyed: a thread that was given up may still run when the program ends.
-Obituaries& obituaries();
+ExitRegistry& exit_registry();
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

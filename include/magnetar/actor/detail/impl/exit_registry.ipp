@@ -1,11 +1,11 @@
 #pragma once
-#include <magnetar/actor/detail/obituaries.hpp>
+#include <magnetar/actor/detail/exit_registry.hpp>
 
 #include <utility>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL void Obituaries::add(ActorId id, ExitStatus status) {
+MAGNETAR_DECL void ExitRegistry::add(ActorId id, ExitStatus status) {
     std::lock_guard lock(mutex_);
     bool again = known_.find(id.value) != nullptr;
     known_[id.value] = status;
@@ -18,26 +18,26 @@ MAGNETAR_DECL void Obituaries::add(ActorId id, ExitStatus status) {
     }
 }
 
-MAGNETAR_DECL void Obituaries::forget(ActorId id) noexcept {
+MAGNETAR_DECL void ExitRegistry::forget(ActorId id) noexcept {
     std::lock_guard lock(mutex_);
     if (ExitStatus* known = known_.find(id.value)) *known = ExitStatus{};
 }
 
-MAGNETAR_DECL void Obituaries::clear() noexcept {
+MAGNETAR_DECL void ExitRegistry::clear() noexcept {
     std::lock_guard lock(mutex_);
     known_.clear();
     order_.clear();
     oldest_ = 0;
 }
 
-MAGNETAR_DECL ExitStatus Obituaries::of(ActorId id) const {
+MAGNETAR_DECL ExitStatus ExitRegistry::of(ActorId id) const {
     std::lock_guard lock(mutex_);
     ExitStatus* known = known_.find(id.value);
     return known ? *known : ExitStatus{};
 }
 
-MAGNETAR_DECL Obituaries& obituaries() {
-    static auto& here = *new Obituaries;
+MAGNETAR_DECL ExitRegistry& exit_registry() {
+    static auto& here = *new ExitRegistry;
     return here;
 }
 

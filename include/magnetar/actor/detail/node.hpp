@@ -16,11 +16,13 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // What all loops of a process share: its number, its first actor, and the links to the other hosts. All of it
 // belongs to the main loop; other threads reach it through that loop's door.
-class Host {
+class Node {
 public:
-    explicit Host(EventLoop& loop) : loop_(loop) { main_door.store(&loop.door(), std::memory_order_release); }
-    Host(const Host&) = delete;
-    ~Host() { main_door.store(nullptr, std::memory_order_release); }
+    explicit Node(EventLoop& loop) : loop_(loop) {
+        main_loop_handle.store(&loop.handle(), std::memory_order_release);
+    }
+    Node(const Node&) = delete;
+    ~Node() { main_loop_handle.store(nullptr, std::memory_order_release); }
 
     EventLoop& loop() const noexcept { return loop_; }
     // The arbiter, or the actor that this process was made for.
@@ -37,7 +39,7 @@ public:
     std::size_t links() const noexcept { return links_.size(); }
     // Whether a message to an actor of that process has a way to go.
     bool reaches(std::uint32_t peer) noexcept {
-        return peer == this_host || link_to(peer) || (this_host != 0 && peer != 0);
+        return peer == this_node || link_to(peer) || (this_node != 0 && peer != 0);
     }
     // The parent of a process has seen its end, or has heard of it. Its links end now, also when somebody else (a
     // child of its own, say) still holds their other ends; what lies in them is read before.
@@ -53,14 +55,14 @@ public:
     Task<> flushed();
     // Set by those who must hear of a link's end: the arbiter of the end of a worker, a worker of that of the
     // master.
-    void (*link_ended)(Host&, std::uint32_t peer) = nullptr;
+    void (*link_ended)(Node&, std::uint32_t peer) = nullptr;
 
 private:
     static void unreachable(RemoteCall& call, std::string_view reason = {});
-    static Task<> serve(Host& host, std::uint64_t number, Link& link);
+    static Task<> serve(Node& host, std::uint64_t number, Link& link);
     // Tells those to whom `peer` was introduced that it has ended, and forgets it.
     void part(std::uint32_t peer);
-    static Task<> ask_for_link(Host& host, std::uint32_t peer);
+    static Task<> ask_for_link(Node& host, std::uint32_t peer);
 
     EventLoop& loop_;
     IdMap<std::unique_ptr<Link>> links_;  // by its number
@@ -72,10 +74,10 @@ private:
 };
 
 // This process's host; set while its main loop runs actors.
-inline constinit Host* the_host = nullptr;
+inline constinit Node* the_node = nullptr;
 
-inline bool host_runs() noexcept { return the_host != nullptr; }
-void send_to_host(RemoteCall& call) noexcept;
+inline bool node_runs() noexcept { return the_node != nullptr; }
+void send_to_node(RemoteCall& call) noexcept;
 
 bool link_has_room(const Address& target) noexcept;
 

@@ -1,5 +1,5 @@
 #pragma once
-#include <magnetar/loop/door.hpp>
+#include <magnetar/loop/loop_handle.hpp>
 
 #include <fmt/core.h>
 
@@ -13,22 +13,22 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-MAGNETAR_DECL void Door::ring() noexcept {
+MAGNETAR_DECL void LoopHandle::ring() noexcept {
     if (!sleeping_.exchange(false, std::memory_order_seq_cst)) return;
     std::uint64_t one = 1;
     // Fails only when the counter is full, and then the loop is woken anyway.
     [[maybe_unused]] auto written = ::write(fd_, &one, sizeof one);
 }
 
-MAGNETAR_DECL Door* door_at(unsigned index) noexcept {
-    return index < Door::limit ? detail::doors[index].load(std::memory_order_acquire) : nullptr;
+MAGNETAR_DECL LoopHandle* loop_handle_at(unsigned index) noexcept {
+    return index < LoopHandle::limit ? detail::doors[index].load(std::memory_order_acquire) : nullptr;
 }
 
-MAGNETAR_DECL Door& Door::open() {
+MAGNETAR_DECL LoopHandle& LoopHandle::open() {
     for (unsigned index = 0; index < limit; ++index) {
-        Door* door = door_at(index);
+        LoopHandle* door = loop_handle_at(index);
         if (!door) {
-            auto* fresh = new Door(index);
+            auto* fresh = new LoopHandle(index);
             if (detail::doors[index].compare_exchange_strong(door, fresh, std::memory_order_acq_rel))
                 door = fresh;
             else delete fresh;

@@ -14,9 +14,9 @@
 namespace magnetar::inline MAGNETAR_MODE {
 
 /// The only way into a loop from other threads. Doors live in a table of the process and are never freed: a
-/// Door& stays valid for ever, and when its loop has ended it refuses everything, until a later loop takes it
+/// LoopHandle& stays valid for ever, and when its loop has ended it refuses everything, until a later loop takes it
 /// over. Posting is lock-free and costs a system call only when the loop sleeps.
-class alignas(64) Door {
+class alignas(64) LoopHandle {
 public:
     /// As many loops may live at once in a process.
     static constexpr unsigned limit = 4096;
@@ -33,7 +33,7 @@ public:
     /// Has the loop run `function()`, which must not throw; from any thread, also one without a loop. False when
     /// the loop has ended.
     ///
-    ///     Door& door = self.loop().door();             // in an actor; it may be kept for ever
+    ///     LoopHandle& door = self.loop().handle();             // in an actor; it may be kept for ever
     ///     door.post([] { log_file_rotated.set(); });   // in a thread of a library's
     template <class F>
         requires std::invocable<F&>
@@ -51,7 +51,7 @@ public:
         posted.release();
         return true;
     }
-    /// Its place in the table, for `door_at`.
+    /// Its place in the table, for `loop_handle_at`.
     unsigned index() const noexcept { return index_; }
 
     /// What comes back to its maker here, memory for messages: never closed, and nobody is woken.
@@ -64,7 +64,7 @@ public:
 
     /// Takes a free door. Throws std::length_error when there are `limit` loops, std::system_error without an
     /// eventfd.
-    static Door& open();
+    static LoopHandle& open();
     /// Gives the door back. To be closed before.
     void release() noexcept { taken_.store(false, std::memory_order_release); }
     bool empty() const noexcept { return inbox_.empty(); }
@@ -87,8 +87,8 @@ public:
     int fd() const noexcept { return fd_; }
 
 private:
-    explicit Door(unsigned index) noexcept : index_(index) {}
-    ~Door() = default;
+    explicit LoopHandle(unsigned index) noexcept : index_(index) {}
+    ~LoopHandle() = default;
     void ring() noexcept;
 
     alignas(64) Inbox<Runnable> inbox_;
@@ -101,14 +101,14 @@ private:
 };
 
 namespace detail {
-inline constinit std::atomic<Door*> doors[Door::limit]{};
+inline constinit std::atomic<LoopHandle*> doors[LoopHandle::limit]{};
 }
 
 /// The door with this index, or null when there never was one.
-Door* door_at(unsigned index) noexcept;
+LoopHandle* loop_handle_at(unsigned index) noexcept;
 
 }  // namespace magnetar::inline MAGNETAR_MODE
 
 #if MAGNETAR_HEADER_ONLY
-#include <magnetar/loop/impl/door.ipp>
+#include <magnetar/loop/impl/loop_handle.ipp>
 #endif

@@ -35,7 +35,7 @@ void run_all(Queue<Runnable> works) {
 }  // namespace
 
 TEST_CASE("door: takes works in the order posted, chains oldest first") {
-    Door& door = Door::open();
+    LoopHandle& door = LoopHandle::open();
     std::vector<int> order;
     std::vector<Note> notes;
     for (int i = 0; i < 5; ++i) notes.emplace_back(&order, i);
@@ -54,7 +54,7 @@ TEST_CASE("door: takes works in the order posted, chains oldest first") {
 }
 
 TEST_CASE("door: closed it refuses, and gives what it had; opened again it is the same door") {
-    Door& door = Door::open();
+    LoopHandle& door = LoopHandle::open();
     std::vector<int> order;
     Note first{&order, 1}, second{&order, 2};
     CHECK(door.post(first));
@@ -66,7 +66,7 @@ TEST_CASE("door: closed it refuses, and gives what it had; opened again it is th
     int fd = door.fd();
     door.release();
 
-    Door& again = Door::open();
+    LoopHandle& again = LoopHandle::open();
     CHECK(&again == &door);
     CHECK(again.fd() == fd);
     CHECK(again.post(second));
@@ -76,24 +76,24 @@ TEST_CASE("door: closed it refuses, and gives what it had; opened again it is th
 }
 
 TEST_CASE("door: found by its index, for ever") {
-    Door* first = nullptr;
+    LoopHandle* first = nullptr;
     {
         EventLoop a, b;
-        first = &a.door();
-        CHECK(&a.door() != &b.door());
-        CHECK(door_at(a.door().index()) == &a.door());
-        CHECK(door_at(b.door().index()) == &b.door());
+        first = &a.handle();
+        CHECK(&a.handle() != &b.handle());
+        CHECK(loop_handle_at(a.handle().index()) == &a.handle());
+        CHECK(loop_handle_at(b.handle().index()) == &b.handle());
     }
-    CHECK(door_at(first->index()) == first);
+    CHECK(loop_handle_at(first->index()) == first);
     Note note;
     CHECK_FALSE(first->post(note));
-    CHECK(door_at(Door::limit - 1) == nullptr);
-    CHECK(door_at(Door::limit) == nullptr);
-    CHECK(door_at(~0U) == nullptr);
+    CHECK(loop_handle_at(LoopHandle::limit - 1) == nullptr);
+    CHECK(loop_handle_at(LoopHandle::limit) == nullptr);
+    CHECK(loop_handle_at(~0U) == nullptr);
 }
 
 TEST_CASE("door: a posted work rings only when the loop sleeps, and once") {
-    Door& door = Door::open();
+    LoopHandle& door = LoopHandle::open();
     std::vector<int> order;
     Note first{&order, 1}, second{&order, 2}, third{&order, 3};
     auto rings = [&door] {
@@ -117,7 +117,7 @@ TEST_CASE("door: a posted work rings only when the loop sleeps, and once") {
 }
 
 TEST_CASE("door: memory comes back by it without waking anybody") {
-    Door& door = Door::open();
+    LoopHandle& door = LoopHandle::open();
     Note node;
     CHECK(door.fall_asleep());
     CHECK(door.returned.push(node));
@@ -131,24 +131,24 @@ TEST_CASE("door: memory comes back by it without waking anybody") {
 
 TEST_CASE("door: opened by many threads at once, each has its own") {
     std::vector<std::thread> threads;
-    std::vector<Door*> doors(8);
-    for (auto& door : doors) threads.emplace_back([&door] { door = &Door::open(); });
+    std::vector<LoopHandle*> doors(8);
+    for (auto& door : doors) threads.emplace_back([&door] { door = &LoopHandle::open(); });
     for (auto& thread : threads) thread.join();
-    CHECK(std::set<Door*>(doors.begin(), doors.end()).size() == 8);
-    for (Door* door : doors) {
+    CHECK(std::set<LoopHandle*>(doors.begin(), doors.end()).size() == 8);
+    for (LoopHandle* door : doors) {
         door->close();
         door->release();
     }
 }
 
 TEST_CASE("door: after a fork it rings in the child alone") {
-    Door& door = Door::open();
+    LoopHandle& door = LoopHandle::open();
     door.close();
     door.release();
     pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {
-        Door& own = Door::open();
+        LoopHandle& own = LoopHandle::open();
         Note note;
         bool good = &own == &door && own.fall_asleep() && own.post(note);
         std::uint64_t count = 0;
@@ -164,7 +164,7 @@ TEST_CASE("door: after a fork it rings in the child alone") {
 }
 
 TEST_CASE("door: without a descriptor to be had there is none, and later there is again") {
-    Door& taken = Door::open();  // so that the child must make a new one
+    LoopHandle& taken = LoopHandle::open();  // so that the child must make a new one
     pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {
@@ -177,12 +177,12 @@ TEST_CASE("door: without a descriptor to be had there is none, and later there i
         bool refused = false;
         limit_files(0);
         try {
-            Door::open();
+            LoopHandle::open();
         } catch (const std::system_error&) {
             refused = true;
         }
         limit_files(256);
-        Door& own = Door::open();
+        LoopHandle& own = LoopHandle::open();
         ::_exit(refused && own.fd() >= 0 ? 0 : 1);
     }
     int status = 0;
@@ -209,7 +209,7 @@ TEST_CASE("post: from four threads, each in its order, none lost; to a loop that
     EventLoop loop;
     std::vector<std::thread> posters;
     for (int t = 0; t < threads; ++t) {
-        posters.emplace_back([&works, &door = loop.door(), t] {
+        posters.emplace_back([&works, &door = loop.handle(), t] {
             auto& mine = works[static_cast<std::size_t>(t)] = std::vector<Numbered>(each);
             for (int i = 0; i < each; ++i) {
                 auto& work = mine[static_cast<std::size_t>(i)];
@@ -242,25 +242,25 @@ TEST_CASE("post: wakes a loop that spins and one that sleeps, every time") {
             if (count < 2 * rounds) (at_home ? there : here)->post(*this);
             else over->fire();
         }
-        Door *here = nullptr, *there = nullptr;
+        LoopHandle *here = nullptr, *there = nullptr;
         OneShot* over = nullptr;
         int count = 0;  // handed from thread to thread with the ball
     };
     for (auto spin : {0us, 50us}) {
         LoopOptions options{.spin = spin};
         Ball ball;
-        std::atomic<Door*> there{nullptr};
+        std::atomic<LoopHandle*> there{nullptr};
         std::thread partner([&] {
             EventLoop loop{options};
             OneShot over;
             ball.over = &over;
-            there.store(&loop.door());
+            there.store(&loop.handle());
             there.notify_one();
             loop.run(until(over));
         });
         there.wait(nullptr);
         EventLoop loop{options};
-        ball.here = &loop.door();
+        ball.here = &loop.handle();
         ball.there = there.load();
         loop.post(ball);
         OneShot joined;

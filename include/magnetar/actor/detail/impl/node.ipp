@@ -1,5 +1,5 @@
 #pragma once
-#include <magnetar/actor/detail/host.hpp>
+#include <magnetar/actor/detail/node.hpp>
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,22 +37,22 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL Task<> Host::ask_for_link(Host& host, std::uint32_t peer) {
+MAGNETAR_DECL Task<> Node::ask_for_link(Node& host, std::uint32_t peer) {
     std::string reason;
     try {
         // Asked in the name of this process's first actor; the link itself comes before the answer. Two hosts
         // that have had one already, and lost it, get another.
-        bool lives = co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, false);
+        bool lives = co_await SendAwaiter<introduce_nodes>(host.arbiter, peer, false);
         // (Where one came and has ended already, nobody waits any more.)
         bool waiting = host.connecting_.find(peer) != nullptr;
-        if (lives && waiting) co_await SendAwaiter<introduce_hosts>(host.arbiter, peer, true);
+        if (lives && waiting) co_await SendAwaiter<introduce_nodes>(host.arbiter, peer, true);
     } catch (const std::exception& error) {
         reason = error.what();
     }
     host.give_up(peer, reason);
 }
 
-MAGNETAR_DECL Job<> Host::connect(std::uint32_t peer, UniqueFd fd) {
+MAGNETAR_DECL Job<> Node::connect(std::uint32_t peer, UniqueFd fd) {
     auto number = ++last_link_;
     auto link = std::make_unique<Link>(*this, loop_, std::move(fd), peer, number);
     if (!link_to(peer)) link_to_[peer] = link.get();
@@ -66,42 +66,42 @@ MAGNETAR_DECL Job<> Host::connect(std::uint32_t peer, UniqueFd fd) {
     return served;
 }
 
-MAGNETAR_DECL Link* Host::link(std::uint64_t number) noexcept {
+MAGNETAR_DECL Link* Node::link(std::uint64_t number) noexcept {
     auto* found = links_.find(number);
     return found ? found->get() : nullptr;
 }
 
-MAGNETAR_DECL Link* Host::link_to(std::uint32_t peer) noexcept {
+MAGNETAR_DECL Link* Node::link_to(std::uint32_t peer) noexcept {
     Link** found = link_to_.find(peer);
     return found ? *found : nullptr;
 }
 
-MAGNETAR_DECL bool Host::introduced(std::uint32_t a, std::uint32_t b, bool again) {
+MAGNETAR_DECL bool Node::introduced(std::uint32_t a, std::uint32_t b, bool again) {
     bool& known = introduced_[std::uint64_t{std::min(a, b)} << 32 | std::max(a, b)];
     return !std::exchange(known, true) || again;
 }
 
-MAGNETAR_DECL void Host::peer_ended(std::uint32_t peer) {
+MAGNETAR_DECL void Node::peer_ended(std::uint32_t peer) {
     links_.for_each([&](std::uint64_t, auto& link) {
         if (link->peer() == peer) link->shut_down();
     });
     part(peer);
 }
 
-MAGNETAR_DECL void Host::no_descriptor_for(std::uint32_t peer) {
+MAGNETAR_DECL void Node::no_descriptor_for(std::uint32_t peer) {
     Logger("magnetar")
         .error("no free descriptor for a link to {}: what the two processes send each other fails",
                name_or_id(root_id(peer)));
     without_descriptor_[peer] = true;
 }
 
-MAGNETAR_DECL void Host::send(RemoteCall& call) {
+MAGNETAR_DECL void Node::send(RemoteCall& call) {
     std::uint32_t peer = call.target.where.host();
     if (Link* to = link_to(peer)) {
         to->send(call);
         return;
     }
-    if (this_host == 0 || peer == 0) {  // the master has links to all that live
+    if (this_node == 0 || peer == 0) {  // the master has links to all that live
         unreachable(call);
         return;
     }
@@ -110,7 +110,7 @@ MAGNETAR_DECL void Host::send(RemoteCall& call) {
     if (first) loop_.start(ask_for_link(*this, peer), root).detach();
 }
 
-MAGNETAR_DECL void Host::give_up(std::uint32_t peer, std::string_view reason) {
+MAGNETAR_DECL void Node::give_up(std::uint32_t peer, std::string_view reason) {
     if (without_descriptor_.erase(peer)) reason = "this process has no free descriptor";
     auto* waiting = connecting_.find(peer);
     if (!waiting) return;
@@ -119,7 +119,7 @@ MAGNETAR_DECL void Host::give_up(std::uint32_t peer, std::string_view reason) {
     while (auto* call = static_cast<RemoteCall*>(calls.pop())) unreachable(*call, reason);
 }
 
-MAGNETAR_DECL Task<> Host::flushed() {
+MAGNETAR_DECL Task<> Node::flushed() {
     auto idle = [this] {
         bool all = true;
         links_.for_each([&](std::uint64_t, auto& link) { all = all && link->idle(); });
@@ -132,14 +132,14 @@ MAGNETAR_DECL Task<> Host::flushed() {
     }
 }
 
-MAGNETAR_DECL void Host::unreachable(RemoteCall& call, std::string_view reason) {
+MAGNETAR_DECL void Node::unreachable(RemoteCall& call, std::string_view reason) {
     auto command = command_table()[call.command]->name;
     call.error = reason.empty() ? refusal_error(Refusal::not_found, call.target.id, command)
                                 : no_link_error(call.target.id, command, reason);
     call.finish();
 }
 
-MAGNETAR_DECL Task<> Host::serve(Host& host, std::uint64_t number, Link& link) {
+MAGNETAR_DECL Task<> Node::serve(Node& host, std::uint64_t number, Link& link) {
     std::uint32_t peer = link.peer();
     co_await link.serve();
     if (host.link_to(peer) == &link) host.link_to_.erase(peer);
@@ -148,7 +148,7 @@ MAGNETAR_DECL Task<> Host::serve(Host& host, std::uint64_t number, Link& link) {
     if (host.link_ended) host.link_ended(host, peer);
 }
 
-MAGNETAR_DECL void Host::part(std::uint32_t peer) {
+MAGNETAR_DECL void Node::part(std::uint32_t peer) {
     introduced_.for_each([&](std::uint64_t pair, bool) {
         auto low = static_cast<std::uint32_t>(pair >> 32), high = static_cast<std::uint32_t>(pair);
         if (low != peer && high != peer) return;
