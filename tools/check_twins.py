@@ -16,22 +16,11 @@ import sys
 # Headers that define members of classes which another header declares: templates that need what comes after that class.
 # Only to be shortened.
 BORROWERS = set("""
-    actor/detail/framework.hpp
-    actor/detail/host.hpp
     actor/detail/invoke.hpp
-    actor/detail/life.hpp
-    actor/detail/root.hpp
     actor/messaging.hpp
     actor/spawn.hpp
     coro/task.hpp
-    loop/dump.hpp
-    loop/executor.hpp
-    net/detail/server_core.hpp
-    net/listening_socket.hpp
-    wire/codec.hpp
     wire/json_codec.hpp
-    wire/detail/json_parse.hpp
-    wire/detail/json_value.hpp
 """.split())
 
 TAIL = re.compile(r"#if MAGNETAR_HEADER_ONLY\n((?:#include <magnetar/[^>]+\.ipp>\n)+)#endif\n\Z")

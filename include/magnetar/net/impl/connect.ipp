@@ -8,7 +8,6 @@
 #include <system_error>
 #include <utility>
 
-#include <magnetar/actor/detail/remote_link.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/pool.hpp>
 #include <magnetar/base/unique_fd.hpp>
