@@ -10,6 +10,7 @@
 // clang-format off: in the order of the layers
 #include <magnetar/base/detail/impl/standard_streams.ipp>
 #include <magnetar/base/impl/errors.ipp>
+#include <magnetar/base/impl/id_map.ipp>
 #include <magnetar/base/impl/log.ipp>
 #include <magnetar/base/impl/pool.ipp>
 #include <magnetar/base/impl/virtual_sockets.ipp>

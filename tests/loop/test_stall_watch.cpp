@@ -34,14 +34,14 @@ TEST_CASE("stall watch: what keeps a loop is named, and named again when it is t
     loop.run([](EventLoop& l, CapturedLog& said) -> Task<> {
         l.activity->begin(7, &command);
         auto first = keep_until_said(said, "reckon");
-        CHECK(first.find("[warning] front end: its loop is kept for more than 2 ms by reckon\n") !=
+        CHECK(first.find("[warning] front end: event loop blocked for more than 2 ms by reckon\n") !=
               std::string::npos);
         auto second = keep_until_said(said, "more than 20 ms by reckon");
         CHECK(second.find("more than 20 ms by reckon") != std::string::npos);
         co_await yield();
         l.activity->begin(0x1234, nullptr);
         auto third = keep_until_said(said, "0x1234");
-        CHECK(third.find("by work that is no command of the actor 0x1234\n") != std::string::npos);
+        CHECK(third.find("by a hook or job of the actor 0x1234\n") != std::string::npos);
     }(loop, log));
 }
 

@@ -15,7 +15,7 @@ using testing::Simulation;
 namespace {
 
 // What the workers' hooks, which capture nothing, go by.
-struct World {
+struct PoolWorld {
     Simulation* simulation = nullptr;
     std::chrono::milliseconds start{0};  // how long a worker takes to start
     bool at_random = false;              // it takes up to that, and may fail
@@ -23,12 +23,12 @@ struct World {
     int living = 0;  // workers' states
     int begun = 0, ended = 0;
 };
-World world;
+PoolWorld pool_world;
 
 struct Hand {
-    Hand() { ++world.living; }
+    Hand() { ++pool_world.living; }
     Hand(const Hand&) = delete;
-    ~Hand() { --world.living; }
+    ~Hand() { --pool_world.living; }
     Task<int> work(int milliseconds) {
         co_await sleep(std::chrono::milliseconds(milliseconds));
         co_return milliseconds;
@@ -40,12 +40,12 @@ struct Hand {
 using Pool = Monitor<Hand>;
 
 Task<> start_slowly(Actor<Hand>&) {
-    auto length = world.start;
+    auto length = pool_world.start;
     bool fails = false;
-    if (world.at_random) {
-        auto& random = world.simulation->random();
+    if (pool_world.at_random) {
+        auto& random = pool_world.simulation->random();
         length = std::chrono::milliseconds(random.below(static_cast<std::uint64_t>(length.count()) + 1));
-        fails = random.chance(world.failing);
+        fails = random.chance(pool_world.failing);
     }
     co_await sleep(length);
     if (fails) throw std::runtime_error("it does not start today");
@@ -54,8 +54,8 @@ Task<> start_slowly(Actor<Hand>&) {
 // A call on its way: counted, whatever comes of it. What is thrown must be one of the errors that are documented.
 Task<> counted(Task<> call) {
     struct Count {
-        Count() { ++world.begun; }
-        ~Count() { ++world.ended; }
+        Count() { ++pool_world.begun; }
+        ~Count() { ++pool_world.ended; }
     } count;
     try {
         co_await std::move(call);
@@ -85,9 +85,9 @@ MonitorOptions<Hand> options_of(std::uint32_t workers) {
 void check_gone(Simulation& simulation, const Pool& pool) {
     CHECK(pool.size() == 0);
     CHECK_FALSE(pool.is_running());
-    CHECK(world.living == 0);
+    CHECK(pool_world.living == 0);
     CHECK(simulation.names_taken() == 1);
-    CHECK(world.begun == world.ended);
+    CHECK(pool_world.begun == pool_world.ended);
 }
 struct Quietly {
     LogLevel before = std::exchange(log_level(), LogLevel::off);
@@ -98,16 +98,16 @@ struct Quietly {
 
 TEST_CASE("monitors: they run in a simulation: restarts with their delay, on virtual time") {
     Quietly quietly;
-    world = {};
+    pool_world = {};
     Simulation simulation(1);
-    world.simulation = &simulation;
+    pool_world.simulation = &simulation;
     simulation.run([&](Actor<>&) -> Task<> {
         auto options = options_of(3);
         options.backoff = 10s;
         options.max_backoff = 10s;
         auto& pool = co_await simulation.add_monitor<Hand>(options);
         CHECK(pool.size() == 3);
-        CHECK(world.living == 3);
+        CHECK(pool_world.living == 3);
         for (int i = 0; i < 2; ++i) {
             auto first = pool.managed_actors().front();
             CHECK(first.name() == "hand-1");
@@ -130,9 +130,9 @@ TEST_CASE("monitors: the same seed gives the same run") {
     Quietly quietly;
     std::array<std::uint64_t, 2> digests{};
     for (auto& digest : digests) {
-        world = {};
+        pool_world = {};
         Simulation simulation(77);
-        world.simulation = &simulation;
+        pool_world.simulation = &simulation;
         simulation.run([&](Actor<>&) -> Task<> {
             auto& pool = co_await simulation.add_monitor<Hand>(options_of(4));
             for (int i = 0; i < 5; ++i) {
@@ -161,12 +161,12 @@ TEST_CASE("monitors: every operation meets every other one, at each moment of it
         Operation{"reload", 0, [](Pool pool) { return pool.reload(); }},
         Operation{"a worker is killed", 0,
                   [](Pool pool) -> Task<> {
-                      if (pool.size()) world.simulation->kill(pool.pick());
+                      if (pool.size()) pool_world.simulation->kill(pool.pick());
                       co_return;
                   }},
         Operation{"all workers are killed", 0,
                   [](Pool pool) -> Task<> {
-                      for (auto& worker : pool.managed_actors()) world.simulation->kill(worker);
+                      for (auto& worker : pool.managed_actors()) pool_world.simulation->kill(worker);
                       co_return;
                   }},
         Operation{"a worker quits", 0, [](Pool pool) { return told_to_quit(pool, 3); }},
@@ -175,7 +175,7 @@ TEST_CASE("monitors: every operation meets every other one, at each moment of it
         Operation{"give up", -1,
                   [](Pool pool) -> Task<> {
                       while (pool.is_running()) {
-                          for (auto& worker : pool.managed_actors()) world.simulation->kill(worker);
+                          for (auto& worker : pool.managed_actors()) pool_world.simulation->kill(worker);
                           co_await sleep(20ms);
                       }
                   }},
@@ -189,9 +189,9 @@ TEST_CASE("monitors: every operation meets every other one, at each moment of it
                 for (auto delay : {0ms, 50ms, 150ms, 250ms, 350ms, 1000ms}) {
                     INFO(std::string(first.name)
                          << ", and " << std::string(second.name) << " " << delay.count() << " ms later");
-                    world = {};
+                    pool_world = {};
                     Simulation simulation(static_cast<std::uint64_t>(++runs));
-                    world.simulation = &simulation;
+                    pool_world.simulation = &simulation;
                     int number = 3;
                     for (auto* operation : {&first, &second})
                         if (operation->workers != 0 && number > 0) number = operation->workers;
@@ -201,7 +201,7 @@ TEST_CASE("monitors: every operation meets every other one, at each moment of it
                         options.restarts = 20;
                         options.max_backoff = 100ms;
                         auto& pool = co_await simulation.add_monitor<Hand>(options);
-                        world.start = 100ms;
+                        pool_world.start = 100ms;
                         if (number == -2) {
                             self.loop().start(counted(first.run(pool)), nullptr).detach();
                             co_await sleep(delay);
@@ -216,7 +216,7 @@ TEST_CASE("monitors: every operation meets every other one, at each moment of it
                         co_await std::move(other);
                         co_await sleep(30s);
                         CHECK(pool.size() == static_cast<std::size_t>(number < 0 ? 0 : number));
-                        CHECK(world.living == (number < 0 ? 0 : number));
+                        CHECK(pool_world.living == (number < 0 ? 0 : number));
                         if (number > 0) {
                             int answer = co_await pool.send<&Hand::work>(7);
                             CHECK(answer == 7);
@@ -231,8 +231,8 @@ TEST_CASE("monitors: every operation meets every other one, at each moment of it
                         co_await pool.proxy().closed();
                         check_gone(simulation, pool);
                     });
-                    CHECK(world.living == 0);
-                    CHECK(world.begun == world.ended);
+                    CHECK(pool_world.living == 0);
+                    CHECK(pool_world.begun == pool_world.ended);
                 }
     CHECK(runs == 1800);
 }
@@ -242,10 +242,10 @@ TEST_CASE("monitors: 2,000 seeds of restarts, kills, scales, reloads, stops, pau
     int gave_up = 0, refused = 0;
     for (auto seed : testing::seeds(2000)) {
         CAPTURE(seed);
-        world = {};
+        pool_world = {};
         Simulation simulation(seed);
-        world.simulation = &simulation;
-        world.at_random = true;
+        pool_world.simulation = &simulation;
+        pool_world.at_random = true;
         simulation.run([&](Actor<>& self) -> Task<> {
             auto& random = simulation.random();
             auto one_of = [&](auto... values) {
@@ -265,8 +265,8 @@ TEST_CASE("monitors: 2,000 seeds of restarts, kills, scales, reloads, stops, pau
                 options.routing = one_of(Routing::round_robin, Routing::least_loaded);
                 options.restarts = one_of(0u, 3u, 1000u);
                 options.backoff = one_of(0ms, 50ms);
-                world.start = one_of(0ms, 30ms, 800ms);
-                world.failing = one_of(0.0, 0.0, 0.2);
+                pool_world.start = one_of(0ms, 30ms, 800ms);
+                pool_world.failing = one_of(0.0, 0.0, 0.2);
                 Pool* made = nullptr;
                 try {
                     made = &co_await simulation.add_monitor<Hand>(options);
@@ -274,7 +274,7 @@ TEST_CASE("monitors: 2,000 seeds of restarts, kills, scales, reloads, stops, pau
                     ++refused;
                 }
                 if (!made) {
-                    CHECK(world.living == 0);
+                    CHECK(pool_world.living == 0);
                     continue;
                 }
                 Pool pool = *made;
@@ -303,9 +303,9 @@ TEST_CASE("monitors: 2,000 seeds of restarts, kills, scales, reloads, stops, pau
                 }
                 if (random.chance(0.5)) pool.stop();
                 for (auto& call : calls) co_await call;
-                CHECK(world.begun == world.ended);
+                CHECK(pool_world.begun == pool_world.ended);
                 if (pool.is_running()) {
-                    world.failing = 0;
+                    pool_world.failing = 0;
                     auto wanted = static_cast<std::uint32_t>(random.below(4));
                     bool fine = true;
                     try {
@@ -316,20 +316,20 @@ TEST_CASE("monitors: 2,000 seeds of restarts, kills, scales, reloads, stops, pau
                     co_await sleep(60s);
                     if (fine && pool.is_running() && options.restart == Restart::permanent) {
                         CHECK(pool.size() == wanted);
-                        CHECK(world.living == static_cast<int>(wanted));
+                        CHECK(pool_world.living == static_cast<int>(wanted));
                     }
-                    CHECK(pool.size() == static_cast<std::size_t>(world.living));
+                    CHECK(pool.size() == static_cast<std::size_t>(pool_world.living));
                 } else {
                     ++gave_up;
                 }
                 pool.stop();
                 co_await pool.proxy().closed();
                 CHECK(pool.size() == 0);
-                CHECK(world.living == 0);
+                CHECK(pool_world.living == 0);
                 CHECK(simulation.names_taken() == 1);
             }
         });
-        CHECK(world.living == 0);
+        CHECK(pool_world.living == 0);
     }
     if (testing::seeds(2).size() > 1) {
         CHECK(gave_up > 100);

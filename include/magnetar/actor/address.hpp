@@ -69,7 +69,8 @@ CellTable& cell_table(std::uint32_t door);
 // Which process this is: 0 for the master. Set once in each process, before it has loops.
 inline constinit std::uint32_t this_node = 0;
 // Addresses and ids have 24 bits for it.
-inline constexpr std::uint32_t greatest_node = (1u << 24) - 1;
+inline constexpr std::uint32_t greatest_node =
+    (1u << 23) - 1;  // above them are connections to other arbiters
 // The door of the loop that runs on this thread, or no_loop. Kept beside the context so that routing reads
 // one variable.
 inline constexpr std::uint32_t no_loop = ~0u;

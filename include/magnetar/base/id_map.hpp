@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -53,13 +52,7 @@ public:
     }
 
     // All nodes, by their ids.
-    std::vector<Node*> sorted() const {
-        std::vector<Node*> nodes;
-        nodes.reserve(size_);
-        for_each([&](Node& node) { nodes.push_back(&node); });
-        std::sort(nodes.begin(), nodes.end(), [](const Node* a, const Node* b) { return a->id < b->id; });
-        return nodes;
-    }
+    std::vector<Node*> sorted() const;
 
 private:
     std::size_t place(std::uint64_t id) const noexcept {
@@ -140,3 +133,7 @@ private:
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/base/impl/id_map.ipp>
+#endif

@@ -1,7 +1,6 @@
 #pragma once
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -20,7 +19,8 @@ namespace detail {
 // When a sleep ends: its length counts from the moment at which it is awaited.
 // The past ends an hour ago: engines compute with it.
 inline LoopClock::time_point sleep_end(EventLoop& loop, LoopClock::time_point when) noexcept {
-    return std::max(when, loop.now() - std::chrono::hours(1));
+    auto earliest = loop.now() - std::chrono::hours(1);
+    return when < earliest ? earliest : when;
 }
 template <class Rep, class Period>
 LoopClock::time_point sleep_end(EventLoop& loop, std::chrono::duration<Rep, Period> length) noexcept {
@@ -49,7 +49,7 @@ public:
 
 private:
     void request_cancel() noexcept override {
-        EventLoop::current()->disarm(*this);
+        TimerHeap::disarm(*this);
         wake_cancelled();
     }
     When when_;

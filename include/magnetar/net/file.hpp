@@ -1,6 +1,5 @@
 #pragma once
 #include <fcntl.h>
-#include <liburing.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -94,7 +93,7 @@ private:
     File(EventLoop& loop, UniqueFd fd, std::string path)
         : descriptor_(std::make_unique<detail::Descriptor>(loop, std::move(fd))), path_(std::move(path)) {}
     static unsigned part(std::size_t size) noexcept {
-        return static_cast<unsigned>(std::min<std::size_t>(size, 1U << 30));
+        return size < 1U << 30 ? static_cast<unsigned>(size) : 1U << 30;
     }
 
     std::unique_ptr<detail::Descriptor> descriptor_;
@@ -115,27 +114,7 @@ Task<std::string> read_file(std::string path);
 /// through a symbolic link the file behind it is replaced. Throws std::system_error: also if the owner cannot be kept,
 /// and for what is no regular file.
 template <class>
-Task<> write_file(std::string path, std::string_view data) {
-    EventLoop& loop = EventLoop::require("write_file");
-    detail::Replacement fresh(path);
-    int fd = -EEXIST;
-    while (fd == -EEXIST)
-        fd = co_await submit(
-            "open", [name = fresh.next_name().c_str(), mode = fresh.mode()](io_uring_sqe* sqe) {
-                io_uring_prep_openat(sqe, AT_FDCWD, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-            });
-    check(fd, "open", path);
-    File file(loop, UniqueFd(fd), path);
-    fresh.keep_owner(fd);
-    co_await file.write(data, 0);
-    co_await file.sync();
-    // A change of one directory in memory, which is not worth an operation.
-    UniqueFd directory = fresh.commit();
-    if (!directory) co_return;
-    int synced = co_await submit(
-        "fsync", [folder = directory.get()](io_uring_sqe* sqe) { io_uring_prep_fsync(sqe, folder, 0); });
-    if (synced != -EINVAL) check(synced, "fsync", path);  // EINVAL: a file system without
-}
+Task<> write_file(std::string path, std::string_view data);
 
 }  // namespace magnetar::inline MAGNETAR_MODE
 

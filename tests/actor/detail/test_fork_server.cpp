@@ -69,8 +69,8 @@ TEST_CASE("fork server: its children are the master's, in process groups of thei
 TEST_CASE("fork server: killed, another takes its place, again and again; the workers that there are go on") {
     in_arbiter([](Arbiter<>&) -> Task<> {
         auto before = co_await spawn({});
-        auto fds = open_fds();
-        for (int round = 0; round < 3; ++round) {
+        std::size_t fds = 0;  // after the first round: the spare servers are made in the background
+        for (int round = 0; round < 4; ++round) {
             int pid = server().pid();
             kill_and_wait(pid);
             auto answer = co_await answer_of(before);
@@ -83,9 +83,10 @@ TEST_CASE("fork server: killed, another takes its place, again and again; the wo
             co_await after.closed();
             auto whole = co_await until([] { return children_here() == fork_servers + 1; });
             CHECK(whole);
+            if (round == 0) fds = open_fds();
             CHECK(open_fds() == fds);
         }
-        CHECK(server().lost() == 3);
+        CHECK(server().lost() == 4);
     });
     CHECK(children_of(::getpid()).empty());
 }

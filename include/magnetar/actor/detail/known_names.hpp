@@ -12,5 +12,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 void remember_name(ActorId id, std::string_view name);
 // The actor's name if one is known, else its id: for people.
 std::string name_or_id(ActorId id);
+// For a new arbiter, whose actors have ids that those of an earlier one had.
+void forget_names() noexcept;
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

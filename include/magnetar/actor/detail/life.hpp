@@ -6,7 +6,6 @@
 #include <type_traits>
 
 #include <magnetar/actor/actor.hpp>
-#include <magnetar/actor/detail/exit_registry.hpp>
 #include <magnetar/actor/detail/until.hpp>
 #include <magnetar/config.hpp>
 

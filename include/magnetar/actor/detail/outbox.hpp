@@ -1,5 +1,4 @@
 #pragma once
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -36,7 +35,7 @@ public:
 
     static Parcel* make(LoopHandle& maker, std::uint32_t size);
     static constexpr std::uint32_t size_for(std::uint32_t wanted, std::uint32_t bytes) noexcept {
-        return std::max(wanted, begin + bytes);
+        return wanted > begin + bytes ? wanted : begin + bytes;
     }
     bool has_room(std::uint32_t bytes) const noexcept { return size_ - used_ >= bytes; }
 

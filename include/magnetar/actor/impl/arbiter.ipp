@@ -17,6 +17,7 @@
 #include <magnetar/actor/detail/exit_registry.hpp>
 #include <magnetar/actor/detail/fork_server.hpp>
 #include <magnetar/actor/detail/framework.hpp>
+#include <magnetar/actor/detail/known_names.hpp>
 #include <magnetar/actor/detail/life.hpp>
 #include <magnetar/actor/detail/monitor_base.hpp>
 #include <magnetar/actor/detail/node.hpp>
@@ -55,6 +56,7 @@ struct Master::Parts {
         the_node = &host;
         the_supervisor = &supervisor;
         exit_registry().clear();
+        forget_names();
         supervisor.fork_server = &fork_server;
         supervisor.directory = &directory;
         fork_server.watch(loop);

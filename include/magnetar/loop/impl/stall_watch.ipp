@@ -133,9 +133,9 @@ MAGNETAR_DECL void StallWatch::look(std::chrono::nanoseconds since_last) {
     auto passed = std::exchange(next_report_, next_report_ * 10);
     auto owner = loop_.activity->owner.load(std::memory_order_relaxed);
     auto* command = loop_.activity->command.load(std::memory_order_relaxed);
-    Logger(name_).warning("its loop is kept for more than {} by {}{}{}",
+    Logger(name_).warning("event loop blocked for more than {} by {}{}{}",
                           detail::duration_text(std::chrono::duration<double>(passed).count()),
-                          command ? *command : "work that is no command",
+                          command ? *command : "a hook or job",
                           owner == 0 || owner == number_ ? "" : " of the actor ",
                           owner == 0 || owner == number_ ? "" : name_of(owner));
 }

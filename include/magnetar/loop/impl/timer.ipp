@@ -28,7 +28,7 @@ MAGNETAR_DECL bool WaitFor::await_suspend(Suspension leaf) noexcept {
 }
 
 MAGNETAR_DECL bool WaitFor::await_resume() {
-    EventLoop::current()->disarm(*this);
+    TimerHeap::disarm(*this);
     check_cancelled();
     return granted_;
 }
@@ -40,7 +40,7 @@ MAGNETAR_DECL void WaitFor::late() noexcept {
 }
 
 MAGNETAR_DECL void WaitFor::request_cancel() noexcept {
-    EventLoop::current()->disarm(*this);
+    TimerHeap::disarm(*this);
     QueuedWaiter::request_cancel();
 }
 

@@ -1,7 +1,4 @@
 #pragma once
-#include <liburing.h>
-
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -77,7 +74,10 @@ public:
     // A user holds data that nobody waits for.
     void has_unread(BufferUser& user) noexcept;
 
-    unsigned total() const noexcept { return std::min(static_cast<unsigned>(slabs_.size()) * slab, most_); }
+    unsigned total() const noexcept {
+        unsigned made = static_cast<unsigned>(slabs_.size()) * slab;
+        return made < most_ ? made : most_;
+    }
     // Neither holding data nor, as far as is known, in the kernel's hands.
     unsigned free() const noexcept { return free_; }
 

@@ -1,6 +1,4 @@
 #pragma once
-#include <liburing.h>
-
 #include <string_view>
 #include <type_traits>
 #include <utility>

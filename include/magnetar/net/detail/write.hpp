@@ -1,6 +1,4 @@
 #pragma once
-#include <liburing.h>
-
 #include <cstddef>
 
 #include <magnetar/config.hpp>

@@ -1,6 +1,8 @@
 #pragma once
 #include <magnetar/net/file.hpp>
 
+#include <liburing.h>
+
 #include <unistd.h>
 
 #include <magnetar/base/pool.hpp>
@@ -121,7 +123,31 @@ Task<std::string> read_file(std::string path) {
     co_return co_await file.read_all();
 }
 
+template <class>
+Task<> write_file(std::string path, std::string_view data) {
+    EventLoop& loop = EventLoop::require("write_file");
+    detail::Replacement fresh(path);
+    int fd = -EEXIST;
+    while (fd == -EEXIST)
+        fd = co_await submit(
+            "open", [name = fresh.next_name().c_str(), mode = fresh.mode()](io_uring_sqe* sqe) {
+                io_uring_prep_openat(sqe, AT_FDCWD, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+            });
+    check(fd, "open", path);
+    File file(loop, UniqueFd(fd), path);
+    fresh.keep_owner(fd);
+    co_await file.write(data, 0);
+    co_await file.sync();
+    // A change of one directory in memory, which is not worth an operation.
+    UniqueFd directory = fresh.commit();
+    if (!directory) co_return;
+    int synced = co_await submit(
+        "fsync", [folder = directory.get()](io_uring_sqe* sqe) { io_uring_prep_fsync(sqe, folder, 0); });
+    if (synced != -EINVAL) check(synced, "fsync", path);  // EINVAL: a file system without
+}
+
 #if !MAGNETAR_HEADER_ONLY
+template Task<> write_file<void>(std::string path, std::string_view data);
 template Task<File> File::open<void>(std::string path, OpenMode mode);
 template Task<std::size_t> File::read<void>(std::span<char> memory, std::uint64_t offset);
 template Task<std::string> File::read_all<void>();
@@ -134,7 +160,6 @@ template Task<std::string> read_file<void>(std::string path);
 #endif
 
 }  // namespace magnetar::inline MAGNETAR_MODE
-
 #if !MAGNETAR_HEADER_ONLY
 namespace magnetar::inline MAGNETAR_MODE::detail {
 template Task<FileStatus> statx_of<void>(int fd, std::string path);

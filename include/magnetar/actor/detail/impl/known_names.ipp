@@ -39,6 +39,13 @@ MAGNETAR_DECL void remember_name(ActorId id, std::string_view name) {
         known.oldest = (known.oldest + 1) % known.order.size();
     }
 }
+MAGNETAR_DECL void forget_names() noexcept {
+    KnownNames& known = KnownNames::of_process();
+    std::lock_guard lock(known.mutex);
+    known.names.clear();
+    known.order.clear();
+    known.oldest = 0;
+}
 MAGNETAR_DECL std::string name_or_id(ActorId id) {
     KnownNames& known = KnownNames::of_process();
     std::lock_guard lock(known.mutex);

@@ -1,6 +1,8 @@
 #pragma once
 #include <magnetar/actor/detail/life.hpp>
 
+#include <magnetar/actor/detail/exit_registry.hpp>
+
 #include <chrono>
 #include <typeinfo>
 #include <utility>

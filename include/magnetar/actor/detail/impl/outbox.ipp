@@ -1,6 +1,8 @@
 #pragma once
 #include <magnetar/actor/detail/outbox.hpp>
 
+#include <algorithm>
+
 #include <atomic>
 
 #include <magnetar/base/inbox.hpp>

@@ -1,6 +1,10 @@
 #pragma once
 #include <magnetar/net/detail/buffer_ring.hpp>
 
+#include <liburing.h>
+
+#include <algorithm>
+
 #include <cstdlib>
 #include <cstring>
 #include <new>

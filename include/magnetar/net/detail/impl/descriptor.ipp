@@ -1,6 +1,8 @@
 #pragma once
 #include <magnetar/net/detail/descriptor.hpp>
 
+#include <liburing.h>
+
 #include <unistd.h>
 
 #include <cerrno>

@@ -1,6 +1,8 @@
 #pragma once
 #include <magnetar/net/detail/write.hpp>
 
+#include <liburing.h>
+
 #include <sys/socket.h>
 
 #include <cerrno>
