@@ -9,6 +9,7 @@
 #include <magnetar/actor/arbiter.hpp>
 #include <magnetar/actor/detail/directory.hpp>
 #include <magnetar/actor/detail/ending.hpp>
+#include <magnetar/actor/detail/exit_registry.hpp>
 #include <magnetar/actor/detail/framework.hpp>
 #include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/root.hpp>

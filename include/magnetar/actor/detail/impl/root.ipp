@@ -104,6 +104,7 @@ MAGNETAR_DECL ErrorOnWire start_failure(const std::exception_ptr& error) {
 MAGNETAR_DECL Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
     if (self.life() >= Lifecycle::stopping) co_return std::nullopt;
     std::exception_ptr error;
+    Address address = ActorAccess::address(self);
     Job<> starting = self.loop().start(ActorAccess::start(self), &self);
     try {
         co_await starting;
@@ -117,8 +118,10 @@ MAGNETAR_DECL Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
     ErrorOnWire failure = start_failure(error);
     if (failure.cut_off()) {
         failure.what = "it was stopped before its start hook had returned";
-        // The actor's end is what cancels its jobs. Else the hook has let through what it cancelled itself.
-        if (self.life() < Lifecycle::stopping) {
+        // The actor's end is what cancels its jobs, and it may be gone by now. Else the hook has let through what it
+        // cancelled itself.
+        Actor<>* living = resident_here(address);
+        if (living && living->life() < Lifecycle::stopping) {
             failure.kind = ErrorKind::remote;
             failure.what = "its start hook let a Cancelled pass, and nobody had cancelled the hook";
         }
