@@ -69,8 +69,8 @@ TEST_CASE("stall watch: the watcher sleeps while all sleep, and is woken by the 
     });
     loop.run([](CapturedLog& said, Event& asleep) -> Task<> {
         co_await asleep.wait();
-        auto text = keep_until_said(said, "late: its loop is kept");
-        CHECK(text.find("late: its loop is kept") != std::string::npos);
+        auto text = keep_until_said(said, "late: event loop blocked");
+        CHECK(text.find("late: event loop blocked") != std::string::npos);
     }(log, dozes));
     other.join();
 }

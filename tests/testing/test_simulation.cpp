@@ -165,12 +165,13 @@ TEST_CASE("simulation: an actor that is stopped ends its scenario; nothing of it
             Job<int> adding = self.loop().start([](ActorProxy<Counter> to) -> Task<int> {
                 co_return co_await to.send<&Counter::add_later>(1);
             }(counter));
+            co_await sleep(std::chrono::milliseconds(1));  // the command runs by now
             self.stop();
             co_await sleep(std::chrono::hours(10));
             FAIL("it was stopped");
         };
         std::string told = errors_of([&] { simulation.run(scenario); });
-        CHECK(has(told, "counter: 1 commands and 0 messages were cut off"));
+        CHECK_MESSAGE(has(told, "counter: 1 commands and 0 messages were cut off"), told);
         CHECK(ended == i);
         CHECK(simulation.loop().info().jobs == 0);
         CHECK(simulation.loop().info().timers == 0);

@@ -298,7 +298,9 @@ MAGNETAR_DECL Task<> ActorAccess::closing(Actor<>& self) {
     self.lost_ = true;
     if (extras.before_end) co_await extras.before_end(self);
     self.children_.for_each([](Actor<>& child) { stop(child, 0); });
-    co_await until_quiet(self, deadline, [](Actor<>& a) { return a.children_.empty(); });
+    // A child with the same exit_timeout ends by itself, and says what it cuts off, before it is ended by force.
+    co_await until_quiet(self, deadline_after(deadline, std::chrono::milliseconds(100)),
+                         [](Actor<>& a) { return a.children_.empty(); });
     if (extras.registered) co_await deregister(self);
     lose_messages(self);
     JobBase* me = current_job();
