@@ -8,12 +8,12 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 // Formats whatever has a to_string, as "{}": the base of a fmt::formatter that needs no more than fmt/core.h.
 struct ToStringFormatter {
     template <class Context>
-    constexpr auto parse(Context& context) {
-        return context.begin();
+    constexpr auto parse(Context& formatting) {
+        return formatting.begin();
     }
     template <class T, class Context>
-    auto format(const T& value, Context& context) const {
-        auto out = context.out();
+    auto format(const T& value, Context& formatting) const {
+        auto out = formatting.out();
         for (char c : value.to_string()) *out++ = c;
         return out;
     }

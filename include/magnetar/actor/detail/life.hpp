@@ -20,6 +20,9 @@ ActorId fresh_id() noexcept;
 // The first actor of a host.
 ActorId root_id(std::uint32_t host) noexcept;
 
+// For a new arbiter or simulation: empties the registry of how actors have ended.
+void forget_exits();
+
 // The life of an actor on its loop: receiving, running, ending.
 struct ActorAccess {
     // ---- mailbox

@@ -9,7 +9,6 @@
 #include <magnetar/actor/arbiter.hpp>
 #include <magnetar/actor/detail/directory.hpp>
 #include <magnetar/actor/detail/ending.hpp>
-#include <magnetar/actor/detail/exit_registry.hpp>
 #include <magnetar/actor/detail/framework.hpp>
 #include <magnetar/actor/detail/node.hpp>
 #include <magnetar/actor/detail/root.hpp>
@@ -32,7 +31,7 @@ public:
         magnetar::detail::enlist_framework_commands();
         magnetar::detail::the_node = &host_;
         magnetar::detail::the_supervisor = &supervisor_;
-        magnetar::detail::exit_registry().clear();
+        magnetar::detail::forget_exits();
         supervisor_.directory = &directory_;
         supervisor_.light_actors_only = true;
     }

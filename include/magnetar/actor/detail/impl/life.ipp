@@ -40,6 +40,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+MAGNETAR_DECL void forget_exits() { exit_registry().clear(); }
+
 MAGNETAR_DECL Task<> ActorAccess::deregister(Actor<>& self) {
     try {
         co_await SendAwaiter<directory_remove>(the_node->arbiter, self.id().value);
