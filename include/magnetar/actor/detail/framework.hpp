@@ -13,19 +13,8 @@
 // header.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-void child_greeted(Actor<>&, std::uint64_t id, ActorProxy<> proxy);
-void child_started(Actor<>&, std::uint64_t id, std::optional<ErrorOnWire> failure);
 Directory& directory_here();
-// Why it cannot be had; empty when it is.
-std::string directory_reserve(Actor<>&, std::string name, std::uint64_t id, std::uint32_t host);
-void directory_enter(Actor<>&, ActorProxy<> proxy, Concurrency kind, std::uint64_t manager);
-void directory_remove(Actor<>&, std::uint64_t id);
-void directory_release(Actor<>&, std::string name, std::uint64_t id);
-std::optional<ActorProxy<>> directory_find(Actor<>&, std::string target);
 void add_application_info(Json& info);
-void notify_command(Request& request, Notice notice);
-Task<ActorProxy<>> spawn_command(Actor<>&, std::string name, std::string concurrency);
-Task<> kill_command(Actor<>& actor, std::string target);
 
 // The arbiter gives two workers that have something to say to each other a link of their own. False when one of
 // them lives no more.
