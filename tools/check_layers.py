@@ -8,8 +8,8 @@ import pathlib
 import re
 import sys
 
-LAYERS = ["base", "coro", "sync", "wire", "loop", "net", "actor", "app", "apps", "cluster", "testing"]
-ROOMS = {"actor": ["core", "messaging", "node", "door", "remote", "supervision"]}
+from layout import LAYERS, ROOMS, is_public, layer_of, room_of
+
 UMBRELLA = "magnetar.hpp"  # everything of the layers before app
 APP = "app.hpp"  # that, and everything of app
 ROOT_FILES = {"config.hpp", "version.hpp"}  # below every layer
@@ -18,16 +18,6 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 
 root = pathlib.Path(__file__).resolve().parent.parent / "include" / "magnetar"
 problems = []
-
-
-def layer_of(name):
-    return name.split("/")[0]
-
-
-def room_of(name):
-    """Its folder below the layer, if that is a room; a public header is in none."""
-    layer, *folders = name.split("/")[:-1] or [""]
-    return folders[0] if folders and folders[0] in ROOMS.get(layer, []) else None
 
 
 def circle():
@@ -103,8 +93,7 @@ while ahead:
         reached.add(name)
         ahead += [included.removeprefix("magnetar/") for _, included in headers.get(name, [])]
 for name in sorted(headers.keys() - reached):
-    public = not {"detail", "impl"} & set(name.split("/")[:-1]) and not room_of(name)
-    if public and layer_of(name) in LAYERS[: LAYERS.index("app") + 1]:
+    if is_public(name) and layer_of(name) in LAYERS[: LAYERS.index("app") + 1]:
         problems.append(f"{name}: neither umbrella includes it")
 
 if found := circle():
