@@ -13,6 +13,7 @@
 #include <magnetar/actor/core/message.hpp>
 #include <magnetar/actor/door/server.hpp>
 #include <magnetar/actor/errors.hpp>
+#include <magnetar/actor/groups.hpp>
 #include <magnetar/actor/hooks.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging.hpp>
@@ -336,6 +337,9 @@ MAGNETAR_DECL void ActorAccess::finish(Actor<>& self) noexcept {
             waiter->status = status;
             waiter->ended.set();
         }
+    if (self.extras_ && self.extras_->in_groups && !revoked(self) && the_node && the_node->root &&
+        the_node->root != &self)
+        post_tell<group_remove>(address(*the_node->root), id.value);
     if (self.concurrency_ != Concurrency::coroutine) return;
     Actor<>* parent = self.parent_;
     delete &self;
