@@ -109,6 +109,7 @@ TEST_CASE("tcp server: close waits for what a client that has just connected say
             TcpServer server{echo_back};
             co_await server.start_serving("127.0.0.1:80");
             Stream client = co_await connect("127.0.0.1:80");
+            while (server.info().connections == 0) co_await sleep(1ms);
             Job<> closing = self.loop().start(server.close(2h));
             co_await sleep(1h);
             co_await client.write("hello");
