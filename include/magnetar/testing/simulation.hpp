@@ -150,7 +150,7 @@ public:
 
 private:
     SimulationEngine* make_engine() {
-        detail::Stage::check_alone();
+        magnetar::detail::Runtime::require_none("Simulation or Arbiter");
         return new SimulationEngine(random_, faults, trace_, *this);
     }
     bool idle(bool quiet, LoopClock::time_point next) noexcept override {

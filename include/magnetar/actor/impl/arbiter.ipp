@@ -23,6 +23,7 @@
 #include <magnetar/actor/supervision/fork_server.hpp>
 #include <magnetar/actor/supervision/framework_commands.hpp>
 #include <magnetar/actor/supervision/main_actor.hpp>
+#include <magnetar/actor/supervision/runtime.hpp>
 #include <magnetar/actor/supervision/shutdown_order.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/actor/supervision/worker_pool.hpp>
@@ -45,57 +46,38 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// In the order in which they must come.
+// The fork server comes first: it is forked before the process has threads, and with the table of commands.
 struct Master::Parts {
     explicit Parts(const LoopOptions& options)
         : fork_server((open_missing_standard_streams(), enlist_framework_commands(), run_worker)),
-          loop(options),
-          resident(loop),
-          host(loop),
-          supervisor(host) {
-        the_node = &host;
-        the_supervisor = &supervisor;
-        exit_registry().clear();
-        forget_names();
-        supervisor.fork_server = &fork_server;
-        supervisor.directory = &directory;
-        fork_server.watch(loop);
+          runtime(options) {
+        runtime.supervisor.fork_server = &fork_server;
+        fork_server.watch(runtime.loop);
         if (::getpid() == 1)
-            loop.start(collect_orphans(std::chrono::seconds(5), std::chrono::seconds(10)), nullptr).detach();
-    }
-    ~Parts() {
-        the_node = nullptr;
-        the_supervisor = nullptr;
+            runtime.loop.start(collect_orphans(std::chrono::seconds(5), std::chrono::seconds(10)), nullptr)
+                .detach();
     }
     ForkServer fork_server;
-    EventLoop loop;
-    Resident resident;
-    Node host;
-    Directory directory;
-    Supervisor supervisor;
+    ArbiterRuntime runtime;
     KeptHandles monitors;
     std::optional<DoorServer> door;
     bool has_run = false;
 };
 
 MAGNETAR_DECL Master::Master(const ActorSettings& settings) {
-    if (the_node) throw std::logic_error("a process has one Arbiter at a time");
+    Runtime::require_none("Arbiter");
     parts_ = std::make_unique<Parts>(LoopOptions{.threads = settings.threads});
 }
 
 MAGNETAR_DECL Master::~Master() = default;
 
-MAGNETAR_DECL EventLoop& Master::main_loop() const noexcept { return parts_->loop; }
+MAGNETAR_DECL EventLoop& Master::main_loop() const noexcept { return parts_->runtime.loop; }
 
 MAGNETAR_DECL void Master::enter(Actor<>& arbiter, const ActorSettings& settings, std::string_view name,
                                  const ErasedHook<const MonitorGaveUp&>& monitor_gave_up, DoorSettings door) {
-    parts_->host.root = &arbiter;
-    parts_->host.arbiter = ActorAccess::address(arbiter);
-    set_up(arbiter, settings, name, Json::object());
+    parts_->runtime.enter(arbiter, settings, name);
     ActorAccess::extras(arbiter).before_end = &end_in_reverse_order;
-    parts_->directory.reserve(std::string(name), ActorId::arbiter());
-    parts_->directory.enter(arbiter.proxy(), Concurrency::process, ActorId::arbiter());
-    parts_->supervisor.monitor_gave_up = monitor_gave_up;
+    parts_->runtime.supervisor.monitor_gave_up = monitor_gave_up;
     if (!door.addresses.empty()) parts_->door.emplace(std::move(door));
 }
 

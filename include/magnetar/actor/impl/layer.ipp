@@ -48,6 +48,7 @@
 #include <magnetar/actor/supervision/impl/fork_server.ipp>
 #include <magnetar/actor/supervision/impl/framework_commands.ipp>
 #include <magnetar/actor/supervision/impl/main_actor.ipp>
+#include <magnetar/actor/supervision/impl/runtime.ipp>
 #include <magnetar/actor/supervision/impl/shutdown_order.ipp>
 #include <magnetar/actor/supervision/impl/spawn_commands.ipp>
 #include <magnetar/actor/supervision/impl/spawn_request.ipp>

@@ -7,12 +7,8 @@
 #include <utility>
 
 #include <magnetar/actor/arbiter.hpp>
-#include <magnetar/actor/node/node.hpp>
-#include <magnetar/actor/supervision/directory.hpp>
-#include <magnetar/actor/supervision/framework_commands.hpp>
-#include <magnetar/actor/supervision/main_actor.hpp>
-#include <magnetar/actor/supervision/shutdown_order.hpp>
-#include <magnetar/actor/supervision/supervisor.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/supervision/runtime.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::testing::detail {
@@ -24,26 +20,10 @@ using magnetar::detail::ActorAccess;
 class Stage {
 public:
     explicit Stage(std::unique_ptr<Engine> engine)
-        : loop((check_alone(), std::move(engine)), {.spin = std::chrono::microseconds(0)}),
-          resident_(loop),
-          host_(loop),
-          supervisor_(host_) {
-        magnetar::detail::enlist_framework_commands();
-        magnetar::detail::the_node = &host_;
-        magnetar::detail::the_supervisor = &supervisor_;
-        magnetar::detail::forget_exits();
-        supervisor_.directory = &directory_;
-        supervisor_.light_actors_only = true;
+        : runtime_(std::move(engine), {.spin = std::chrono::microseconds(0)}), loop(runtime_.loop) {
+        runtime_.supervisor.light_actors_only = true;
     }
     Stage(const Stage&) = delete;
-    ~Stage() {
-        magnetar::detail::the_node = nullptr;
-        magnetar::detail::the_supervisor = nullptr;
-    }
-    static void check_alone() {
-        if (magnetar::detail::the_node)
-            throw std::logic_error("a process has one Simulation or Arbiter at a time");
-    }
 
     // Runs `scenario(actor)` in a first actor, which ends with it; throws what it throws.
     template <class Scenario>
@@ -55,9 +35,8 @@ public:
         if (!root) throw std::logic_error("a simulation has actors while a scenario runs: it does not run");
         return *root;
     }
-    std::size_t names_taken() const noexcept { return directory_.entries().size(); }
+    std::size_t names_taken() const noexcept { return runtime_.directory.entries().size(); }
 
-    EventLoop loop;
     // The first actor and the job of its scenario, while it runs.
     Actor<>* root = nullptr;
     Job<>* body = nullptr;
@@ -68,16 +47,11 @@ private:
             auto settings = magnetar::detail::settings_of(ArbiterOptions<>{});
             magnetar::detail::Pack<> none;
             stage.root = ActorAccess::make<void>(settings, stage.loop, ActorId::arbiter(), none);
-            magnetar::detail::set_up(*stage.root, settings, "arbiter", Json::object());
-            stage.host_.root = stage.root;
-            stage.host_.arbiter = ActorAccess::address(*stage.root);
-            stage.directory_.reserve("arbiter", ActorId::arbiter());
-            stage.directory_.enter(stage.root->proxy(), Concurrency::process, ActorId::arbiter());
+            stage.runtime_.enter(*stage.root, settings, "arbiter");
         }
         Root(const Root&) = delete;
         ~Root() {
-            stage.directory_.remove(ActorId::arbiter());
-            stage.host_.root = nullptr;
+            stage.runtime_.leave();
             ActorAccess::destroy(*std::exchange(stage.root, nullptr));
         }
         Stage& stage;
@@ -104,10 +78,10 @@ private:
         if (error) std::rethrow_exception(error);
     }
 
-    magnetar::detail::Resident resident_;
-    magnetar::detail::Node host_;
-    magnetar::detail::Directory directory_;
-    magnetar::detail::Supervisor supervisor_;
+    magnetar::detail::ArbiterRuntime runtime_;
+
+public:
+    EventLoop& loop;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::testing::detail

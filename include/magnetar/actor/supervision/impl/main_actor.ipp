@@ -28,6 +28,7 @@
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/actor/supervision/circumstances.hpp>
 #include <magnetar/actor/supervision/fork_server.hpp>
+#include <magnetar/actor/supervision/runtime.hpp>
 #include <magnetar/actor/supervision/spawn_request.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/detail/standard_streams.hpp>
@@ -175,8 +176,8 @@ MAGNETAR_DECL Task<> stop_on_signal(Actor<>& root) {
     }
 }
 
-MAGNETAR_DECL Task<> live_in_worker(EventLoop& loop, Node& host, SpawnPlan& plan, UniqueFd link,
-                                    ExitStatus& status) {
+MAGNETAR_DECL Task<> live_in_worker(Node& host, SpawnPlan& plan, UniqueFd link, ExitStatus& status) {
+    EventLoop& loop = host.loop();
     host.connect(0, std::move(link)).detach();
     auto settings = plan.unpack();
     std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(nullptr, [](Actor<>* a) { ActorAccess::destroy(*a); });
@@ -226,21 +227,16 @@ MAGNETAR_DECL void run_worker(std::span<const std::byte> bytes, std::vector<Uniq
         ::prctl(PR_SET_NAME, plan.name.empty() ? "magnetar" : plan.name.c_str());
         this_node = plan.host;
 
-        EventLoop loop({.threads = plan.unpack().threads});
-        Resident resident(loop);
-        Node host(loop);
-        Supervisor supervisor(host);
-        the_node = &host;
-        the_supervisor = &supervisor;
-        host.arbiter = {{plan.arbiter_id}, Where::from_wire(plan.arbiter)};
+        Runtime runtime({.threads = plan.unpack().threads});
+        runtime.node.arbiter = {{plan.arbiter_id}, Where::from_wire(plan.arbiter)};
         // Without its master a worker has no reason to be.
-        host.link_ended = [](Node&, std::uint32_t peer) {
+        runtime.node.link_ended = [](Node&, std::uint32_t peer) {
             if (peer == 0) ::_exit(1);
         };
-        StallWatch watch(loop, plan.unpack().stall,
+        StallWatch watch(runtime.loop, plan.unpack().stall,
                          plan.name.empty() ? ActorId{plan.id}.to_string() : plan.name, plan.id);
         try {
-            loop.run(live_in_worker(loop, host, plan, std::move(link), status));
+            runtime.loop.run(live_in_worker(runtime.node, plan, std::move(link), status));
         } catch (...) {
             auto text = describe(std::current_exception());
             Logger("magnetar").error("a worker failed: {}: {}", text.type, text.what);
