@@ -16,7 +16,6 @@
 #include <magnetar/actor/door/impl/request.ipp>
 #include <magnetar/actor/door/impl/server.ipp>
 #include <magnetar/actor/door/impl/session.ipp>
-#include <magnetar/actor/impl/actor.ipp>
 #include <magnetar/actor/impl/arbiter.ipp>
 #include <magnetar/actor/impl/command.ipp>
 #include <magnetar/actor/impl/commands.ipp>

@@ -13,7 +13,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::testing::detail {
 
-using magnetar::detail::ActorAccess;
+using magnetar::detail::ActorCore;
+using magnetar::detail::core_of;
 
 // A loop with all that light actors need, and a first actor that is to the others what an arbiter is: but no
 // fork server, no processes, no threads. A process has one at a time.
@@ -46,13 +47,13 @@ private:
         explicit Root(Stage& s) : stage(s) {
             auto settings = magnetar::detail::settings_of(ArbiterOptions<>{});
             magnetar::detail::Pack<> none;
-            stage.root = ActorAccess::make<void>(settings, stage.loop, ActorId::arbiter(), none);
+            stage.root = ActorCore::make<void>(settings, stage.loop, ActorId::arbiter(), none);
             stage.runtime_.enter(*stage.root, settings, "arbiter");
         }
         Root(const Root&) = delete;
         ~Root() {
             stage.runtime_.leave();
-            ActorAccess::destroy(*std::exchange(stage.root, nullptr));
+            ActorCore::destroy(std::exchange(stage.root, nullptr));
         }
         Stage& stage;
     };
@@ -60,10 +61,10 @@ private:
     Task<> live(Scenario& scenario) {
         Root guard(*this);
         Actor<>& self = *root;
-        ActorAccess::running(self);
-        Job<ExitStatus> end = loop.start(ActorAccess::closed(self), nullptr);
+        core_of(self).set_running();
+        Job<ExitStatus> end = loop.start(core_of(self).wait_closed(), nullptr);
         co_await yield();
-        Job<> job = loop.start(scenario(self), &self);
+        Job<> job = core_of(self).start_job(scenario(self));
         body = &job;
         std::exception_ptr error;
         try {

@@ -51,7 +51,7 @@ MAGNETAR_DECL void ArbiterRuntime::begin() {
 MAGNETAR_DECL void ArbiterRuntime::enter(Actor<>& arbiter, const ActorSettings& settings,
                                          std::string_view name) {
     node.root = &arbiter;
-    node.arbiter = ActorAccess::address(arbiter);
+    node.arbiter = core_of(arbiter).address();
     set_up(arbiter, settings, name, Json::object());
     directory.reserve(std::string(name), ActorId::arbiter());
     directory.enter(arbiter.proxy(), Concurrency::process, ActorId::arbiter());
