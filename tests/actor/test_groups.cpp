@@ -218,7 +218,7 @@ TEST_CASE("groups: a full mailbox misses a message or loses an older one, and ho
             auto dozing = EventLoop::current()->start(as_task(slow.send<&Ear::doze>()));
             bool dozes = co_await until([address = slow.address()] {
                 Actor<>* actor = detail::resident(address);
-                return actor && detail::ActorAccess::commands(*actor) == 1;
+                return actor && detail::core_of(*actor).running_commands() == 1;
             });
             CHECK(dozes);
             for (auto* text : {"1", "2", "3", "4", "5"}) co_await publish<&Ear::hear>("room", text);

@@ -71,10 +71,10 @@ MAGNETAR_DECL Task<> join_group(std::string group, const CommandEntry& command) 
     if (!self || !the_node)
         throw std::logic_error("join needs an actor: call it in an actor's hook or command");
     check_group(group);
-    if (command.state && ActorAccess::state_tag(*self) != command.state)
+    if (command.state && core_of(*self).state_tag() != command.state)
         throw std::logic_error(fmt::format("join: {} is no command of {}", command.name, self->to_string()));
-    ActorAccess::extras(*self).in_groups = true;
-    co_await SendAwaiter<group_join>(ActorAccess::address(*the_node->root), std::move(group), command.number,
+    core_of(*self).extras().in_groups = true;
+    co_await SendAwaiter<group_join>(core_of(*the_node->root).address(), std::move(group), command.number,
                                      self->proxy());
 }
 
@@ -82,7 +82,7 @@ MAGNETAR_DECL Task<> leave_group(std::string group, const CommandEntry& command)
     Actor<>* self = get_actor();
     if (!self || !the_node)
         throw std::logic_error("leave needs an actor: call it in an actor's hook or command");
-    co_await SendAwaiter<group_leave>(ActorAccess::address(*the_node->root), std::move(group), command.number,
+    co_await SendAwaiter<group_leave>(core_of(*the_node->root).address(), std::move(group), command.number,
                                       self->id().value);
 }
 

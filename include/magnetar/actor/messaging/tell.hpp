@@ -214,7 +214,7 @@ void post_tell(const Address& target, A... arguments) {
         TellOf<F>::make(*door, target, std::move(args));
         outbox().flush();
     } else if (Actor<>* actor = resident(target)) {
-        ActorAccess::receive(*actor, TellOf<F>::make(target, std::move(args)));
+        core_of(*actor).receive(TellOf<F>::make(target, std::move(args)));
     }
 }
 
@@ -238,10 +238,10 @@ bool try_tell(const Address& target, typename Binding<F>::Args&& args, const Add
     }
     if (target.where.loop_index() == this_loop) {
         Actor<>* actor = resident(target);
-        if (!actor || ActorAccess::would_wait(*actor)) return false;
+        if (!actor || core_of(*actor).would_wait()) return false;
         auto& tell = TellOf<F>::make(target, std::move(args));
         if (sender) tell.sender = *sender;
-        return ActorAccess::receive(*actor, tell) == Receipt::accepted;
+        return core_of(*actor).receive(tell) == Receipt::accepted;
     }
     LoopHandle* door = loop_handle_at(target.where.loop_index());
     Cell* cell = target.where.cell();
