@@ -90,7 +90,7 @@ struct Publishing<F, Pack<P...>, Of> {
 
 /// The actor that runs now is told from now on what is published in the group by this command: a member function of its
 /// state, or a function. It leaves by itself when it ends, also with its process. Joining twice is joining once. Returns
-/// when the arbiter knows: what is published after that reaches it.
+/// when the arbiter knows: what is published after that reaches it, and what is published meanwhile may.
 ///
 ///     struct Member {
 ///         void heard(std::string line);
