@@ -35,14 +35,23 @@ Task<std::string> read_line(Connection& client) {
     co_return line;
 }
 
-Task<> say(std::string line) { co_await publish<&Member::hear>("chat", line); }
+Task<> say(std::string line) {
+    try {
+        co_await publish<&Member::hear>("chat", line);
+    } catch (const ActorStopping&) {  // the program ends, and nobody hears it any more
+    }
+}
 
 Task<> listen_to(Connection& client, const std::string& name) {
     for (;;) {
         std::string line = co_await read_line(client);
         if (line.empty()) co_return;
-        if (line == "/pid") co_await client.write(fmt::format("* {}\n", ::getpid()));
-        else co_await say(fmt::format("{}: {}\n", name, line));
+        if (line == "/pid") {
+            std::string answer = fmt::format("* {}\n", ::getpid());
+            co_await client.write(answer);
+        } else {
+            co_await say(fmt::format("{}: {}\n", name, line));
+        }
     }
 }
 
