@@ -2,7 +2,7 @@
 #include <memory>
 #include <string>
 
-#include <magnetar/actor/command.hpp>
+#include <magnetar/actor/core/command_registry.hpp>
 #include <magnetar/actor/core/state_factory.hpp>
 #include <magnetar/actor/supervision/spawn_request.hpp>
 #include <magnetar/config.hpp>
