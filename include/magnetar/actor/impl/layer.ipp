@@ -50,7 +50,6 @@
 #include <magnetar/actor/supervision/impl/main_actor.ipp>
 #include <magnetar/actor/supervision/impl/runtime.ipp>
 #include <magnetar/actor/supervision/impl/shutdown_order.ipp>
-#include <magnetar/actor/supervision/impl/spawn_commands.ipp>
 #include <magnetar/actor/supervision/impl/spawn_request.ipp>
 #include <magnetar/actor/supervision/impl/supervisor.ipp>
 #include <magnetar/actor/supervision/impl/worker_pool.ipp>

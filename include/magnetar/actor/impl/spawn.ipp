@@ -14,7 +14,6 @@
 #include <magnetar/actor/messaging/tell.hpp>
 #include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/supervision/main_actor.hpp>
-#include <magnetar/actor/supervision/spawn_commands.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/coro/job.hpp>
 
