@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/base/detail/id_map.hpp>
 #include <magnetar/config.hpp>
 
