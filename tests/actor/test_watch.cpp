@@ -75,7 +75,8 @@ TEST_CASE("watch: told once of the end, with its status, whatever the two are, a
     });
 }
 
-TEST_CASE("watch: by any actor, as a coroutine; not as an actor of another State, and not outside of actors") {
+TEST_CASE(
+    "watch: by any actor, as a coroutine; not as an actor of another State, and not outside of actors") {
     in_arbiter([](Arbiter<>&) -> Task<> {
         for (auto kind : every_kind) {
             auto watcher = co_await actor_of(kind);
