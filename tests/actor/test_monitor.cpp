@@ -559,7 +559,7 @@ TEST_CASE("monitor: each number at its least, its greatest, and beyond") {
             auto closed = pool.proxy();
             if (options.workers > 0) {
                 auto dead = pool.managed_actors().front();
-                co_await kill_actor(dead);
+                co_await send("arbiter", kill_actor, dead.id().to_string());
                 co_await dead.closed();
                 for (int i = 0; i < 5000 && pool.is_running() && pool.size() != options.workers; ++i)
                     co_await sleep(1ms);
