@@ -63,7 +63,7 @@ void watch(const ActorProxy<>& other, F) {
         std::is_invocable_v<F&, detail::Watcher<F>&, ActorProxy<>, ExitStatus>,
         "watch() calls it with the actor, who has ended, and how: [](Actor<State>& self, ActorProxy<> other, ExitStatus status) { ... }");
     Actor<>& self = detail::watching_actor(detail::state_tag<typename detail::WatcherState<F>::type>());
-    self.loop().start(detail::watching<F>(self, other), &self).detach();
+    core_of(self).start_job(detail::watching<F>(self, other)).detach();
 }
 
 /// Ties two actors, wherever they live: when one of them ends with failure, the other stops, with the same

@@ -28,7 +28,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 MAGNETAR_DECL Actor<>& watching_actor(const void* state_tag) {
     Actor<>* self = get_actor();
     if (!self) throw std::logic_error("watch needs an actor: call it in an actor's hook or command");
-    if (state_tag && state_tag != ActorAccess::state_tag(*self))
+    if (state_tag && state_tag != core_of(*self).state_tag())
         throw std::logic_error(
             fmt::format("watch: {} is no actor of the State that the lambda takes", self->to_string()));
     return *self;
@@ -42,7 +42,7 @@ MAGNETAR_DECL void EndWithIt::operator()(Actor<>& self, ActorProxy<> other, Exit
 
 MAGNETAR_DECL void link_command(Request& request, ActorProxy<> other) {
     Actor<>& self = request.actor();
-    self.loop().start(watching<EndWithIt>(self, std::move(other)), &self).detach();
+    core_of(self).start_job(watching<EndWithIt>(self, std::move(other))).detach();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -87,7 +87,7 @@ public:
     // In the background, as SIGHUP asks for it; not twice at once.
     void reload_by_signal();
     // The coroutine that keeps the workers as they are to be; for who makes the monitor.
-    void begin() { loop().start(reconcile(*this), this).detach(); }
+    void begin() { core_of(*this).start_job(reconcile(*this)).detach(); }
     // Stops all workers, and waits; for the monitor's own end.
     Task<> end_workers();
 
@@ -146,7 +146,7 @@ private:
         LoopClock::time_point due{};  // not before this time
     };
     // Who waits for the end of a scale or, with its generation, of a reload.
-    struct Call : ListNode {
+    struct Call : magnetar::ListNode {
         std::uint64_t generation = 0;
         std::exception_ptr error;
         Event done;
