@@ -113,9 +113,9 @@ def problems_in(text):
                 yield brace + at, "g++ 12 drops it, as the coroutine declares no variable: await into one"
         for match in re.finditer(r"\bco_return\b[^;]*", own):
             if re.search(r"(\?|&&|\|\|)[^;]*\bco_await\b", match[0]):
-                yield brace + match.start(), "g++ 12 awaits always: await in a statement of its own"
+                yield brace + match.start(), "g++ 12 to 14 await always: await in a statement of its own"
         for match in re.finditer(r"\?[^;:{}]*\bco_await\b[^;{}]*:[^;{}]*\bco_await\b", own):
-            yield brace + match.start(), "g++ 12 awaits both: use if and else"
+            yield brace + match.start(), "g++ 12 to 14 await both: use if and else"
 
 
 def snippets(path):
