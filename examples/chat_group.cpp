@@ -4,7 +4,6 @@
 //     chat_group [ADDRESS]         then, in other terminals: nc 127.0.0.1 7002
 #include <fmt/core.h>
 
-#include <unistd.h>
 #include <cstdio>
 
 #include <magnetar/magnetar.hpp>
@@ -46,12 +45,7 @@ Task<> listen_to(Connection& client, const std::string& name) {
     for (;;) {
         std::string line = co_await read_line(client);
         if (line.empty()) co_return;
-        if (line == "/pid") {
-            std::string answer = fmt::format("* {}\n", ::getpid());
-            co_await client.write(answer);
-        } else {
-            co_await say(fmt::format("{}: {}\n", name, line));
-        }
+        co_await say(fmt::format("{}: {}\n", name, line));
     }
 }
 
@@ -67,7 +61,10 @@ Task<> converse(Connection& client) {
     co_await client.write("* Your name?\n");
     std::string name = co_await read_line(client);
     if (name.empty()) co_return;
-    auto member = co_await spawn<Member>({.concurrency = Concurrency::coroutine});
+    auto member = co_await spawn<Member>({
+        .concurrency = Concurrency::coroutine,
+        .stopping = [](Actor<Member>& self) { self.state().lines.close(); },  // next() waits no more
+    });
     struct Leaving {
         const ActorProxy<Member>& member;
         ~Leaving() { member.try_tell<&Member::end>(); }
