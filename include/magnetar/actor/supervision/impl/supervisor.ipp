@@ -172,8 +172,8 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(ThreadBirth birth) {
     std::exception_ptr failure;
     try {
         refuse_when_stopping();
-        child->thread =
-            std::thread([this, child, params = std::move(birth.params), factory = std::move(birth.factory)]() mutable {
+        child->thread = std::thread(
+            [this, child, params = std::move(birth.params), factory = std::move(birth.factory)]() mutable {
                 run_thread(*this, std::move(child), std::move(params), std::move(factory));
             });
     } catch (const std::exception& e) {
