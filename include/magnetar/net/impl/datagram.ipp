@@ -38,8 +38,7 @@ MAGNETAR_DECL DatagramSocket::~DatagramSocket() {
     core_->release();
 }
 
-template <class>
-Task<> DatagramSocket::send_to(std::string_view data, SocketAddress to) {
+MAGNETAR_LAZY_BODY Task<> DatagramSocket::send_to(std::string_view data, SocketAddress to) {
     detail::DatagramCore::Hold hold(core());
     iovec part{const_cast<char*>(data.data()), data.size()};
     msghdr message{};
@@ -53,8 +52,7 @@ Task<> DatagramSocket::send_to(std::string_view data, SocketAddress to) {
           "send to", to.to_string());
 }
 
-template <class>
-Task<Datagram> DatagramSocket::receive_from() {
+MAGNETAR_LAZY_BODY Task<Datagram> DatagramSocket::receive_from() {
     detail::DatagramCore::Hold hold(core());
     auto& core = hold.core;
     if (core.receiving)
@@ -82,10 +80,5 @@ MAGNETAR_DECL detail::DatagramCore& DatagramSocket::core() const {
     if (!core_) throw std::logic_error("use of a datagram socket that was moved from");
     return *core_;
 }
-
-#if !MAGNETAR_HEADER_ONLY
-template Task<> DatagramSocket::send_to<void>(std::string_view data, SocketAddress to);
-template Task<Datagram> DatagramSocket::receive_from<void>();
-#endif
 
 }  // namespace magnetar::inline MAGNETAR_MODE
