@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <magnetar/actor/message.hpp>
+#include <magnetar/actor/core/message.hpp>
 #include <magnetar/actor/options.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/base/log.hpp>

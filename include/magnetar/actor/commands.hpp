@@ -10,15 +10,15 @@
 #include <utility>
 
 #include <magnetar/actor/actor.hpp>
-#include <magnetar/actor/address.hpp>
 #include <magnetar/actor/command.hpp>
-#include <magnetar/actor/detail/invoke.hpp>
-#include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/invoke.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/actor/request.hpp>
-#include <magnetar/base/pool.hpp>
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/signals.hpp>

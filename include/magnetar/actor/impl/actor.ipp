@@ -3,12 +3,12 @@
 
 #include <climits>
 
-#include <magnetar/actor/address.hpp>
-#include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/shared_name.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/identity.hpp>
-#include <magnetar/actor/name.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/coro/waiter.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 

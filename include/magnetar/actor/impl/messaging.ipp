@@ -5,16 +5,16 @@
 
 #include <stdexcept>
 
-#include <magnetar/actor/detail/directory.hpp>
-#include <magnetar/actor/detail/door_server.hpp>
-#include <magnetar/actor/detail/exit_registry.hpp>
-#include <magnetar/actor/detail/framework.hpp>
-#include <magnetar/actor/detail/life.hpp>
-#include <magnetar/actor/detail/node.hpp>
-#include <magnetar/actor/detail/remote_hosts.hpp>
-#include <magnetar/actor/detail/root.hpp>
-#include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/core/exit_registry.hpp>
+#include <magnetar/actor/core/remote_hosts.hpp>
+#include <magnetar/actor/door/server.hpp>
 #include <magnetar/actor/errors.hpp>
+#include <magnetar/actor/node/node.hpp>
+#include <magnetar/actor/supervision/directory.hpp>
+#include <magnetar/actor/supervision/framework_commands.hpp>
+#include <magnetar/actor/supervision/main_actor.hpp>
+#include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/loop/detail/attempt.hpp>
 #include <magnetar/loop/event_loop.hpp>

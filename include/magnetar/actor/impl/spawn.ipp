@@ -8,14 +8,14 @@
 #include <stdexcept>
 
 #include <magnetar/actor/commands.hpp>
-#include <magnetar/actor/detail/life.hpp>
-#include <magnetar/actor/detail/node.hpp>
-#include <magnetar/actor/detail/root.hpp>
-#include <magnetar/actor/detail/spawn_commands.hpp>
-#include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
 #include <magnetar/actor/errors.hpp>
-#include <magnetar/actor/send.hpp>
-#include <magnetar/actor/tell.hpp>
+#include <magnetar/actor/messaging/send.hpp>
+#include <magnetar/actor/messaging/tell.hpp>
+#include <magnetar/actor/node/node.hpp>
+#include <magnetar/actor/supervision/main_actor.hpp>
+#include <magnetar/actor/supervision/spawn_commands.hpp>
+#include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/coro/job.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {

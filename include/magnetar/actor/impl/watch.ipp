@@ -2,15 +2,15 @@
 #include <magnetar/actor/watch.hpp>
 
 #include <magnetar/actor/actor.hpp>
-#include <magnetar/actor/detail/door_server.hpp>
-#include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/door/server.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/identity.hpp>
+#include <magnetar/actor/messaging/send.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/actor/request.hpp>
-#include <magnetar/actor/send.hpp>
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/log.hpp>
-#include <magnetar/base/pool.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/task.hpp>

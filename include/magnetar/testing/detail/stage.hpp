@@ -7,12 +7,12 @@
 #include <utility>
 
 #include <magnetar/actor/arbiter.hpp>
-#include <magnetar/actor/detail/directory.hpp>
-#include <magnetar/actor/detail/ending.hpp>
-#include <magnetar/actor/detail/framework.hpp>
-#include <magnetar/actor/detail/node.hpp>
-#include <magnetar/actor/detail/root.hpp>
-#include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/actor/node/node.hpp>
+#include <magnetar/actor/supervision/directory.hpp>
+#include <magnetar/actor/supervision/framework_commands.hpp>
+#include <magnetar/actor/supervision/main_actor.hpp>
+#include <magnetar/actor/supervision/shutdown_order.hpp>
+#include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::testing::detail {

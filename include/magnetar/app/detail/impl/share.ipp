@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 #include <magnetar/actor/actor.hpp>
-#include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
 #include <magnetar/app/detail/share.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
