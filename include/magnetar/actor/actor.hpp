@@ -36,7 +36,9 @@ struct ClosedWaiter : ListNode {
 
 // What only some actors need. A light actor without a name or hooks has none.
 struct Extras {
-    explicit Extras(const ActorSettings& s) : settings(s) {}
+    explicit Extras(const ActorSettings& s);
+    Extras(const Extras&) = delete;
+    ~Extras();
     ActorSettings settings;
     SharedName name;
     Json params = Json::object(), extra = Json::object();

@@ -177,6 +177,8 @@ bool enlist(CommandEntry& entry);
 
 // A command without a number cannot be told to another process.
 [[gnu::cold]] std::exception_ptr unlisted_error(const CommandEntry& entry);
+// CodecError: a type in its parameters or result has no binary form.
+[[noreturn, gnu::cold]] void throw_cannot_leave(const CommandEntry& entry);
 
 // The actor type's command of that name, or null. Commands of the actor's own type win over those that all
 // types have.

@@ -125,6 +125,8 @@ inline Task<Json> system_open_command(Request& request, std::string command, Jso
 template <>
 inline constexpr bool is_system<system_open_command> = true;
 
+[[noreturn, gnu::cold]] void throw_no_json(const Actor<>& actor);
+
 template <auto F, class Of>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments) {
     using Bound = Binding<F>;
@@ -145,8 +147,7 @@ Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments) {
             co_return to_json(static_cast<typename Bound::Result>(Bound::call(actor, request, decoded)));
         }
     } else {
-        throw NoSuchCommand{
-            fmt::format("a command of {} takes or gives what cannot be JSON", actor.to_string())};
+        throw_no_json(actor);
         co_return Json();
     }
 }

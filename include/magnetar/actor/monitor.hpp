@@ -354,13 +354,11 @@ Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep
             detail::PoolRequest<F>::run(monitor, std::move(request.arguments()), deadline, &chosen);
         co_return co_await with_timeout(limit, std::move(bounded));
     } catch (const TimeoutError&) {
-        trouble = fmt::format("timed out after {}",
-                              detail::duration_text(std::chrono::duration<double>(limit).count()));
+        trouble = "timed out after " + detail::duration_text(std::chrono::duration<double>(limit).count());
     }
     std::string doing = "no worker has come back in time";
     if (chosen) doing = co_await detail::what_it_does(chosen.address());
-    throw TimeoutError(fmt::format("{}: {} of {}: {}", trouble, detail::entry_of<F>.name,
-                                   (chosen ? chosen : monitor).to_string(), doing));
+    detail::throw_late(trouble, detail::entry_of<F>, (chosen ? chosen : monitor).to_string(), doing);
 }
 
 namespace detail {

@@ -153,6 +153,4 @@ private:
     detail::JobState<T>* state_;
 };
 
-static_assert(Awaitable<Job<int>&>);
-
 }  // namespace magnetar::inline MAGNETAR_MODE

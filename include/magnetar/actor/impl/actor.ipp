@@ -10,6 +10,14 @@
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/coro/waiter.hpp>
 
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL Extras::Extras(const ActorSettings& s) : settings(s) {}
+
+MAGNETAR_DECL Extras::~Extras() = default;
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
+
 namespace magnetar::inline MAGNETAR_MODE {
 
 MAGNETAR_DECL const std::string& Actor<void>::name() const noexcept {

@@ -184,10 +184,7 @@ private:
     ThreadCall& to_thread() override { return ThreadCallOf<F>::make(*this, std::move(args_)); }
     void encode_arguments(Writer& out) override {
         if constexpr (Binding<F>::travels) encode_message(out, args_, entry_of<F>.name);
-        else
-            throw CodecError("",
-                             fmt::format("{}: a type in its parameters or result cannot leave its process",
-                                         entry_of<F>.name));
+        else throw_cannot_leave(entry_of<F>);
     }
     void take_answer(ThreadCall& call) noexcept override {
         outcome_ = std::move(static_cast<ThreadCallOf<F>&>(call).outcome);
@@ -200,6 +197,9 @@ private:
     typename Binding<F>::Args args_;
     Outcome<Result> outcome_;
 };
+
+[[noreturn, gnu::cold]] void throw_late(const std::string& trouble, const CommandEntry& command,
+                                        const std::string& callee, const std::string& doing);
 
 // What an actor is at, in words; or that it does not say.
 Task<std::string> what_it_does(Address target);
@@ -220,8 +220,7 @@ Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep
         trouble = error.what();
     }
     auto doing = co_await detail::what_it_does(callee);
-    throw TimeoutError(fmt::format("{}: {} of {}: {}", trouble, detail::entry_of<F>.name,
-                                   detail::name_or_id(callee.id), doing));
+    detail::throw_late(trouble, detail::entry_of<F>, detail::name_or_id(callee.id), doing);
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -114,8 +114,7 @@ std::unique_ptr<NodeTell> tell_for_node(const Address& target, const typename Bi
         stamp(*call, entry_of<F>, target);
         return call;
     } else {
-        throw CodecError(
-            "", fmt::format("{}: a type in its parameters cannot leave its process", entry_of<F>.name));
+        throw_cannot_leave(entry_of<F>);
     }
 }
 

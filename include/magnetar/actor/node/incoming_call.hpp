@@ -113,8 +113,7 @@ WireAnswer* open_from_wire(WireCall& call) {
         Reader reader(call.arguments());
         return new WireAnswerOf<F>(call, reader);
     } else {
-        throw CodecError("",
-                         fmt::format("{} takes or gives what cannot leave its process", entry_of<F>.name));
+        throw_cannot_leave(entry_of<F>);
     }
 }
 

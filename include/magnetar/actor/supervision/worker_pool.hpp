@@ -87,7 +87,7 @@ public:
     // In the background, as SIGHUP asks for it; not twice at once.
     void reload_by_signal();
     // The coroutine that keeps the workers as they are to be; for who makes the monitor.
-    void begin() { loop().start(reconcile(*this), this).detach(); }
+    void begin();
     // Stops all workers, and waits; for the monitor's own end.
     Task<> end_workers();
 

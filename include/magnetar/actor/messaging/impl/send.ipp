@@ -35,6 +35,11 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+MAGNETAR_DECL void throw_late(const std::string& trouble, const CommandEntry& command,
+                              const std::string& callee, const std::string& doing) {
+    throw TimeoutError(fmt::format("{}: {} of {}: {}", trouble, command.name, callee, doing));
+}
+
 MAGNETAR_DECL Task<std::string> what_it_does(Address target) {
     try {
         auto asking = as_task(SendAwaiter<doing_command>(target));

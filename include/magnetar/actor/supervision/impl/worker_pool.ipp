@@ -226,6 +226,8 @@ MAGNETAR_DECL void MonitorBase::reload_by_signal() {
     loop().start(reload_and_log(*this), this).detach();
 }
 
+MAGNETAR_DECL void MonitorBase::begin() { loop().start(reconcile(*this), this).detach(); }
+
 MAGNETAR_DECL Task<> MonitorBase::end_workers() {
     ending_ = true;
     fail_calls(stopping_error());
