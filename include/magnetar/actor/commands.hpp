@@ -46,7 +46,7 @@ Json info_command(Request& request);
 std::string doing_command(Request& request);
 inline void stop_command(Request& request) { request.actor().stop(); }
 // Ends the actor by force, as SIGKILL ends a process.
-inline void end_command(Request& request) { ActorAccess::exit(request.actor(), 128 + SIGKILL); }
+inline void end_command(Request& request) { core_of(request.actor()).exit(128 + SIGKILL); }
 void notify_command(Request& request, Notice notice);
 Json config_command(Request& request, std::string setting, std::optional<Json> value);
 Task<ActorProxy<>> spawn_command(Actor<>& actor, std::string name, std::string concurrency);

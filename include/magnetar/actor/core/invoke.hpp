@@ -109,7 +109,8 @@ public:
 private:
     CommandJob(Actor<>& actor, Args&& args, const Address& sender, LoopClock::time_point arrived,
                CallMessage* call, Outcome<Result>* outcome)
-        : CommandJobBase(actor, is_observer<F> ? nullptr : &actor, sender, entry_of<F>.name, arrived, call),
+        : CommandJobBase(actor, is_observer<F> ? nullptr : &core_of(actor), sender, entry_of<F>.name, arrived,
+                         call),
           args_(std::move(args)),
           task_(Binding<F>::call(actor, request_, args_)),
           outcome_(outcome) {}
@@ -137,8 +138,8 @@ inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Addres
     actor.loop().activity->command.store(&entry_of<F>.name, std::memory_order_relaxed);
     try {
         if constexpr (!std::is_void_v<typename Bound::State>)
-            if (ActorAccess::state_tag(actor) != state_tag<typename Bound::State>()) [[unlikely]] {
-                if (ActorAccess::stand_in(actor, entry_of<F>, &args, outcome)) return call != nullptr;
+            if (core_of(actor).state_tag() != state_tag<typename Bound::State>()) [[unlikely]] {
+                if (core_of(actor).stand_in(entry_of<F>, &args, outcome)) return call != nullptr;
                 refuse_other_type(actor, call, entry_of<F>.name);
                 return false;
             }

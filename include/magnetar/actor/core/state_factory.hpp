@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/wire/codec.hpp>
@@ -36,7 +36,7 @@ template <class State, class... A>
 inline constexpr ActorType actor_type_of{
     [](const ActorSettings& settings, EventLoop& loop, ActorId id, Reader& reader) {
         auto arguments = decode<Pack<A...>>(reader);
-        return ActorAccess::make<State>(settings, loop, id, arguments);
+        return ActorCore::make<State>(settings, loop, id, arguments);
     }};
 
 // Makes an actor from the arguments of its state, which it keeps; the types are erased, so that all of spawning is
@@ -60,7 +60,7 @@ class TypedFactory final : public StateFactory {
 public:
     explicit TypedFactory(Pack<A...>&& arguments) : arguments_(std::move(arguments)) {}
     Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id) override {
-        return ActorAccess::make<State>(settings, loop, id, arguments_);
+        return ActorCore::make<State>(settings, loop, id, arguments_);
     }
     std::unique_ptr<StateFactory> to_heap() override {
         return std::make_unique<TypedFactory>(std::move(arguments_));

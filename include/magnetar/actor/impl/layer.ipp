@@ -16,7 +16,6 @@
 #include <magnetar/actor/door/impl/request.ipp>
 #include <magnetar/actor/door/impl/server.ipp>
 #include <magnetar/actor/door/impl/session.ipp>
-#include <magnetar/actor/impl/actor.ipp>
 #include <magnetar/actor/impl/arbiter.ipp>
 #include <magnetar/actor/impl/command.ipp>
 #include <magnetar/actor/impl/commands.ipp>
@@ -48,6 +47,7 @@
 #include <magnetar/actor/supervision/impl/fork_server.ipp>
 #include <magnetar/actor/supervision/impl/framework_commands.ipp>
 #include <magnetar/actor/supervision/impl/main_actor.ipp>
+#include <magnetar/actor/supervision/impl/runtime.ipp>
 #include <magnetar/actor/supervision/impl/shutdown_order.ipp>
 #include <magnetar/actor/supervision/impl/spawn_commands.ipp>
 #include <magnetar/actor/supervision/impl/spawn_request.ipp>

@@ -54,7 +54,7 @@ MAGNETAR_DECL ExitStatus from_wire(StatusOnWire status) noexcept {
 }
 
 MAGNETAR_DECL Task<StatusOnWire> watch_command(Actor<>& self) {
-    co_return to_wire(co_await ActorAccess::closed(self));
+    co_return to_wire(co_await core_of(self).wait_closed());
 }
 
 MAGNETAR_DECL Task<ExitStatus> closed_from_main(Address target) {
@@ -91,11 +91,11 @@ MAGNETAR_DECL Task<ExitStatus> closed(Address target) {
     bool mine = target.where.known() && target.where.host() == this_node;
     if (mine && target.where.loop_index() == this_loop)
         if (Actor<>* actor = resident(target); actor && actor->concurrency() == Concurrency::coroutine)
-            co_return co_await ActorAccess::closed(*actor);
+            co_return co_await core_of(*actor).wait_closed();
     bool main = this_loop == the_node->loop().handle().index();
     if (main && (mine || this_node == 0)) co_return co_await closed_from_main(target);
     std::uint64_t id = target.id.value, where = target.where.to_wire();
-    Address asked = mine ? ActorAccess::address(*the_node->root) : the_node->arbiter;
+    Address asked = mine ? core_of(*the_node->root).address() : the_node->arbiter;
     co_return from_wire(co_await SendAwaiter<closed_command>(asked, id, where));
 }
 

@@ -28,7 +28,7 @@ MAGNETAR_DECL void EndWithIt::operator()(Actor<>& self, ActorProxy<> other, Exit
 
 MAGNETAR_DECL void link_command(Request& request, ActorProxy<> other) {
     Actor<>& self = request.actor();
-    self.loop().start(watching<EndWithIt>(self, std::move(other)), &self).detach();
+    core_of(self).start_job(watching<EndWithIt>(self, std::move(other))).detach();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -21,7 +21,7 @@ namespace detail {
 
 // Fills in what every message carries.
 [[gnu::always_inline]] inline void stamp(Message& message, const CommandEntry& command) noexcept {
-    if (auto* actor = get_actor()) message.sender = ActorAccess::address(*actor);
+    if (auto* actor = get_actor()) message.sender = core_of(*actor).address();
     message.system = command.system;
 }
 // Addresses a message to an actor of another host.
@@ -134,7 +134,7 @@ private:
     ThreadCallOf(Sending& waiter, Args&& args, LoopHandle& origin)
         : ThreadCall(waiter, origin), args_(std::move(args)) {}
     void start(Actor<>& actor) noexcept override {
-        if (ActorAccess::is_late(actor, terms)) return refuse(Refusal::late, actor.id());
+        if (core_of(actor).is_late(terms)) return refuse(Refusal::late, actor.id());
         if (invoke<F>(actor, args_, sender, arrived, this, &outcome)) answered();
     }
     void dispose() noexcept override {
@@ -177,7 +177,7 @@ public:
 
 private:
     void start(Actor<>& actor) noexcept override {
-        if (ActorAccess::is_late(actor, terms)) [[unlikely]]
+        if (core_of(actor).is_late(terms)) [[unlikely]]
             return refuse(Refusal::late, actor.id());
         if (invoke<F>(actor, args_, sender, arrived, this, &outcome_)) wake();
     }

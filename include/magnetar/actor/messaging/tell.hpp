@@ -213,7 +213,7 @@ void post_tell(const Address& target, A... arguments) {
         TellOf<F>::make(*door, target, std::move(args));
         outbox().flush();
     } else if (Actor<>* actor = resident(target)) {
-        ActorAccess::receive(*actor, TellOf<F>::make(target, std::move(args)));
+        core_of(*actor).receive(TellOf<F>::make(target, std::move(args)));
     }
 }
 
@@ -237,8 +237,8 @@ bool try_tell(const Address& target, typename Binding<F>::Args&& args) {
     }
     if (target.where.loop_index() == this_loop) {
         Actor<>* actor = resident(target);
-        if (!actor || ActorAccess::would_wait(*actor)) return false;
-        return ActorAccess::receive(*actor, TellOf<F>::make(target, std::move(args))) == Receipt::accepted;
+        if (!actor || core_of(*actor).would_wait()) return false;
+        return core_of(*actor).receive(TellOf<F>::make(target, std::move(args))) == Receipt::accepted;
     }
     LoopHandle* door = loop_handle_at(target.where.loop_index());
     Cell* cell = target.where.cell();

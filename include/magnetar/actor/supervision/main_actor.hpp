@@ -64,7 +64,7 @@ inline constexpr bool is_system<dump_command> = true;
 // SIGTERM stops a worker well; the terminal's SIGINT is for the arbiter, which stops its workers itself.
 Task<> stop_on_signal(Actor<>& root);
 
-Task<> live_in_worker(EventLoop& loop, Node& host, SpawnPlan& plan, UniqueFd link, ExitStatus& status);
+Task<> live_in_worker(Node& host, SpawnPlan& plan, UniqueFd link, ExitStatus& status);
 
 [[noreturn]] void run_worker(std::span<const std::byte> bytes, std::vector<UniqueFd> descriptors) noexcept;
 

@@ -146,7 +146,7 @@ private:
         LoopClock::time_point due{};  // not before this time
     };
     // Who waits for the end of a scale or, with its generation, of a reload.
-    struct Call : ListNode {
+    struct Call : magnetar::ListNode {
         std::uint64_t generation = 0;
         std::exception_ptr error;
         Event done;

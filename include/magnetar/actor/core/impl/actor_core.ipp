@@ -4,6 +4,7 @@
 #include <magnetar/actor/core/exit_registry.hpp>
 
 #include <chrono>
+#include <climits>
 #include <typeinfo>
 #include <utility>
 #include <vector>
@@ -40,11 +41,15 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+MAGNETAR_DECL Extras::Extras(const ActorSettings& s) : settings(s) {}
+
+MAGNETAR_DECL Extras::~Extras() = default;
+
 MAGNETAR_DECL void forget_exits() { exit_registry().clear(); }
 
-MAGNETAR_DECL Task<> ActorAccess::deregister(Actor<>& self) {
+MAGNETAR_DECL Task<> ActorCore::deregister() {
     try {
-        co_await SendAwaiter<directory_remove>(the_node->arbiter, self.id().value);
+        co_await SendAwaiter<directory_remove>(the_node->arbiter, id().value);
     } catch (const std::exception&) {
         // The arbiter is gone, and its directory with it.
     }
@@ -62,108 +67,146 @@ MAGNETAR_DECL ActorId fresh_id() noexcept {
 
 MAGNETAR_DECL ActorId root_id(std::uint32_t host) noexcept { return {std::uint64_t{host} << 40 | 1}; }
 
-MAGNETAR_DECL Receipt ActorAccess::receive(Actor<>& self, Message& message) noexcept {
-    message.arrived = self.loop_->now();
+MAGNETAR_DECL const std::string& ActorCore::name() const noexcept {
+    static const std::string none;
+    return extras_ ? extras_->name.text() : none;
+}
+
+MAGNETAR_DECL ActorProxy<> ActorCore::proxy() const {
+    return {address(), extras_ ? extras_->name : SharedName{}};
+}
+
+MAGNETAR_DECL Extras& ActorCore::extras() {
+    if (!extras_) extras_ = std::make_unique<Extras>(ActorSettings{});
+    return *extras_;
+}
+
+MAGNETAR_DECL ActorCore::ActorCore(const ActorSettings& settings, EventLoop& loop, ActorId id, Actor<>& self)
+    : Runnable(&ActorCore::run),
+      slot_(&cell_table(this_loop).take(this_loop)),
+      loop_(&loop),
+      mailbox_(settings.mailbox, settings.overflow),
+      concurrency_(settings.concurrency),
+      serial_(settings.serial),
+      started_(loop.now()) {
+    slot_->actor = &self;
+    slot_->room = settings.overflow == Overflow::wait && settings.mailbox < INT_MAX
+                      ? static_cast<int>(settings.mailbox)
+                      : INT_MAX;
+    slot_->id.store(id.value, std::memory_order_release);
+    owner_id = id.value;
+}
+
+MAGNETAR_DECL ActorCore::~ActorCore() { cell_table(this_loop).give_back(*slot_); }
+
+MAGNETAR_DECL ActorProxy<> ActorCore::manager() const {
+    if (parent_) return parent_->proxy();
+    return extras_ ? extras_->manager : ActorProxy<>();
+}
+
+MAGNETAR_DECL void ActorCore::destroy(Actor<>* actor) noexcept { delete static_cast<ActorCore*>(actor); }
+
+MAGNETAR_DECL Receipt ActorCore::receive(Message& message) noexcept {
+    message.arrived = loop_->now();
     if (message.system) {
-        if (self.life_ >= Lifecycle::closed) [[unlikely]] {  // it is about to be deleted
-            message.refuse(Refusal::not_found, self.id());
+        if (life_ >= Lifecycle::closed) [[unlikely]] {  // it is about to be deleted
+            message.refuse(Refusal::not_found, id());
             return Receipt::refused;
         }
-        self.mailbox_.push_system(message);
-        wake(self);
+        mailbox_.push_system(message);
+        wake();
         return Receipt::accepted;
     }
-    if (self.life_ >= Lifecycle::stopping) [[unlikely]] {
-        message.refuse(self.lost_ ? Refusal::lost : Refusal::stopping, self.id());
+    if (life_ >= Lifecycle::stopping) [[unlikely]] {
+        message.refuse(lost_ ? Refusal::lost : Refusal::stopping, id());
         return Receipt::refused;
     }
-    if (self.mailbox_.full()) [[unlikely]]
-        return overflow(self, message);
-    self.mailbox_.push(message);
-    wake(self);
+    if (mailbox_.full()) [[unlikely]]
+        return overflow(message);
+    mailbox_.push(message);
+    wake();
     return Receipt::accepted;
 }
 
-MAGNETAR_DECL void ActorAccess::wake(Actor<>& self) noexcept {
-    if (std::exchange(self.scheduled_, true)) return;
-    if (self.newborn_) self.loop_->schedule_newborn(self);
-    else self.loop_->schedule(self);
+MAGNETAR_DECL void ActorCore::wake() noexcept {
+    if (std::exchange(scheduled_, true)) return;
+    if (newborn_) loop_->schedule_newborn(*this);
+    else loop_->schedule(*this);
 }
 
-MAGNETAR_DECL void ActorAccess::run(Runnable& runnable) {
-    auto& self = static_cast<Actor<>&>(runnable);
-    Context outer = std::exchange(context, {nullptr, &self});
-    self.loop_->activity->begin(self.owner_id, nullptr);
-    self.newborn_ = false;
+MAGNETAR_DECL void ActorCore::run(Runnable& runnable) {
+    auto& core = static_cast<ActorCore&>(runnable);
+    Context outer = std::exchange(context, {nullptr, &core});
+    core.loop_->activity->begin(core.owner_id, nullptr);
+    core.newborn_ = false;
     int crowd = 0, budget = 64;
-    for (Message* message; budget > 0 && (message = next(self)); --budget) {
+    for (Message* message; budget > 0 && (message = core.next()); --budget) {
         crowd += message->in_crowd;
-        message->start(self);
+        message->start(core.self());
     }
-    self.scheduled_ = false;
-    if (budget == 0) wake(self);
-    if (crowd) self.cell_->crowd().fetch_sub(crowd, std::memory_order_relaxed);
+    core.scheduled_ = false;
+    if (budget == 0) core.wake();
+    if (crowd) core.slot_->crowd().fetch_sub(crowd, std::memory_order_relaxed);
     context = outer;
-    if (self.life_ == Lifecycle::stopping) [[unlikely]]
-        settle(self);
+    if (core.life_ == Lifecycle::stopping) [[unlikely]]
+        core.settle();
 }
 
-MAGNETAR_DECL Task<> ActorAccess::start(Actor<>& self) {
-    if (self.life_ == Lifecycle::initial) self.life_ = Lifecycle::starting;
-    if (self.extras_)
-        if (auto& hook = self.extras_->settings.start) {
-            if (hook.plain) hook.plain(self);
-            else co_await hook.coroutine(self);
+MAGNETAR_DECL Task<> ActorCore::run_start_hook() {
+    if (life_ == Lifecycle::initial) life_ = Lifecycle::starting;
+    if (extras_)
+        if (auto& hook = extras_->settings.start) {
+            if (hook.plain) hook.plain(self());
+            else co_await hook.coroutine(self());
         }
-    if (self.life_ == Lifecycle::starting) running(self);
+    if (life_ == Lifecycle::starting) set_running();
 }
 
-MAGNETAR_DECL void ActorAccess::running(Actor<>& self) noexcept {
-    self.life_ = Lifecycle::running;
-    if (self.stop_asked_) stop(self, self.exit_code_);
-    else if (!self.mailbox_.empty()) wake(self);
+MAGNETAR_DECL void ActorCore::set_running() noexcept {
+    life_ = Lifecycle::running;
+    if (stop_asked_) stop(exit_code_);
+    else if (!mailbox_.empty()) wake();
 }
 
-MAGNETAR_DECL void ActorAccess::run_periodic_task(Actor<>& self) {
-    if (!self.extras_ || !self.extras_->settings.periodic_task || self.life_ >= Lifecycle::stopping) return;
-    self.loop_->start(periodic(self), &self).detach();
+MAGNETAR_DECL void ActorCore::run_periodic_task() {
+    if (!extras_ || !extras_->settings.periodic_task || life_ >= Lifecycle::stopping) return;
+    start_job(periodic()).detach();
 }
 
-MAGNETAR_DECL void ActorAccess::stop(Actor<>& self, int code) noexcept {
-    if (self.life_ >= Lifecycle::stopping) return;
-    self.exit_code_ = code;
-    if (self.life_ < Lifecycle::running) {
-        self.stop_asked_ = true;
+MAGNETAR_DECL void ActorCore::stop(int code) noexcept {
+    if (life_ >= Lifecycle::stopping) return;
+    exit_code_ = code;
+    if (life_ < Lifecycle::running) {
+        stop_asked_ = true;
         return;
     }
-    self.life_ = Lifecycle::stopping;
-    wake(self);
+    life_ = Lifecycle::stopping;
+    wake();
 }
 
-MAGNETAR_DECL void ActorAccess::exit(Actor<>& self, int code) noexcept {
-    if (self.life_ >= Lifecycle::closed || self.lost_) return;
-    self.exit_code_ = code;
-    self.lost_ = true;
-    self.life_ = Lifecycle::stopping;
-    wake(self);
+MAGNETAR_DECL void ActorCore::exit(int code) noexcept {
+    if (life_ >= Lifecycle::closed || lost_) return;
+    exit_code_ = code;
+    lost_ = true;
+    life_ = Lifecycle::stopping;
+    wake();
 }
 
-MAGNETAR_DECL void ActorAccess::unhandled(Actor<>& self, const std::exception_ptr& error,
-                                          std::string_view where) noexcept {
+MAGNETAR_DECL void ActorCore::unhandled(const std::exception_ptr& error, std::string_view where) noexcept {
     try {
         std::rethrow_exception(error);
     } catch (const std::exception& e) {
-        self.log().error("{}: {}: {}", where, demangled(typeid(e).name()), e.what());
+        log().error("{}: {}: {}", where, demangled(typeid(e).name()), e.what());
     } catch (const Cancelled&) {
     } catch (const ActorExit& end) {
-        exit(self, end.code);
+        exit(end.code);
     } catch (...) {
-        self.log().error("{}: ended by an exception of type {}", where, describe(error).type);
-        exit(self, 1);
+        log().error("{}: ended by an exception of type {}", where, describe(error).type);
+        exit(1);
     }
 }
 
-MAGNETAR_DECL bool ActorAccess::ends_actor(const std::exception_ptr& error) noexcept {
+MAGNETAR_DECL bool ActorCore::ends_actor(const std::exception_ptr& error) noexcept {
     try {
         std::rethrow_exception(error);
     } catch (const std::exception&) {
@@ -175,171 +218,168 @@ MAGNETAR_DECL bool ActorAccess::ends_actor(const std::exception_ptr& error) noex
     }
 }
 
-MAGNETAR_DECL void ActorAccess::command_ended(Actor<>& self) noexcept {
-    --self.commands_;
-    if (self.serial_) wake(self);
-    if (self.life_ == Lifecycle::stopping) quiet(self);
+MAGNETAR_DECL void ActorCore::command_ended() noexcept {
+    --commands_;
+    if (serial_) wake();
+    if (life_ == Lifecycle::stopping) quiet();
 }
 
-MAGNETAR_DECL Task<ExitStatus> ActorAccess::closed(Actor<>& self) {
-    if (self.life_ >= Lifecycle::closed) co_return ExitStatus(self.exit_code_);
+MAGNETAR_DECL Task<ExitStatus> ActorCore::wait_closed() {
+    if (life_ >= Lifecycle::closed) co_return ExitStatus(exit_code_);
     ClosedWaiter waiter;
-    self.extras().closed_waiters.push_back(waiter);
+    extras().closed_waiters.push_back(waiter);
     co_await waiter.ended.wait();
     co_return waiter.status;
 }
 
-MAGNETAR_DECL bool ActorAccess::is_late(const Actor<>& self, const CallTerms& terms) noexcept {
-    return terms.deadline != LoopClock::time_point{} && self.loop_->now() >= terms.deadline;
+MAGNETAR_DECL bool ActorCore::is_late(const CallTerms& terms) const noexcept {
+    return terms.deadline != LoopClock::time_point{} && loop_->now() >= terms.deadline;
 }
 
-MAGNETAR_DECL void ActorAccess::adopt(Actor<>& parent, Actor<>& child) {
-    child.parent_ = &parent;
-    parent.children_.push_back(child);
+MAGNETAR_DECL void ActorCore::adopt(ActorCore& child) {
+    child.parent_ = this;
+    children_.push_back(child);
 }
 
-MAGNETAR_DECL Message* ActorAccess::next(Actor<>& self) noexcept {
-    if (self.mailbox_.has_system()) [[unlikely]]
-        return self.mailbox_.pop_system();
-    if (self.serial_ && self.commands_) return nullptr;
-    if (self.life_ != Lifecycle::running && (self.life_ != Lifecycle::stopping || self.lost_)) [[unlikely]]
+MAGNETAR_DECL Message* ActorCore::next() noexcept {
+    if (mailbox_.has_system()) [[unlikely]]
+        return mailbox_.pop_system();
+    if (serial_ && commands_) return nullptr;
+    if (life_ != Lifecycle::running && (life_ != Lifecycle::stopping || lost_)) [[unlikely]]
         return nullptr;
-    return self.mailbox_.pop();
+    return mailbox_.pop();
 }
 
-[[gnu::noinline]] MAGNETAR_DECL Receipt ActorAccess::overflow(Actor<>& self, Message& message) noexcept {
-    switch (self.mailbox_.policy()) {
+[[gnu::noinline]] MAGNETAR_DECL Receipt ActorCore::overflow(Message& message) noexcept {
+    switch (mailbox_.policy()) {
         case Overflow::reject:
-            message.refuse(Refusal::full, self.id());
+            message.refuse(Refusal::full, id());
             return Receipt::refused;
         case Overflow::drop_newest:
-            message.refuse(Refusal::dropped, self.id());
+            message.refuse(Refusal::dropped, id());
             return Receipt::refused;
         case Overflow::drop_oldest:
-            self.mailbox_.pop()->refuse(Refusal::dropped, self.id());
-            self.mailbox_.push(message);
+            mailbox_.pop()->refuse(Refusal::dropped, id());
+            mailbox_.push(message);
             return Receipt::accepted;
         case Overflow::wait:
             break;
     }
     message.waits_for_room = true;
-    self.mailbox_.push(message);
+    mailbox_.push(message);
     return Receipt::waiting;
 }
 
-MAGNETAR_DECL Task<> ActorAccess::periodic(Actor<>& self) {
-    auto& settings = self.extras_->settings;
+MAGNETAR_DECL Task<> ActorCore::periodic() {
+    auto& settings = extras_->settings;
     for (;;) {
         co_await sleep(settings.period);
         try {
-            if (settings.periodic_task.plain) settings.periodic_task.plain(self);
-            else co_await settings.periodic_task.coroutine(self);
+            if (settings.periodic_task.plain) settings.periodic_task.plain(self());
+            else co_await settings.periodic_task.coroutine(self());
         } catch (const std::exception& e) {
-            self.log().error("periodic_task: {}: {}", demangled(typeid(e).name()), e.what());
+            log().error("periodic_task: {}: {}", demangled(typeid(e).name()), e.what());
         } catch (const Cancelled&) {
             // The actor's end is what cancels its jobs. Else the hook has let through what it cancelled itself.
-            if (self.life_ >= Lifecycle::stopping) throw;
-            self.log().error("periodic_task: it let a Cancelled pass, and nobody had cancelled it");
+            if (life_ >= Lifecycle::stopping) throw;
+            log().error("periodic_task: it let a Cancelled pass, and nobody had cancelled it");
         }
     }
 }
 
-MAGNETAR_DECL void ActorAccess::settle(Actor<>& self) {
-    if (self.extras_ && self.extras_->ending) {
-        quiet(self);
+MAGNETAR_DECL void ActorCore::settle() {
+    if (extras_ && extras_->ending) {
+        quiet();
         return;
     }
-    bool plain = self.concurrency_ == Concurrency::coroutine && self.children_.empty() &&
-                 (!self.extras_ || (!self.extras_->settings.stopping && self.extras_->servers.empty() &&
-                                    !self.extras_->registered));
-    if (plain && idle(self) && self.jobs.empty()) {
-        if (!self.scheduled_) finish(self);
+    bool plain =
+        concurrency_ == Concurrency::coroutine && children_.empty() &&
+        (!extras_ || (!extras_->settings.stopping && extras_->servers.empty() && !extras_->registered));
+    if (plain && idle() && jobs.empty()) {
+        if (!scheduled_) finish();
         return;
     }
-    self.extras().ending = true;
-    self.loop_->start(closing(self), &self).detach();
+    extras().ending = true;
+    start_job(closing()).detach();
 }
 
-MAGNETAR_DECL Task<> ActorAccess::stopping_hook(Actor<>& self) {
-    auto& hook = self.extras_->settings.stopping;
+MAGNETAR_DECL Task<> ActorCore::stopping_hook() {
+    auto& hook = extras_->settings.stopping;
     if (!hook) co_return;
     try {
-        if (hook.plain) hook.plain(self);
-        else co_await hook.coroutine(self);
+        if (hook.plain) hook.plain(self());
+        else co_await hook.coroutine(self());
     } catch (const std::exception& e) {
-        self.log().error("stopping: {}: {}", demangled(typeid(e).name()), e.what());
+        log().error("stopping: {}: {}", demangled(typeid(e).name()), e.what());
     } catch (const Cancelled&) {
         throw;
     } catch (const ActorExit& end) {
-        self.exit_code_ = end.code;
+        exit_code_ = end.code;
     } catch (...) {
-        self.log().error("stopping: ended by an exception of type {}",
-                         describe(std::current_exception()).type);
-        self.exit_code_ = 1;
+        log().error("stopping: ended by an exception of type {}", describe(std::current_exception()).type);
+        exit_code_ = 1;
     }
 }
 
-MAGNETAR_DECL Task<> ActorAccess::closing(Actor<>& self) {
-    Extras& extras = *self.extras_;
-    auto deadline = deadline_after(self.loop_->now(), extras.settings.exit_timeout);
+MAGNETAR_DECL Task<> ActorCore::closing() {
+    Extras& extras = *extras_;
+    auto deadline = deadline_after(loop_->now(), extras.settings.exit_timeout);
     std::vector<Job<>> servers;  // they accept nothing from now on, and drain meanwhile
     for (auto& [name, server] : extras.servers)
-        if (server.is_serving())
-            servers.push_back(self.loop_->start(server.close(extras.settings.exit_timeout), &self));
+        if (server.is_serving()) servers.push_back(start_job(server.close(extras.settings.exit_timeout)));
     try {
-        co_await with_timeout(extras.settings.exit_timeout, stopping_hook(self));
+        co_await with_timeout(extras.settings.exit_timeout, stopping_hook());
     } catch (const TimeoutError&) {
-        self.log().warning("its stopping hook was cut off");
+        log().warning("its stopping hook was cut off");
     } catch (const Cancelled&) {  // the end goes on all the same
-        self.log().error("stopping: it let a Cancelled pass, and nobody had cancelled it");
+        log().error("stopping: it let a Cancelled pass, and nobody had cancelled it");
     }
-    if (!co_await until_quiet(self, deadline, [](Actor<>& a) { return idle(a) || a.lost_; }))
-        self.log().warning("{} commands and {} messages were cut off at its end", self.commands_,
-                           self.mailbox_.depth());
+    if (!co_await until_quiet(deadline, [](ActorCore& core) { return core.idle() || core.lost_; }))
+        log().warning("{} commands and {} messages were cut off at its end", commands_, mailbox_.depth());
     for (auto& server : servers) co_await server;
-    self.lost_ = true;
-    if (extras.before_end) co_await extras.before_end(self);
-    self.children_.for_each([](Actor<>& child) { stop(child, 0); });
+    lost_ = true;
+    if (extras.before_end) co_await extras.before_end(self());
+    children_.for_each([](ActorCore& child) { child.stop(0); });
     // A child with the same exit_timeout ends by itself, and says what it cuts off, before it is ended by force.
-    co_await until_quiet(self, deadline_after(deadline, std::chrono::milliseconds(100)),
-                         [](Actor<>& a) { return a.children_.empty(); });
-    if (extras.registered) co_await deregister(self);
-    lose_messages(self);
+    co_await until_quiet(deadline_after(deadline, std::chrono::milliseconds(100)),
+                         [](ActorCore& core) { return core.children_.empty(); });
+    if (extras.registered) co_await deregister();
+    lose_messages();
     JobBase* me = current_job();
-    for (int round = 0; self.scheduled_ || self.jobs.size() > 1 || !self.children_.empty(); ++round) {
-        self.children_.for_each([](Actor<>& child) { exit(child, 1); });
-        self.jobs.for_each([me](JobBase& job) {
+    for (int round = 0; scheduled_ || jobs.size() > 1 || !children_.empty(); ++round) {
+        children_.for_each([](ActorCore& child) { child.exit(1); });
+        jobs.for_each([me](JobBase& job) {
             if (&job != me) job.cancel();
         });
         if (round < 3) co_await yield();
         else co_await sleep(std::chrono::milliseconds(1));
     }
-    finish(self);
+    finish();
 }
 
-MAGNETAR_DECL void ActorAccess::lose_messages(Actor<>& self) noexcept {
-    self.mailbox_.admit_no_more();
-    while (Message* message = self.mailbox_.pop()) message->refuse(Refusal::lost, self.id());
+MAGNETAR_DECL void ActorCore::lose_messages() noexcept {
+    mailbox_.admit_no_more();
+    while (Message* message = mailbox_.pop()) message->refuse(Refusal::lost, id());
 }
 
-MAGNETAR_DECL void ActorAccess::finish(Actor<>& self) noexcept {
-    ActorId id = self.id();
-    ExitStatus status(self.exit_code_);
-    self.life_ = status.clean() ? Lifecycle::closed : Lifecycle::terminated;
-    while (Message* message = self.mailbox_.pop_system()) message->refuse(Refusal::not_found, id);
-    lose_messages(self);
-    bool registered = self.extras_ && self.extras_->registered;
-    if (!status.clean()) exit_registry().add(id, status);
-    else if (registered) exit_registry().forget(id);
-    if (self.extras_)
-        while (ClosedWaiter* waiter = self.extras_->closed_waiters.pop_front()) {
+MAGNETAR_DECL void ActorCore::finish() noexcept {
+    ActorId mine = id();
+    ExitStatus status(exit_code_);
+    life_ = status.clean() ? Lifecycle::closed : Lifecycle::terminated;
+    while (Message* message = mailbox_.pop_system()) message->refuse(Refusal::not_found, mine);
+    lose_messages();
+    bool registered = extras_ && extras_->registered;
+    if (!status.clean()) exit_registry().add(mine, status);
+    else if (registered) exit_registry().forget(mine);
+    if (extras_)
+        while (ClosedWaiter* waiter = extras_->closed_waiters.pop_front()) {
             waiter->status = status;
             waiter->ended.set();
         }
-    if (self.concurrency_ != Concurrency::coroutine) return;
-    Actor<>* parent = self.parent_;
-    delete &self;
-    if (parent) quiet(*parent);
+    if (concurrency_ != Concurrency::coroutine) return;
+    ActorCore* parent = parent_;
+    delete this;
+    if (parent) parent->quiet();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -20,7 +20,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL CallChainPtr CommandJobBase::chain() const {
     CallChainPtr chain(callers_ ? new CallChain(*callers_) : new CallChain());
-    if (ActorAccess::serial(request_.actor())) chain->push_back(link());
+    if (core_of(request_.actor()).is_serial()) chain->push_back(link());
     return chain;
 }
 
@@ -43,7 +43,7 @@ MAGNETAR_DECL bool on_an_errand() noexcept {
 
 [[gnu::noinline]] MAGNETAR_DECL std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain,
                                                               std::string_view command) {
-    if (!ActorAccess::serial(actor)) return nullptr;
+    if (!core_of(actor).is_serial()) return nullptr;
     for (auto link = chain.begin(); link != chain.end(); ++link) {
         if (link->actor != actor.id().value) continue;
         bool runs = false;  // the one that asked may have given up
@@ -54,7 +54,7 @@ MAGNETAR_DECL bool on_an_errand() noexcept {
             runs = runs || (running && running->number() == link->number &&
                             (running == asks_now || waits_for_answer(actor, *running)));
         };
-        actor.jobs.for_each(look_at);
+        core_of(actor).jobs.for_each(look_at);
         if (asks_now) look_at(*asks_now);  // it has not waited yet
         if (!runs) continue;
         std::string steps;
@@ -83,12 +83,12 @@ MAGNETAR_DECL void fail_call(Actor<>& actor, CallMessage* call, const std::excep
                              std::string_view command) noexcept {
     if (auto missing = missing_command(error)) {
         if (call) call->error = std::move(missing);
-    } else if (ActorAccess::ends_actor(error)) {
-        ActorAccess::unhandled(actor, error, command);
+    } else if (ActorCore::ends_actor(error)) {
+        core_of(actor).unhandled(error, command);
         if (call) call->error = lost_error(actor);
     } else if (!call) {
-        ActorAccess::unhandled(actor, error, command);
-    } else if (ActorAccess::lost(actor)) {
+        core_of(actor).unhandled(error, command);
+    } else if (core_of(actor).is_lost()) {
         call->error = lost_error(actor);  // it was cut off by the actor's end
     } else {
         auto text = describe(error);
@@ -100,10 +100,10 @@ MAGNETAR_DECL void fail_call(Actor<>& actor, CallMessage* call, const std::excep
 
 MAGNETAR_DECL void CommandJobBase::begin(std::coroutine_handle<> command) noexcept {
     Actor<>& actor = request_.actor();
-    if (!observes()) ActorAccess::command_started(actor);
+    if (!observes()) core_of(actor).command_started();
     if (call_) call_->running = this;
     CallChainPtr callers = call_ ? std::move(call_->terms.chain) : nullptr;
-    if (callers || ActorAccess::serial(actor)) belongs_to_chain(std::move(callers));
+    if (callers || core_of(actor).is_serial()) belongs_to_chain(std::move(callers));
     JobBase::start(command, [](JobBase& self) { static_cast<CommandJobBase&>(self).ended(); });
     if (completed()) ended();
 }
@@ -120,7 +120,7 @@ MAGNETAR_DECL void CommandJobBase::ended() noexcept {
         call_->answered();
     }
     delete this;
-    if (!observed) ActorAccess::command_ended(actor);
+    if (!observed) core_of(actor).command_ended();
 }
 
 [[gnu::noinline]] MAGNETAR_DECL void refuse_other_type(Actor<>& actor, CallMessage* call,
@@ -131,7 +131,7 @@ MAGNETAR_DECL void CommandJobBase::ended() noexcept {
         call->error = std::move(error);
         call->answered();
     } else {
-        ActorAccess::unhandled(actor, error, command);
+        core_of(actor).unhandled(error, command);
     }
 }
 

@@ -9,13 +9,13 @@ inline constexpr std::size_t longest_chain = 64;
 
 template <class F>
 void for_each_command(Actor<>& actor, F f) {
-    actor.jobs.for_each([&](JobBase& job) {
+    core_of(actor).jobs.for_each([&](JobBase& job) {
         if (auto* command = dynamic_cast<CommandJobBase*>(&job)) f(*command);
     });
 }
 template <class F>
 void for_each_request(Actor<>& actor, const JobBase& command, F f) {
-    actor.jobs.for_each([&](JobBase& job) {
+    core_of(actor).jobs.for_each([&](JobBase& job) {
         if (job.errand() != &command) return;
         if (auto* request = dynamic_cast<const Sending*>(job.waiting())) f(*request);
     });
@@ -42,9 +42,9 @@ MAGNETAR_DECL bool waits_for_answer(Actor<>& actor, const JobBase& command) {
 }
 MAGNETAR_DECL std::exception_ptr check_chain(Actor<>& actor, const CallChain& chain,
                                              std::string_view command) {
-    if (!ActorAccess::serial(actor)) return nullptr;
+    if (!core_of(actor).is_serial()) return nullptr;
     if (auto cycle = find_cycle(actor, chain, command)) return cycle;
-    if (ActorAccess::commands(actor) > 0) follow_all(actor, chain);
+    if (core_of(actor).running_commands() > 0) follow_all(actor, chain);
     return nullptr;
 }
 MAGNETAR_DECL void probe_cycle(Actor<>& actor, CallChain chain) {
@@ -53,7 +53,7 @@ MAGNETAR_DECL void probe_cycle(Actor<>& actor, CallChain chain) {
         return callers && !callers->empty() && callers->back().actor == asker.actor &&
                callers->back().number == asker.number;
     };
-    bool serial = ActorAccess::serial(actor);
+    bool serial = core_of(actor).is_serial();
     for_each_command(actor, [&](CommandJobBase& command) {
         if (!asked_here(command.callers())) return;
         CallChain longer = chain;
@@ -61,7 +61,7 @@ MAGNETAR_DECL void probe_cycle(Actor<>& actor, CallChain chain) {
         follow(actor, command, longer);
     });
     if (!serial) return;
-    auto& mailbox = ActorAccess::mailbox(actor);
+    auto& mailbox = core_of(actor).mailbox();
     for (Message* message = mailbox.first(); message; message = message->next) {
         CallTerms* terms = message->call_terms();
         if (!terms || !asked_here(terms->chain.get())) continue;

@@ -52,7 +52,7 @@ MAGNETAR_DECL Task<std::string> what_it_does(Address target) {
 }
 
 MAGNETAR_DECL void stamp(RemoteCall& call, const CommandEntry& command, const Address& target) noexcept {
-    if (auto* actor = get_actor()) call.sender = ActorAccess::address(*actor);
+    if (auto* actor = get_actor()) call.sender = core_of(*actor).address();
     call.target = target;
     call.command = command.number;
 }
@@ -88,7 +88,7 @@ MAGNETAR_DECL bool Sending::await_suspend(Suspension leaf) {
             if (terms.chain) [[unlikely]]
                 if (auto cycle = check_chain(*actor, *terms.chain, command_.name))
                     return end_at_once(std::move(cycle));
-            ActorAccess::receive(*actor, *this);
+            core_of(*actor).receive(*this);
             return true;
         }
         return end_at_once(not_found(target_, command_));
@@ -152,7 +152,7 @@ MAGNETAR_DECL void Sending::request_cancel() noexcept {
         node_call_->forget_sender();
     } else if (running) {
         running->forget_call();
-    } else if (Actor<>* actor = resident(target_); !actor || !ActorAccess::withdraw(*actor, *this)) {
+    } else if (Actor<>* actor = resident(target_); !actor || !core_of(*actor).withdraw(*this)) {
         job()->cancel_next();  // its command is being carried out at this moment
         return;
     }
@@ -182,7 +182,7 @@ MAGNETAR_DECL void ThreadCall::arrive(Runnable& self) {
             call.error = std::move(cycle);
             return call.answered();
         }
-    ActorAccess::receive(*actor, call);
+    core_of(*actor).receive(call);
 }
 
 MAGNETAR_DECL void ThreadCall::come_back(Runnable& self) {

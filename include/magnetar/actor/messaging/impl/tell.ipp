@@ -41,8 +41,8 @@ MAGNETAR_DECL void Acknowledgement::give(std::exception_ptr error) noexcept {
 MAGNETAR_DECL void Tell::arrive() noexcept {
     Actor<>* actor = resident_here(target_);
     if (!actor) return refuse(Refusal::not_found, target_.id);
-    if (never_waits && ActorAccess::would_wait(*actor)) return refuse(Refusal::full, target_.id);
-    if (ActorAccess::receive(*actor, *this) == Receipt::accepted && acknowledgement) admitted();
+    if (never_waits && core_of(*actor).would_wait()) return refuse(Refusal::full, target_.id);
+    if (core_of(*actor).receive(*this) == Receipt::accepted && acknowledgement) admitted();
 }
 
 MAGNETAR_DECL bool Telling::await_suspend(Suspension leaf) {
@@ -61,7 +61,7 @@ MAGNETAR_DECL void Telling::await_resume() const {
 MAGNETAR_DECL bool Telling::try_here(Actor<>& actor, Tell& tell) noexcept {
     local_ = &tell;
     tell.waiter = this;
-    switch (ActorAccess::receive(actor, tell)) {
+    switch (core_of(actor).receive(tell)) {
         case Receipt::waiting:
             return false;
         case Receipt::refused:  // await_resume tells why
@@ -112,7 +112,7 @@ MAGNETAR_DECL void Telling::settle(std::exception_ptr error) noexcept {
 }
 
 MAGNETAR_DECL void Telling::withdraw() noexcept {
-    if (Actor<>* actor = resident(target_)) ActorAccess::withdraw(*actor, *local_);
+    if (Actor<>* actor = resident(target_)) core_of(*actor).withdraw(*local_);
     local_->waiter = nullptr;
     local_->dispose();
 }

@@ -89,12 +89,12 @@ MAGNETAR_DECL void WireCall::arrive(Runnable& self) {
     if (call.terms.chain)
         if (auto cycle = check_chain(*actor, *call.terms.chain, call.entry_.name))
             return call.fail(std::move(cycle));
-    ActorAccess::receive(*actor, call);
+    core_of(*actor).receive(call);
 }
 
 MAGNETAR_DECL void WireCall::start(Actor<>& actor) noexcept {
-    if (ActorAccess::is_late(actor, terms)) refuse(Refusal::late, actor.id());
-    else if (entry_.state && entry_.state != ActorAccess::state_tag(actor))
+    if (core_of(actor).is_late(terms)) refuse(Refusal::late, actor.id());
+    else if (entry_.state && entry_.state != core_of(actor).state_tag())
         refuse(Refusal::unknown_command, actor.id());
     else carry_out(actor);
 }

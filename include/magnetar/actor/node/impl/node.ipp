@@ -107,7 +107,7 @@ MAGNETAR_DECL void Node::send(RemoteCall& call) {
     }
     bool first = !connecting_.find(peer);
     connecting_[peer].push(call);
-    if (first) loop_.start(ask_for_link(*this, peer), root).detach();
+    if (first) loop_.start(ask_for_link(*this, peer), core_if(root)).detach();
 }
 
 MAGNETAR_DECL void Node::give_up(std::uint32_t peer, std::string_view reason) {

@@ -28,6 +28,7 @@
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/actor/supervision/circumstances.hpp>
 #include <magnetar/actor/supervision/fork_server.hpp>
+#include <magnetar/actor/supervision/runtime.hpp>
 #include <magnetar/actor/supervision/spawn_request.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/detail/standard_streams.hpp>
@@ -55,7 +56,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 MAGNETAR_DECL std::string dump_actors(EventLoop& loop) {
     std::string out;
     cell_table(this_loop).for_each_actor(
-        [&](Actor<>& actor) { append_jobs(out, actor, actor.to_string(), loop.now()); });
+        [&](Actor<>& actor) { append_jobs(out, core_of(actor), actor.to_string(), loop.now()); });
     return out;
 }
 
@@ -65,24 +66,24 @@ MAGNETAR_DECL Resident::Resident(EventLoop& loop) noexcept {
                                  std::memory_order_relaxed);
     loop.dump_actors = &dump_actors;
     loop.unhandled = [](Scheduler&, JobOwner* owner, std::exception_ptr error) {
-        if (owner) ActorAccess::unhandled(static_cast<Actor<>&>(*owner), error, "a detached job");
+        if (owner) static_cast<ActorCore&>(*owner).unhandled(error, "a detached job");
         else Logger("magnetar").error("a detached job: {}", describe(error).what);
     };
 }
 
 MAGNETAR_DECL Task<> notify_manager(Actor<>& self, Address manager) {
     EventLoop& loop = self.loop();
-    auto period = ActorAccess::extras(self).settings.period;
+    auto period = core_of(self).extras().settings.period;
     for (;;) {
         co_await sleep(period);
-        if (ActorAccess::revoked(self)) {
-            ActorAccess::exit(self, 1);
+        if (core_of(self).revoked()) {
+            core_of(self).exit(1);
             co_return;
         }
         Notice notice;
         notice.turns = loop.turns();
-        notice.mailbox = ActorAccess::mailbox(self).depth();
-        notice.commands = ActorAccess::commands(self);
+        notice.mailbox = core_of(self).mailbox().depth();
+        notice.commands = core_of(self).running_commands();
         try {
             co_await TellAwaiter<notify_command>(manager, notice);
         } catch (const ActorNotFound&) {
@@ -104,8 +105,8 @@ MAGNETAR_DECL ErrorOnWire start_failure(const std::exception_ptr& error) {
 MAGNETAR_DECL Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
     if (self.life() >= Lifecycle::stopping) co_return std::nullopt;
     std::exception_ptr error;
-    Address address = ActorAccess::address(self);
-    Job<> starting = self.loop().start(ActorAccess::start(self), &self);
+    Address address = core_of(self).address();
+    Job<> starting = core_of(self).start_job(core_of(self).run_start_hook());
     try {
         co_await starting;
     } catch (const Cancelled&) {
@@ -130,21 +131,21 @@ MAGNETAR_DECL Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
 }
 
 MAGNETAR_DECL Task<ExitStatus> live(Actor<>& self, Address manager) {
-    ActorAccess::extras(self).manager = ActorProxy<>(manager, {});
+    core_of(self).extras().manager = ActorProxy<>(manager, {});
     std::uint64_t id = self.id().value;
     co_await SendAwaiter<child_greeted>(manager, id, self.proxy());
-    self.loop().start(notify_manager(self, manager), &self).detach();
+    core_of(self).start_job(notify_manager(self, manager)).detach();
     auto failure = co_await started(self);
     bool failed = failure.has_value();
     int code = failed ? failure->exit_code() : 0;
     co_await SendAwaiter<child_started>(manager, id, std::move(failure));
-    if (failed) ActorAccess::exit(self, code);
-    else ActorAccess::run_periodic_task(self);
-    co_return co_await ActorAccess::closed(self);
+    if (failed) core_of(self).exit(code);
+    else core_of(self).run_periodic_task();
+    co_return co_await core_of(self).wait_closed();
 }
 
 MAGNETAR_DECL void set_up(Actor<>& self, const ActorSettings& settings, std::string_view name, Json params) {
-    Extras& extras = ActorAccess::extras(self);
+    Extras& extras = core_of(self).extras();
     remember_name(self.id(), name);
     extras.settings = settings;
     extras.name = SharedName(name);
@@ -175,11 +176,11 @@ MAGNETAR_DECL Task<> stop_on_signal(Actor<>& root) {
     }
 }
 
-MAGNETAR_DECL Task<> live_in_worker(EventLoop& loop, Node& host, SpawnPlan& plan, UniqueFd link,
-                                    ExitStatus& status) {
+MAGNETAR_DECL Task<> live_in_worker(Node& host, SpawnPlan& plan, UniqueFd link, ExitStatus& status) {
+    EventLoop& loop = host.loop();
     host.connect(0, std::move(link)).detach();
     auto settings = plan.unpack();
-    std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(nullptr, [](Actor<>* a) { ActorAccess::destroy(*a); });
+    std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(nullptr, [](Actor<>* a) { ActorCore::destroy(a); });
     std::optional<ErrorOnWire> failure;
     try {
         Reader arguments(plan.arguments);
@@ -196,7 +197,7 @@ MAGNETAR_DECL Task<> live_in_worker(EventLoop& loop, Node& host, SpawnPlan& plan
     }
     host.root = actor.get();
     set_up(*actor, settings, plan.name, std::move(plan.params));
-    ActorAccess::extras(*actor).before_end = [](Actor<>&) { return the_supervisor->end_all(); };
+    core_of(*actor).extras().before_end = [](Actor<>&) { return the_supervisor->end_all(); };
     Job<> signals = loop.start(stop_on_signal(*actor), nullptr);
     status = co_await live(*actor, host.arbiter);
     signals.cancel();
@@ -226,21 +227,16 @@ MAGNETAR_DECL void run_worker(std::span<const std::byte> bytes, std::vector<Uniq
         ::prctl(PR_SET_NAME, plan.name.empty() ? "magnetar" : plan.name.c_str());
         this_node = plan.host;
 
-        EventLoop loop({.threads = plan.unpack().threads});
-        Resident resident(loop);
-        Node host(loop);
-        Supervisor supervisor(host);
-        the_node = &host;
-        the_supervisor = &supervisor;
-        host.arbiter = {{plan.arbiter_id}, Where::from_wire(plan.arbiter)};
+        Runtime runtime({.threads = plan.unpack().threads});
+        runtime.node.arbiter = {{plan.arbiter_id}, Where::from_wire(plan.arbiter)};
         // Without its master a worker has no reason to be.
-        host.link_ended = [](Node&, std::uint32_t peer) {
+        runtime.node.link_ended = [](Node&, std::uint32_t peer) {
             if (peer == 0) ::_exit(1);
         };
-        StallWatch watch(loop, plan.unpack().stall,
+        StallWatch watch(runtime.loop, plan.unpack().stall,
                          plan.name.empty() ? ActorId{plan.id}.to_string() : plan.name, plan.id);
         try {
-            loop.run(live_in_worker(loop, host, plan, std::move(link), status));
+            runtime.loop.run(live_in_worker(runtime.node, plan, std::move(link), status));
         } catch (...) {
             auto text = describe(std::current_exception());
             Logger("magnetar").error("a worker failed: {}: {}", text.type, text.what);

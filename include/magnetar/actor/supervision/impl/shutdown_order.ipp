@@ -29,9 +29,9 @@ MAGNETAR_DECL Task<> end_in_reverse_order(Actor<>& arbiter) {
         all.insert(std::upper_bound(all.begin(), all.end(), one.at, later), one);
     };
     std::vector<ActorId> workers;
-    ActorAccess::children(arbiter).for_each([&](Actor<>& child) {
-        if (!ActorAccess::extras_if(child)) return;
-        add({ActorAccess::started(child), ActorAccess::address(child), true});
+    core_of(arbiter).for_each_child([&](Actor<>& child) {
+        if (!core_of(child).extras_if()) return;
+        add({core_of(child).started_at(), core_of(child).address(), true});
         if (auto* monitor = dynamic_cast<MonitorBase*>(&child))
             for (ActorId id : monitor->worker_ids()) workers.push_back(id);
     });

@@ -99,13 +99,13 @@ MAGNETAR_DECL void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Mana
                                           std::unique_ptr<StateFactory> factory) {
     Node& host = self.host_;
     LoopHandle& door = host.loop().handle();
-    Address manager = ActorAccess::address(*host.root);
+    Address manager = core_of(*host.root).address();
     auto news = std::make_unique<ThreadOver>(self, child);
     try {
         EventLoop loop({.threads = child->settings.threads});
         Resident resident(loop);
         std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(factory->make(child->settings, loop, child->id),
-                                                           [](Actor<>* a) { ActorAccess::destroy(*a); });
+                                                           [](Actor<>* a) { ActorCore::destroy(a); });
         set_up(*actor, child->settings, child->name, std::move(params));
         StallWatch watch(loop, child->settings.stall, actor->to_string(), actor->id().value);
         news->status = loop.run(live(*actor, manager));
@@ -145,7 +145,7 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_process(SpawnPlan plan) {
         std::rethrow_exception(failure);
     }
     if (child->unwanted) child->process->kill(SIGKILL);
-    host_.loop().start(collect(*this, child), host_.root).detach();
+    core_of(*host_.root).start_job(collect(*this, child)).detach();
     co_return co_await accompany(child);
 }
 
@@ -327,7 +327,7 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::accompany(std::shared_ptr<Managed> 
     if (!co_await until(*child, limit, [](Managed& c) { return c.greeted || c.failure || c.ended; }))
         trouble = fmt::format("no handshake within {} s", std::chrono::duration<double>(limit).count());
     if (trouble.empty()) {
-        host_.loop().start(guard(*this, child), host_.root).detach();
+        core_of(*host_.root).start_job(guard(*this, child)).detach();
         co_await until(*child, LoopClock::duration::max(),
                        [](Managed& c) { return c.started || c.failure || c.ended; });
         if (child->failure) trouble = fmt::format("its start failed: {}", child->failure->to_string());
@@ -449,7 +449,7 @@ MAGNETAR_DECL Task<> Supervisor::end_linkless(Supervisor& self, std::shared_ptr<
 MAGNETAR_DECL void Supervisor::link_ended(Node& host, std::uint32_t peer) {
     auto child = the_supervisor ? the_supervisor->at(peer) : nullptr;
     if (child && !child->ended)
-        host.loop().start(end_linkless(*the_supervisor, std::move(child)), host.root).detach();
+        host.loop().start(end_linkless(*the_supervisor, std::move(child)), core_if(host.root)).detach();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

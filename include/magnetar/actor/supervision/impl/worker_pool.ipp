@@ -46,7 +46,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 MAGNETAR_DECL Task<bool> light_ended(Actor<>& actor, Nanoseconds limit) {
     if (actor.life() >= Lifecycle::closed) co_return true;
     ClosedWaiter waiter;
-    ActorAccess::extras(actor).closed_waiters.push_back(waiter);
+    core_of(actor).extras().closed_waiters.push_back(waiter);
     co_return co_await wait_for(waiter.ended, limit);
 }
 
@@ -58,13 +58,13 @@ MAGNETAR_DECL Nanoseconds with_grace(Nanoseconds exit_timeout) noexcept {
 MAGNETAR_DECL Task<> end_light(Address target) {
     Actor<>* actor = resident(target);
     if (!actor) co_return;
-    auto limit = with_grace(ActorAccess::extras(*actor).settings.exit_timeout);
+    auto limit = with_grace(core_of(*actor).extras().settings.exit_timeout);
     actor->stop();
     if (co_await light_ended(*actor, limit)) co_return;
     if ((actor = resident(target))) {
         actor->log().warning("it did not end in time: ended by force");
-        ActorAccess::exit(*actor, 1);
-        co_await ActorAccess::closed(*actor);
+        core_of(*actor).exit(1);
+        co_await core_of(*actor).wait_closed();
     }
 }
 
@@ -109,7 +109,7 @@ MAGNETAR_DECL Task<> set_going(ActorProxy<> monitor, std::uint32_t workers) {
     auto* living = MonitorBase::find(monitor.address());
     if (!given_up && !stopped && reason.empty()) {
         if (!living) co_return;
-        ActorAccess::run_periodic_task(*living);
+        core_of(*living).run_periodic_task();
         the_supervisor->directory->enter(monitor, Concurrency::coroutine, ActorId::arbiter());
         co_return;
     }
@@ -140,12 +140,12 @@ MAGNETAR_DECL Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, Monito
         failure = std::current_exception();
     }
     if (failure) {
-        ActorAccess::destroy(*monitor);
+        ActorCore::destroy(monitor);
         std::rethrow_exception(failure);
     }
     set_up(*monitor, settings, name, Json::object());
-    ActorAccess::adopt(root, *monitor);
-    auto& extras = ActorAccess::extras(*monitor);
+    core_of(root).adopt(core_of(*monitor));
+    auto& extras = core_of(*monitor).extras();
     extras.registered = true;
     extras.before_end = [](Actor<>& self) { return static_cast<MonitorBase&>(self).end_workers(); };
     void* handle = monitor->handle = kept.emplace_back(make_handle(monitor->proxy())).get();
@@ -223,10 +223,10 @@ MAGNETAR_DECL std::vector<ActorId> MonitorBase::worker_ids() const {
 MAGNETAR_DECL void MonitorBase::reload_by_signal() {
     if (reloading_) return;
     reloading_ = true;
-    loop().start(reload_and_log(*this), this).detach();
+    core_of(*this).start_job(reload_and_log(*this)).detach();
 }
 
-MAGNETAR_DECL void MonitorBase::begin() { loop().start(reconcile(*this), this).detach(); }
+MAGNETAR_DECL void MonitorBase::begin() { core_of(*this).start_job(reconcile(*this)).detach(); }
 
 MAGNETAR_DECL Task<> MonitorBase::end_workers() {
     ending_ = true;
@@ -359,7 +359,7 @@ MAGNETAR_DECL void MonitorBase::begin(Slot& slot) {
     worker.generation = generation_;
     slot.making = &worker;
     ++making_;
-    loop().start(live_of(*this, serial, std::move(name), worker.id), this).detach();
+    core_of(*this).start_job(live_of(*this, serial, std::move(name), worker.id)).detach();
 }
 
 MAGNETAR_DECL Task<> MonitorBase::live_of(MonitorBase& self, std::uint64_t serial, std::string name,
@@ -519,7 +519,7 @@ MAGNETAR_DECL void MonitorBase::give_up(const std::string& reason) {
     log().error("{}", reason);
     end_reason_ = reason;
     if (the_supervisor->monitor_gave_up)
-        loop().start(tell_arbiter({to_string(), reason}), the_node->root).detach();
+        core_of(*the_node->root).start_job(tell_arbiter({to_string(), reason})).detach();
     stop(1);
     available_.set();
 }
@@ -540,15 +540,15 @@ MAGNETAR_DECL void MonitorBase::dismiss(Worker& worker, Why why) {
 MAGNETAR_DECL bool MonitorBase::tell_to_stop(Worker& worker) {
     if (!light_) {
         if (worker.phase == Phase::making && !the_supervisor->knows(worker.id)) return false;
-        loop().start(the_supervisor->end(worker.id), this).detach();
+        core_of(*this).start_job(the_supervisor->end(worker.id)).detach();
         return worker.told = true;
     }
     Actor<>* actor = worker.proxy ? resident(worker.proxy.address()) : nullptr;
     if (!worker.proxy)
-        ActorAccess::children(*this).for_each([&](Actor<>& child) {
+        core_of(*this).for_each_child([&](Actor<>& child) {
             if (child.id() == worker.id) actor = &child;
         });
-    if (actor) loop().start(end_light(ActorAccess::address(*actor)), this).detach();
+    if (actor) core_of(*this).start_job(end_light(core_of(*actor).address())).detach();
     return worker.told = actor || worker.proxy;
 }
 
