@@ -25,11 +25,12 @@ struct DatagramCore : Pooled {
         ~Hold() { core.release(); }
         DatagramCore& core;
     };
+    ~DatagramCore() { delete[] memory; }
     void release() noexcept {
         if (--users == 0) delete this;
     }
     Descriptor descriptor;
-    std::unique_ptr<char[]> memory;
+    char* memory = nullptr;
     unsigned users = 1;
     bool receiving = false;
 };

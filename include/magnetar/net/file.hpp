@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/async_object.hpp>
@@ -79,12 +80,12 @@ private:
     MAGNETAR_LAZY_BODY friend Task<> write_file(std::string path, std::string_view data);
 
     File(EventLoop& loop, UniqueFd fd, std::string path)
-        : descriptor_(std::make_unique<detail::Descriptor>(loop, std::move(fd))), path_(std::move(path)) {}
+        : descriptor_(detail::make_owned<detail::Descriptor>(loop, std::move(fd))), path_(std::move(path)) {}
     static unsigned part(std::size_t size) noexcept {
         return size < 1U << 30 ? static_cast<unsigned>(size) : 1U << 30;
     }
 
-    std::unique_ptr<detail::Descriptor> descriptor_;
+    detail::Owned<detail::Descriptor> descriptor_;
     std::string path_;
 };
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <magnetar/actor/identity.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/loop_handle.hpp>
 
@@ -59,7 +60,7 @@ public:
 
 private:
     void grow(std::uint32_t door);
-    std::vector<std::unique_ptr<CellChunk>> chunks_;
+    std::vector<Owned<CellChunk>> chunks_;
     Cell* free_ = nullptr;
 };
 

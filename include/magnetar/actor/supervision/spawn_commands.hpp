@@ -5,6 +5,7 @@
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/core/state_factory.hpp>
 #include <magnetar/actor/supervision/spawn_request.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 
@@ -23,7 +24,7 @@ struct ThreadBirth {
     ActorId id;
     ActorSettings settings;
     Json params;
-    std::unique_ptr<StateFactory> factory;
+    Owned<StateFactory> factory;
 };
 // Asks the main actor of this process for a thread.
 Task<ActorProxy<>> spawn_thread(Actor<>&, ThreadBirth birth);

@@ -14,6 +14,7 @@
 #include <magnetar/actor/supervision/directory.hpp>
 #include <magnetar/actor/supervision/fork_server.hpp>
 #include <magnetar/actor/supervision/spawn_request.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/loop/child_process.hpp>
@@ -94,7 +95,7 @@ public:
     Task<ActorProxy<>> spawn_process(SpawnPlan plan);
     // The same on a thread of this process.
     Task<ActorProxy<>> spawn_thread(std::string name, ActorId id, ActorSettings settings, Json params,
-                                    std::unique_ptr<StateFactory> factory);
+                                    Owned<StateFactory> factory);
 
     void greeted(ActorId id, const ActorProxy<>& proxy);
     void started(ActorId id, std::optional<ErrorOnWire> failure);
@@ -166,7 +167,7 @@ private:
     static void link_ended(Node& host, std::uint32_t peer);
     static Task<> end_linkless(Supervisor& self, std::shared_ptr<Managed> child);
     static void run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
-                           std::unique_ptr<StateFactory> factory);
+                           Owned<StateFactory> factory);
 
     Node& host_;
     IdMap<std::shared_ptr<Managed>> children_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <magnetar/actor/spawn.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/loop/operation.hpp>
@@ -48,7 +49,7 @@ struct MonitorSpec {
     ActorSettings worker;
     RestartRules rules;
     std::uint32_t workers = 0;
-    std::unique_ptr<StateFactory> factory;  // of the workers
+    Owned<StateFactory> factory;  // of the workers
     KeptHandle (*make_handle)(ActorProxy<> monitor) = nullptr;
 };
 
@@ -204,7 +205,7 @@ private:
     std::string worker_name_;
     ActorId worker_id_;  // that a user wants it to have
     ActorSettings worker_settings_;
-    std::unique_ptr<StateFactory> factory_;
+    Owned<StateFactory> factory_;
     bool light_, plain_;
     // What is wanted.
     std::vector<Slot> slots_;  // by number

@@ -57,10 +57,10 @@ MAGNETAR_LAZY_BODY Task<Datagram> DatagramSocket::receive_from() {
     auto& core = hold.core;
     if (core.receiving)
         throw std::logic_error("receive_from a socket from which another coroutine is receiving");
-    if (!core.memory) core.memory.reset(new char[core.largest]);
+    if (!core.memory) core.memory = new char[core.largest];
     Receiving receiving(core.receiving);
     sockaddr_storage from;
-    iovec part{core.memory.get(), core.largest};
+    iovec part{core.memory, core.largest};
     msghdr message{};
     message.msg_name = &from;
     message.msg_namelen = sizeof from;
@@ -71,7 +71,7 @@ MAGNETAR_LAZY_BODY Task<Datagram> DatagramSocket::receive_from() {
     });
     if (n < 0)
         throw_system_error(-n, "receive", core.descriptor ? address().to_string() : "from a closed socket");
-    co_return Datagram{ReadData(core.memory.get(), static_cast<std::size_t>(n)),
+    co_return Datagram{ReadData(core.memory, static_cast<std::size_t>(n)),
                        SocketAddress(reinterpret_cast<sockaddr*>(&from), message.msg_namelen),
                        (message.msg_flags & MSG_TRUNC) != 0};
 }

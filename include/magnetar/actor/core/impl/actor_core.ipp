@@ -22,6 +22,7 @@
 #include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/options.hpp>
 #include <magnetar/actor/supervision/framework_commands.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/list.hpp>
@@ -77,7 +78,7 @@ MAGNETAR_DECL ActorProxy<> ActorCore::proxy() const {
 }
 
 MAGNETAR_DECL Extras& ActorCore::extras() {
-    if (!extras_) extras_ = std::make_unique<Extras>(ActorSettings{});
+    if (!extras_) extras_ = make_owned<Extras>(ActorSettings{});
     return *extras_;
 }
 

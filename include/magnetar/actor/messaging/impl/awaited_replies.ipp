@@ -4,6 +4,7 @@
 #include <memory>
 
 #include <magnetar/actor/core/address.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/list.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/loop_handle.hpp>
@@ -24,7 +25,7 @@ MAGNETAR_DECL void give_up_loop(std::uint32_t door) {
     struct News final : Runnable {
         explicit News(std::uint32_t d) noexcept : Runnable(&News::arrive), door(d) {}
         static void arrive(Runnable& self) {
-            std::unique_ptr<News> news(&static_cast<News&>(self));
+            Owned<News> news(&static_cast<News&>(self));
             outstanding().for_each([&](Outstanding& waiting) {
                 if (waiting.awaited_door != news->door) return;
                 waiting.unlink();
@@ -34,7 +35,7 @@ MAGNETAR_DECL void give_up_loop(std::uint32_t door) {
         std::uint32_t door;
     };
     for (std::uint32_t i = 0; LoopHandle* other = loop_handle_at(i); ++i) {
-        auto news = std::make_unique<News>(door);
+        auto news = make_owned<News>(door);
         if (i == this_loop) News::arrive(*news.release());
         else if (i != door && other->post(*news)) news.release();
     }

@@ -18,6 +18,7 @@
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging/outbox.hpp>
 #include <magnetar/actor/messaging/tell.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/detail/prefetch.hpp>
 #include <magnetar/base/errors.hpp>
@@ -124,7 +125,7 @@ MAGNETAR_DECL bool Sending::end_at_once(std::exception_ptr failure) noexcept {
 
 MAGNETAR_DECL bool Sending::depart_to_node() {
     if (command_.number == CommandEntry::unlisted) return end_at_once(unlisted_error(command_));
-    auto call = std::make_unique<NodeCall>(*this);
+    auto call = make_owned<NodeCall>(*this);
     try {
         RemoteScope scope(target_.where.host());
         encode_arguments(call->body);
@@ -202,7 +203,7 @@ MAGNETAR_DECL void ThreadCall::lose(Outstanding& self) {
 }
 
 MAGNETAR_DECL void NodeCall::deliver() noexcept {
-    std::unique_ptr<NodeCall> self(this);
+    Owned<NodeCall> self(this);
     if (!waiter_) return;
     if (!error) {
         try {
