@@ -13,6 +13,7 @@
 #include <magnetar/base/reflect.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
+#include <magnetar/loop/clock.hpp>
 #include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/json.hpp>
 
@@ -22,6 +23,7 @@ class Request;
 
 namespace detail {
 
+class CallMessage;
 class WireCall;
 class WireAnswer;
 struct Transcoder;
@@ -115,6 +117,13 @@ constexpr const void* state_tag() noexcept {
     else return &state_tag_of<State>;
 }
 
+// Whether a request with these arguments and this result can leave its process.
+template <class Args, class Result>
+inline constexpr bool can_travel = false;
+template <class... A, class Result>
+inline constexpr bool can_travel<Pack<A...>, Result> =
+    (Wireable<A> && ...) && (std::is_void_v<Result> || Wireable<Result>);
+
 // All that is known of a command function at compile time. All templates of a command have its type as a second
 // parameter: g++ 12 takes `&S::f` of a class S in an unnamed namespace for a name that other files share, and would
 // merge two of them, unless a type of the file's own stands beside it.
@@ -125,9 +134,7 @@ struct Binding {
     using State = typename Signature_::State;
     using Args = typename Signature_::Args;
     static constexpr bool is_task = ReturnOf<typename Signature_::Return>::is_task;
-    static constexpr bool travels = []<class... A>(Pack<A...>*) {
-        return (Wireable<A> && ...) && (std::is_void_v<Result> || Wireable<Result>);
-    }(static_cast<Args*>(nullptr));
+    static constexpr bool travels = can_travel<Args, Result>;
 
     // Calls it with the arguments, moved. Defined where Actor and Request are complete.
     static typename Signature_::Return call(Actor<>& actor, Request& request, Args& args);
@@ -158,13 +165,19 @@ constexpr auto bind_command() noexcept {
     else if constexpr (Binding<F>::Signature_::first != First::none) return F;
     else return &Inherited<State, F>::call;
 }
-// One row of the table of commands. Every process of an application is the same image, forked when the table
+// Carries out a command: see invoke. `args` and `outcome` are the command's Args and Outcome.
+using ErasedInvoke = bool(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
+                          CallMessage* call, void* outcome) noexcept;
+
+// One row of the table of commands: all that is done with it without knowing its types, so that what carries requests
+// about is compiled once for all commands of the same arguments and result. Every process of an application is the same image, forked when the table
 // is complete, so a row's number means the same command in each of them.
 struct CommandEntry {
     static constexpr std::uint32_t unlisted = ~0u;
     std::string_view name;
     const void* state;               // the only actor type that has it; null for all
     WireAnswer* (*open)(WireCall&);  // decodes a request from elsewhere
+    ErasedInvoke* invoke;
     Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);  // null for what has no name of its own
     bool system;
     std::uint32_t number = unlisted;
@@ -184,8 +197,11 @@ bool enlist(CommandEntry& entry);
 // types have.
 const CommandEntry* find_command(std::string_view name, const void* state) noexcept;
 
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
+template <class Args, class Result>
 WireAnswer* open_from_wire(WireCall& call);
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+bool invoke_erased(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
+                   CallMessage* call, void* outcome) noexcept;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
 
@@ -199,8 +215,13 @@ inline constexpr bool is_observer = false;
 
 // The entry of a command function: a constant, so that it costs nothing in the files that do not use it.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-inline constinit CommandEntry entry_of{function_name<F>(), state_tag<typename Binding<F>::State>(),
-                                       &open_from_wire<F>, nullptr, is_system<F>};
+inline constinit CommandEntry entry_of{
+    function_name<F>(),
+    state_tag<typename Binding<F>::State>(),
+    &open_from_wire<typename Binding<F>::Args, typename Binding<F>::Result>,
+    &invoke_erased<F>,
+    nullptr,
+    is_system<F>};
 
 // An actor type that says what other programs may ask for. Using a command of its, or making such an actor, enters
 // them all in a table before main runs.
