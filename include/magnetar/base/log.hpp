@@ -172,7 +172,10 @@ struct fmt::formatter<magnetar::LogField<T>> {
     constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <class Context>
     auto format(const magnetar::LogField<T>& field, Context& context) const {
-        return fmt::format_to(context.out(), "{}={}", field.name, field.value);
+        // By no format_to: it calls a template that a libfmt compiled by g++ exports under another name than clang's.
+        auto out = context.out();
+        for (char c : fmt::format("{}={}", field.name, field.value)) *out++ = c;
+        return out;
     }
 };
 
