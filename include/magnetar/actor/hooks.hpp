@@ -2,7 +2,7 @@
 #include <string>
 #include <type_traits>
 
-#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/base/fixed_string.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>

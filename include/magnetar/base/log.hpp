@@ -22,7 +22,7 @@ enum class LogLevel : unsigned char { debug, info, warning, error, off };
 enum class LogFormat : std::uint8_t { automatic, text, json };
 
 /// A value beside the text of a line, to be found by machines: `log().info("served {}", n, field("client",
-/// peer))`. It refers to the value, and is to be used in the call that it is made in.
+/// peer))`. It refers to the value: use it only in the call in which it is made.
 template <class T>
 struct LogField {
     std::string_view name;

@@ -11,9 +11,9 @@
 
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
-#include <magnetar/actor/core/address.hpp>
 #include <magnetar/actor/core/exit_registry.hpp>
 #include <magnetar/actor/core/known_names.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/door/server.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging.hpp>

@@ -2,8 +2,8 @@
 #include <magnetar/actor/monitor.hpp>
 
 #include <magnetar/actor/actor.hpp>
-#include <magnetar/actor/command.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/core/command_registry.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging/send.hpp>

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include <magnetar/actor/commands.hpp>
+#include <magnetar/actor/core/state_factory.hpp>
 #include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/node/packet.hpp>
 #include <magnetar/actor/supervision/directory.hpp>
@@ -43,7 +44,26 @@ inline constexpr bool is_system<directory_remove> = true;
 template <>
 inline constexpr bool is_system<directory_release> = true;
 
-class StateFactory;
+// The arbiter makes processes.
+Task<ActorProxy<>> spawn_process(Actor<>&, SpawnPlan plan);
+template <>
+inline constexpr bool is_system<spawn_process> = true;
+template <>
+inline constexpr bool is_observer<spawn_process> = true;
+
+// The main actor of each process makes the threads of that process.
+struct ThreadBirth {
+    std::string name;
+    ActorId id;
+    ActorSettings settings;
+    Json params;
+    Owned<StateFactory> factory;
+};
+Task<ActorProxy<>> spawn_thread(Actor<>&, ThreadBirth birth);
+template <>
+inline constexpr bool is_system<spawn_thread> = true;
+template <>
+inline constexpr bool is_observer<spawn_thread> = true;
 
 // A process or thread actor, as its manager sees it. Shared by its spawn, its watchers and those who wait for
 // its end.
@@ -94,8 +114,7 @@ public:
     // SpawnError, and then nothing of it is left.
     Task<ActorProxy<>> spawn_process(SpawnPlan plan);
     // The same on a thread of this process.
-    Task<ActorProxy<>> spawn_thread(std::string name, ActorId id, ActorSettings settings, Json params,
-                                    Owned<StateFactory> factory);
+    Task<ActorProxy<>> spawn_thread(ThreadBirth birth);
 
     void greeted(ActorId id, const ActorProxy<>& proxy);
     void started(ActorId id, std::optional<ErrorOnWire> failure);

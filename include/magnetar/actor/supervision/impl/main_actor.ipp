@@ -14,8 +14,8 @@
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/commands.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
-#include <magnetar/actor/core/address.hpp>
 #include <magnetar/actor/core/known_names.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/core/message.hpp>
 #include <magnetar/actor/core/shared_name.hpp>
 #include <magnetar/actor/errors.hpp>
