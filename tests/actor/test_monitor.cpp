@@ -283,6 +283,44 @@ TEST_CASE("monitor: reload under load fails no request") {
     });
 }
 
+TEST_CASE("monitor: replace makes one worker anew, and leaves the others as they are") {
+    in_arbiter<60>([](Arbiter<>& self) -> Task<> {
+        for (auto kind : every_kind) {
+            MonitorOptions<PoolWorker> options;
+            options.name = "pool";
+            options.workers = 3;
+            options.worker.name = "hand";
+            options.worker.concurrency = kind;
+            auto& pool = co_await self.add_monitor<PoolWorker>(options);
+            auto before = pool.managed_actors();
+            // What the old one has accepted is answered; two who ask for the same replacement get one.
+            auto in_work = self.loop().start(as_task(before[1].send<&PoolWorker::nap>(30)));
+            auto other = self.loop().start(pool.replace(before[1].id()));
+            co_await pool.replace(before[1].id());
+            co_await other;
+            int napped = co_await in_work;
+            CHECK(napped == 0);
+            auto after = pool.managed_actors();
+            REQUIRE(after.size() == 3);
+            CHECK(after[0] == before[0]);
+            CHECK(after[1] != before[1]);
+            CHECK(after[2] == before[2]);
+            CHECK(after[1].name() == "hand-2");
+            auto told = co_await send(pool.proxy(), info);
+            CHECK(told["monitor"]["restarts"] == 0);
+            std::string trouble;
+            try {
+                co_await pool.replace(before[1].id());
+            } catch (const ActorNotFound& error) {
+                trouble = error.what();
+            }
+            CHECK(trouble.find("is no running worker of pool") != trouble.npos);
+            pool.stop();
+            co_await pool.proxy().closed();
+        }
+    });
+}
+
 TEST_CASE("monitor: its handle outlives it, and says that it has ended") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         MonitorOptions<PoolWorker> options;
@@ -498,6 +536,76 @@ TEST_CASE("monitor: what makes no sense is refused") {
             auto text = co_await error_of<std::invalid_argument>(self.add_monitor<PoolWorker>(options));
             CHECK(text == wrong.text);
             CHECK(self.monitors().empty());
+        }
+    });
+}
+
+TEST_CASE("monitor: each number at its least, its greatest, and beyond") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        using Options = MonitorOptions<PoolWorker>;
+        using std::chrono::nanoseconds;
+        static constexpr auto most = nanoseconds::max(), least = nanoseconds::min();
+        struct Row {
+            void (*change)(Options&);
+            std::string_view refusal;  // a part of it; empty: taken
+        };
+        const Row rows[] = {
+            {[](Options& o) { o.workers = 0; }, ""},
+            {[](Options& o) { o.restarts = 0; }, ""},
+            {[](Options& o) { o.restarts = UINT32_MAX; }, ""},
+            {[](Options& o) { o.window = 0ns; }, ""},
+            {[](Options& o) { o.window = most; }, ""},
+            {[](Options& o) { o.window = -1ns; }, "window of -1e-09 s"},
+            {[](Options& o) { o.window = least; }, "window of -9223372036.8"},
+            {[](Options& o) { o.backoff = 0ns; }, ""},
+            {[](Options& o) { o.backoff = most, o.max_backoff = 1ns; }, ""},
+            {[](Options& o) { o.backoff = -1ns; }, "backoff of -1e-09 s"},
+            {[](Options& o) { o.backoff = least; }, "backoff of -9223372036.8"},
+            {[](Options& o) { o.max_backoff = 0ns; }, ""},
+            {[](Options& o) { o.max_backoff = most; }, ""},
+            {[](Options& o) { o.max_backoff = -1ns; }, "max_backoff of -1e-09 s"},
+            {[](Options& o) { o.max_backoff = least; }, "max_backoff of -9223372036.8"},
+            {[](Options& o) { o.mailbox = 0; }, "mailbox of 0"},
+            {[](Options& o) { o.mailbox = 1; }, ""},
+            {[](Options& o) { o.mailbox = UINT32_MAX; }, ""},
+            {[](Options& o) { o.period = 0ns; }, ""},
+            {[](Options& o) { o.period = 24h - 1ns; }, ""},
+            {[](Options& o) { o.period = 24h; }, "period of 86400 s"},
+            {[](Options& o) { o.period = -1ns; }, "period of -1e-09 s"},
+            {[](Options& o) { o.exit_timeout = 0ns; }, ""},
+            {[](Options& o) { o.exit_timeout = most; }, ""},
+            {[](Options& o) { o.exit_timeout = -1ns; }, "exit_timeout of -1e-09 s"},
+            {[](Options& o) { o.worker.mailbox = 0; }, "mailbox of 0"},
+            {[](Options& o) { o.worker.timeout = 0ns; }, "timeout of 0 s"},
+            {[](Options& o) { o.worker.exit_timeout = -1ns; }, "exit_timeout of -1e-09 s"},
+        };
+        for (const Row& row : rows) {
+            Options options;
+            options.name = "pool";
+            options.workers = 2;
+            options.worker.concurrency = Concurrency::coroutine;
+            row.change(options);
+            if (!row.refusal.empty()) {
+                auto text = co_await error_of<std::invalid_argument>(self.add_monitor<PoolWorker>(options));
+                CHECK_MESSAGE(has(text, row.refusal), text);
+                CHECK(self.monitors().empty());
+                continue;
+            }
+            // What is taken is computed with: a worker dies, and the pool is whole again or has given up.
+            auto pool = co_await self.add_monitor<PoolWorker>(options);
+            CHECK(pool.size() == options.workers);
+            auto closed = pool.proxy();
+            if (options.workers > 0) {
+                auto dead = pool.managed_actors().front();
+                co_await dead.tell<&PoolWorker::quit>(5);
+                co_await dead.closed();
+                for (int i = 0; i < 5000 && pool.is_running() && pool.size() != options.workers; ++i)
+                    co_await sleep(1ms);
+                CHECK(pool.is_running() == (options.restarts > 0));
+                if (pool.is_running()) CHECK(pool.size() == options.workers);
+            }
+            pool.stop();
+            co_await closed.closed();
         }
     });
 }

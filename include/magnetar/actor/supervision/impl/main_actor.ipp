@@ -96,8 +96,7 @@ MAGNETAR_DECL Task<> notify_manager(Actor<>& self, Address manager) {
 MAGNETAR_DECL ErrorOnWire start_failure(const std::exception_ptr& error) {
     ErrorOnWire failure = to_wire(error);
     if (failure.kind == ErrorKind::cancelled || failure.kind == ErrorKind::exit) return failure;
-    auto text = describe(error);
-    failure.kind = ErrorKind::remote;
+    auto text = describe(error);  // of its own kind still, but with the words of a log
     failure.type = std::move(text.type);
     failure.what = std::move(text.what);
     return failure;

@@ -280,9 +280,12 @@ MAGNETAR_DECL void Supervisor::forget(Managed& child) {
     if (directory) {
         directory->remove(child.id);
         if (child.host) directory->remove_node(child.host);
+        if (child.host) groups.remove_node(child.host);
     } else {
         post_tell<directory_remove>(host_.arbiter, child.id.value);
     }
+    // A thread that was given up does not say so itself.
+    if (!child.host) group_remove(*host_.root, child.id.value);
     children_.erase(child.id.value);
 }
 
