@@ -4,6 +4,12 @@
 // `layer/x.hpp` holds declarations, templates and the hot path, and what stands in its twin `layer/impl/x.ipp` is compiled
 // once: by the library `magnetar`, or by one file of the program's that includes <magnetar/src.hpp>.
 //
+// A function in a twin starts with MAGNETAR_DECL. A coroutine starts with MAGNETAR_LAZY_BODY instead, and its declaration with
+// MAGNETAR_LAZY: header-only it is a template, because g++ -O0 emits any other coroutine wherever it sees one, called or not,
+// with all that it calls. The same holds for plain functions that start coroutines of a part which few programs use: where
+// all ways into a part are lazy, a file that does not use it emits none of it. Further declarations, as those of friends,
+// start with MAGNETAR_LAZY_BODY too.
+//
 // The two ways use different inline namespaces: objects compiled one way do not link to declarations seen the other way.
 #pragma once
 
@@ -25,10 +31,14 @@
 #define MAGNETAR_HEADER_ONLY 0
 #define MAGNETAR_MODE compiled
 #define MAGNETAR_DECL
+#define MAGNETAR_LAZY
+#define MAGNETAR_LAZY_BODY
 #else
 #define MAGNETAR_HEADER_ONLY 1
 #define MAGNETAR_MODE header_only
 #define MAGNETAR_DECL inline
+#define MAGNETAR_LAZY template <class = void>
+#define MAGNETAR_LAZY_BODY template <class>
 #endif
 
 namespace magnetar::inline MAGNETAR_MODE {

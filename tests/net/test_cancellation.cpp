@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <iterator>
 #include <magnetar/net/datagram.hpp>
+#include <magnetar/net/detail/buffer_ring.hpp>
 #include <magnetar/net/file.hpp>
 #include <magnetar/net/tcp_server.hpp>
 #include <magnetar/wire/json_codec.hpp>

@@ -28,7 +28,7 @@ struct ManualScheduler : Scheduler {
 
     template <class T>
     Job<T> start(Task<T> task, JobOwner* owner = nullptr) {
-        return Job<T>(std::make_unique<detail::JobState<T>>(*this, owner, std::move(task)));
+        return Job<T>(detail::make_owned<detail::JobState<T>>(*this, owner, std::move(task)));
     }
     /// Runs one ready work; false when there is none.
     bool step() {

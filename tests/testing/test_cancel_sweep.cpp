@@ -10,6 +10,7 @@
 #include <magnetar/loop/detail/epoll_engine.hpp>
 #include <magnetar/loop/detail/uring_engine.hpp>
 #include <magnetar/magnetar.hpp>
+#include <magnetar/net/detail/buffer_ring.hpp>
 #include <magnetar/testing/simulation.hpp>
 #include <system_error>
 

@@ -13,6 +13,7 @@
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/actor/watch.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -82,7 +83,7 @@ protected:
 
 private:
     struct Parts;
-    std::unique_ptr<Parts> parts_;
+    Owned<Parts> parts_;
 };
 
 // The arbiter, on its own thread; null elsewhere.

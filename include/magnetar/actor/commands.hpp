@@ -125,6 +125,21 @@ inline Task<Json> system_open_command(Request& request, std::string command, Jso
 template <>
 inline constexpr bool is_system<system_open_command> = true;
 
+[[noreturn, gnu::cold]] void throw_no_json(const Actor<>& actor);
+
+// A command's answer that is there already.
+Task<Json> answered(Json answer);
+
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+Task<Json> call_task_by_name(Actor<>& actor, Request& request, typename Binding<F>::Args arguments) {
+    if constexpr (std::is_void_v<typename Binding<F>::Result>) {
+        co_await Binding<F>::call(actor, request, arguments);
+        co_return Json();
+    } else {
+        co_return to_json(co_await Binding<F>::call(actor, request, arguments));
+    }
+}
+
 template <auto F, class Of>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments) {
     using Bound = Binding<F>;
@@ -132,22 +147,16 @@ Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments) {
         if (arguments.is_null()) arguments = Json::array();
         auto decoded = from_json<typename Bound::Args>(arguments);
         if constexpr (Bound::is_task) {
-            if constexpr (std::is_void_v<typename Bound::Result>) {
-                co_await Bound::call(actor, request, decoded);
-                co_return Json();
-            } else {
-                co_return to_json(co_await Bound::call(actor, request, decoded));
-            }
+            return call_task_by_name<F>(actor, request, std::move(decoded));
         } else if constexpr (std::is_void_v<typename Bound::Result>) {
             Bound::call(actor, request, decoded);
-            co_return Json();
+            return answered(Json());
         } else {
-            co_return to_json(static_cast<typename Bound::Result>(Bound::call(actor, request, decoded)));
+            return answered(
+                to_json(static_cast<typename Bound::Result>(Bound::call(actor, request, decoded))));
         }
     } else {
-        throw NoSuchCommand{
-            fmt::format("a command of {} takes or gives what cannot be JSON", actor.to_string())};
-        co_return Json();
+        throw_no_json(actor);
     }
 }
 

@@ -83,14 +83,11 @@ public:
     }
 
     bool await_ready() {
-        task_.emplace(run(std::move(monitor_), std::move(arguments_), deadline_, nullptr));
+        task_ = run(std::move(monitor_), std::move(arguments_), deadline_, nullptr);
         return false;
     }
-    bool await_suspend(Suspension parent) {
-        awaiter_.emplace(task_->operator co_await());
-        return awaiter_->await_suspend(parent);
-    }
-    Result await_resume() { return awaiter_->await_resume(); }
+    bool await_suspend(Suspension parent) { return task_.operator co_await().await_suspend(parent); }
+    Result await_resume() { return task_.outcome().get(); }
 
     // `chosen`, when it is not null, is told which worker got it.
     static Task<Result> run(ActorProxy<> monitor, Args arguments, LoopClock::time_point deadline,
@@ -108,12 +105,10 @@ public:
     Args& arguments() noexcept { return arguments_; }
 
 private:
-    using Awaiter = decltype(std::declval<Task<Result>&>().operator co_await());
     ActorProxy<> monitor_;
     Args arguments_;
     LoopClock::time_point deadline_{};
-    std::optional<Task<Result>> task_;
-    std::optional<Awaiter> awaiter_;
+    Task<Result> task_{nullptr};
 };
 
 template <auto F>
@@ -359,13 +354,11 @@ Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep
             detail::PoolRequest<F>::run(monitor, std::move(request.arguments()), deadline, &chosen);
         co_return co_await with_timeout(limit, std::move(bounded));
     } catch (const TimeoutError&) {
-        trouble = fmt::format("timed out after {}",
-                              detail::duration_text(std::chrono::duration<double>(limit).count()));
+        trouble = "timed out after " + detail::duration_text(std::chrono::duration<double>(limit).count());
     }
     std::string doing = "no worker has come back in time";
     if (chosen) doing = co_await detail::what_it_does(chosen.address());
-    throw TimeoutError(fmt::format("{}: {} of {}: {}", trouble, detail::entry_of<F>.name,
-                                   (chosen ? chosen : monitor).to_string(), doing));
+    detail::throw_late(trouble, detail::entry_of<F>, (chosen ? chosen : monitor).to_string(), doing);
 }
 
 namespace detail {
@@ -393,7 +386,7 @@ MonitorSpec monitor_spec(const MonitorOptions<Worker>& options, A&&... arguments
                   options.window,  options.backoff,  options.max_backoff, {}};
     spec.workers = options.workers;
     spec.factory =
-        std::make_unique<TypedFactory<Worker, Kept<A>...>>(Pack<Kept<A>...>(std::forward<A>(arguments)...));
+        make_owned<TypedFactory<Worker, Kept<A>...>>(Pack<Kept<A>...>(std::forward<A>(arguments)...));
     spec.make_handle = [](ActorProxy<> proxy) {
         return KeptHandle(new Monitor<Worker>(std::move(proxy)),
                           [](void* it) { delete static_cast<Monitor<Worker>*>(it); });

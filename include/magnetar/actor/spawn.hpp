@@ -7,6 +7,7 @@
 
 #include <magnetar/actor/core/state_factory.hpp>
 #include <magnetar/actor/options.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 
@@ -28,20 +29,18 @@ protected:
     ActorProxy<> finish();
 
 private:
-    using Awaiter = Task<ActorProxy<>>::Awaiter;
     ActorProxy<> make_plain(Actor<>& parent, StateFactory& factory);
 
     ActorSettings settings_;
     std::string name_;
     ActorId id_;
-    std::optional<Task<ActorProxy<>>> task_;
-    std::optional<Awaiter> awaiter_;
+    Task<ActorProxy<>> task_{nullptr};  // none for an actor that is there already
     ActorProxy<> proxy_;
 };
 
 // Spawns as the actor that runs now, by a factory that is handed over.
 Task<ActorProxy<>> spawn_with(ActorSettings settings, std::string name, ActorId id,
-                              std::unique_ptr<StateFactory> factory);
+                              Owned<StateFactory> factory);
 
 /// What spawn() gives: await it for the proxy.
 template <class State, class... A>

@@ -217,17 +217,9 @@ public:
     explicit ApplicationProxy(std::string name) : name_(std::move(name)) {}
     const std::string& name() const noexcept { return name_; }
     /// What its monitor tells of itself. Throws as send does.
-    template <class = void>
-    Task<Json> info() const {
-        std::string name = name_;
-        co_return co_await send(std::move(name), magnetar::info);
-    }
+    MAGNETAR_LAZY Task<Json> info() const;
     /// Asks it to stop; the program's other applications go on. Throws as send does.
-    template <class = void>
-    Task<> stop() const {
-        std::string name = name_;
-        co_await send(std::move(name), magnetar::stop);
-    }
+    MAGNETAR_LAZY Task<> stop() const;
 
 private:
     std::string name_;

@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/coro/waiter.hpp>
@@ -111,7 +112,7 @@ struct JobState<T>::Joiner final : Waiter {
 template <class T = void>
 class [[nodiscard("a dropped job runs detached; say so with .detach()")]] Job {
 public:
-    explicit Job(std::unique_ptr<detail::JobState<T>> state) noexcept : state_(state.release()) {
+    explicit Job(detail::Owned<detail::JobState<T>> state) noexcept : state_(state.release()) {
         state_->begin();
     }
     Job(Job&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
@@ -152,7 +153,5 @@ public:
 private:
     detail::JobState<T>* state_;
 };
-
-static_assert(Awaitable<Job<int>&>);
 
 }  // namespace magnetar::inline MAGNETAR_MODE

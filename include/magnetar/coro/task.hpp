@@ -154,6 +154,4 @@ Task<await_result_t<A>> as_task(A awaitable) {
     co_return co_await std::move(awaitable);
 }
 
-static_assert(Awaitable<Task<int>>);
-
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -3,6 +3,7 @@
 #include <tuple>
 #include <vector>
 
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/detail/children.hpp>
 
@@ -30,9 +31,9 @@ Task<std::tuple<detail::OrMonostate<await_result_t<A>>...>> when_all(A... awaita
 template <class T>
 Task<std::vector<detail::OrMonostate<T>>> when_all(std::vector<Task<T>> tasks) {
     detail::Children children{"when_all", detail::Children::CancelRest::on_failure};
-    std::vector<std::unique_ptr<detail::Child<T>>> jobs;
+    std::vector<detail::Owned<detail::Child<T>>> jobs;
     jobs.reserve(tasks.size());
-    for (auto& task : tasks) jobs.push_back(std::make_unique<detail::Child<T>>(std::move(task)));
+    for (auto& task : tasks) jobs.push_back(detail::make_owned<detail::Child<T>>(std::move(task)));
     for (auto& job : jobs) children.start(*job);
     co_await children;
     std::vector<detail::OrMonostate<T>> results;

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/detail/children.hpp>
 
@@ -43,9 +44,9 @@ template <class T>
 Task<std::pair<std::size_t, detail::OrMonostate<T>>> when_any(std::vector<Task<T>> tasks) {
     if (tasks.empty()) throw std::invalid_argument("when_any of no tasks would never end");
     detail::Children children{"when_any", detail::Children::CancelRest::on_first};
-    std::vector<std::unique_ptr<detail::Child<T>>> jobs;
+    std::vector<detail::Owned<detail::Child<T>>> jobs;
     jobs.reserve(tasks.size());
-    for (auto& task : tasks) jobs.push_back(std::make_unique<detail::Child<T>>(std::move(task)));
+    for (auto& task : tasks) jobs.push_back(detail::make_owned<detail::Child<T>>(std::move(task)));
     for (auto& job : jobs) children.start(*job);
     co_await children;
     for (std::size_t i = 0;; ++i)

@@ -17,7 +17,7 @@
 namespace magnetar::inline MAGNETAR_MODE {
 
 /// Waits until the process behind `pidfd` has ended, and leaves it to be collected. Throws std::system_error.
-Task<> wait_for_end(int pidfd);
+MAGNETAR_LAZY Task<> wait_for_end(int pidfd);
 
 namespace detail {
 
@@ -31,7 +31,7 @@ inline constexpr auto by_pidfd = static_cast<idtype_t>(3);
 ExitStatus collect_child(idtype_t kind, id_t which, int pidfd);
 
 // Waits for the end of a child without a pidfd, which some tools (valgrind before 3.21) do not know: by looking.
-Task<> look_for_end(pid_t pid);
+MAGNETAR_LAZY Task<> look_for_end(pid_t pid);
 
 }  // namespace detail
 
@@ -39,7 +39,7 @@ Task<> look_for_end(pid_t pid);
 /// ended: ExitStatus::unknown() when it was collected already, by a handler that waits for any child or because
 /// SIGCHLD is ignored, or is no child of this process, unless the kernel tells it all the same (Linux 6.15).
 /// Throws std::system_error. See pidfd_open(2), waitid(2).
-Task<ExitStatus> wait_for_exit(int pidfd);
+MAGNETAR_LAZY Task<ExitStatus> wait_for_exit(int pidfd);
 
 /// A process that this one may wait for and signal; by descriptor, so that it is never mistaken for another
 /// of the same pid. Dropping it neither ends nor collects the process.

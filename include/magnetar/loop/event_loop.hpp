@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/loop/detail/loop_locals.hpp>
@@ -104,7 +105,7 @@ public:
     /// Starts a job in the context of `actor`, which may be null.
     template <class T>
     Job<T> start(Task<T> task, JobOwner* actor) {
-        return Job<T>(std::make_unique<detail::JobState<T>>(*this, actor, std::move(task)));
+        return Job<T>(detail::make_owned<detail::JobState<T>>(*this, actor, std::move(task)));
     }
 
     /// Runs a work for the first time. The newest comes first, in turns with what is ready: so a tree of
@@ -124,7 +125,7 @@ public:
         struct Posted : Runnable, Pooled {
             explicit Posted(F&& f) : Runnable(&Posted::call), function(std::move(f)) {}
             static void call(Runnable& self) {
-                std::unique_ptr<Posted> posted(&static_cast<Posted&>(self));
+                detail::Owned<Posted> posted(&static_cast<Posted&>(self));
                 current_->activity->begin(0, nullptr);
                 posted->function();
             }
@@ -220,7 +221,7 @@ private:
     static inline constinit thread_local EventLoop* current_ = nullptr;
 
     // What posting reads on other threads, apart from what this one writes all the time.
-    alignas(64) std::unique_ptr<Engine> engine_;
+    alignas(64) detail::Owned<Engine> engine_;
     LoopHandle* handle_;
     unsigned threads_;
 
@@ -233,7 +234,7 @@ private:
     bool time_known_ = false, turning_ = false;
     Doorbell doorbell_{*this};
     pthread_t thread_ = pthread_self();
-    std::unique_ptr<Executor, void (*)(Executor*)> executor_{nullptr, nullptr};
+    detail::Owned<Executor> executor_;
     detail::LoopLocals locals_;
 };
 

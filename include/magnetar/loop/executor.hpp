@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/outcome.hpp>
 #include <magnetar/coro/waiter.hpp>
@@ -116,7 +117,7 @@ public:
         using T = std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>;
         using Call = detail::Call<T, std::decay_t<F>, std::decay_t<A>...>;
         return Run<T>(*this,
-                      std::make_unique<Call>(std::forward<F>(function), std::forward<A>(arguments)...));
+                      detail::make_owned<Call>(std::forward<F>(function), std::forward<A>(arguments)...));
     }
     /// Threads started until now.
     std::size_t threads() const;
@@ -125,7 +126,7 @@ private:
     template <class T>
     class [[nodiscard("work starts when it is awaited: co_await it")]] Run final : public detail::WorkWaiter {
     public:
-        Run(Executor& executor, std::unique_ptr<detail::ResultOf<T>> work) noexcept
+        Run(Executor& executor, detail::Owned<detail::ResultOf<T>> work) noexcept
             : WorkWaiter(executor), work_(std::move(work)) {}
         Run(Run&&) noexcept = default;
 
@@ -140,12 +141,12 @@ private:
             if (!withdraw(*work_)) work_.release();
             wake_cancelled();
         }
-        std::unique_ptr<detail::ResultOf<T>> work_;
+        detail::Owned<detail::ResultOf<T>> work_;
     };
 
     friend class detail::WorkWaiter;
     class Pool;
-    std::unique_ptr<Pool> pool_;
+    detail::Owned<Pool> pool_;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE

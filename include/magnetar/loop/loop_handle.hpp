@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/inbox.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/waiter.hpp>
@@ -41,7 +42,7 @@ public:
         struct Posted : Runnable {
             explicit Posted(F&& f) : Runnable(&Posted::call), function(std::move(f)) {}
             static void call(Runnable& self) {
-                std::unique_ptr<Posted> posted(&static_cast<Posted&>(self));
+                detail::Owned<Posted> posted(&static_cast<Posted&>(self));
                 posted->function();
             }
             F function;

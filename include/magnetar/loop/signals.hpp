@@ -57,7 +57,7 @@ public:
     /// Waits for the next signal and gives its number; of those that have come, the lowest. Signals of one kind
     /// that come faster than they are taken are one. One coroutine at a time; the set must stay until it
     /// returns.
-    Task<int> next();
+    MAGNETAR_LAZY Task<int> next();
 
 private:
     struct Taken {

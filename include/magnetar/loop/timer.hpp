@@ -1,6 +1,4 @@
 #pragma once
-#include <fmt/core.h>
-
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -65,6 +63,9 @@ public:
 private:
     void request_cancel() noexcept override {}  // it is ready from the start, and never waits
 };
+
+// TimeoutError "timed out after ...".
+[[noreturn, gnu::cold]] void throw_timeout(double seconds);
 
 class [[nodiscard("it waits when it is awaited: co_await it")]] WaitFor final : public Event::Wait, Timer {
 public:
@@ -134,15 +135,9 @@ Task<await_result_t<A>> with_timeout(std::chrono::duration<Rep, Period> limit, A
     if (!child.completed()) loop.arm(alarm, end);
     co_await children;
     // A child that ended because it was stopped is not counted as one that came first.
-    if (!children.first())
-        throw TimeoutError(fmt::format("timed out after {}",
-                                       detail::duration_text(std::chrono::duration<double>(limit).count())));
+    if (!children.first()) detail::throw_timeout(std::chrono::duration<double>(limit).count());
     co_return child.task.outcome().get();
 }
-
-static_assert(Awaitable<decltype(sleep(std::chrono::seconds(1)))>);
-static_assert(Awaitable<decltype(yield())>);
-static_assert(Awaitable<detail::WaitFor>);
 
 }  // namespace magnetar::inline MAGNETAR_MODE
 

@@ -6,19 +6,15 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-// The coroutines are templates because g++ compiles others wherever it sees them, used or not.
-
 /// Connects to a TCP or unix socket. Throws std::system_error with the address in the text.
-template <class = void>
-Task<Stream> connect(SocketAddress address);
+MAGNETAR_LAZY Task<Stream> connect(SocketAddress address);
 
 /// Connects to `host:port`, `[v6]:port` or `unix:path`. A host's name is looked up off the loop, and its
 /// addresses are tried in turn. Throws what `resolve` throws, or std::system_error for the last address
 /// tried.
 ///
 ///     TcpStream stream = co_await connect("localhost:8080");
-template <class = void>
-Task<Stream> connect(std::string address);
+MAGNETAR_LAZY Task<Stream> connect(std::string address);
 
 }  // namespace magnetar::inline MAGNETAR_MODE
 

@@ -25,11 +25,12 @@ struct DatagramCore : Pooled {
         ~Hold() { core.release(); }
         DatagramCore& core;
     };
+    ~DatagramCore() { delete[] memory; }
     void release() noexcept {
         if (--users == 0) delete this;
     }
     Descriptor descriptor;
-    std::unique_ptr<char[]> memory;
+    char* memory = nullptr;
     unsigned users = 1;
     bool receiving = false;
 };
@@ -68,14 +69,10 @@ public:
     /// For setsockopt and the like; it stays the socket's.
     int fd() const { return core().descriptor.get(); }
 
-    // The coroutines are templates because g++ compiles others wherever it sees them, used or not.
-
     /// Sends one datagram. The bytes must stay until then.
-    template <class = void>
-    Task<> send_to(std::string_view data, SocketAddress to);
+    MAGNETAR_LAZY Task<> send_to(std::string_view data, SocketAddress to);
     /// Waits for the next datagram. Throws std::logic_error when another coroutine is receiving.
-    template <class = void>
-    Task<Datagram> receive_from();
+    MAGNETAR_LAZY Task<Datagram> receive_from();
     /// Closes at once; operations that wait end with ECANCELED.
     void close() noexcept {
         if (core_) core_->descriptor.close();

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/async_object.hpp>
@@ -40,15 +41,11 @@ struct FileStatus {
 
 namespace detail {
 
-// The coroutines are templates because g++ compiles others wherever it sees them, used or not.
-
-template <class = void>
-Task<FileStatus> statx_of(int fd, std::string path);
+MAGNETAR_LAZY Task<FileStatus> statx_of(int fd, std::string path);
 
 }  // namespace detail
 
-template <class = void>
-Task<> write_file(std::string path, std::string_view data);
+MAGNETAR_LAZY Task<> write_file(std::string path, std::string_view data);
 
 /// A file, read and written at offsets without keeping the loop. Belongs to the loop on which it was opened,
 /// and must be destroyed before that. Any number of operations may be under way; the memory that they are
@@ -58,63 +55,52 @@ Task<> write_file(std::string path, std::string_view data);
 ///     co_await log.append("started\n");
 class File {
 public:
-    template <class = void>
-    static Task<File> open(std::string path, OpenMode mode = OpenMode::read);
+    MAGNETAR_LAZY static Task<File> open(std::string path, OpenMode mode = OpenMode::read);
 
     EventLoop& loop() const { return descriptor_->loop(); }
     const std::string& path() const noexcept { return path_; }
     int fd() const noexcept { return descriptor_->get(); }
 
     /// Reads into `memory` from `offset` on, until it is full or the file ends; gives the number of bytes.
-    template <class = void>
-    Task<std::size_t> read(std::span<char> memory, std::uint64_t offset);
+    MAGNETAR_LAZY Task<std::size_t> read(std::span<char> memory, std::uint64_t offset);
     /// All of it, from the beginning.
-    template <class = void>
-    Task<std::string> read_all();
+    MAGNETAR_LAZY Task<std::string> read_all();
     /// Writes all of it at `offset`.
-    template <class = void>
-    Task<> write(std::string_view data, std::uint64_t offset);
+    MAGNETAR_LAZY Task<> write(std::string_view data, std::uint64_t offset);
     /// Writes all of it at the end of a file opened with OpenMode::append. Appends that are under way at the
     /// same time may come in any order.
-    template <class = void>
-    Task<> append(std::string_view data);
+    MAGNETAR_LAZY Task<> append(std::string_view data);
     /// Waits until what was written is on the disk. See fsync(2).
-    template <class = void>
-    Task<> sync();
-    template <class = void>
-    Task<FileStatus> stat();
+    MAGNETAR_LAZY Task<> sync();
+    MAGNETAR_LAZY Task<FileStatus> stat();
     /// Closes at once; operations that wait end with ECANCELED, later ones with EBADF.
     void close() noexcept { descriptor_->close(); }
 
 private:
-    template <class>
-    friend Task<> write_file(std::string path, std::string_view data);
+    MAGNETAR_LAZY_BODY friend Task<> write_file(std::string path, std::string_view data);
 
     File(EventLoop& loop, UniqueFd fd, std::string path)
-        : descriptor_(std::make_unique<detail::Descriptor>(loop, std::move(fd))), path_(std::move(path)) {}
+        : descriptor_(detail::make_owned<detail::Descriptor>(loop, std::move(fd))), path_(std::move(path)) {}
     static unsigned part(std::size_t size) noexcept {
         return size < 1U << 30 ? static_cast<unsigned>(size) : 1U << 30;
     }
 
-    std::unique_ptr<detail::Descriptor> descriptor_;
+    detail::Owned<detail::Descriptor> descriptor_;
     std::string path_;
 };
 
 static_assert(AsyncObject<File>);
 
 /// Size, time and kind of what is at `path`. Throws std::system_error.
-template <class = void>
-Task<FileStatus> stat_file(std::string path);
+MAGNETAR_LAZY Task<FileStatus> stat_file(std::string path);
 /// All that the file holds. Throws std::system_error.
-template <class = void>
-Task<std::string> read_file(std::string path);
+MAGNETAR_LAZY Task<std::string> read_file(std::string path);
 /// Replaces the file's content by `data` in one step: a reader meanwhile, or after a crash, sees
 /// the old or the new, and of several writers at once the last one's data stays whole. It is on the disk when this ends.
 /// The bytes must stay until then. The file keeps its mode and owner (not ACLs, extended attributes or hard links);
 /// through a symbolic link the file behind it is replaced. Throws std::system_error: also if the owner cannot be kept,
 /// and for what is no regular file.
-template <class>
-Task<> write_file(std::string path, std::string_view data);
+MAGNETAR_LAZY_BODY Task<> write_file(std::string path, std::string_view data);
 
 }  // namespace magnetar::inline MAGNETAR_MODE
 

@@ -57,11 +57,11 @@ public:
     Stream& out();
     Stream& err();
     /// Waits for its end; ExitStatus::unknown() when somebody else has collected it. One coroutine at a time.
-    Task<ExitStatus> exited();
+    MAGNETAR_LAZY Task<ExitStatus> exited();
     /// Sends it a signal; false when it has ended. Throws std::system_error when it may not be sent.
     bool kill(int signal) const;
     /// Ends it with SIGTERM, and with SIGKILL when it has not ended after `patience`; how it ended.
-    Task<ExitStatus> end(std::chrono::nanoseconds patience);
+    MAGNETAR_LAZY Task<ExitStatus> end(std::chrono::nanoseconds patience);
 
 private:
     pid_t pid_ = -1;

@@ -19,14 +19,11 @@ std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port);
 
 }  // namespace detail
 
-// The coroutines are templates because g++ compiles others wherever it sees them, used or not.
-
 /// The addresses of `host:port`, the best first (RFC 6724); for an address that is a number, or a unix
 /// socket's, itself; for `:port` every interface, of IPv6 and IPv4 first, then of IPv4 alone. Names are
 /// looked up on a thread of the loop's executor. Throws std::invalid_argument for what is no address,
 /// std::system_error (resolver_category) when nothing is known of the name.
-template <class = void>
-Task<std::vector<SocketAddress>> resolve(std::string address);
+MAGNETAR_LAZY Task<std::vector<SocketAddress>> resolve(std::string address);
 
 }  // namespace magnetar::inline MAGNETAR_MODE
 

@@ -68,18 +68,14 @@ public:
     ///     while (auto data = co_await stream.read_some()) co_await stream.write(data);
     detail::Read read_some() { return detail::Read(core()); }
 
-    // The coroutines are templates because g++ compiles others wherever it sees them, used or not.
-
     /// Reads exactly `size` bytes. Throws EndOfStream when the stream ends before; what has come is lost
     /// then, as when it is cancelled.
-    template <class = void>
-    Task<std::string> read_exactly(std::size_t size);
+    MAGNETAR_LAZY Task<std::string> read_exactly(std::size_t size);
 
     /// Reads up to and with the next `delimiter`; an empty text at the end of the stream. Throws EndOfStream
     /// when it ends inside, std::length_error when there is no delimiter within `limit` bytes. What has come
     /// is lost then, as when it is cancelled.
-    template <class = void>
-    Task<std::string> read_until(std::string delimiter, std::size_t limit = 64 << 10);
+    MAGNETAR_LAZY Task<std::string> read_until(std::string delimiter, std::size_t limit = 64 << 10);
 
     /// Writes all of it. The bytes must stay until then.
     detail::Write write(std::string_view data) { return {core(), data.data(), data.size()}; }
@@ -88,12 +84,10 @@ public:
     }
     /// Writes all the parts, in one system call where that goes. Both the parts and the bytes must stay until
     /// then.
-    template <class = void>
-    Task<> writev(std::span<const std::string_view> parts);
+    MAGNETAR_LAZY Task<> writev(std::span<const std::string_view> parts);
 
     /// Ends the writing: the peer reads the end of the stream when it has read all. A pipe is closed.
-    template <class = void>
-    Task<> shutdown();
+    MAGNETAR_LAZY Task<> shutdown();
     /// Closes at once; operations that wait end with ECANCELED. Does nothing the second time.
     void close() noexcept {
         if (core_) core_->close();

@@ -39,16 +39,12 @@ public:
         if (core_) core_->abandon();
     }
 
-    // The coroutines are templates because g++ compiles others wherever it sees them, used or not.
-
     /// Listens on `host:port` (port 0: one that is free; no host: every interface) or `unix:path`, and
     /// serves, on the loop that runs now. Returns when it listens. Throws std::system_error, std::logic_error
     /// when it serves already.
-    template <class = void>
-    Task<> start_serving(std::string address);
+    MAGNETAR_LAZY Task<> start_serving(std::string address);
     /// Serves the connections of a listener made elsewhere.
-    template <class = void>
-    Task<> start_serving(Listener listener);
+    MAGNETAR_LAZY Task<> start_serving(Listener listener);
 
     /// Closes gracefully: accepts no more, lets the handlers finish what they are about, and after `drain` cancels
     /// those that are left. Reads that would wait for a new message give the end of the stream, unless the

@@ -171,6 +171,4 @@ private:
     std::optional<T> value_;
 };
 
-static_assert(Awaitable<Channel<int>::Send> && Awaitable<Channel<int>::Receive>);
-
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -59,11 +59,6 @@ concept Wireable = std::same_as<T, std::remove_cvref_t<T>> && detail::travels<T,
 template <class T>
 concept Encodable = detail::travels<std::remove_cvref_t<T>, true>();
 
-static_assert(Wireable<int> && Wireable<std::string> && Wireable<Json> &&
-              Wireable<std::vector<std::optional<double>>>);
-static_assert(Encodable<std::string_view> && Encodable<const char (&)[3]> && !Wireable<std::string_view>);
-static_assert(!Encodable<int*> && !Wireable<std::nullptr_t>);
-
 /// Appends the binary form of `value`. Throws CodecError if it is nested too deeply; what was appended then
 /// stays.
 template <class T>

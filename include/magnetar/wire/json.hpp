@@ -222,6 +222,11 @@ struct JsonAccess {
     static std::string& text(const Json& json) noexcept { return *json.text_; }
     static std::vector<Json>& items(const Json& json) noexcept { return *json.items_; }
     static std::vector<Json::Member>& members(const Json& json) noexcept { return *json.members_; }
+    // Out of line, so that the vectors' functions are compiled once.
+    static Json array(std::size_t capacity);
+    static Json object(std::size_t capacity);
+    static void append(Json& array, Json item);
+    static void append(Json& object, std::string_view name, Json value);
 };
 
 /// The kind in words, for errors: "an integer".

@@ -14,6 +14,7 @@
 #include <magnetar/actor/options.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/base/detail/arguments.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/list.hpp>
 #include <magnetar/base/log.hpp>
@@ -51,7 +52,9 @@ struct ClosedWaiter : ListNode {
 
 // What only some actors need. A light actor without a name or hooks has none.
 struct Extras {
-    explicit Extras(const ActorSettings& s) : settings(s) {}
+    explicit Extras(const ActorSettings& s);
+    Extras(const Extras&) = delete;
+    ~Extras();
     ActorSettings settings;
     SharedName name;
     Json params = Json::object(), extra = Json::object();
@@ -193,7 +196,7 @@ private:
     bool newborn_ = true, scheduled_ = false, serial_, stop_asked_ = false, lost_ = false;
     ActorCore* parent_ = nullptr;  // a light actor's spawner
     List<ActorCore, Siblings> children_;
-    std::unique_ptr<Extras> extras_;
+    Owned<Extras> extras_;
     LoopClock::time_point started_;
     std::uint32_t commands_ = 0;  // commands that wait for something
     int exit_code_ = 0;

@@ -1,10 +1,10 @@
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include <magnetar/actor/identity.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>
 
@@ -22,7 +22,7 @@ struct FreeChain {
     // Out of line, as hardly any request has one.
     [[gnu::noinline]] void operator()(CallChain* chain) const noexcept { delete chain; }
 };
-using CallChainPtr = std::unique_ptr<CallChain, FreeChain>;
+using CallChainPtr = Owned<CallChain, FreeChain>;
 
 // What a request says beside its arguments.
 struct CallTerms {

@@ -9,21 +9,30 @@
 #include <magnetar/base/fixed_string.hpp>
 #include <magnetar/base/reflect.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/loop/clock.hpp>
 #include <magnetar/wire/json.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+class CallMessage;
 class WireCall;
 class WireAnswer;
 struct Transcoder;
+struct Address;
 
-// One row of the table of commands. Every process of an application is the same image, forked when the table
-// is complete, so a row's number means the same command in each of them.
+// Carries out a command: see invoke. `args` and `outcome` are the command's Args and Outcome.
+using ErasedInvoke = bool(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
+                          CallMessage* call, void* outcome) noexcept;
+
+// One row of the table of commands: all that is done with a command without knowing which it is, so that what carries
+// requests about is compiled once for all commands of the same parameters and result. Every process of an application
+// is the same image, forked when the table is complete, so a row's number means the same command in each of them.
 struct CommandEntry {
     static constexpr std::uint32_t unlisted = ~0u;
     std::string_view name;
     const void* state;               // the only actor type that has it; null for all
     WireAnswer* (*open)(WireCall&);  // decodes a request from elsewhere
+    ErasedInvoke* invoke;
     Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);  // null for what has no name of its own
     bool system;
     std::uint32_t number = unlisted;
@@ -36,13 +45,18 @@ bool enlist(CommandEntry& entry);
 
 // A command without a number cannot be told to another process.
 [[gnu::cold]] std::exception_ptr unlisted_error(const CommandEntry& entry);
+// CodecError: a type in its parameters or result has no binary form.
+[[noreturn, gnu::cold]] void throw_cannot_leave(const CommandEntry& entry);
 
 // The actor type's command of that name, or null. Commands of the actor's own type win over those that all
 // types have.
 const CommandEntry* find_command(std::string_view name, const void* state) noexcept;
 
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
+template <class Args, class Result>
 WireAnswer* open_from_wire(WireCall& call);
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+bool invoke_erased(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
+                   CallMessage* call, void* outcome) noexcept;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
 
@@ -56,8 +70,13 @@ inline constexpr bool is_observer = false;
 
 // The entry of a command function: a constant, so that it costs nothing in the files that do not use it.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-inline constinit CommandEntry entry_of{function_name<F>(), state_tag<typename Binding<F>::State>(),
-                                       &open_from_wire<F>, nullptr, is_system<F>};
+inline constinit CommandEntry entry_of{
+    function_name<F>(),
+    state_tag<typename Binding<F>::State>(),
+    &open_from_wire<typename Binding<F>::Args, typename Binding<F>::Result>,
+    &invoke_erased<F>,
+    nullptr,
+    is_system<F>};
 
 // An actor type that says what other programs may ask for. Using a command of its, or making such an actor, enters
 // them all in a table before main runs.

@@ -105,6 +105,13 @@ constexpr const void* state_tag() noexcept {
     else return &state_tag_of<State>;
 }
 
+// Whether a request with these arguments and this result can leave its process.
+template <class Args, class Result>
+inline constexpr bool can_travel = false;
+template <class... A, class Result>
+inline constexpr bool can_travel<Pack<A...>, Result> =
+    (Wireable<A> && ...) && (std::is_void_v<Result> || Wireable<Result>);
+
 // All that is known of a command function at compile time. All templates of a command have its type as a second
 // parameter: g++ 12 takes `&S::f` of a class S in an unnamed namespace for a name that other files share, and would
 // merge two of them, unless a type of the file's own stands beside it.
@@ -115,9 +122,7 @@ struct Binding {
     using State = typename Signature_::State;
     using Args = typename Signature_::Args;
     static constexpr bool is_task = ReturnOf<typename Signature_::Return>::is_task;
-    static constexpr bool travels = []<class... A>(Pack<A...>*) {
-        return (Wireable<A> && ...) && (std::is_void_v<Result> || Wireable<Result>);
-    }(static_cast<Args*>(nullptr));
+    static constexpr bool travels = can_travel<Args, Result>;
 
     // Calls it with the arguments, moved. Defined where Actor and Request are complete.
     static typename Signature_::Return call(Actor<>& actor, Request& request, Args& args);

@@ -16,16 +16,20 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 template <auto F, class Of>
 typename Binding<F, Of>::Signature_::Return Binding<F, Of>::call(Actor<>& actor, Request& request,
                                                                  Args& args) {
+    constexpr First first = Signature_::first;
     return with_items(args, [&](auto&... a) -> typename Signature_::Return {
-        auto with_first = [&](auto&... first) -> typename Signature_::Return {
-            if constexpr (Signature_::member)
-                return (static_cast<Actor<State>&>(actor).state().*F)(first..., std::move(a)...);
-            else return F(first..., std::move(a)...);
-        };
-        if constexpr (Signature_::first == First::request) return with_first(request);
-        else if constexpr (Signature_::first != First::actor) return with_first();
-        else if constexpr (std::is_void_v<State>) return with_first(actor);
-        else return with_first(static_cast<Actor<State>&>(actor));
+        if constexpr (Signature_::member) {
+            auto& self = static_cast<Actor<State>&>(actor);
+            if constexpr (first == First::request) return (self.state().*F)(request, std::move(a)...);
+            else if constexpr (first == First::actor) return (self.state().*F)(self, std::move(a)...);
+            else return (self.state().*F)(std::move(a)...);
+        } else if constexpr (first == First::request) {
+            return F(request, std::move(a)...);
+        } else if constexpr (first == First::actor) {
+            return F(static_cast<Actor<State>&>(actor), std::move(a)...);
+        } else {
+            return F(std::move(a)...);
+        }
     });
 }
 
@@ -163,6 +167,13 @@ inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Addres
         fail_call(actor, call, std::current_exception(), entry_of<F>.name);
     }
     return false;
+}
+
+template <auto F, class Of>
+bool invoke_erased(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
+                   CallMessage* call, void* outcome) noexcept {
+    return invoke<F>(actor, *static_cast<typename Binding<F>::Args*>(args), sender, arrived, call,
+                     static_cast<Outcome<typename Binding<F>::Result>*>(outcome));
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

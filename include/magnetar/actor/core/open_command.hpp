@@ -19,18 +19,23 @@ struct Transcoder {
     void (*result)(const Json& answer, Writer& encoded);
 };
 
+template <class Args, class Result>
+Json transcode_arguments(Reader& encoded) {
+    if constexpr (can_travel<Args, Result>) return to_json(decode<Args>(encoded));
+    else return Json();
+}
+template <class Args, class Result>
+void transcode_result(const Json& answer, Writer& encoded) {
+    if constexpr (!std::is_void_v<Result> && can_travel<Args, Result>)
+        encode(encoded, from_json<Result>(answer));
+}
+
 template <auto F>
 struct TranscoderOf {
-    static Json arguments(Reader& encoded) {
-        if constexpr (Binding<F>::travels) return to_json(decode<typename Binding<F>::Args>(encoded));
-        else return Json();
-    }
-    static void result(const Json& answer, Writer& encoded) {
-        using Result = typename Binding<F>::Result;
-        if constexpr (!std::is_void_v<Result> && Binding<F>::travels)
-            encode(encoded, from_json<Result>(answer));
-    }
-    static inline constinit Transcoder here{{}, &TranscoderOf::arguments, &TranscoderOf::result};
+    using Args = typename Binding<F>::Args;
+    using Result = typename Binding<F>::Result;
+    static inline constinit Transcoder here{
+        {}, &transcode_arguments<Args, Result>, &transcode_result<Args, Result>};
 
     static void add(std::string_view name) noexcept {
         here.name = name;

@@ -1,10 +1,10 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include <magnetar/actor/identity.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -53,7 +53,7 @@ public:
 
 private:
     void grow(std::uint32_t door);
-    std::vector<std::unique_ptr<CellChunk>> chunks_;
+    std::vector<Owned<CellChunk>> chunks_;
     Cell* free_ = nullptr;
 };
 

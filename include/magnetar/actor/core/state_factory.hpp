@@ -7,6 +7,7 @@
 
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/errors.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/wire/codec.hpp>
 
@@ -47,9 +48,9 @@ public:
     // The arguments are moved from: call it once.
     virtual Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id) = 0;
     // The same factory on the heap; the arguments leave this one.
-    virtual std::unique_ptr<StateFactory> to_heap() = 0;
+    virtual Owned<StateFactory> to_heap() = 0;
     // A factory with copies of the arguments, for one that makes many; null when they cannot be copied.
-    virtual std::unique_ptr<StateFactory> copy() const = 0;
+    virtual Owned<StateFactory> copy() const = 0;
     // For another process: what makes the actor there, and the arguments encoded. Throws SpawnError when they cannot
     // leave this process.
     virtual const ActorType& encode(Writer& out) const = 0;
@@ -62,13 +63,11 @@ public:
     Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id) override {
         return ActorCore::make<State>(settings, loop, id, arguments_);
     }
-    std::unique_ptr<StateFactory> to_heap() override {
-        return std::make_unique<TypedFactory>(std::move(arguments_));
-    }
-    std::unique_ptr<StateFactory> copy() const override {
+    Owned<StateFactory> to_heap() override { return make_owned<TypedFactory>(std::move(arguments_)); }
+    Owned<StateFactory> copy() const override {
         if constexpr ((std::is_copy_constructible_v<A> && ...)) {
             auto arguments = arguments_;
-            return std::make_unique<TypedFactory>(std::move(arguments));
+            return make_owned<TypedFactory>(std::move(arguments));
         } else {
             return nullptr;
         }

@@ -27,6 +27,7 @@
 #include <magnetar/actor/supervision/shutdown_order.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/actor/supervision/worker_pool.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/detail/standard_streams.hpp>
 #include <magnetar/base/list.hpp>
@@ -66,7 +67,7 @@ struct Master::Parts {
 
 MAGNETAR_DECL Master::Master(const ActorSettings& settings) {
     Runtime::require_none("Arbiter");
-    parts_ = std::make_unique<Parts>(LoopOptions{.threads = settings.threads});
+    parts_ = make_owned<Parts>(LoopOptions{.threads = settings.threads});
 }
 
 MAGNETAR_DECL Master::~Master() = default;

@@ -45,6 +45,12 @@ MAGNETAR_DECL Json config_command(Request& request, std::string setting, std::op
     return found ? *found : Json();
 }
 
+MAGNETAR_DECL Task<Json> answered(Json answer) { co_return answer; }
+
+MAGNETAR_DECL void throw_no_json(const Actor<>& actor) {
+    throw NoSuchCommand{fmt::format("a command of {} takes or gives what cannot be JSON", actor.to_string())};
+}
+
 MAGNETAR_DECL Task<Json> by_name_command(Request& request, std::string command, Json arguments) {
     Actor<>& actor = request.actor();
     if (auto* open = find_open_command(command, core_of(actor).state_tag()))

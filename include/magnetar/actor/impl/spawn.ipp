@@ -15,6 +15,7 @@
 #include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/supervision/main_actor.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/coro/job.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -77,8 +78,7 @@ Task<ActorProxy<>> spawn_by(Address manager, Plan plan) {
 }
 
 MAGNETAR_DECL Task<ActorProxy<>> spawn_elsewhere(Actor<>& parent, std::string name, ActorId id,
-                                                 ActorSettings settings,
-                                                 std::unique_ptr<StateFactory> factory) {
+                                                 ActorSettings settings, Owned<StateFactory> factory) {
     std::exception_ptr error;
     try {
         if (settings.concurrency == Concurrency::process) {
@@ -111,7 +111,7 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_elsewhere(Actor<>& parent, std::string na
 
 // A light actor with a name, an id of its own, or hooks.
 MAGNETAR_DECL Task<ActorProxy<>> spawn_light(Actor<>& parent, std::string name, ActorId id,
-                                             ActorSettings settings, std::unique_ptr<StateFactory> factory) {
+                                             ActorSettings settings, Owned<StateFactory> factory) {
     bool listed = !name.empty() || id;
     if (!id) id = fresh_id();
     Json params = child_params(parent);
@@ -186,9 +186,9 @@ MAGNETAR_DECL Spawning::Spawning(const ActorSettings& settings, std::string_view
 MAGNETAR_DECL bool Spawning::begin(StateFactory& factory) {
     Actor<>& parent = spawner();
     if (settings_.concurrency != Concurrency::coroutine) {
-        task_.emplace(spawn_elsewhere(parent, std::move(name_), id_, settings_, factory.to_heap()));
+        task_ = spawn_elsewhere(parent, std::move(name_), id_, settings_, factory.to_heap());
     } else if (!name_.empty() || id_ || !settings_.plain()) {
-        task_.emplace(spawn_light(parent, std::move(name_), id_, settings_, factory.to_heap()));
+        task_ = spawn_light(parent, std::move(name_), id_, settings_, factory.to_heap());
     } else {
         proxy_ = make_plain(parent, factory);
         return true;
@@ -197,14 +197,15 @@ MAGNETAR_DECL bool Spawning::begin(StateFactory& factory) {
 }
 
 MAGNETAR_DECL bool Spawning::await_suspend(Suspension parent) {
-    awaiter_.emplace(task_->operator co_await());
-    return awaiter_->await_suspend(parent);
+    return task_.operator co_await().await_suspend(parent);
 }
 
-MAGNETAR_DECL ActorProxy<> Spawning::finish() { return task_ ? awaiter_->await_resume() : std::move(proxy_); }
+MAGNETAR_DECL ActorProxy<> Spawning::finish() {
+    return task_.handle() ? task_.outcome().get() : std::move(proxy_);
+}
 
 MAGNETAR_DECL Task<ActorProxy<>> spawn_with(ActorSettings settings, std::string name, ActorId id,
-                                            std::unique_ptr<StateFactory> factory) {
+                                            Owned<StateFactory> factory) {
     struct Spawn : Spawning {
         Spawn(const ActorSettings& settings, std::string_view name, ActorId id, StateFactory& f)
             : Spawning(settings, name, id), factory(f) {}

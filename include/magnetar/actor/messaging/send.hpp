@@ -46,6 +46,7 @@ protected:
     ~ThreadCall() = default;
     void refuse(Refusal reason, ActorId target) noexcept override;
     void answered() noexcept override;
+    const CommandEntry& command() const noexcept { return command_; }
     LoopHandle& origin_;
 
 private:
@@ -119,23 +120,21 @@ private:
     NodeCall* node_call_ = nullptr;
 };
 
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
+template <class Args, class Result>
 class ThreadCallOf final : public ThreadCall {
-    using Args = typename Binding<F>::Args;
-
 public:
     static ThreadCall& make(Sending& waiter, Args&& args) {
         return *::new (pool_allocate(sizeof(ThreadCallOf)))
             ThreadCallOf(waiter, std::move(args), EventLoop::current()->handle());
     }
-    Outcome<typename Binding<F>::Result> outcome;
+    Outcome<Result> outcome;
 
 private:
     ThreadCallOf(Sending& waiter, Args&& args, LoopHandle& origin)
         : ThreadCall(waiter, origin), args_(std::move(args)) {}
     void start(Actor<>& actor) noexcept override {
         if (core_of(actor).is_late(terms)) return refuse(Refusal::late, actor.id());
-        if (invoke<F>(actor, args_, sender, arrived, this, &outcome)) answered();
+        if (command().invoke(actor, &args_, sender, arrived, this, &outcome)) answered();
     }
     void dispose() noexcept override {
         this->~ThreadCallOf();
@@ -144,18 +143,55 @@ private:
     Args args_;
 };
 
+// A request with these arguments for this result, whichever command it is for.
+template <class Args, class Result>
+class TypedSending : public Sending {
+public:
+    Result await_resume() {
+        check_cancelled();
+        if (error) [[unlikely]]
+            std::rethrow_exception(error);
+        return outcome_.get();
+    }
+
+protected:
+    template <class... A>
+    explicit TypedSending(const Address& target, const CommandEntry& command, A&&... arguments)
+        : Sending(target, command), args_(std::forward<A>(arguments)...) {}
+    TypedSending(TypedSending&& other) noexcept : Sending(std::move(other)), args_(std::move(other.args_)) {}
+    ~TypedSending() = default;
+
+    Args args_;
+    Outcome<Result> outcome_;
+
+private:
+    ThreadCall& to_thread() final { return ThreadCallOf<Args, Result>::make(*this, std::move(args_)); }
+    void encode_arguments(Writer& out) final {
+        if constexpr (can_travel<Args, Result>) encode_message(out, args_, command().name);
+        else throw_cannot_leave(command());
+    }
+    void take_answer(ThreadCall& call) noexcept final {
+        outcome_ = std::move(static_cast<ThreadCallOf<Args, Result>&>(call).outcome);
+    }
+    void take_answer([[maybe_unused]] Reader& answer) final {
+        if constexpr (std::is_void_v<Result>) outcome_.emplace();
+        else if constexpr (can_travel<Args, Result>) outcome_.emplace(decode<Result>(answer));
+    }
+};
+
 /// Sends a request and waits for its answer.
 template <auto F, class Of>
-class [[nodiscard("a message is sent when it is awaited: co_await it")]] SendAwaiter final : public Sending {
-    using Result = typename Binding<F>::Result;
+class [[nodiscard("a message is sent when it is awaited: co_await it")]] SendAwaiter final
+    : public TypedSending<typename Binding<F>::Args, typename Binding<F>::Result> {
+    using Base = TypedSending<typename Binding<F>::Args, typename Binding<F>::Result>;
 
 public:
     template <class... A>
     explicit SendAwaiter(const Address& target, A&&... arguments)
-        : Sending(target, entry_of<F>), args_(std::forward<A>(arguments)...) {
+        : Base(target, entry_of<F>, std::forward<A>(arguments)...) {
         (void)&enlisted<F>;
     }
-    SendAwaiter(SendAwaiter&& other) noexcept : Sending(std::move(other)), args_(std::move(other.args_)) {}
+    SendAwaiter(SendAwaiter&& other) noexcept = default;
 
     /// Has the request carry a deadline, counted from here: past it the callee does not start it, and it
     /// fails with TimeoutError when its turn comes. (Not to wait any longer, too, is what with_timeout does;
@@ -164,42 +200,21 @@ public:
     ///     int answer = co_await worker.send<&Worker::handle>(21).within(2s);
     template <class Rep, class Period>
     SendAwaiter within(std::chrono::duration<Rep, Period> limit) && {
-        terms.deadline = deadline_after(EventLoop::require("a request's deadline").now(), limit);
+        this->terms.deadline = deadline_after(EventLoop::require("a request's deadline").now(), limit);
         return std::move(*this);
     }
 
-    Result await_resume() {
-        check_cancelled();
-        if (error) [[unlikely]]
-            std::rethrow_exception(error);
-        return outcome_.get();
-    }
-
 private:
+    // The way within one loop, where nanoseconds count: the command is inlined here.
     void start(Actor<>& actor) noexcept override {
-        if (core_of(actor).is_late(terms)) [[unlikely]]
-            return refuse(Refusal::late, actor.id());
-        if (invoke<F>(actor, args_, sender, arrived, this, &outcome_)) wake();
+        if (core_of(actor).is_late(this->terms)) [[unlikely]]
+            return this->refuse(Refusal::late, actor.id());
+        if (invoke<F>(actor, this->args_, this->sender, this->arrived, this, &this->outcome_)) this->wake();
     }
-    ThreadCall& to_thread() override { return ThreadCallOf<F>::make(*this, std::move(args_)); }
-    void encode_arguments(Writer& out) override {
-        if constexpr (Binding<F>::travels) encode_message(out, args_, entry_of<F>.name);
-        else
-            throw CodecError("",
-                             fmt::format("{}: a type in its parameters or result cannot leave its process",
-                                         entry_of<F>.name));
-    }
-    void take_answer(ThreadCall& call) noexcept override {
-        outcome_ = std::move(static_cast<ThreadCallOf<F>&>(call).outcome);
-    }
-    void take_answer([[maybe_unused]] Reader& answer) override {
-        if constexpr (std::is_void_v<Result>) outcome_.emplace();
-        else if constexpr (Binding<F>::travels) outcome_.emplace(decode<Result>(answer));
-    }
-
-    typename Binding<F>::Args args_;
-    Outcome<Result> outcome_;
 };
+
+[[noreturn, gnu::cold]] void throw_late(const std::string& trouble, const CommandEntry& command,
+                                        const std::string& callee, const std::string& doing);
 
 // What an actor is at, in words; or that it does not say.
 Task<std::string> what_it_does(Address target);
@@ -220,8 +235,7 @@ Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep
         trouble = error.what();
     }
     auto doing = co_await detail::what_it_does(callee);
-    throw TimeoutError(fmt::format("{}: {} of {}: {}", trouble, detail::entry_of<F>.name,
-                                   detail::name_or_id(callee.id), doing));
+    detail::throw_late(trouble, detail::entry_of<F>, detail::name_or_id(callee.id), doing);
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <magnetar/actor/messaging/send.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -104,18 +105,17 @@ private:
 
 // Throws CodecError.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-std::unique_ptr<NodeTell> tell_for_node(const Address& target, const typename Binding<F>::Args& args,
-                                        Telling* waiter = nullptr) {
+Owned<NodeTell> tell_for_node(const Address& target, const typename Binding<F>::Args& args,
+                              Telling* waiter = nullptr) {
     if constexpr (Binding<F>::travels) {
         if (entry_of<F>.number == CommandEntry::unlisted) std::rethrow_exception(unlisted_error(entry_of<F>));
-        auto call = std::make_unique<NodeTell>(waiter);
+        auto call = make_owned<NodeTell>(waiter);
         RemoteScope scope(target.where.host());
         encode_message(call->body, args, entry_of<F>.name);
         stamp(*call, entry_of<F>, target);
         return call;
     } else {
-        throw CodecError(
-            "", fmt::format("{}: a type in its parameters cannot leave its process", entry_of<F>.name));
+        throw_cannot_leave(entry_of<F>);
     }
 }
 
@@ -143,7 +143,7 @@ private:
     friend class NodeTell;
 
     virtual Tell& to_thread(LoopHandle& door) = 0;
-    virtual std::unique_ptr<NodeTell> to_node() = 0;
+    virtual Owned<NodeTell> to_node() = 0;
 
     bool end_at_once(std::exception_ptr error) noexcept;
     bool depart();
@@ -195,7 +195,7 @@ public:
 
 private:
     Tell& to_thread(LoopHandle& door) override { return TellOf<F>::make(door, target_, std::move(args_)); }
-    std::unique_ptr<NodeTell> to_node() override { return tell_for_node<F>(target_, args_, this); }
+    Owned<NodeTell> to_node() override { return tell_for_node<F>(target_, args_, this); }
 
     typename Binding<F>::Args args_;
 };
@@ -258,17 +258,19 @@ bool try_tell(const Address& target, typename Binding<F>::Args&& args, const Add
     return true;
 }
 
+[[gnu::cold]] void report_lost_tell(const std::exception& error) noexcept;
+
 // A tell on its way to a loop that takes it further, from a thread that need not have one.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 struct TellFromAnywhere final : Runnable {
     TellFromAnywhere(const Address& to, typename Binding<F>::Args&& a)
         : Runnable(&TellFromAnywhere::arrive), target(to), args(std::move(a)) {}
     static void arrive(Runnable& self) {
-        std::unique_ptr<TellFromAnywhere> tell(&static_cast<TellFromAnywhere&>(self));
+        Owned<TellFromAnywhere> tell(&static_cast<TellFromAnywhere&>(self));
         try {
             try_tell<F>(tell->target, std::move(tell->args));
         } catch (const std::exception& error) {  // it cannot travel
-            Logger("magnetar").error("tell_from_anywhere: {}", error.what());
+            report_lost_tell(error);
         }
     }
     Address target;
@@ -279,7 +281,7 @@ bool tell_from_anywhere(const Address& target, typename Binding<F>::Args&& args)
     LoopHandle* main = main_loop_handle.load(std::memory_order_acquire);
     if (!main || !target.where.known()) return false;
     LoopHandle* door = target.where.host() == this_node ? loop_handle_at(target.where.loop_index()) : main;
-    auto tell = std::make_unique<TellFromAnywhere<F>>(target, std::move(args));
+    auto tell = make_owned<TellFromAnywhere<F>>(target, std::move(args));
     if (!door || !door->post(*tell)) return false;
     tell.release();
     return true;

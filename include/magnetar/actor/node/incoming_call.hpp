@@ -25,6 +25,7 @@ public:
     void set_terms(TermsOnWire on_wire);
     CallTerms* call_terms() noexcept override { return tell_ ? nullptr : &terms; }
     std::string_view command_name() const noexcept override { return entry_.name; }
+    const CommandEntry& entry() const noexcept { return entry_; }
     std::span<const std::byte> arguments() const noexcept { return body_.bytes(); }
 
     // Ends it: with an answer that `fill(writer)` writes, or with an error. It is gone after that.
@@ -74,6 +75,7 @@ public:
 
 protected:
     explicit WireAnswer(WireCall& wire) noexcept;
+    const CommandEntry& command() const noexcept { return wire_.entry(); }
 
 private:
     // True when its outcome is set. Nobody is answered when `call` is null.
@@ -85,36 +87,32 @@ private:
     WireCall& wire_;
 };
 
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
+template <class Args, class Result>
 class WireAnswerOf final : public WireAnswer {
-    using Result = typename Binding<F>::Result;
-
 public:
-    WireAnswerOf(WireCall& wire, Reader& arguments)
-        : WireAnswer(wire), args_(decode<typename Binding<F>::Args>(arguments)) {
+    WireAnswerOf(WireCall& wire, Reader& arguments) : WireAnswer(wire), args_(decode<Args>(arguments)) {
         arguments.finish();
     }
 
 private:
     bool invoke_with(Actor<>& actor, CallMessage* call) noexcept override {
-        return invoke<F>(actor, args_, sender, arrived, call, call ? &outcome_ : nullptr);
+        return command().invoke(actor, &args_, sender, arrived, call, call ? &outcome_ : nullptr);
     }
     void encode_outcome(Writer& out) override {
         if constexpr (std::is_void_v<Result>) (void)out;
         else encode(out, outcome_.get());
     }
-    typename Binding<F>::Args args_;
+    Args args_;
     Outcome<Result> outcome_;
 };
 
-template <auto F, class Of>
+template <class Args, class Result>
 WireAnswer* open_from_wire(WireCall& call) {
-    if constexpr (Binding<F>::travels) {
+    if constexpr (can_travel<Args, Result>) {
         Reader reader(call.arguments());
-        return new WireAnswerOf<F>(call, reader);
+        return new WireAnswerOf<Args, Result>(call, reader);
     } else {
-        throw CodecError("",
-                         fmt::format("{} takes or gives what cannot leave its process", entry_of<F>.name));
+        throw_cannot_leave(call.entry());
     }
 }
 

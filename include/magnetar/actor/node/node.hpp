@@ -9,6 +9,7 @@
 #include <magnetar/actor/core/invoke.hpp>
 #include <magnetar/actor/node/link.hpp>
 #include <magnetar/base/detail/id_map.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/signals.hpp>
 
@@ -65,11 +66,11 @@ private:
     static Task<> ask_for_link(Node& host, std::uint32_t peer);
 
     EventLoop& loop_;
-    IdMap<std::unique_ptr<Link>> links_;  // by its number
-    IdMap<Link*> link_to_;                // by the host at its other end
-    IdMap<Queue<Runnable>> connecting_;   // what waits for a link, by the same
-    IdMap<bool> introduced_;              // by the lower host, and 32 bits below it the other
-    IdMap<bool> without_descriptor_;      // hosts to which a link could not be taken
+    IdMap<Owned<Link>> links_;           // by its number
+    IdMap<Link*> link_to_;               // by the host at its other end
+    IdMap<Queue<Runnable>> connecting_;  // what waits for a link, by the same
+    IdMap<bool> introduced_;             // by the lower host, and 32 bits below it the other
+    IdMap<bool> without_descriptor_;     // hosts to which a link could not be taken
     std::uint64_t last_link_ = 0;
 };
 

@@ -16,6 +16,7 @@
 #include <magnetar/actor/supervision/fork_server.hpp>
 #include <magnetar/actor/supervision/group_table.hpp>
 #include <magnetar/actor/supervision/spawn_request.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/loop/child_process.hpp>
@@ -57,7 +58,7 @@ struct ThreadBirth {
     ActorId id;
     ActorSettings settings;
     Json params;
-    std::unique_ptr<StateFactory> factory;
+    Owned<StateFactory> factory;
 };
 Task<ActorProxy<>> spawn_thread(Actor<>&, ThreadBirth birth);
 template <>
@@ -187,7 +188,7 @@ private:
     static void link_ended(Node& host, std::uint32_t peer);
     static Task<> end_linkless(Supervisor& self, std::shared_ptr<Managed> child);
     static void run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
-                           std::unique_ptr<StateFactory> factory);
+                           Owned<StateFactory> factory);
 
     Node& host_;
     IdMap<std::shared_ptr<Managed>> children_;

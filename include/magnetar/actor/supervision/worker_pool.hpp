@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <magnetar/actor/spawn.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/loop/operation.hpp>
@@ -48,7 +49,7 @@ struct MonitorSpec {
     ActorSettings worker;
     RestartRules rules;
     std::uint32_t workers = 0;
-    std::unique_ptr<StateFactory> factory;  // of the workers
+    Owned<StateFactory> factory;  // of the workers
     KeptHandle (*make_handle)(ActorProxy<> monitor) = nullptr;
 };
 
@@ -88,7 +89,7 @@ public:
     // In the background, as SIGHUP asks for it; not twice at once.
     void reload_by_signal();
     // The coroutine that keeps the workers as they are to be; for who makes the monitor.
-    void begin() { core_of(*this).start_job(reconcile(*this)).detach(); }
+    void begin();
     // Stops all workers, and waits; for the monitor's own end.
     Task<> end_workers();
 
@@ -209,7 +210,7 @@ private:
     std::string worker_name_;
     ActorId worker_id_;  // that a user wants it to have
     ActorSettings worker_settings_;
-    std::unique_ptr<StateFactory> factory_;
+    Owned<StateFactory> factory_;
     bool light_, plain_;
     // What is wanted.
     std::vector<Slot> slots_;  // by number

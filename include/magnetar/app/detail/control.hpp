@@ -23,8 +23,8 @@ UniqueFd open_control_socket(const std::string& path);
 
 // Serves requests on the loop of `actor` until that ends: `answer` gives the result of each or throws. Peers
 // must be this process's user or root.
-Task<> serve_control(Actor<>& actor, UniqueFd socket,
-                     Task<Json> (*answer)(Actor<>&, std::string command, Json args));
+MAGNETAR_LAZY Task<> serve_control(Actor<>& actor, UniqueFd socket,
+                                   Task<Json> (*answer)(Actor<>&, std::string command, Json args));
 
 // Asks a program that runs. Blocks. Throws std::runtime_error with what it answers, or that nobody does.
 Json ask_control(const std::string& path, const std::string& command, Json args);

@@ -87,7 +87,7 @@ int run_program(const ProgramText& text, const std::vector<ApplicationBase*>& ap
                 const std::string& without_prefix, int argc, char** argv);
 
 // Puts an application with its settings as they are in the code below an arbiter that runs already.
-Task<> begin_application(ApplicationBase& application);
+MAGNETAR_LAZY Task<> begin_application(ApplicationBase& application);
 
 // Says why a name is none for an application; empty when it is.
 std::string wrong_name(std::string_view name);

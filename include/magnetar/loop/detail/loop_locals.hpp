@@ -1,7 +1,8 @@
 #pragma once
-#include <memory>
+#include <utility>
 #include <vector>
 
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -12,20 +13,28 @@ public:
     template <class T, class... A>
     T& get(A&... arguments) {
         for (auto& entry : entries_)
-            if (entry.key == &key<T>) return *static_cast<T*>(entry.object.get());
-        auto object = std::make_unique<T>(arguments...);
-        T& made = *object;
-        entries_.push_back({&key<T>, {nullptr, [](void* o) { delete static_cast<T*>(o); }}});
-        entries_.back().object.reset(object.release());
+            if (entry.key == &key<T>) return static_cast<Held<T>&>(*entry.object).value;
+        auto held = make_owned<Held<T>>(arguments...);
+        T& made = held->value;
+        entries_.push_back({&key<T>, std::move(held)});
         return made;
     }
 
 private:
     template <class T>
     static inline char key = 0;
+    struct Object {
+        virtual ~Object() = default;
+    };
+    template <class T>
+    struct Held final : Object {
+        template <class... A>
+        explicit Held(A&... arguments) : value(arguments...) {}
+        T value;
+    };
     struct Entry {
         const void* key;
-        std::unique_ptr<void, void (*)(void*)> object;
+        Owned<Object> object;
     };
     std::vector<Entry> entries_;
 };

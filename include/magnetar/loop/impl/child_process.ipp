@@ -21,7 +21,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-MAGNETAR_DECL Task<> wait_for_end(int pidfd) {
+MAGNETAR_LAZY_BODY Task<> wait_for_end(int pidfd) {
     check(
         co_await submit("child exit", [=](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, pidfd, POLLIN); }),
         "poll of a pidfd");
@@ -60,7 +60,7 @@ MAGNETAR_DECL ExitStatus collect_child(idtype_t kind, id_t which, int pidfd) {
     return status_of_the_collected(pidfd).value_or(ExitStatus::unknown());
 }
 
-MAGNETAR_DECL Task<> look_for_end(pid_t pid) {
+MAGNETAR_LAZY_BODY Task<> look_for_end(pid_t pid) {
     for (std::chrono::milliseconds pause(1);; pause = std::min(pause * 2, std::chrono::milliseconds(50))) {
         siginfo_t ended{};
         int result = ::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOHANG | WNOWAIT | __WALL);
@@ -71,11 +71,16 @@ MAGNETAR_DECL Task<> look_for_end(pid_t pid) {
     }
 }
 
+MAGNETAR_LAZY Task<ExitStatus> status_without_pidfd(pid_t pid) {
+    co_await look_for_end(pid);
+    co_return collect_child(P_PID, static_cast<id_t>(pid), -1);
+}
+
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-MAGNETAR_DECL Task<ExitStatus> wait_for_exit(int pidfd) {
+MAGNETAR_LAZY_BODY Task<ExitStatus> wait_for_exit(int pidfd) {
     co_await wait_for_end(pidfd);
     co_return detail::collect_child(detail::by_pidfd, static_cast<id_t>(pidfd), pidfd);
 }
@@ -88,10 +93,7 @@ MAGNETAR_DECL ProcessHandle::ProcessHandle(pid_t pid)
 
 MAGNETAR_DECL Task<ExitStatus> ProcessHandle::exited() const {
     if (fd_) return wait_for_exit(fd());
-    return [](pid_t pid) -> Task<ExitStatus> {
-        co_await detail::look_for_end(pid);
-        co_return detail::collect_child(P_PID, static_cast<id_t>(pid), -1);
-    }(pid_);
+    return detail::status_without_pidfd(pid_);
 }
 
 MAGNETAR_DECL ExitStatus ProcessHandle::collect() const {

@@ -63,7 +63,7 @@ MAGNETAR_DECL void EventLoop::fail_without_loop(const char* operation) {
 }
 
 MAGNETAR_DECL Executor& EventLoop::executor() {
-    if (!executor_) executor_ = {new Executor(threads_), [](Executor* executor) { delete executor; }};
+    if (!executor_) executor_.reset(new Executor(threads_));
     return *executor_;
 }
 
@@ -78,7 +78,7 @@ MAGNETAR_DECL EventLoop::EventLoop(LoopOptions options)
     : EventLoop(detail::make_engine(detail::checked(options)), options) {}
 
 MAGNETAR_DECL EventLoop::EventLoop(std::unique_ptr<Engine> engine, LoopOptions options)
-    : engine_((options = detail::checked(options), std::move(engine))),
+    : engine_((options = detail::checked(options), engine.release())),
       handle_(&LoopHandle::open()),
       threads_(options.threads),
       spin_(options.spin) {

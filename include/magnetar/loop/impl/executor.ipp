@@ -94,7 +94,7 @@ private:
 
 MAGNETAR_DECL Executor::Executor(unsigned threads) {
     if (threads == 0) throw std::invalid_argument("an executor needs at least one thread");
-    pool_ = std::make_unique<Pool>(threads);
+    pool_ = detail::make_owned<Pool>(threads);
 }
 MAGNETAR_DECL Executor::~Executor() = default;
 MAGNETAR_DECL std::size_t Executor::threads() const { return pool_->threads(); }

@@ -76,7 +76,7 @@ MAGNETAR_DECL SignalSet::~SignalSet() {
     give_back();
 }
 
-MAGNETAR_DECL Task<int> SignalSet::next() {
+MAGNETAR_LAZY_BODY Task<int> SignalSet::next() {
     for (;;) {
         std::uint64_t count = 0;
         [[maybe_unused]] auto n = ::read(bell_.get(), &count, sizeof count);

@@ -1,6 +1,9 @@
 #pragma once
 #include <magnetar/loop/timer.hpp>
 
+#include <fmt/core.h>
+
+#include <magnetar/base/errors.hpp>
 #include <magnetar/base/list.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/waiter.hpp>
@@ -13,6 +16,10 @@ MAGNETAR_DECL bool Yield::await_suspend(Suspension leaf) noexcept {
     if (!park(leaf)) return false;
     wake();
     return true;
+}
+
+MAGNETAR_DECL void throw_timeout(double seconds) {
+    throw TimeoutError(fmt::format("timed out after {}", duration_text(seconds)));
 }
 
 MAGNETAR_DECL bool WaitFor::await_ready() {

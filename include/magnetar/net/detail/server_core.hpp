@@ -65,15 +65,11 @@ public:
     explicit ServerCore(const TcpServerOptions& o);
     virtual ~ServerCore() = default;
 
-    // The coroutines are templates because g++ compiles others wherever it sees them, used or not.
-
-    template <class = void>
     void begin(Listener l);
     EventLoop& loop() const;
     // Ends and frees the connections that still live.
     void abandon() noexcept;
-    template <class = void>
-    static Task<> close(Ref core, LoopClock::duration drain);
+    MAGNETAR_LAZY static Task<> close(Ref core, LoopClock::duration drain);
     ServerInfo info();
     void connection_ended(const Connection& connection) noexcept;
 
@@ -93,11 +89,9 @@ private:
     bool full() const noexcept { return options.max_connections > 0 && serving_ >= options.max_connections; }
     void cancel_connections() noexcept;
     // Whether all has ended, within that time.
-    template <class = void>
-    static Task<bool> ended(ServerCore& core, LoopClock::duration limit);
+    MAGNETAR_LAZY static Task<bool> ended(ServerCore& core, LoopClock::duration limit);
     // What was accepted is served, also when the server closes meanwhile.
-    template <class = void>
-    static Task<> accept_all(Ref core);
+    MAGNETAR_LAZY static Task<> accept_all(Ref core);
     // One of the server's connections, from its acceptance to the end of its job.
     struct Place {
         explicit Place(const Ref& c) noexcept : core(c), number(c->totals.accepted) { ++core->serving_; }
@@ -106,8 +100,7 @@ private:
         Ref core;
         std::uint64_t number;
     };
-    template <class = void>
-    static Task<> serve(Place place, Stream stream);
+    MAGNETAR_LAZY static Task<> serve(Place place, Stream stream);
     void handler_failed(const Connection& connection, const std::exception& error);
     // The peer went away, which is no fault of the handler.
     static bool is_lost(const std::exception& error) noexcept;

@@ -10,12 +10,13 @@
 
 #include <magnetar/config.hpp>
 #include <magnetar/net/address.hpp>
-#include <magnetar/net/detail/buffer_ring.hpp>
+#include <magnetar/net/detail/buffer_user.hpp>
 #include <magnetar/net/detail/descriptor.hpp>
 #include <magnetar/net/read_data.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+class BufferRing;
 class Read;
 
 // An address in less room: long are only those of unix sockets, which stand elsewhere.
@@ -41,12 +42,7 @@ class StreamCore final : Completion, public BufferUser, public Pooled {
 public:
     enum class Kind : unsigned char { socket, pipe };
 
-    StreamCore(EventLoop& loop, UniqueFd fd, Kind kind, const SocketAddress& p)
-        : Completion(&StreamCore::on_received),
-          descriptor(loop, std::move(fd)),
-          peer(p),
-          buffers_(loop.local<BufferRing>()),
-          kind_(kind) {}
+    StreamCore(EventLoop& loop, UniqueFd fd, Kind kind, const SocketAddress& p);
     // For a descriptor from anywhere: finds out what it is. A pipe has no MSG_NOSIGNAL, so that the signal
     // has to go.
     static Kind adopt(int fd) noexcept;

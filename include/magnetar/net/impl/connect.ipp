@@ -21,8 +21,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-template <class>
-Task<Stream> connect(SocketAddress address) {
+MAGNETAR_LAZY_BODY Task<Stream> connect(SocketAddress address) {
     EventLoop::require("connect");
     UniqueFd fd(detail::open_stream_socket(address.family()));
     if (!fd) throw_system_error(errno, "connect", address.to_string());
@@ -35,8 +34,7 @@ Task<Stream> connect(SocketAddress address) {
     co_return stream;
 }
 
-template <class>
-Task<Stream> connect(std::string address) {
+MAGNETAR_LAZY_BODY Task<Stream> connect(std::string address) {
     auto candidates = co_await resolve(std::move(address));
     for (std::size_t i = 0;; ++i) {
         try {
@@ -46,10 +44,5 @@ Task<Stream> connect(std::string address) {
         }
     }
 }
-
-#if !MAGNETAR_HEADER_ONLY
-template Task<Stream> connect<void>(SocketAddress address);
-template Task<Stream> connect<void>(std::string address);
-#endif
 
 }  // namespace magnetar::inline MAGNETAR_MODE

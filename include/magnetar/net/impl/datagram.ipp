@@ -38,8 +38,7 @@ MAGNETAR_DECL DatagramSocket::~DatagramSocket() {
     core_->release();
 }
 
-template <class>
-Task<> DatagramSocket::send_to(std::string_view data, SocketAddress to) {
+MAGNETAR_LAZY_BODY Task<> DatagramSocket::send_to(std::string_view data, SocketAddress to) {
     detail::DatagramCore::Hold hold(core());
     iovec part{const_cast<char*>(data.data()), data.size()};
     msghdr message{};
@@ -53,16 +52,15 @@ Task<> DatagramSocket::send_to(std::string_view data, SocketAddress to) {
           "send to", to.to_string());
 }
 
-template <class>
-Task<Datagram> DatagramSocket::receive_from() {
+MAGNETAR_LAZY_BODY Task<Datagram> DatagramSocket::receive_from() {
     detail::DatagramCore::Hold hold(core());
     auto& core = hold.core;
     if (core.receiving)
         throw std::logic_error("receive_from a socket from which another coroutine is receiving");
-    if (!core.memory) core.memory.reset(new char[core.largest]);
+    if (!core.memory) core.memory = new char[core.largest];
     Receiving receiving(core.receiving);
     sockaddr_storage from;
-    iovec part{core.memory.get(), core.largest};
+    iovec part{core.memory, core.largest};
     msghdr message{};
     message.msg_name = &from;
     message.msg_namelen = sizeof from;
@@ -73,7 +71,7 @@ Task<Datagram> DatagramSocket::receive_from() {
     });
     if (n < 0)
         throw_system_error(-n, "receive", core.descriptor ? address().to_string() : "from a closed socket");
-    co_return Datagram{ReadData(core.memory.get(), static_cast<std::size_t>(n)),
+    co_return Datagram{ReadData(core.memory, static_cast<std::size_t>(n)),
                        SocketAddress(reinterpret_cast<sockaddr*>(&from), message.msg_namelen),
                        (message.msg_flags & MSG_TRUNC) != 0};
 }
@@ -82,10 +80,5 @@ MAGNETAR_DECL detail::DatagramCore& DatagramSocket::core() const {
     if (!core_) throw std::logic_error("use of a datagram socket that was moved from");
     return *core_;
 }
-
-#if !MAGNETAR_HEADER_ONLY
-template Task<> DatagramSocket::send_to<void>(std::string_view data, SocketAddress to);
-template Task<Datagram> DatagramSocket::receive_from<void>();
-#endif
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -14,8 +14,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-template <class>
-Task<FileStatus> statx_of(int fd, std::string path) {
+MAGNETAR_LAZY_BODY Task<FileStatus> statx_of(int fd, std::string path) {
     struct statx status{};
     const char* name = path.c_str();
     check(co_await submit("stat",
@@ -36,8 +35,7 @@ Task<FileStatus> statx_of(int fd, std::string path) {
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-template <class>
-Task<File> File::open(std::string path, OpenMode mode) {
+MAGNETAR_LAZY_BODY Task<File> File::open(std::string path, OpenMode mode) {
     EventLoop& loop = EventLoop::require("open");
     static constexpr int flags[] = {O_RDONLY, O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_APPEND,
                                     O_RDWR | O_CREAT};
@@ -52,8 +50,7 @@ Task<File> File::open(std::string path, OpenMode mode) {
     co_return File(loop, UniqueFd(fd), std::move(path));
 }
 
-template <class>
-Task<std::size_t> File::read(std::span<char> memory, std::uint64_t offset) {
+MAGNETAR_LAZY_BODY Task<std::size_t> File::read(std::span<char> memory, std::uint64_t offset) {
     std::size_t done = 0;
     while (done < memory.size()) {
         auto size = part(memory.size() - done);
@@ -68,8 +65,7 @@ Task<std::size_t> File::read(std::span<char> memory, std::uint64_t offset) {
     co_return done;
 }
 
-template <class>
-Task<std::string> File::read_all() {
+MAGNETAR_LAZY_BODY Task<std::string> File::read_all() {
     FileStatus status = co_await stat();
     std::string text(status.size, '\0');
     std::size_t size = co_await read(text, 0);
@@ -82,8 +78,7 @@ Task<std::string> File::read_all() {
     co_return text;
 }
 
-template <class>
-Task<> File::write(std::string_view data, std::uint64_t offset) {
+MAGNETAR_LAZY_BODY Task<> File::write(std::string_view data, std::uint64_t offset) {
     while (!data.empty()) {
         int n = check(co_await detail::On("write", *descriptor_,
                                           [=, size = part(data.size())](io_uring_sqe* sqe, int fd) {
@@ -95,36 +90,26 @@ Task<> File::write(std::string_view data, std::uint64_t offset) {
     }
 }
 
-template <class>
-Task<> File::append(std::string_view data) {
-    return write(data, 0);
-}
+MAGNETAR_LAZY_BODY Task<> File::append(std::string_view data) { return write(data, 0); }
 
-template <class>
-Task<> File::sync() {
+MAGNETAR_LAZY_BODY Task<> File::sync() {
     check(co_await detail::On("fsync", *descriptor_,
                               [](io_uring_sqe* sqe, int fd) { io_uring_prep_fsync(sqe, fd, 0); }),
           "fsync", path_);
 }
 
-template <class>
-Task<FileStatus> File::stat() {
-    return detail::statx_of(fd(), {});
-}
+MAGNETAR_LAZY_BODY Task<FileStatus> File::stat() { return detail::statx_of(fd(), {}); }
 
-template <class>
-Task<FileStatus> stat_file(std::string path) {
+MAGNETAR_LAZY_BODY Task<FileStatus> stat_file(std::string path) {
     return detail::statx_of(AT_FDCWD, std::move(path));
 }
 
-template <class>
-Task<std::string> read_file(std::string path) {
+MAGNETAR_LAZY_BODY Task<std::string> read_file(std::string path) {
     File file = co_await File::open(std::move(path));
     co_return co_await file.read_all();
 }
 
-template <class>
-Task<> write_file(std::string path, std::string_view data) {
+MAGNETAR_LAZY_BODY Task<> write_file(std::string path, std::string_view data) {
     EventLoop& loop = EventLoop::require("write_file");
     detail::Replacement fresh(path);
     int fd = -EEXIST;
@@ -146,22 +131,4 @@ Task<> write_file(std::string path, std::string_view data) {
     if (synced != -EINVAL) check(synced, "fsync", path);  // EINVAL: a file system without
 }
 
-#if !MAGNETAR_HEADER_ONLY
-template Task<> write_file<void>(std::string path, std::string_view data);
-template Task<File> File::open<void>(std::string path, OpenMode mode);
-template Task<std::size_t> File::read<void>(std::span<char> memory, std::uint64_t offset);
-template Task<std::string> File::read_all<void>();
-template Task<> File::write<void>(std::string_view data, std::uint64_t offset);
-template Task<> File::append<void>(std::string_view data);
-template Task<> File::sync<void>();
-template Task<FileStatus> File::stat<void>();
-template Task<FileStatus> stat_file<void>(std::string path);
-template Task<std::string> read_file<void>(std::string path);
-#endif
-
 }  // namespace magnetar::inline MAGNETAR_MODE
-#if !MAGNETAR_HEADER_ONLY
-namespace magnetar::inline MAGNETAR_MODE::detail {
-template Task<FileStatus> statx_of<void>(int fd, std::string path);
-}  // namespace magnetar::inline MAGNETAR_MODE::detail
-#endif

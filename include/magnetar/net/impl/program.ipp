@@ -42,6 +42,8 @@ struct SpawnAttributes {
     posix_spawnattr_t attributes;
 };
 
+MAGNETAR_LAZY Task<> collect_program(ProcessHandle process) { co_await process.exited(); }
+
 // The options of a program that outlive the call that gave them.
 struct KeptProgram {
     KeptProgram(std::vector<std::string> c, const ProgramOptions& o)
@@ -136,8 +138,7 @@ MAGNETAR_DECL RunningProgram::~RunningProgram() {
     if (!process_ || status_) return;
     try {
         process_->kill(SIGKILL);
-        auto collect = [](ProcessHandle process) -> Task<> { co_await process.exited(); };
-        loop_->start(collect(std::move(*process_)), nullptr).detach();
+        loop_->start(detail::collect_program(std::move(*process_)), nullptr).detach();
     } catch (const std::exception&) {  // what cannot be done for it now nobody can do later
     }
 }
@@ -154,7 +155,7 @@ MAGNETAR_DECL Stream& RunningProgram::err() {
     if (!streams_[2]) throw std::logic_error("the standard error of the program is no pipe");
     return *streams_[2];
 }
-MAGNETAR_DECL Task<ExitStatus> RunningProgram::exited() {
+MAGNETAR_LAZY_BODY Task<ExitStatus> RunningProgram::exited() {
     if (!status_) {
         ExitStatus status = co_await process_->exited();
         status_ = status;
@@ -164,7 +165,7 @@ MAGNETAR_DECL Task<ExitStatus> RunningProgram::exited() {
 MAGNETAR_DECL bool RunningProgram::kill(int signal) const {
     return process_ && !status_ && process_->kill(signal);
 }
-MAGNETAR_DECL Task<ExitStatus> RunningProgram::end(std::chrono::nanoseconds patience) {
+MAGNETAR_LAZY_BODY Task<ExitStatus> RunningProgram::end(std::chrono::nanoseconds patience) {
     if (!status_) {
         kill(SIGTERM);
         try {
@@ -189,7 +190,7 @@ struct ProgramRun {
     Event all_read;
 };
 
-MAGNETAR_DECL Task<> gather_output(ProgramRun& run, Stream& from, std::string& to) {
+MAGNETAR_LAZY Task<> gather_output(ProgramRun& run, Stream& from, std::string& to) {
     ++run.reading;
     try {
         while (auto data = co_await from.read_some()) {
@@ -203,7 +204,7 @@ MAGNETAR_DECL Task<> gather_output(ProgramRun& run, Stream& from, std::string& t
     }
     if (--run.reading == 0) run.all_read.set();
 }
-MAGNETAR_DECL Task<> feed_input(ProgramRun& run) {
+MAGNETAR_LAZY Task<> feed_input(ProgramRun& run) {
     try {
         co_await run.program.in().write(std::string_view(run.kept.input));
     } catch (const std::system_error& error) {  // it need not read it all
@@ -212,7 +213,7 @@ MAGNETAR_DECL Task<> feed_input(ProgramRun& run) {
     }
     run.program.in().close();
 }
-MAGNETAR_DECL Task<> see_program_end(ProgramRun& run, bool out, bool err, bool in) {
+MAGNETAR_LAZY Task<> see_program_end(ProgramRun& run, bool out, bool err, bool in) {
     ExitStatus status = co_await run.program.exited();
     run.end.status = status;
     if (run.reading > 0) {
@@ -225,7 +226,7 @@ MAGNETAR_DECL Task<> see_program_end(ProgramRun& run, bool out, bool err, bool i
     if (err) run.program.err().close();
     if (in) run.program.in().close();
 }
-MAGNETAR_DECL Task<ProgramEnd> run_kept_program(KeptProgram kept) {
+MAGNETAR_LAZY Task<ProgramEnd> run_kept_program(KeptProgram kept) {
     RunningProgram program(kept.command, kept.given());
     ProgramRun run(program, kept);
     bool in = kept.options.in == ProgramStream::pipe, out = kept.options.out == ProgramStream::pipe,

@@ -54,8 +54,7 @@ MAGNETAR_DECL std::vector<SocketAddress> look_up(const std::string& host, std::u
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-template <class>
-Task<std::vector<SocketAddress>> resolve(std::string address) {
+MAGNETAR_LAZY_BODY Task<std::vector<SocketAddress>> resolve(std::string address) {
     if (address.starts_with(':')) {
         auto any = SocketAddress::parse(address), v4 = SocketAddress::parse("0.0.0.0" + address);
         co_return std::vector<SocketAddress>{any, v4};
@@ -68,9 +67,5 @@ Task<std::vector<SocketAddress>> resolve(std::string address) {
     co_return co_await executor.run(
         [](const std::string& h, std::uint16_t p) { return detail::look_up(h, p); }, std::move(name), number);
 }
-
-#if !MAGNETAR_HEADER_ONLY
-template Task<std::vector<SocketAddress>> resolve<void>(std::string address);
-#endif
 
 }  // namespace magnetar::inline MAGNETAR_MODE

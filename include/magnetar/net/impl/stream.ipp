@@ -40,8 +40,7 @@ MAGNETAR_DECL Stream& Stream::operator=(Stream&& other) noexcept {
     return *this;
 }
 
-template <class>
-Task<std::string> Stream::read_exactly(std::size_t size) {
+MAGNETAR_LAZY_BODY Task<std::string> Stream::read_exactly(std::size_t size) {
     std::string text;
     if (size <= 1 << 20) text.reserve(size);
     Message message(core());
@@ -56,8 +55,7 @@ Task<std::string> Stream::read_exactly(std::size_t size) {
     co_return text;
 }
 
-template <class>
-Task<std::string> Stream::read_until(std::string delimiter, std::size_t limit) {
+MAGNETAR_LAZY_BODY Task<std::string> Stream::read_until(std::string delimiter, std::size_t limit) {
     std::string text;
     if (delimiter.empty()) throw std::invalid_argument("read_until needs a delimiter");
     Message message(core());
@@ -79,8 +77,7 @@ Task<std::string> Stream::read_until(std::string delimiter, std::size_t limit) {
     co_return text;
 }
 
-template <class>
-Task<> Stream::writev(std::span<const std::string_view> parts) {
+MAGNETAR_LAZY_BODY Task<> Stream::writev(std::span<const std::string_view> parts) {
     std::vector<iovec> left;
     left.reserve(parts.size());
     for (auto part : parts)
@@ -109,8 +106,7 @@ Task<> Stream::writev(std::span<const std::string_view> parts) {
     }
 }
 
-template <class>
-Task<> Stream::shutdown() {
+MAGNETAR_LAZY_BODY Task<> Stream::shutdown() {
     if (!core().is_socket()) co_return close();
     int result = co_await detail::On("shutdown", core_->descriptor, [](io_uring_sqe* sqe, int fd) {
         io_uring_prep_shutdown(sqe, fd, SHUT_WR);
@@ -147,12 +143,5 @@ MAGNETAR_DECL std::pair<Stream, Stream> make_pipe() {
     UniqueFd in(fds[0]), out(fds[1]);
     return {Stream(std::move(in)), Stream(std::move(out))};
 }
-
-#if !MAGNETAR_HEADER_ONLY
-template Task<std::string> Stream::read_exactly<void>(std::size_t size);
-template Task<std::string> Stream::read_until<void>(std::string delimiter, std::size_t limit);
-template Task<> Stream::writev<void>(std::span<const std::string_view> parts);
-template Task<> Stream::shutdown<void>();
-#endif
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -23,8 +23,7 @@ MAGNETAR_DECL TcpServer& TcpServer::operator=(TcpServer&& other) noexcept {
     return *this;
 }
 
-template <class>
-Task<> TcpServer::start_serving(std::string address) {
+MAGNETAR_LAZY_BODY Task<> TcpServer::start_serving(std::string address) {
     detail::ServerCore::Ref core = core_;
     auto candidates = co_await resolve(std::move(address));
     ListenOptions options{core->options.backlog, core->options.reuse_port};
@@ -38,15 +37,9 @@ Task<> TcpServer::start_serving(std::string address) {
     }
 }
 
-template <class>
-Task<> TcpServer::start_serving(Listener listener) {
+MAGNETAR_LAZY_BODY Task<> TcpServer::start_serving(Listener listener) {
     core_->begin(std::move(listener));
     co_return;
 }
-
-#if !MAGNETAR_HEADER_ONLY
-template Task<> TcpServer::start_serving<void>(std::string address);
-template Task<> TcpServer::start_serving<void>(Listener listener);
-#endif
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -109,43 +109,40 @@ Json to_json_value(const T& value, const Path& path) {
         return boxed;
     } else if constexpr (s == Shape::variant) {
         if (value.valueless_by_exception()) path.fail("a variant without a value");
-        Json result = Json::object();
-        auto& members = JsonAccess::members(result);
-        members.emplace_back("index", value.index());
+        Json result = JsonAccess::object(2);
+        JsonAccess::append(result, "index", Json(value.index()));
         std::visit(
             [&](const auto& held) {
-                members.emplace_back("value", to_json_value(held, path.member("value")));
+                JsonAccess::append(result, "value", to_json_value(held, path.member("value")));
             },
             value);
         return result;
     } else if constexpr (s == Shape::tuple) {
-        Json result = Json::array();
+        Json result;
         with_items(value, [&](const auto&... items) {
+            result = JsonAccess::array(sizeof...(items));
             [[maybe_unused]] std::size_t i = 0;
-            (result.push_back(to_json_value(items, path.item(i++))), ...);
+            (JsonAccess::append(result, to_json_value(items, path.item(i++))), ...);
         });
         return result;
     } else if constexpr (s == Shape::array || s == Shape::sequence || s == Shape::set) {
-        Json result = Json::array();
-        auto& items = JsonAccess::items(result);
-        items.reserve(value.size());
-        for (const auto& item : value)
-            items.push_back(to_json_value<typename T::value_type>(item, path.item(items.size())));
+        Json result = JsonAccess::array(value.size());
+        for (std::size_t i = 0; const auto& item : value)
+            JsonAccess::append(result, to_json_value<typename T::value_type>(item, path.item(i++)));
         return result;
     } else if constexpr (s == Shape::map && HasTextKeys<T>) {
-        Json result = Json::object();
-        auto& members = JsonAccess::members(result);
-        members.reserve(value.size());
+        Json result = JsonAccess::object(value.size());
         for (const auto& [key, mapped] : value)
-            members.emplace_back(key, to_json_value(mapped, path.member(key)));
+            JsonAccess::append(result, key, to_json_value(mapped, path.member(key)));
         return result;
     } else if constexpr (s == Shape::map) {
-        Json result = Json::array();
-        auto& items = JsonAccess::items(result);
-        for (const auto& [key, mapped] : value) {
-            Path pair = path.item(items.size());
-            items.push_back(
-                Json::array({to_json_value(key, pair.item(0)), to_json_value(mapped, pair.item(1))}));
+        Json result = JsonAccess::array(value.size());
+        for (std::size_t i = 0; const auto& [key, mapped] : value) {
+            Path place = path.item(i++);
+            Json pair = JsonAccess::array(2);
+            JsonAccess::append(pair, to_json_value(key, place.item(0)));
+            JsonAccess::append(pair, to_json_value(mapped, place.item(1)));
+            JsonAccess::append(result, std::move(pair));
         }
         return result;
     } else if constexpr (s == Shape::json) {
@@ -154,11 +151,9 @@ Json to_json_value(const T& value, const Path& path) {
         return to_json_value<Repr<T>>(Codec<T>::to_wire(value), path);
     } else {
         static_assert(s == Shape::aggregate);
-        Json result = Json::object();
-        auto& members = JsonAccess::members(result);
-        members.reserve(field_count<T>);
+        Json result = JsonAccess::object(field_count<T>);
         for_each_field(value, [&](std::string_view name, const auto& field) {
-            members.emplace_back(name, to_json_value(field, path.member(name)));
+            JsonAccess::append(result, name, to_json_value(field, path.member(name)));
         });
         return result;
     }

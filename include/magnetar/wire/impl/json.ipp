@@ -33,6 +33,24 @@ MAGNETAR_DECL const char* kind_name(Json::Kind kind) noexcept {
     return "nothing";
 }
 
+MAGNETAR_DECL Json JsonAccess::array(std::size_t capacity) {
+    Json json = Json::array();
+    items(json).reserve(capacity);
+    return json;
+}
+
+MAGNETAR_DECL Json JsonAccess::object(std::size_t capacity) {
+    Json json = Json::object();
+    members(json).reserve(capacity);
+    return json;
+}
+
+MAGNETAR_DECL void JsonAccess::append(Json& array, Json item) { items(array).push_back(std::move(item)); }
+
+MAGNETAR_DECL void JsonAccess::append(Json& object, std::string_view name, Json value) {
+    members(object).emplace_back(name, std::move(value));
+}
+
 MAGNETAR_DECL const std::string* find_duplicate(std::span<const Json::Member> members) {
     if (members.size() <= 8) {
         for (std::size_t i = 1; i < members.size(); ++i)

@@ -23,6 +23,7 @@
 #include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/options.hpp>
 #include <magnetar/actor/supervision/framework_commands.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/list.hpp>
@@ -41,6 +42,10 @@
 #include <magnetar/sync/event.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL Extras::Extras(const ActorSettings& s) : settings(s) {}
+
+MAGNETAR_DECL Extras::~Extras() = default;
 
 MAGNETAR_DECL void forget_exits() { exit_registry().clear(); }
 
@@ -74,7 +79,7 @@ MAGNETAR_DECL ActorProxy<> ActorCore::proxy() const {
 }
 
 MAGNETAR_DECL Extras& ActorCore::extras() {
-    if (!extras_) extras_ = std::make_unique<Extras>(ActorSettings{});
+    if (!extras_) extras_ = make_owned<Extras>(ActorSettings{});
     return *extras_;
 }
 

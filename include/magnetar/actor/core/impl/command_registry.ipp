@@ -21,6 +21,11 @@ MAGNETAR_DECL bool enlist(CommandEntry& entry) {
     return true;
 }
 
+MAGNETAR_DECL void throw_cannot_leave(const CommandEntry& entry) {
+    throw CodecError(
+        "", fmt::format("{}: a type in its parameters or result cannot leave its process", entry.name));
+}
+
 MAGNETAR_DECL std::exception_ptr unlisted_error(const CommandEntry& entry) {
     return std::make_exception_ptr(std::logic_error(
         fmt::format("{}: the command was not registered before the arbiter was made", entry.name)));

@@ -32,7 +32,7 @@ MAGNETAR_DECL Cell* CellTable::at(std::uint32_t index) const noexcept {
 
 MAGNETAR_DECL void CellTable::grow(std::uint32_t door) {
     auto base = static_cast<std::uint32_t>(chunks_.size()) * Cell::per_chunk;
-    auto& chunk = *chunks_.emplace_back(std::make_unique<CellChunk>());
+    auto& chunk = *chunks_.emplace_back(make_owned<CellChunk>());
     for (std::uint32_t i = Cell::per_chunk; i-- > 0;) {
         Cell& cell = chunk.cells[i];
         cell.index = base + i;

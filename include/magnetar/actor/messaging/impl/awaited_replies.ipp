@@ -24,7 +24,7 @@ MAGNETAR_DECL void give_up_loop(std::uint32_t door) {
     struct News final : Runnable {
         explicit News(std::uint32_t d) noexcept : Runnable(&News::arrive), door(d) {}
         static void arrive(Runnable& self) {
-            std::unique_ptr<News> news(&static_cast<News&>(self));
+            Owned<News> news(&static_cast<News&>(self));
             outstanding().for_each([&](Outstanding& waiting) {
                 if (waiting.awaited_door != news->door) return;
                 waiting.unlink();
@@ -34,7 +34,7 @@ MAGNETAR_DECL void give_up_loop(std::uint32_t door) {
         std::uint32_t door;
     };
     for (std::uint32_t i = 0; LoopHandle* other = loop_handle_at(i); ++i) {
-        auto news = std::make_unique<News>(door);
+        auto news = make_owned<News>(door);
         if (i == this_loop) News::arrive(*news.release());
         else if (i != door && other->post(*news)) news.release();
     }

@@ -18,6 +18,7 @@
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging/outbox.hpp>
 #include <magnetar/actor/messaging/tell.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/detail/prefetch.hpp>
 #include <magnetar/base/errors.hpp>
@@ -34,6 +35,11 @@
 #include <magnetar/wire/error.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL void throw_late(const std::string& trouble, const CommandEntry& command,
+                              const std::string& callee, const std::string& doing) {
+    throw TimeoutError(fmt::format("{}: {} of {}: {}", trouble, command.name, callee, doing));
+}
 
 MAGNETAR_DECL Task<std::string> what_it_does(Address target) {
     try {
@@ -119,7 +125,7 @@ MAGNETAR_DECL bool Sending::end_at_once(std::exception_ptr failure) noexcept {
 
 MAGNETAR_DECL bool Sending::depart_to_node() {
     if (command_.number == CommandEntry::unlisted) return end_at_once(unlisted_error(command_));
-    auto call = std::make_unique<NodeCall>(*this);
+    auto call = make_owned<NodeCall>(*this);
     try {
         RemoteScope scope(target_.where.host());
         encode_arguments(call->body);
@@ -197,7 +203,7 @@ MAGNETAR_DECL void ThreadCall::lose(Outstanding& self) {
 }
 
 MAGNETAR_DECL void NodeCall::deliver() noexcept {
-    std::unique_ptr<NodeCall> self(this);
+    Owned<NodeCall> self(this);
     if (!waiter_) return;
     if (!error) {
         try {

@@ -16,6 +16,7 @@
 #include <magnetar/actor/messaging/awaited_replies.hpp>
 #include <magnetar/actor/messaging/node_call.hpp>
 #include <magnetar/actor/messaging/outbox.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/list.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/waiter.hpp>
@@ -26,6 +27,10 @@
 #include <magnetar/wire/error.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL void report_lost_tell(const std::exception& error) noexcept {
+    Logger("magnetar").error("tell_from_anywhere: {}", error.what());
+}
 
 MAGNETAR_DECL void Acknowledgement::forget_sender() noexcept {
     waiter_ = nullptr;
@@ -125,7 +130,7 @@ MAGNETAR_DECL void Telling::request_cancel() noexcept {
 }
 
 MAGNETAR_DECL void Acknowledgement::come_back(Runnable& self) {
-    std::unique_ptr<Acknowledgement> acknowledgement(&static_cast<Acknowledgement&>(self));
+    Owned<Acknowledgement> acknowledgement(&static_cast<Acknowledgement&>(self));
     if (acknowledgement->waiter_) acknowledgement->waiter_->settle(std::move(acknowledgement->error_));
 }
 
@@ -135,7 +140,7 @@ MAGNETAR_DECL void Acknowledgement::lose(Outstanding& self) {
 }
 
 MAGNETAR_DECL void NodeTell::deliver() noexcept {
-    std::unique_ptr<NodeTell> self(this);
+    Owned<NodeTell> self(this);
     if (waiter_) waiter_->settle(std::move(error));
 }
 

@@ -19,6 +19,7 @@
 #include <magnetar/actor/node/link.hpp>
 #include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/node/packet.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/clock.hpp>
 #include <magnetar/loop/event_loop.hpp>
@@ -29,7 +30,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL void WireCall::go_back() noexcept {
     run = [](Runnable& self) {
-        std::unique_ptr<WireCall> call(&static_cast<WireCall&>(self));
+        Owned<WireCall> call(&static_cast<WireCall&>(self));
         if (!call->reported_) call->report(call->error_);
     };
     if (!the_node) {
@@ -111,7 +112,7 @@ MAGNETAR_DECL WireAnswer::WireAnswer(WireCall& wire) noexcept : wire_(wire) {
 }
 
 MAGNETAR_DECL void WireAnswer::answered() noexcept {
-    std::unique_ptr<WireAnswer> self(this);
+    Owned<WireAnswer> self(this);
     WireCall& wire = wire_;
     if (!error) return wire.answer_with([this](Writer& out) { encode_outcome(out); });
     // Handed over whole: two threads that let go of one exception look like a race to a sanitizer.

@@ -24,6 +24,7 @@
 #include <magnetar/actor/supervision/framework_commands.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/actor/watch.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/base/queue.hpp>
@@ -54,7 +55,7 @@ MAGNETAR_DECL Task<> Node::ask_for_link(Node& host, std::uint32_t peer) {
 
 MAGNETAR_DECL Job<> Node::connect(std::uint32_t peer, UniqueFd fd) {
     auto number = ++last_link_;
-    auto link = std::make_unique<Link>(*this, loop_, std::move(fd), peer, number);
+    auto link = make_owned<Link>(*this, loop_, std::move(fd), peer, number);
     if (!link_to(peer)) link_to_[peer] = link.get();
     auto& entry = links_[number] = std::move(link);
     Job<> served = loop_.start(serve(*this, number, *entry), nullptr);

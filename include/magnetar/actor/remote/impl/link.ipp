@@ -9,6 +9,7 @@
 #include <magnetar/actor/commands.hpp>
 #include <magnetar/actor/door/error_json.hpp>
 #include <magnetar/actor/supervision/framework_commands.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/connect.hpp>
 #include <magnetar/wire/base64.hpp>
@@ -73,7 +74,7 @@ public:
         : call_(call), result_(result) {}
 
     void take(const Json& result) noexcept override {
-        std::unique_ptr<CallAsked> self(this);
+        Owned<CallAsked> self(this);
         try {
             RemoteScope scope(call_.target.where.host());
             call_.body.clear();
@@ -84,7 +85,7 @@ public:
         call_.finish();
     }
     void fail(std::exception_ptr error) noexcept override {
-        std::unique_ptr<CallAsked> self(this);
+        Owned<CallAsked> self(this);
         call_.error = std::move(error);
         call_.finish();
     }

@@ -30,6 +30,7 @@
 #include <magnetar/actor/supervision/fork_server.hpp>
 #include <magnetar/actor/supervision/runtime.hpp>
 #include <magnetar/actor/supervision/spawn_request.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/detail/standard_streams.hpp>
 #include <magnetar/base/errors.hpp>
@@ -152,7 +153,7 @@ MAGNETAR_DECL void set_up(Actor<>& self, const ActorSettings& settings, std::str
 }
 
 MAGNETAR_DECL void ThreadOver::arrive(Runnable& self) {
-    std::unique_ptr<ThreadOver> news(&static_cast<ThreadOver&>(self));
+    Owned<ThreadOver> news(&static_cast<ThreadOver&>(self));
     if (!news->child->ended)
         news->supervisor.thread_over(*news->child, news->status, std::move(news->failure));
 }

@@ -41,6 +41,7 @@
 #include <magnetar/actor/supervision/main_actor.hpp>
 #include <magnetar/actor/watch.hpp>
 #include <magnetar/base/detail/id_map.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/log.hpp>
@@ -104,11 +105,11 @@ MAGNETAR_DECL void directory_release(Actor<>&, std::string name, std::uint64_t i
 }
 
 MAGNETAR_DECL void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
-                                          std::unique_ptr<StateFactory> factory) {
+                                          Owned<StateFactory> factory) {
     Node& host = self.host_;
     LoopHandle& door = host.loop().handle();
     Address manager = core_of(*host.root).address();
-    auto news = std::make_unique<ThreadOver>(self, child);
+    auto news = make_owned<ThreadOver>(self, child);
     try {
         EventLoop loop({.threads = child->settings.threads});
         Resident resident(loop);

@@ -246,6 +246,8 @@ MAGNETAR_DECL void MonitorBase::reload_by_signal() {
     core_of(*this).start_job(reload_and_log(*this)).detach();
 }
 
+MAGNETAR_DECL void MonitorBase::begin() { core_of(*this).start_job(reconcile(*this)).detach(); }
+
 MAGNETAR_DECL Task<> MonitorBase::end_workers() {
     ending_ = true;
     fail_calls(stopping_error());

@@ -116,8 +116,8 @@ MAGNETAR_DECL UniqueFd open_control_socket(const std::string& path) {
     return fd;
 }
 
-MAGNETAR_DECL Task<> serve_control(Actor<>& actor, UniqueFd socket,
-                                   Task<Json> (*answer)(Actor<>&, std::string, Json)) {
+MAGNETAR_LAZY_BODY Task<> serve_control(Actor<>& actor, UniqueFd socket,
+                                        Task<Json> (*answer)(Actor<>&, std::string, Json)) {
     TcpServer server([&actor, answer](Connection& connection) {
         return control_parts::converse(actor, answer, connection);
     });

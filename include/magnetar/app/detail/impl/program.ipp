@@ -786,7 +786,7 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
     }
 }
 
-MAGNETAR_DECL Task<> begin_application(ApplicationBase& application) {
+MAGNETAR_LAZY_BODY Task<> begin_application(ApplicationBase& application) {
     Arbiter<>* here = arbiter();
     if (!here)
         throw std::logic_error(

@@ -11,7 +11,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL Task<> start_server_worker(Actor<>& self) {
+MAGNETAR_LAZY_BODY Task<> start_server_worker(Actor<>& self) {
     const Share& share = current_share(nullptr);
     if (share.hooks.start.plain) share.hooks.start.plain(self);
     else if (share.hooks.start.coroutine) co_await share.hooks.start.coroutine(self);
@@ -87,14 +87,14 @@ inline Task<> receive_all(Actor<>& self, UniqueFd fd, WorkerHooks hooks) {
 
 }  // namespace datagrams
 
-MAGNETAR_DECL Task<> start_datagram_worker(Actor<>& self) {
+MAGNETAR_LAZY_BODY Task<> start_datagram_worker(Actor<>& self) {
     const Share& share = current_share(nullptr);
     if (share.hooks.start.plain) share.hooks.start.plain(self);
     else if (share.hooks.start.coroutine) co_await share.hooks.start.coroutine(self);
     for (auto& socket : share.sockets)
         core_of(self).start_job(datagrams::receive_all(self, socket.duplicate(), share.hooks)).detach();
 }
-MAGNETAR_DECL Task<> stop_datagram_worker(Actor<>& self) {
+MAGNETAR_LAZY_BODY Task<> stop_datagram_worker(Actor<>& self) {
     const Share& share = current_share(nullptr);
     auto found = datagrams::receivers().find(self.id().value);
     if (found != datagrams::receivers().end()) {

@@ -49,7 +49,7 @@ struct EndedChild {
     bool again;
 };
 
-MAGNETAR_DECL Task<> collect_orphans(std::chrono::milliseconds pause, std::chrono::milliseconds grace) {
+MAGNETAR_LAZY_BODY Task<> collect_orphans(std::chrono::milliseconds pause, std::chrono::milliseconds grace) {
     EventLoop& loop = EventLoop::require("collect_orphans");
     std::map<pid_t, EndedChild> waiting;
     for (;;) {

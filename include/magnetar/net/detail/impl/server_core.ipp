@@ -41,8 +41,7 @@ MAGNETAR_DECL ServerCore::ServerCore(const TcpServerOptions& o) : options(o) {
             fmt::format("keep_alive of {} ms: must not be negative", o.keep_alive.count()));
 }
 
-template <class>
-void ServerCore::begin(Listener l) {
+MAGNETAR_DECL void ServerCore::begin(Listener l) {
     if (listener || closing) throw std::logic_error("start_serving of a server that serves already, or did");
     listener.emplace(std::move(l));
     accepting_.emplace(listener->loop().start(accept_all(Ref(this))));
@@ -63,8 +62,7 @@ MAGNETAR_DECL void ServerCore::abandon() noexcept {
     accepting_.reset();
 }
 
-template <class>
-Task<> ServerCore::close(Ref core, LoopClock::duration drain) {
+MAGNETAR_LAZY_BODY Task<> ServerCore::close(Ref core, LoopClock::duration drain) {
     core->closing = true;
     if (core->listener) core->listener->finish();
     core->connections.for_each([](Connection& connection) { connection.core().drain(); });
@@ -97,8 +95,7 @@ MAGNETAR_DECL void ServerCore::cancel_connections() noexcept {
     connections.for_each([](Connection& connection) { connection.job_->cancel(); });
 }
 
-template <class>
-Task<bool> ServerCore::ended(ServerCore& core, LoopClock::duration limit) {
+MAGNETAR_LAZY_BODY Task<bool> ServerCore::ended(ServerCore& core, LoopClock::duration limit) {
     auto deadline = detail::deadline_after(EventLoop::current()->now(), limit);
     while (core.unfinished()) {
         auto left = deadline - EventLoop::current()->now();
@@ -109,8 +106,7 @@ Task<bool> ServerCore::ended(ServerCore& core, LoopClock::duration limit) {
     co_return true;
 }
 
-template <class>
-Task<> ServerCore::accept_all(Ref core) {
+MAGNETAR_LAZY_BODY Task<> ServerCore::accept_all(Ref core) {
     Logger log("server " + core->listener->address().to_string());
     for (;;) {
         try {
@@ -136,8 +132,7 @@ MAGNETAR_DECL ServerCore::Place::~Place() {
     core->changed.set();
 }
 
-template <class>
-Task<> ServerCore::serve(Place place, Stream stream) {
+MAGNETAR_LAZY_BODY Task<> ServerCore::serve(Place place, Stream stream) {
     ServerCore& core = *place.core;
     if (core.abandoned_) co_return;
     Connection connection(core, std::move(stream), place.number);
@@ -167,13 +162,5 @@ MAGNETAR_DECL bool ServerCore::is_lost(const std::exception& error) noexcept {
         if (system->code().value() == known) return true;
     return false;
 }
-
-#if !MAGNETAR_HEADER_ONLY
-template void ServerCore::begin<void>(Listener l);
-template Task<> ServerCore::close<void>(Ref core, LoopClock::duration drain);
-template Task<bool> ServerCore::ended<void>(ServerCore& core, LoopClock::duration limit);
-template Task<> ServerCore::accept_all<void>(Ref core);
-template Task<> ServerCore::serve<void>(Place place, Stream stream);
-#endif
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,5 +1,6 @@
 #pragma once
 #include <magnetar/net/detail/stream_core.hpp>
+#include <magnetar/net/detail/buffer_ring.hpp>
 
 #include <fmt/core.h>
 
@@ -23,6 +24,13 @@
 #include <magnetar/loop/signals.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL StreamCore::StreamCore(EventLoop& loop, UniqueFd fd, Kind kind, const SocketAddress& p)
+    : Completion(&StreamCore::on_received),
+      descriptor(loop, std::move(fd)),
+      peer(p),
+      buffers_(loop.local<BufferRing>()),
+      kind_(kind) {}
 
 MAGNETAR_DECL CompactAddress::CompactAddress(const SocketAddress& address) {
     if (address.size() > sizeof bytes_) {
