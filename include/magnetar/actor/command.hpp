@@ -115,6 +115,10 @@ constexpr const void* state_tag() noexcept {
     else return &state_tag_of<State>;
 }
 
+// Who may ask for a command from another process. Those of an application: anyone, of any actor. The framework's own:
+// also of the first actor of a process alone, the arbiter's process alone, or nobody.
+enum class Reach : std::uint8_t { anyone, first_actor, from_arbiter, nobody };
+
 // All that is known of a command function at compile time. All templates of a command have its type as a second
 // parameter: g++ 12 takes `&S::f` of a class S in an unnamed namespace for a name that other files share, and would
 // merge two of them, unless a type of the file's own stands beside it.
@@ -167,6 +171,7 @@ struct CommandEntry {
     WireAnswer* (*open)(WireCall&);  // decodes a request from elsewhere
     Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);  // null for what has no name of its own
     bool system;
+    Reach reach = Reach::anyone;  // over a link
     std::uint32_t number = unlisted;
     const Transcoder* transcoder = nullptr;  // null for what only programs of this image can ask for
 };
@@ -191,6 +196,9 @@ Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr bool is_system = false;
 
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+inline constexpr Reach reach_of = Reach::anyone;
+
 // Commands that watch for an actor's end: they hold nothing up, and outlive the actor that carries them out.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr bool is_observer = false;
@@ -198,7 +206,8 @@ inline constexpr bool is_observer = false;
 // The entry of a command function: a constant, so that it costs nothing in the files that do not use it.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constinit CommandEntry entry_of{function_name<F>(), state_tag<typename Binding<F>::State>(),
-                                       &open_from_wire<F>, nullptr, is_system<F>};
+                                       &open_from_wire<F>, nullptr,
+                                       is_system<F>,       reach_of<F>};
 
 // An actor type that says what other programs may ask for. Using a command of its, or making such an actor, enters
 // them all in a table before main runs.

@@ -5,6 +5,7 @@
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/detail/plan.hpp>
 #include <magnetar/actor/detail/state_factory.hpp>
+#include <magnetar/actor/request.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 
@@ -12,9 +13,11 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Asks the arbiter for a process.
-Task<ActorProxy<>> spawn_process(Actor<>&, SpawnPlan plan);
+Task<ActorProxy<>> spawn_process(Request& request, SpawnOrder order);
 template <>
 inline constexpr bool is_system<spawn_process> = true;
+template <>
+inline constexpr Reach reach_of<spawn_process> = Reach::first_actor;
 template <>
 inline constexpr bool is_observer<spawn_process> = true;
 
@@ -29,6 +32,8 @@ struct ThreadBirth {
 Task<ActorProxy<>> spawn_thread(Actor<>&, ThreadBirth birth);
 template <>
 inline constexpr bool is_system<spawn_thread> = true;
+template <>
+inline constexpr Reach reach_of<spawn_thread> = Reach::nobody;
 template <>
 inline constexpr bool is_observer<spawn_thread> = true;
 

@@ -18,7 +18,7 @@ MAGNETAR_DECL bool ActorSettings::plain() const noexcept {
            !on_params;
 }
 
-MAGNETAR_DECL void check_settings(std::string_view name, ActorSettings& settings) {
+MAGNETAR_DECL void check_name(std::string_view name) {
     for (std::size_t i = 0; i < name.size(); ++i)
         if (auto c = static_cast<unsigned char>(name[i]); c < 0x20 || c == 0x7f)
             throw std::invalid_argument(
@@ -28,6 +28,13 @@ MAGNETAR_DECL void check_settings(std::string_view name, ActorSettings& settings
         throw std::invalid_argument(fmt::format("actor name of {} bytes: at most 255", name.size()));
     if (name == "arbiter" || name == "monitor" || ActorId::parse(name))
         throw std::invalid_argument(fmt::format("actor name '{}' is reserved", name));
+}
+
+MAGNETAR_DECL void check_settings(std::string_view name, ActorSettings& settings) {
+    check_name(name);
+    if (settings.concurrency > Concurrency::coroutine || settings.overflow > Overflow::drop_oldest ||
+        settings.rights > Rights::none)
+        throw std::invalid_argument("an option that is none of its enumeration's values");
     if (settings.threads == 0) throw std::invalid_argument("an executor of 0 threads: at least 1");
     if (settings.mailbox == 0) throw std::invalid_argument("mailbox of 0: at least 1");
     settings.mailbox = std::min(settings.mailbox, std::uint32_t{1} << 30);  // counted in an int

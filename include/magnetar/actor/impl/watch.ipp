@@ -4,6 +4,8 @@
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/detail/door_server.hpp>
 #include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/detail/node.hpp>
+#include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/proxy.hpp>
@@ -28,6 +30,7 @@ MAGNETAR_DECL void EndWithIt::operator()(Actor<>& self, ActorProxy<> other, Exit
 
 MAGNETAR_DECL void link_command(Request& request, ActorProxy<> other) {
     Actor<>& self = request.actor();
+    if (this_node == 0 && &self == the_node->root) require_all_rights(request, "link");
     self.loop().start(watching<EndWithIt>(self, std::move(other)), &self).detach();
 }
 

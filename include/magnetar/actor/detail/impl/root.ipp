@@ -93,11 +93,13 @@ MAGNETAR_DECL Task<> notify_manager(Actor<>& self, Address manager) {
 
 MAGNETAR_DECL ErrorOnWire start_failure(const std::exception_ptr& error) {
     ErrorOnWire failure = to_wire(error);
+    shorten(failure.what);
     if (failure.kind == ErrorKind::cancelled || failure.kind == ErrorKind::exit) return failure;
     auto text = describe(error);
     failure.kind = ErrorKind::remote;
     failure.type = std::move(text.type);
     failure.what = std::move(text.what);
+    shorten(failure.what);
     return failure;
 }
 
@@ -178,24 +180,25 @@ MAGNETAR_DECL Task<> stop_on_signal(Actor<>& root) {
 MAGNETAR_DECL Task<> live_in_worker(EventLoop& loop, Node& host, SpawnPlan& plan, UniqueFd link,
                                     ExitStatus& status) {
     host.connect(0, std::move(link)).detach();
-    auto settings = plan.unpack();
+    SpawnOrder& order = plan.order;
     std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(nullptr, [](Actor<>* a) { ActorAccess::destroy(*a); });
     std::optional<ErrorOnWire> failure;
     try {
-        Reader arguments(plan.arguments);
-        Descriptors::Opened here(plan.sockets);
-        actor.reset(
-            reinterpret_cast<const ActorType*>(plan.type)->make(settings, loop, {plan.id}, arguments));
+        Reader arguments(order.arguments);
+        Descriptors::Opened here(order.sockets);
+        if (order.type >= actor_types().size())
+            throw SpawnError("no actor type has that number: was it loaded after the arbiter was made?");
+        actor.reset(actor_types()[order.type](order.settings, loop, {order.id}, arguments));
     } catch (...) {
         failure = start_failure(std::current_exception());
         status = ExitStatus(failure->exit_code());
     }
     if (failure) {
-        co_await SendAwaiter<child_started>(host.arbiter, plan.id, std::move(failure));
+        co_await SendAwaiter<child_started>(host.arbiter, order.id, std::move(failure));
         co_return;
     }
     host.root = actor.get();
-    set_up(*actor, settings, plan.name, std::move(plan.params));
+    set_up(*actor, order.settings, order.name, std::move(order.params));
     ActorAccess::extras(*actor).before_end = [](Actor<>&) { return the_supervisor->end_all(); };
     Job<> signals = loop.start(stop_on_signal(*actor), nullptr);
     status = co_await live(*actor, host.arbiter);
@@ -217,16 +220,17 @@ MAGNETAR_DECL void run_worker(std::span<const std::byte> bytes, std::vector<Uniq
         }
         UniqueFd link = std::move(descriptors.at(0));
         descriptors.erase(descriptors.begin());
-        plan.sockets.fds = std::move(descriptors);
+        plan.order.sockets.fds = std::move(descriptors);
         std::vector<char*> environment;
         for (auto& variable : plan.environment) environment.push_back(variable.data());
         environment.push_back(nullptr);
         environ = environment.data();
         if (::chdir(plan.directory.c_str()) != 0) throw_system_error(errno, "chdir", plan.directory);
-        ::prctl(PR_SET_NAME, plan.name.empty() ? "magnetar" : plan.name.c_str());
+        const std::string& name = plan.order.name;
+        ::prctl(PR_SET_NAME, name.empty() ? "magnetar" : name.c_str());
         this_node = plan.host;
 
-        EventLoop loop({.threads = plan.unpack().threads});
+        EventLoop loop({.threads = plan.order.settings.threads});
         Resident resident(loop);
         Node host(loop);
         Supervisor supervisor(host);
@@ -237,8 +241,8 @@ MAGNETAR_DECL void run_worker(std::span<const std::byte> bytes, std::vector<Uniq
         host.link_ended = [](Node&, std::uint32_t peer) {
             if (peer == 0) ::_exit(1);
         };
-        StallWatch watch(loop, plan.unpack().stall,
-                         plan.name.empty() ? ActorId{plan.id}.to_string() : plan.name, plan.id);
+        StallWatch watch(loop, plan.order.settings.stall,
+                         name.empty() ? ActorId{plan.order.id}.to_string() : name, plan.order.id);
         try {
             loop.run(live_in_worker(loop, host, plan, std::move(link), status));
         } catch (...) {

@@ -7,8 +7,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL Task<ActorProxy<>> spawn_process(Actor<>&, SpawnPlan plan) {
-    return the_supervisor->spawn_process(std::move(plan));
+MAGNETAR_DECL Task<ActorProxy<>> spawn_process(Request& request, SpawnOrder order) {
+    return the_supervisor->spawn_process(std::move(order), node_of_caller(request));
 }
 
 MAGNETAR_DECL Task<ActorProxy<>> spawn_thread(Actor<>&, ThreadBirth birth) {
