@@ -4,7 +4,7 @@ import pathlib
 import re
 import sys
 
-LAYERS = ["base", "coro", "sync", "wire", "loop", "net", "actor", "app", "apps", "cluster", "testing"]
+LAYERS = ["base", "coro", "sync", "wire", "loop", "net", "link", "actor", "app", "apps", "cluster", "testing"]
 UMBRELLA = "magnetar.hpp"  # everything of the layers before app
 APP = "app.hpp"  # that, and everything of app
 ROOT_FILES = {"config.hpp", "version.hpp"}  # below every layer

@@ -1,6 +1,4 @@
 #pragma once
-#include <sys/socket.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -15,6 +13,7 @@
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
+#include <magnetar/link/transport.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/sync/event.hpp>
 #include <magnetar/wire/frame.hpp>
@@ -22,11 +21,11 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 class Node;
+struct CommandEntry;
 
 // The connection to another host: requests and tells out, answers back, and the same the other way round, as
-// WebSocket frames on a socket pair. Lives on its host's main loop. Output is gathered over a turn, and then
-// written without waiting.
-class Link {
+// WebSocket frames over a transport. Lives on its host's main loop.
+class Link : Transport::Receiver {
 public:
     // So many tells, or bytes of them, to one actor may be on their way before senders wait; the receiver gives credit
     // back by halves. Who sends more loses the link.
@@ -60,19 +59,15 @@ public:
     // Tells the other end that a process has ended with which it may have a link of its own.
     void tell_end_of(std::uint32_t third);
     // All that was to be sent has been, or never will be.
-    bool idle() const noexcept { return !open_ || out_.empty(); }
+    bool idle() noexcept { return !open_ || out_.empty(); }
     // Ends the connection from this side.
-    void shut_down() noexcept;
+    void shut_down() noexcept { transport_.shut_down(); }
 
 private:
     // So many messages that somebody waits for do not wait for the end of the turn: the other end may begin
     // with them.
     static constexpr unsigned eager = 32;
 
-    struct Flush : TurnHook {
-        Flush(void (*f)(TurnHook&), Link& l) noexcept : TurnHook(f), link(l) {}
-        Link& link;
-    };
     struct Outbound {
         std::uint32_t in_flight = 0;
         std::size_t bytes = 0;
@@ -83,57 +78,41 @@ private:
         std::uint32_t open = 0, taken = 0;  // came, and no credit was given for it; of these, consumed
         std::size_t open_bytes = 0, taken_bytes = 0;
     };
-    // A descriptor goes with the frame that ends at this offset of the output.
-    struct Descriptor {
-        std::size_t end;
-        UniqueFd fd;
-    };
-
     template <class Fill>
     void append(Packet packet, Fill fill) {
         if (!open_) return;
-        if (awaited_ >= eager) send_gathered();
+        if (out_.empty()) awaited_ = 0;
+        if (awaited_ >= eager) transport_.flush(), awaited_ = 0;
         append_frame(out_, Opcode::binary, [&] {
             out_.put(static_cast<std::uint8_t>(packet));
             fill();
         });
         if (packet != Packet::tell) ++awaited_;
-        loop_.at_turn_end(flush_);
+        transport_.flush_soon();
     }
     void write(RemoteCall& call);
     void pass(RemoteCall& call);
     void give_credit(std::uint64_t target);
-    // Throws when the peer speaks for an actor that is not of its process.
-    void check_sender(Address& sender) const;
-    void check_reach(const CommandEntry& command, ActorId target) const;
-    std::size_t unsent() const noexcept { return out_.size() - sent_; }
-    // Returns when the peer has read what waits for it, or the link ends.
-    Task<> until_read();
     void fail(RemoteCall& call);
     void close() noexcept;
-    Task<> read();
-    void send_gathered() noexcept;
-    Task<> write_on();
+    bool received(std::span<const std::byte> bytes, std::vector<UniqueFd> descriptors) override;
     void accept(std::span<const std::byte> packet);
     void accept_call(Reader& reader, bool tell, TermsOnWire terms = {});
     void accept_answer(Reader& reader, bool error);
     void accept_credit(Reader& reader);
+    // Throws when the peer speaks for an actor that is not of its process.
+    void check_sender(Address& sender) const;
+    void check_reach(const CommandEntry& command, ActorId target) const;
 
     Node& host_;
     EventLoop& loop_;
-    UniqueFd fd_;
     std::uint32_t peer_;
     std::uint64_t number_;  // among its host's links
-    Writer out_;
-    std::size_t sent_ = 0;  // of it
+    Transport transport_;
+    Writer& out_ = transport_.out();
     unsigned awaited_ = 0;  // messages in it that somebody waits for
-    std::deque<Descriptor> descriptors_;
     std::deque<UniqueFd> received_;
     FrameDecoder decoder_{FrameRules{Masking::forbidden, std::size_t{64} << 20, std::size_t{64} << 20}};
-    Flush flush_;
-    Event blocked_;            // there was no room for more
-    Event drained_;            // little enough waits to be written, or the link ends
-    std::size_t written_ = 0;  // bytes, ever
     Slots<RemoteCall*> pending_;
     std::size_t asked_ = 0;               // weight of the requests that are not answered
     std::size_t asked_here_ = 0;          // of those from there, and of system tells
@@ -142,7 +121,7 @@ private:
     IdMap<Inbound> inbound_;              // by actor here
     std::vector<std::uint64_t> touched_;  // of these, who has taken something since credit was last given
     Writer terms_;
-    bool open_ = true, greeted_ = false, ending_ = false;
+    bool open_ = true, greeted_ = false;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -3,18 +3,12 @@
 
 #include <fmt/core.h>
 
-#include <liburing.h>
-#include <poll.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <chrono>
 #include <utility>
 #include <vector>
 
 #include <magnetar/actor/address.hpp>
 #include <magnetar/actor/command.hpp>
-#include <magnetar/actor/detail/fork_server.hpp>
 #include <magnetar/actor/detail/invoke.hpp>
 #include <magnetar/actor/detail/known_names.hpp>
 #include <magnetar/actor/detail/life.hpp>
@@ -31,10 +25,7 @@
 #include <magnetar/coro/job.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/loop/clock.hpp>
-#include <magnetar/loop/operation.hpp>
 #include <magnetar/loop/signals.hpp>
-#include <magnetar/net/detail/descriptor.hpp>
-#include <magnetar/net/detail/stream_core.hpp>
 #include <magnetar/net/listener.hpp>
 #include <magnetar/wire/bytes.hpp>
 #include <magnetar/wire/codec.hpp>
@@ -101,12 +92,6 @@ MAGNETAR_DECL void Link::check_reach(const CommandEntry& command, ActorId target
                          fmt::format("link: a command that it may not ask for: {}", command.name).c_str());
 }
 
-MAGNETAR_DECL void Link::shut_down() noexcept {
-    ending_ = true;
-    drained_.set();
-    ::shutdown(fd_.get(), SHUT_RDWR);
-}
-
 MAGNETAR_DECL void Link::accept(std::span<const std::byte> packet) {
     Reader reader(packet);
     auto kind = static_cast<Packet>(reader.get<std::uint8_t>());
@@ -163,26 +148,20 @@ MAGNETAR_DECL void Link::accept(std::span<const std::byte> packet) {
 }
 
 MAGNETAR_DECL Task<> Link::serve() {
-    Job<> writer = loop_.start(write_on(), nullptr);
     try {
-        co_await read();
+        co_await transport_.run(*this);
     } catch (const std::exception& error) {
         Logger(fmt::format("link to {}", peer_ ? name_or_id(root_id(peer_)) : "the arbiter"))
             .error("{}", error.what());
     }
-    writer.cancel();
-    shut_down();
-    co_await writer;
     close();
 }
 
 MAGNETAR_DECL Link::Link(Node& host, EventLoop& loop, UniqueFd fd, std::uint32_t peer, std::uint64_t number)
-    : host_(host),
-      loop_(loop),
-      fd_(std::move(fd)),
-      peer_(peer),
-      number_(number),
-      flush_([](TurnHook& hook) { static_cast<Flush&>(hook).link.send_gathered(); }, *this) {
+    : host_(host), loop_(loop), peer_(peer), number_(number), transport_(loop, std::move(fd)) {
+    // Two workers that both waited so would wait for ever; the arbiter always goes on in time, as its workers read on.
+    constexpr auto longest = std::chrono::seconds(10);
+    if (peer_ != 0) transport_.limit(most_unread, this_node == 0 ? LoopClock::duration::max() : longest);
     Hello hello;
     hello.host = this_node;
     hello.features["build"] = build_id();
@@ -251,7 +230,7 @@ MAGNETAR_DECL void Link::consumed(std::uint64_t target, std::size_t weight) {
 
 MAGNETAR_DECL void Link::introduce(std::uint32_t third, UniqueFd fd) {
     append(Packet::peer, [&] { out_.put(third); });
-    descriptors_.push_back({out_.size(), std::move(fd)});
+    transport_.pass(std::move(fd));
 }
 
 MAGNETAR_DECL void Link::tell_end_of(std::uint32_t third) {
@@ -359,79 +338,16 @@ MAGNETAR_DECL void Link::accept_credit(Reader& reader) {
     if (outbound->in_flight == 0 && outbound->waiting.empty()) outbound_.erase(target);
 }
 
-MAGNETAR_DECL void Link::send_gathered() noexcept {
-    awaited_ = 0;
-    while (open_ && !blocked_.is_set() && sent_ < out_.size()) {
-        bool with_descriptor = !descriptors_.empty();
-        std::size_t end = with_descriptor ? descriptors_.front().end : out_.size();
-        DescriptorMessage message(out_.data() + sent_, end - sent_);
-        if (with_descriptor && descriptors_.front().fd) message.attach({&descriptors_.front().fd, 1});
-        else message.attach_none();
-        auto n = ::sendmsg(fd_.get(), &message.message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0) {
-            if (errno == EINTR) continue;
-            if (errno == EAGAIN) blocked_.set();
-            else shut_down();  // nobody reads any more; the reader here will be told so, too
-            break;
-        }
-        sent_ += static_cast<std::size_t>(n);
-        written_ += static_cast<std::size_t>(n);
-        if (!with_descriptor) continue;
-        descriptors_.front().fd.reset();
-        if (sent_ == end) descriptors_.pop_front();
+MAGNETAR_DECL bool Link::received(std::span<const std::byte> bytes, std::vector<UniqueFd> descriptors) {
+    // Only the master has descriptors to give. One that this process has no room for leaves its place.
+    if (peer_ == 0)
+        for (UniqueFd& fd : descriptors) received_.push_back(std::move(fd));
+    decoder_.feed(bytes);
+    while (auto frame = decoder_.next()) {
+        if (frame->opcode == Opcode::close) return false;
+        if (frame->opcode == Opcode::binary) accept(frame->payload);
     }
-    if (unsent() <= most_unread / 2) drained_.set();
-    if (sent_ < out_.size() / 2) return;
-    out_.drop(sent_);
-    for (Descriptor& descriptor : descriptors_) descriptor.end -= sent_;
-    sent_ = 0;
-}
-
-MAGNETAR_DECL Task<> Link::write_on() {
-    for (;;) {
-        co_await blocked_.wait();
-        co_await submit("link write",
-                        [fd = fd_.get()](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, POLLOUT); });
-        blocked_.clear();
-        send_gathered();
-    }
-}
-
-MAGNETAR_DECL Task<> Link::read() {
-    std::vector<std::byte> buffer(std::size_t{64} << 10);
-    for (;;) {
-        DescriptorMessage message(buffer.data(), buffer.size());
-        int got = co_await submit("link read", [fd = fd_.get(), m = &message.message](io_uring_sqe* sqe) {
-            io_uring_prep_recvmsg(sqe, fd, m, MSG_CMSG_CLOEXEC);
-        });
-        if (got == -ECONNRESET) got = 0;
-        if (check(got, "recvmsg", "link") == 0) co_return;
-        // Only the master has descriptors to give. One that this process has no room for leaves its place.
-        auto descriptors = message.received();
-        if (descriptors.empty() && (message.message.msg_flags & MSG_CTRUNC)) descriptors.emplace_back();
-        for (UniqueFd& fd : descriptors)
-            if (peer_ == 0) received_.push_back(std::move(fd));
-        decoder_.feed({buffer.data(), static_cast<std::size_t>(got)});
-        while (auto frame = decoder_.next()) {
-            if (frame->opcode == Opcode::close) co_return;
-            if (frame->opcode != Opcode::binary) continue;
-            accept(frame->payload);
-        }
-        if (unsent() > most_unread && peer_ != 0) co_await until_read();
-    }
-}
-
-MAGNETAR_DECL Task<> Link::until_read() {
-    // Two workers that both wait so would wait for ever; the arbiter always reads on in time, as its workers do not
-    // wait for it.
-    auto patience =
-        this_node == 0 ? LoopClock::duration::max() : LoopClock::duration(std::chrono::seconds(10));
-    for (std::size_t before = written_ - 1; !ending_ && unsent() > most_unread / 2; before = written_) {
-        if (before == written_)
-            throw FrameError(CloseCode::policy_violation, "link: it does not read what it has asked for");
-        drained_.clear();
-        co_await wait_for(drained_, patience);
-    }
+    return true;
 }
 
 MAGNETAR_DECL void Link::close() noexcept {
@@ -443,7 +359,7 @@ MAGNETAR_DECL void Link::close() noexcept {
     });
     outbound_.clear();
     while (auto* call = static_cast<RemoteCall*>(held_.pop())) fail(*call);
-    fd_.reset();
+    transport_.close();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
