@@ -18,7 +18,7 @@
 #include <iterator>
 
 #include <magnetar/actor/command.hpp>
-#include <magnetar/actor/detail/outbox.hpp>
+#include <magnetar/actor/messaging/outbox.hpp>
 #include <magnetar/actor/watch.hpp>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/net/connect.hpp>

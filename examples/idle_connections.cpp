@@ -15,9 +15,9 @@
 #include <cstdlib>
 #include <string>
 
-#include <magnetar/actor/address.hpp>
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/commands.hpp>
+#include <magnetar/actor/core/address.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/net/connect.hpp>

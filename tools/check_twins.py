@@ -16,7 +16,8 @@ import sys
 # Headers that define members of classes which another header declares: templates that need what comes after that class.
 # Only to be shortened.
 BORROWERS = set("""
-    actor/detail/invoke.hpp
+    actor/actor.hpp
+    actor/core/invoke.hpp
     actor/messaging.hpp
     actor/spawn.hpp
     coro/task.hpp

@@ -16,6 +16,8 @@ import re
 import subprocess
 import sys
 
+from layout import is_public
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = ROOT / "include"
 BOUNDS = ROOT / "tools" / "include_cost.bounds"
@@ -28,9 +30,9 @@ MARKER = re.compile(r'^# \d+ "([^"]+)"')
 
 def public_headers():
     for path in sorted(INCLUDE.rglob("*.hpp")):
-        name = path.relative_to(INCLUDE)
-        if not {"detail", "impl"} & set(name.parts) and name.name != "src.hpp":
-            yield name.as_posix().removeprefix("magnetar/")
+        name = path.relative_to(INCLUDE / "magnetar").as_posix()
+        if is_public(name) and name != "src.hpp":
+            yield name
 
 
 def cost(compiler, header, mode):

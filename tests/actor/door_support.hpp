@@ -2,7 +2,7 @@
 #include <system_error>
 
 #include <magnetar/net/connect.hpp>
-#include <magnetar/wire/frame.hpp>
+#include <magnetar/wire/websocket/frame.hpp>
 #include <magnetar/wire/websocket/handshake.hpp>
 
 #include "support.hpp"

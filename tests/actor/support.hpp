@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <cstdio>
 #include <cstdlib>
-#include <magnetar/actor/detail/fork_server.hpp>
+#include <magnetar/actor/supervision/fork_server.hpp>
 #include <magnetar/magnetar.hpp>
 #include <typeinfo>
 

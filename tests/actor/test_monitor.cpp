@@ -1,5 +1,5 @@
-#include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/monitor.hpp>
+#include <magnetar/actor/supervision/supervisor.hpp>
 
 #include <signal.h>
 #include <unistd.h>

@@ -2,8 +2,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/spawn.hpp>
+#include <magnetar/actor/supervision/supervisor.hpp>
 
 #include "support.hpp"
 

@@ -1,5 +1,5 @@
 // The programs that tests/app/drive.py drives: the first argument says which.
-#include <magnetar/actor/detail/root.hpp>
+#include <magnetar/actor/supervision/main_actor.hpp>
 #include <magnetar/app.hpp>
 
 #include <fmt/core.h>

@@ -1,7 +1,7 @@
 // However the input is split, the decoder delivers the same messages and refuses the same frame for the same
 // reason.
-#include <magnetar/actor/detail/outbox.hpp>
-#include <magnetar/wire/frame.hpp>
+#include <magnetar/actor/messaging/outbox.hpp>
+#include <magnetar/wire/websocket/frame.hpp>
 
 #include <cstdlib>
 #include <cstring>

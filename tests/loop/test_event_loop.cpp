@@ -7,11 +7,11 @@
 #include <unistd.h>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/coro/when_all.hpp>
-#include <magnetar/loop/detail/engine_error.hpp>
+#include <magnetar/loop/detail/uring_engine.hpp>
+#include <magnetar/loop/engine_error.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/loop/operation.hpp>
 #include <magnetar/loop/timer.hpp>
-#include <magnetar/loop/uring_engine.hpp>
 #include <magnetar/wire/json_codec.hpp>
 
 #include <cstdlib>

@@ -1,7 +1,7 @@
 // Workers die by the hundred while four senders ask them without a pause.
-#include <magnetar/actor/detail/node.hpp>
-#include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/monitor.hpp>
+#include <magnetar/actor/node/node.hpp>
+#include <magnetar/actor/supervision/supervisor.hpp>
 
 #include <signal.h>
 #include <unistd.h>

@@ -4,7 +4,7 @@
 #include <csignal>
 #include <thread>
 
-#include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/actor/supervision/supervisor.hpp>
 
 #include "../actor/support.hpp"
 

@@ -3,8 +3,8 @@
 
 #include <sys/resource.h>
 #include <algorithm>
-#include <magnetar/actor/detail/supervisor.hpp>
 #include <magnetar/actor/monitor.hpp>
+#include <magnetar/actor/supervision/supervisor.hpp>
 
 #include "../actor/support.hpp"
 

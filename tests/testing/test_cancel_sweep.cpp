@@ -7,8 +7,8 @@
 
 #include <dirent.h>
 #include <doctest/doctest.h>
-#include <magnetar/loop/epoll_engine.hpp>
-#include <magnetar/loop/uring_engine.hpp>
+#include <magnetar/loop/detail/epoll_engine.hpp>
+#include <magnetar/loop/detail/uring_engine.hpp>
 #include <magnetar/magnetar.hpp>
 #include <magnetar/testing/simulation.hpp>
 #include <system_error>

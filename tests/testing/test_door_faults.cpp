@@ -1,6 +1,6 @@
 // Clients and an arbiter's door over connections that break anywhere: in a simulation, by seed.
 #include <doctest/doctest.h>
-#include <magnetar/actor/detail/door_server.hpp>
+#include <magnetar/actor/door/server.hpp>
 #include <magnetar/app/application.hpp>
 #include <magnetar/magnetar.hpp>
 #include <magnetar/testing/simulation.hpp>

@@ -1,9 +1,9 @@
 // A link between two processes whose other end is cut at any byte, is slow, and loses its connection: in a simulation,
 // by seed. The other end is a worker that this test plays.
 #include <doctest/doctest.h>
-#include <magnetar/actor/detail/link.hpp>
-#include <magnetar/actor/detail/node.hpp>
-#include <magnetar/base/virtual_sockets.hpp>
+#include <magnetar/actor/node/link.hpp>
+#include <magnetar/actor/node/node.hpp>
+#include <magnetar/base/detail/virtual_sockets.hpp>
 #include <magnetar/magnetar.hpp>
 #include <magnetar/testing/simulation.hpp>
 

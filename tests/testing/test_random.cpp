@@ -1,5 +1,5 @@
 #include <doctest/doctest.h>
-#include <magnetar/actor/detail/outbox.hpp>
+#include <magnetar/actor/messaging/outbox.hpp>
 #include <magnetar/testing/random.hpp>
 
 #include <algorithm>

@@ -5,8 +5,8 @@
 #include <sys/eventfd.h>
 #include <algorithm>
 #include <cerrno>
-#include <magnetar/actor/detail/outbox.hpp>
 #include <magnetar/actor/identity.hpp>
+#include <magnetar/actor/messaging/outbox.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/testing/simulation_engine.hpp>
 #include <magnetar/wire/json_codec.hpp>

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <magnetar/actor/detail/door_settings.hpp>
+#include <magnetar/actor/door/settings.hpp>
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/actor/watch.hpp>

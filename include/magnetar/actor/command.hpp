@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include <magnetar/actor/address.hpp>
+#include <magnetar/actor/core/address.hpp>
+#include <magnetar/base/detail/arguments.hpp>
 #include <magnetar/base/fixed_string.hpp>
-#include <magnetar/base/pack.hpp>
 #include <magnetar/base/reflect.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>

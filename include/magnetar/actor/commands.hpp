@@ -10,15 +10,15 @@
 #include <utility>
 
 #include <magnetar/actor/actor.hpp>
-#include <magnetar/actor/address.hpp>
 #include <magnetar/actor/command.hpp>
-#include <magnetar/actor/detail/invoke.hpp>
-#include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/invoke.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/actor/request.hpp>
-#include <magnetar/base/pool.hpp>
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/signals.hpp>
@@ -46,7 +46,7 @@ Json info_command(Request& request);
 std::string doing_command(Request& request);
 void stop_command(Request& request);
 // Ends the actor by force, as SIGKILL ends a process.
-inline void end_command(Request& request) { ActorAccess::exit(request.actor(), 128 + SIGKILL); }
+inline void end_command(Request& request) { core_of(request.actor()).exit(128 + SIGKILL); }
 void notify_command(Request& request, Notice notice);
 Json config_command(Request& request, std::string setting, std::optional<Json> value);
 Task<ActorProxy<>> spawn_command(Request& request, std::string name, std::string concurrency);

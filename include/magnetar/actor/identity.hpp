@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include <magnetar/base/formatter.hpp>
+#include <magnetar/base/detail/formatter.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

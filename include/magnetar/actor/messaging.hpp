@@ -9,16 +9,16 @@
 #include <utility>
 
 #include <magnetar/actor/actor.hpp>
-#include <magnetar/actor/address.hpp>
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/commands.hpp>
-#include <magnetar/actor/detail/wire_call.hpp>
+#include <magnetar/actor/core/address.hpp>
 #include <magnetar/actor/identity.hpp>
+#include <magnetar/actor/messaging/send.hpp>
+#include <magnetar/actor/messaging/tell.hpp>
+#include <magnetar/actor/node/incoming_call.hpp>
 #include <magnetar/actor/proxy.hpp>
-#include <magnetar/actor/send.hpp>
-#include <magnetar/actor/tell.hpp>
-#include <magnetar/base/pack.hpp>
-#include <magnetar/base/pool.hpp>
+#include <magnetar/base/detail/arguments.hpp>
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/exit_status.hpp>

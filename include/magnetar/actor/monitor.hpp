@@ -14,9 +14,9 @@
 #include <utility>
 #include <vector>
 
-#include <magnetar/actor/detail/monitor_base.hpp>
-#include <magnetar/actor/detail/state_factory.hpp>
+#include <magnetar/actor/core/state_factory.hpp>
 #include <magnetar/actor/messaging.hpp>
+#include <magnetar/actor/supervision/worker_pool.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

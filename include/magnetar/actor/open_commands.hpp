@@ -2,7 +2,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include <magnetar/actor/detail/open_command.hpp>
+#include <magnetar/actor/core/open_command.hpp>
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/config.hpp>
 

@@ -4,8 +4,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include <magnetar/actor/core/message.hpp>
 #include <magnetar/actor/hooks.hpp>
-#include <magnetar/actor/message.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/config.hpp>
 

@@ -8,12 +8,12 @@
 #include <type_traits>
 #include <utility>
 
-#include <magnetar/actor/address.hpp>
 #include <magnetar/actor/command.hpp>
-#include <magnetar/actor/detail/known_names.hpp>
-#include <magnetar/actor/detail/remote_hosts.hpp>
-#include <magnetar/actor/name.hpp>
-#include <magnetar/base/formatter.hpp>
+#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/known_names.hpp>
+#include <magnetar/actor/core/remote_hosts.hpp>
+#include <magnetar/actor/core/shared_name.hpp>
+#include <magnetar/base/detail/formatter.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/exit_status.hpp>

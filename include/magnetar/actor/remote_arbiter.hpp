@@ -3,9 +3,9 @@
 #include <string_view>
 #include <utility>
 
-#include <magnetar/actor/detail/remote_connection.hpp>
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/open_commands.hpp>
+#include <magnetar/actor/remote/connection.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include <magnetar/actor/detail/state_factory.hpp>
+#include <magnetar/actor/core/state_factory.hpp>
 #include <magnetar/actor/options.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>

@@ -47,7 +47,7 @@ void watch(const ActorProxy<>& other, F) {
         "watch() calls it with the actor, who has ended, and how: [](Actor<>& self, ActorProxy<> other, ExitStatus status) { ... }");
     Actor<>* self = get_actor();
     if (!self) throw std::logic_error("watch needs an actor: call it in an actor's hook or command");
-    self->loop().start(detail::watching<F>(*self, other), self).detach();
+    core_of(*self).start_job(detail::watching<F>(*self, other)).detach();
 }
 
 /// Ties two actors, wherever they live: when one of them ends with failure, the other stops, with the same

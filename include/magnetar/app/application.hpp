@@ -125,7 +125,7 @@ public:
         auto& hook = options_.started.erased();
         Actor<>* actor = monitor_actor();
         if (!hook || !actor) co_return;
-        Job<> job = actor->loop().start(run_started(hook, *actor), actor);
+        Job<> job = core_of(*actor).start_job(run_started(hook, *actor));
         co_await job;
     }
     Task<> reload() override {

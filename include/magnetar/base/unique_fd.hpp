@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include <magnetar/base/virtual_sockets.hpp>
+#include <magnetar/base/detail/virtual_sockets.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include <magnetar/config.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/coro/task.hpp>
+#include <magnetar/coro/waiter.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 

@@ -4,11 +4,11 @@
 #include <stdexcept>
 #include <utility>
 
-#include <magnetar/base/pool.hpp>
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/awaitable.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/coro/outcome.hpp>
+#include <magnetar/coro/waiter.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 

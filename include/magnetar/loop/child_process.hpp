@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include <magnetar/base/pool.hpp>
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>

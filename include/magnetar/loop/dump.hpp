@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include <magnetar/config.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/clock.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

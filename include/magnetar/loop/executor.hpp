@@ -9,8 +9,8 @@
 #include <utility>
 
 #include <magnetar/config.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/coro/outcome.hpp>
+#include <magnetar/coro/waiter.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 

@@ -10,7 +10,7 @@
 #include <initializer_list>
 #include <vector>
 
-#include <magnetar/base/pool.hpp>
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>

@@ -12,8 +12,8 @@
 #include <string>
 #include <string_view>
 
-#include <magnetar/base/formatter.hpp>
-#include <magnetar/base/virtual_sockets.hpp>
+#include <magnetar/base/detail/formatter.hpp>
+#include <magnetar/base/detail/virtual_sockets.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

@@ -4,7 +4,7 @@
 
 #include <magnetar/config.hpp>
 #include <magnetar/net/listener.hpp>
-#include <magnetar/wire/descriptors.hpp>
+#include <magnetar/wire/detail/descriptors.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
 

@@ -124,14 +124,14 @@ class Probe {
 public:
     /// In an actor's hook, command or scenario; for the actor's thread only.
     explicit Probe(Actor<>& parent) : records_(std::make_shared<detail::Records>()) {
-        using magnetar::detail::ActorAccess;
+        using magnetar::detail::core_of;
         SpawnOptions<> options;
         options.concurrency = Concurrency::coroutine;
         auto settings = magnetar::detail::settings_of(options);
         magnetar::detail::check_settings({}, settings);
         Actor<>* actor = new detail::ProbeActor(settings, parent.loop(), records_);
-        ActorAccess::adopt(parent, *actor);
-        ActorAccess::running(*actor);
+        core_of(parent).adopt(core_of(*actor));
+        core_of(*actor).set_running();
         proxy_ = actor->proxy().as<State>();
     }
 

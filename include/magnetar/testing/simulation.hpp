@@ -126,7 +126,7 @@ public:
     /// is 137. Nothing happens when it has ended.
     void kill(const ActorProxy<>& actor) noexcept {
         if (auto* living = magnetar::detail::resident_here(actor.address()))
-            magnetar::detail::ActorAccess::exit(*living, 128 + SIGKILL);
+            magnetar::detail::core_of(*living).exit(128 + SIGKILL);
     }
     /// The names and ids that are taken: 1, the first actor's, when nothing else lives.
     std::size_t names_taken() const noexcept { return stage_.names_taken(); }
@@ -150,7 +150,7 @@ public:
 
 private:
     SimulationEngine* make_engine() {
-        detail::Stage::check_alone();
+        magnetar::detail::Runtime::require_none("Simulation or Arbiter");
         return new SimulationEngine(random_, faults, trace_, *this);
     }
     bool idle(bool quiet, LoopClock::time_point next) noexcept override {
@@ -166,10 +166,10 @@ private:
         return true;
     }
     void tell_waiting(Actor<>& actor, const std::string& name) {
-        actor.jobs.for_each([&](JobBase& job) {
+        detail::core_of(actor).jobs.for_each([&](JobBase& job) {
             if (job.waiting()) stuck_ += fmt::format("\n    {} waits for {}", name, job.waiting()->what());
         });
-        detail::ActorAccess::children(actor).for_each(
+        detail::core_of(actor).for_each_child(
             [&](Actor<>& child) { tell_waiting(child, "actor " + child.to_string()); });
     }
 

@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <magnetar/base/pool.hpp>
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/wire/error.hpp>
 

@@ -9,26 +9,26 @@
 #include <cstdio>
 #include <stdexcept>
 
-#include <magnetar/actor/detail/deadlock.hpp>
-#include <magnetar/actor/detail/directory.hpp>
-#include <magnetar/actor/detail/door_server.hpp>
-#include <magnetar/actor/detail/fork_server.hpp>
-#include <magnetar/actor/detail/framework.hpp>
-#include <magnetar/actor/detail/node.hpp>
-#include <magnetar/actor/detail/open_command.hpp>
-#include <magnetar/actor/detail/root.hpp>
-#include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/actor/core/message.hpp>
+#include <magnetar/actor/core/open_command.hpp>
+#include <magnetar/actor/door/server.hpp>
 #include <magnetar/actor/hooks.hpp>
-#include <magnetar/actor/message.hpp>
 #include <magnetar/actor/messaging.hpp>
+#include <magnetar/actor/messaging/deadlock.hpp>
+#include <magnetar/actor/messaging/send.hpp>
+#include <magnetar/actor/messaging/tell.hpp>
+#include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/options.hpp>
-#include <magnetar/actor/send.hpp>
 #include <magnetar/actor/spawn.hpp>
-#include <magnetar/actor/tell.hpp>
-#include <magnetar/base/id_map.hpp>
+#include <magnetar/actor/supervision/directory.hpp>
+#include <magnetar/actor/supervision/fork_server.hpp>
+#include <magnetar/actor/supervision/framework_commands.hpp>
+#include <magnetar/actor/supervision/main_actor.hpp>
+#include <magnetar/actor/supervision/supervisor.hpp>
+#include <magnetar/base/detail/id_map.hpp>
 #include <magnetar/base/list.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/coro/suspension.hpp>
+#include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/child_process.hpp>
 #include <magnetar/loop/clock.hpp>
 #include <magnetar/loop/event_loop.hpp>
@@ -47,16 +47,16 @@ MAGNETAR_DECL Json config_command(Request& request, std::string setting, std::op
 
 MAGNETAR_DECL Task<Json> by_name_command(Request& request, std::string command, Json arguments) {
     Actor<>& actor = request.actor();
-    if (auto* open = find_open_command(command, ActorAccess::state_tag(actor)))
+    if (auto* open = find_open_command(command, core_of(actor).state_tag()))
         co_return co_await open->call(actor, request, std::move(arguments));
-    const CommandEntry* entry = find_command(command, ActorAccess::state_tag(actor));
+    const CommandEntry* entry = find_command(command, core_of(actor).state_tag());
     if (!entry) throw NoSuchCommand{fmt::format("{} has no command '{}'", actor.to_string(), command)};
     co_return co_await entry->by_name(actor, request, std::move(arguments));
 }
 
 MAGNETAR_DECL Task<Json> open_command(Request& request, std::string command, Json arguments) {
     Actor<>& actor = request.actor();
-    if (auto* open = find_open_command(command, ActorAccess::state_tag(actor)))
+    if (auto* open = find_open_command(command, core_of(actor).state_tag()))
         co_return co_await open->call(actor, request, std::move(arguments));
     const CommandEntry* entry = nullptr;
     if (is_open_to_all(command)) entry = find_command(command, nullptr);
@@ -68,14 +68,14 @@ MAGNETAR_DECL std::string doing_command(Request& request) {
     Actor<>& actor = request.actor();
     std::string commands;
     auto now = actor.loop().now();
-    actor.jobs.for_each([&](JobBase& job) {
+    core_of(actor).jobs.for_each([&](JobBase& job) {
         if (auto* command = dynamic_cast<CommandJobBase*>(&job))
             commands += fmt::format(
                 "{}{} for {}", commands.empty() ? "it has been running " : ", ", command->command(),
                 duration_text(std::chrono::duration<double>(now - command->since()).count()));
     });
     return fmt::format("{}; {} messages wait", commands.empty() ? "it runs no command" : commands,
-                       ActorAccess::mailbox(actor).depth());
+                       core_of(actor).mailbox().depth());
 }
 
 MAGNETAR_DECL Json process_info() {
@@ -110,8 +110,8 @@ MAGNETAR_DECL Json info_command(Request& request) {
     about["state"] = std::string(to_string(actor.life()));
     about["concurrency"] = std::string(to_string(actor.concurrency()));
     about["is_process"] = actor.concurrency() == Concurrency::process;
-    about["uptime_seconds"] = seconds(ActorAccess::started(actor));
-    about["age_seconds"] = seconds(ActorAccess::started(actor));
+    about["uptime_seconds"] = seconds(core_of(actor).started_at());
+    about["age_seconds"] = seconds(core_of(actor).started_at());
     about["process_id"] = static_cast<std::int64_t>(::getpid());
     about["thread_id"] = static_cast<std::int64_t>(::syscall(SYS_gettid));
     about["manager"] = actor.manager().to_string();
@@ -124,13 +124,13 @@ MAGNETAR_DECL Json info_command(Request& request) {
     about_loop["operations"] = static_cast<std::uint64_t>(state.operations);
     about_loop["timers"] = static_cast<std::uint64_t>(state.timers);
 
-    auto& mailbox = ActorAccess::mailbox(actor);
+    auto& mailbox = core_of(actor).mailbox();
     Json& about_mailbox = info["mailbox"] = Json::object();
     about_mailbox["depth"] = mailbox.depth();
     about_mailbox["capacity"] = mailbox.capacity();
     about_mailbox["oldest_seconds"] = mailbox.oldest() ? Json(seconds(mailbox.oldest()->arrived)) : Json();
     Json running = Json::array();
-    actor.jobs.for_each([&](JobBase& job) {
+    core_of(actor).jobs.for_each([&](JobBase& job) {
         auto* command = dynamic_cast<CommandJobBase*>(&job);
         if (!command) return;
         Json one = Json::object();
@@ -142,8 +142,8 @@ MAGNETAR_DECL Json info_command(Request& request) {
 
     info["process"] = process_info();
     if (&actor == the_node->root) add_application_info(info);
-    ActorAccess::add_info(actor, info);
-    auto* extras = ActorAccess::extras_if(actor);
+    core_of(actor).add_info(info);
+    auto* extras = core_of(actor).extras_if();
     if (extras && !extras->servers.empty()) {
         Json& servers = info["servers"] = Json::object();
         for (auto& [name, server] : extras->servers) servers[name] = Json(server.info());
@@ -213,7 +213,7 @@ MAGNETAR_DECL void stop_command(Request& request) {
 MAGNETAR_DECL Task<> kill_command(Request& request, std::string target) {
     std::uint32_t asker = node_of_caller(request);
     if (EventLoop::current() != &the_node->loop())
-        co_await SendAwaiter<kill_for>(ActorAccess::address(*the_node->root), asker, std::move(target));
+        co_await SendAwaiter<kill_for>(core_of(*the_node->root).address(), asker, std::move(target));
     else co_await kill_for(*the_node->root, asker, std::move(target));
 }
 

@@ -5,16 +5,16 @@
 
 #include <stdexcept>
 
-#include <magnetar/actor/detail/directory.hpp>
-#include <magnetar/actor/detail/door_server.hpp>
-#include <magnetar/actor/detail/exit_registry.hpp>
-#include <magnetar/actor/detail/framework.hpp>
-#include <magnetar/actor/detail/life.hpp>
-#include <magnetar/actor/detail/node.hpp>
-#include <magnetar/actor/detail/remote_hosts.hpp>
-#include <magnetar/actor/detail/root.hpp>
-#include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/core/exit_registry.hpp>
+#include <magnetar/actor/core/remote_hosts.hpp>
+#include <magnetar/actor/door/server.hpp>
 #include <magnetar/actor/errors.hpp>
+#include <magnetar/actor/node/node.hpp>
+#include <magnetar/actor/supervision/directory.hpp>
+#include <magnetar/actor/supervision/framework_commands.hpp>
+#include <magnetar/actor/supervision/main_actor.hpp>
+#include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/loop/detail/attempt.hpp>
 #include <magnetar/loop/event_loop.hpp>
@@ -54,7 +54,7 @@ MAGNETAR_DECL ExitStatus from_wire(StatusOnWire status) noexcept {
 }
 
 MAGNETAR_DECL Task<StatusOnWire> watch_command(Actor<>& self) {
-    co_return to_wire(co_await ActorAccess::closed(self));
+    co_return to_wire(co_await core_of(self).wait_closed());
 }
 
 MAGNETAR_DECL Task<ExitStatus> closed_from_main(Address target) {
@@ -91,11 +91,11 @@ MAGNETAR_DECL Task<ExitStatus> closed(Address target) {
     bool mine = target.where.known() && target.where.host() == this_node;
     if (mine && target.where.loop_index() == this_loop)
         if (Actor<>* actor = resident(target); actor && actor->concurrency() == Concurrency::coroutine)
-            co_return co_await ActorAccess::closed(*actor);
+            co_return co_await core_of(*actor).wait_closed();
     bool main = this_loop == the_node->loop().handle().index();
     if (main && (mine || this_node == 0)) co_return co_await closed_from_main(target);
     std::uint64_t id = target.id.value, where = target.where.to_wire();
-    Address asked = mine ? ActorAccess::address(*the_node->root) : the_node->arbiter;
+    Address asked = mine ? core_of(*the_node->root).address() : the_node->arbiter;
     co_return from_wire(co_await SendAwaiter<closed_command>(asked, id, where));
 }
 

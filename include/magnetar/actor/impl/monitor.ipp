@@ -3,17 +3,17 @@
 
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/command.hpp>
-#include <magnetar/actor/detail/directory.hpp>
-#include <magnetar/actor/detail/life.hpp>
-#include <magnetar/actor/detail/packet.hpp>
-#include <magnetar/actor/detail/root.hpp>
-#include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/identity.hpp>
+#include <magnetar/actor/messaging/send.hpp>
+#include <magnetar/actor/node/packet.hpp>
 #include <magnetar/actor/proxy.hpp>
-#include <magnetar/actor/send.hpp>
+#include <magnetar/actor/supervision/directory.hpp>
+#include <magnetar/actor/supervision/main_actor.hpp>
+#include <magnetar/actor/supervision/supervisor.hpp>
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/pool.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/signals.hpp>

@@ -3,8 +3,8 @@
 
 #include <magnetar/actor/commands.hpp>
 #include <magnetar/actor/messaging.hpp>
-#include <magnetar/actor/send.hpp>
-#include <magnetar/base/pool.hpp>
+#include <magnetar/actor/messaging/send.hpp>
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/loop/signals.hpp>
 #include <magnetar/wire/codec.hpp>

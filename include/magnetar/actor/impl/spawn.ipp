@@ -8,14 +8,14 @@
 #include <stdexcept>
 
 #include <magnetar/actor/commands.hpp>
-#include <magnetar/actor/detail/life.hpp>
-#include <magnetar/actor/detail/node.hpp>
-#include <magnetar/actor/detail/root.hpp>
-#include <magnetar/actor/detail/spawn_commands.hpp>
-#include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
 #include <magnetar/actor/errors.hpp>
-#include <magnetar/actor/send.hpp>
-#include <magnetar/actor/tell.hpp>
+#include <magnetar/actor/messaging/send.hpp>
+#include <magnetar/actor/messaging/tell.hpp>
+#include <magnetar/actor/node/node.hpp>
+#include <magnetar/actor/supervision/main_actor.hpp>
+#include <magnetar/actor/supervision/spawn_commands.hpp>
+#include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/coro/job.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -29,7 +29,7 @@ MAGNETAR_DECL Actor<>& spawner() {
 
 MAGNETAR_DECL Json child_params(Actor<>& parent) {
     Json params = Json::object();
-    if (auto* extras = ActorAccess::extras_if(parent))
+    if (auto* extras = core_of(parent).extras_if())
         if (extras->settings.on_params.plain) extras->settings.on_params.plain(parent, params);
     return params;
 }
@@ -103,7 +103,7 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_elsewhere(Actor<>& parent, std::string na
         birth.settings = settings;
         birth.params = child_params(parent);
         birth.factory = std::move(factory);
-        Address root = ActorAccess::address(*the_node->root);
+        Address root = core_of(*the_node->root).address();
         co_return co_await spawn_by<spawn_thread>(root, std::move(birth));
     } catch (const std::exception&) {
         error = std::current_exception();
@@ -148,10 +148,10 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_light(Actor<>& parent, std::string name, 
         throw SpawnError(fmt::format("spawn of {}: {}", name.empty() ? id.to_string() : name, reason));
     }
     set_up(*actor, settings, name, std::move(params));
-    ActorAccess::extras(*actor).registered = listed;
-    ActorAccess::adopt(parent, *actor);
+    core_of(*actor).extras().registered = listed;
+    core_of(parent).adopt(core_of(*actor));
     // From here on it may end at any moment.
-    Address address = ActorAccess::address(*actor);
+    Address address = core_of(*actor).address();
     ActorProxy<> proxy(address, SharedName(name));
     try {
         if (auto failure = co_await started(*actor))
@@ -165,17 +165,17 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_light(Actor<>& parent, std::string name, 
     }
     actor = resident(address);
     if (given_up) {
-        if (actor) ActorAccess::exit(*actor, 1);
+        if (actor) core_of(*actor).exit(1);
         throw Cancelled();
     }
     if (!reason.empty()) {
         if (actor) {
-            ActorAccess::exit(*actor, code);
-            co_await ActorAccess::closed(*actor);
+            core_of(*actor).exit(code);
+            co_await core_of(*actor).wait_closed();
         }
         throw SpawnError(fmt::format("spawn of {}: {}", name.empty() ? id.to_string() : name, reason));
     }
-    if (actor) ActorAccess::run_periodic_task(*actor);
+    if (actor) core_of(*actor).run_periodic_task();
     co_return proxy;
 }
 
@@ -219,7 +219,7 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_with(ActorSettings settings, std::string 
 }
 
 MAGNETAR_DECL ActorProxy<> Spawning::make_plain(Actor<>& parent, StateFactory& factory) {
-    auto* extras = ActorAccess::extras_if(parent);
+    auto* extras = core_of(parent).extras_if();
     std::optional<Json> params;
     if (extras && extras->settings.on_params) params = child_params(parent);
     Actor<>* actor;
@@ -230,10 +230,10 @@ MAGNETAR_DECL ActorProxy<> Spawning::make_plain(Actor<>& parent, StateFactory& f
         throw SpawnError(fmt::format("spawn of {}: {}", id.to_string(),
                                      start_failure(std::current_exception()).to_string()));
     }
-    if (params) ActorAccess::extras(*actor).params = *std::move(params);
-    ActorAccess::adopt(parent, *actor);
-    ActorAccess::running(*actor);
-    return ActorProxy<>(ActorAccess::address(*actor), {});
+    if (params) core_of(*actor).extras().params = *std::move(params);
+    core_of(parent).adopt(core_of(*actor));
+    core_of(*actor).set_running();
+    return ActorProxy<>(core_of(*actor).address(), {});
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -2,17 +2,15 @@
 #include <magnetar/actor/watch.hpp>
 
 #include <magnetar/actor/actor.hpp>
-#include <magnetar/actor/detail/door_server.hpp>
-#include <magnetar/actor/detail/life.hpp>
-#include <magnetar/actor/detail/node.hpp>
-#include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/door/server.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/identity.hpp>
+#include <magnetar/actor/messaging/send.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/actor/request.hpp>
-#include <magnetar/actor/send.hpp>
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/log.hpp>
-#include <magnetar/base/pool.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/task.hpp>
@@ -31,7 +29,7 @@ MAGNETAR_DECL void EndWithIt::operator()(Actor<>& self, ActorProxy<> other, Exit
 MAGNETAR_DECL void link_command(Request& request, ActorProxy<> other) {
     Actor<>& self = request.actor();
     if (this_node == 0 && &self == the_node->root) require_all_rights(request, "link");
-    self.loop().start(watching<EndWithIt>(self, std::move(other)), &self).detach();
+    core_of(self).start_job(watching<EndWithIt>(self, std::move(other))).detach();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

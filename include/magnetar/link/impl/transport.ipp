@@ -9,13 +9,13 @@
 #include <exception>
 
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/virtual_sockets.hpp>
+#include <magnetar/base/detail/virtual_sockets.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/loop/operation.hpp>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/net/detail/descriptor.hpp>
 #include <magnetar/net/detail/fd_passing.hpp>
-#include <magnetar/wire/frame.hpp>
+#include <magnetar/wire/websocket/frame.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 

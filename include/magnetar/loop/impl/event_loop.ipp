@@ -14,7 +14,7 @@
 #include <magnetar/base/list.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/base/queue.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/detail/make_engine.hpp>
 #include <magnetar/loop/dump.hpp>
 #include <magnetar/loop/executor.hpp>

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include <magnetar/base/log.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/dump.hpp>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/sync/event.hpp>

@@ -2,8 +2,8 @@
 #include <magnetar/loop/timer.hpp>
 
 #include <magnetar/base/list.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/coro/suspension.hpp>
+#include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/clock.hpp>
 #include <magnetar/sync/detail/queued_waiter.hpp>
 

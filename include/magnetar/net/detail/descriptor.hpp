@@ -6,8 +6,8 @@
 #include <magnetar/base/list.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/config.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/coro/suspension.hpp>
+#include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/engine.hpp>
 #include <magnetar/loop/event_loop.hpp>
 

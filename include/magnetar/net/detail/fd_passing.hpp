@@ -8,7 +8,7 @@
 
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/config.hpp>
-#include <magnetar/wire/descriptors.hpp>
+#include <magnetar/wire/detail/descriptors.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 

@@ -8,10 +8,10 @@
 #include <system_error>
 #include <utility>
 
+#include <magnetar/base/detail/pool.hpp>
+#include <magnetar/base/detail/virtual_sockets.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/pool.hpp>
 #include <magnetar/base/unique_fd.hpp>
-#include <magnetar/base/virtual_sockets.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/event_loop.hpp>

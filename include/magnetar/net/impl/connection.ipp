@@ -4,7 +4,7 @@
 #include <utility>
 
 #include <magnetar/base/list.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/clock.hpp>
 #include <magnetar/loop/detail/timer_heap.hpp>
 #include <magnetar/loop/event_loop.hpp>

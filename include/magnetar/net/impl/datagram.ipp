@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <stdexcept>
 
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/pool.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/loop/operation.hpp>

@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-#include <magnetar/base/pool.hpp>
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/loop/event_loop.hpp>

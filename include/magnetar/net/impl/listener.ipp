@@ -14,13 +14,13 @@
 #include <stdexcept>
 #include <system_error>
 
+#include <magnetar/base/detail/virtual_sockets.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/list.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/base/unique_fd.hpp>
-#include <magnetar/base/virtual_sockets.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/coro/suspension.hpp>
+#include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/detail/spin_policy.hpp>
 #include <magnetar/loop/detail/timer_heap.hpp>
 #include <magnetar/loop/engine.hpp>

@@ -11,8 +11,8 @@
 #include <system_error>
 #include <utility>
 
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/pool.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/loop/signals.hpp>

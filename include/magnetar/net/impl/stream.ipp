@@ -14,10 +14,10 @@
 #include <climits>
 #include <vector>
 
+#include <magnetar/base/detail/pool.hpp>
+#include <magnetar/base/detail/virtual_sockets.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/pool.hpp>
 #include <magnetar/base/unique_fd.hpp>
-#include <magnetar/base/virtual_sockets.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/net/address.hpp>

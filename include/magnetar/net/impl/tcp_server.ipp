@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <system_error>
 
-#include <magnetar/base/pool.hpp>
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/signals.hpp>

@@ -9,7 +9,7 @@
 
 #include <magnetar/base/list.hpp>
 #include <magnetar/config.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
+#include <magnetar/coro/waiter.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <magnetar/base/virtual_sockets.hpp>
+#include <magnetar/base/detail/virtual_sockets.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/detail/attempt.hpp>
 #include <magnetar/net/address.hpp>

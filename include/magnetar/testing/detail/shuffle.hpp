@@ -55,7 +55,7 @@ private:
         loop_.ready.push(*this);
     }
     static bool may_move(const Runnable& work) noexcept {
-        return JobBase::is_job(work) || work.run == &magnetar::detail::ActorAccess::run;
+        return JobBase::is_job(work) || work.run == &magnetar::detail::ActorCore::run;
     }
 
     EventLoop& loop_;

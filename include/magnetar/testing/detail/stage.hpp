@@ -7,43 +7,24 @@
 #include <utility>
 
 #include <magnetar/actor/arbiter.hpp>
-#include <magnetar/actor/detail/directory.hpp>
-#include <magnetar/actor/detail/ending.hpp>
-#include <magnetar/actor/detail/framework.hpp>
-#include <magnetar/actor/detail/node.hpp>
-#include <magnetar/actor/detail/root.hpp>
-#include <magnetar/actor/detail/supervisor.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/supervision/runtime.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::testing::detail {
 
-using magnetar::detail::ActorAccess;
+using magnetar::detail::ActorCore;
+using magnetar::detail::core_of;
 
 // A loop with all that light actors need, and a first actor that is to the others what an arbiter is: but no
 // fork server, no processes, no threads. A process has one at a time.
 class Stage {
 public:
     explicit Stage(std::unique_ptr<Engine> engine)
-        : loop((check_alone(), std::move(engine)), {.spin = std::chrono::microseconds(0)}),
-          resident_(loop),
-          host_(loop),
-          supervisor_(host_) {
-        magnetar::detail::enlist_framework_commands();
-        magnetar::detail::the_node = &host_;
-        magnetar::detail::the_supervisor = &supervisor_;
-        magnetar::detail::forget_exits();
-        supervisor_.directory = &directory_;
-        supervisor_.light_actors_only = true;
+        : runtime_(std::move(engine), {.spin = std::chrono::microseconds(0)}), loop(runtime_.loop) {
+        runtime_.supervisor.light_actors_only = true;
     }
     Stage(const Stage&) = delete;
-    ~Stage() {
-        magnetar::detail::the_node = nullptr;
-        magnetar::detail::the_supervisor = nullptr;
-    }
-    static void check_alone() {
-        if (magnetar::detail::the_node)
-            throw std::logic_error("a process has one Simulation or Arbiter at a time");
-    }
 
     // Runs `scenario(actor)` in a first actor, which ends with it; throws what it throws.
     template <class Scenario>
@@ -55,9 +36,8 @@ public:
         if (!root) throw std::logic_error("a simulation has actors while a scenario runs: it does not run");
         return *root;
     }
-    std::size_t names_taken() const noexcept { return directory_.entries().size(); }
+    std::size_t names_taken() const noexcept { return runtime_.directory.entries().size(); }
 
-    EventLoop loop;
     // The first actor and the job of its scenario, while it runs.
     Actor<>* root = nullptr;
     Job<>* body = nullptr;
@@ -67,18 +47,13 @@ private:
         explicit Root(Stage& s) : stage(s) {
             auto settings = magnetar::detail::settings_of(ArbiterOptions<>{});
             magnetar::detail::Pack<> none;
-            stage.root = ActorAccess::make<void>(settings, stage.loop, ActorId::arbiter(), none);
-            magnetar::detail::set_up(*stage.root, settings, "arbiter", Json::object());
-            stage.host_.root = stage.root;
-            stage.host_.arbiter = ActorAccess::address(*stage.root);
-            stage.directory_.reserve("arbiter", ActorId::arbiter());
-            stage.directory_.enter(stage.root->proxy(), Concurrency::process, ActorId::arbiter());
+            stage.root = ActorCore::make<void>(settings, stage.loop, ActorId::arbiter(), none);
+            stage.runtime_.enter(*stage.root, settings, "arbiter");
         }
         Root(const Root&) = delete;
         ~Root() {
-            stage.directory_.remove(ActorId::arbiter());
-            stage.host_.root = nullptr;
-            ActorAccess::destroy(*std::exchange(stage.root, nullptr));
+            stage.runtime_.leave();
+            ActorCore::destroy(std::exchange(stage.root, nullptr));
         }
         Stage& stage;
     };
@@ -86,10 +61,10 @@ private:
     Task<> live(Scenario& scenario) {
         Root guard(*this);
         Actor<>& self = *root;
-        ActorAccess::running(self);
-        Job<ExitStatus> end = loop.start(ActorAccess::closed(self), nullptr);
+        core_of(self).set_running();
+        Job<ExitStatus> end = loop.start(core_of(self).wait_closed(), nullptr);
         co_await yield();
-        Job<> job = loop.start(scenario(self), &self);
+        Job<> job = core_of(self).start_job(scenario(self));
         body = &job;
         std::exception_ptr error;
         try {
@@ -104,10 +79,10 @@ private:
         if (error) std::rethrow_exception(error);
     }
 
-    magnetar::detail::Resident resident_;
-    magnetar::detail::Node host_;
-    magnetar::detail::Directory directory_;
-    magnetar::detail::Supervisor supervisor_;
+    magnetar::detail::ArbiterRuntime runtime_;
+
+public:
+    EventLoop& loop;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::testing::detail

@@ -15,7 +15,7 @@
 #include <variant>
 #include <vector>
 
-#include <magnetar/base/pack.hpp>
+#include <magnetar/base/detail/arguments.hpp>
 #include <magnetar/base/reflect.hpp>
 #include <magnetar/config.hpp>
 

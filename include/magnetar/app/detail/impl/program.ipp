@@ -56,7 +56,7 @@ MAGNETAR_DECL Actor<>* ApplicationBase::monitor_actor() const {
     Arbiter<>* root = arbiter();
     Actor<>* found = nullptr;
     if (root && monitor)
-        ActorAccess::children(*root).for_each([&](Actor<>& child) {
+        core_of(*root).for_each_child([&](Actor<>& child) {
             if (child.id() == monitor.id() && child.is_running()) found = &child;
         });
     return found;
@@ -295,7 +295,7 @@ public:
                 co_return;
             }
             ++self.running;
-            arbiter.loop().start(watch_end(self, arbiter, *app), &arbiter).detach();
+            core_of(arbiter).start_job(watch_end(self, arbiter, *app)).detach();
         }
         self.state = "running";
         self.ready.set();
@@ -303,8 +303,7 @@ public:
         daemon_ready();
         notify_service_manager(fmt::format("READY=1\nSTATUS=running\nMAINPID={}", ::getpid()));
         Logger(self.text.name).info("runs: {}", program_words::join(self.names(), ", "));
-        for (auto* app : self.applications)
-            arbiter.loop().start(run_started(arbiter, *app), &arbiter).detach();
+        for (auto* app : self.applications) core_of(arbiter).start_job(run_started(arbiter, *app)).detach();
     }
     // When the last application has ended there is nothing left to do.
     static Task<> watch_end(Program& self, Arbiter<>& arbiter, ApplicationBase& app) {
@@ -351,7 +350,7 @@ public:
     void tick_if_needed(Actor<>& arbiter) {
         if (!ticking_ && needs_ticks()) {
             ticking_ = true;
-            arbiter.loop().start(tick(*this, arbiter), &arbiter).detach();
+            core_of(arbiter).start_job(tick(*this, arbiter)).detach();
         }
     }
     static Task<> tick(Program& self, Actor<>& arbiter) {
@@ -368,7 +367,7 @@ public:
             if (!self.ready.is_set()) continue;
             if (auto now = self.watched_files(); now != files) {
                 files = std::move(now);
-                arbiter.loop().start(reload_and_log(arbiter), &arbiter).detach();
+                core_of(arbiter).start_job(reload_and_log(arbiter)).detach();
             }
             bool watches_workers = self.health_.has_value();
             for (auto* app : self.applications) watches_workers = watches_workers || has_limits(*app);
@@ -466,7 +465,7 @@ public:
             auto& order = static_cast<Scrape&>(self);
             std::shared_ptr<Scrape> kept = std::exchange(order.me, nullptr);
             if (Arbiter<>* root = arbiter(); root && current())
-                root->loop().start(carry_out(kept, *root), root).detach();
+                core_of(*root).start_job(carry_out(kept, *root)).detach();
         }
         static Task<> carry_out(std::shared_ptr<Scrape> order, Actor<>& root) {
             Program& program = *current();
@@ -503,9 +502,7 @@ public:
 
     // ---- reload
 
-    static void on_hangup(Actor<>& arbiter) {
-        arbiter.loop().start(reload_and_log(arbiter), &arbiter).detach();
-    }
+    static void on_hangup(Actor<>& arbiter) { core_of(arbiter).start_job(reload_and_log(arbiter)).detach(); }
     static Task<> reload_and_log(Actor<>& arbiter) {
         std::string trouble;
         try {

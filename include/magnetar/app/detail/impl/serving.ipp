@@ -92,7 +92,7 @@ MAGNETAR_DECL Task<> start_datagram_worker(Actor<>& self) {
     if (share.hooks.start.plain) share.hooks.start.plain(self);
     else if (share.hooks.start.coroutine) co_await share.hooks.start.coroutine(self);
     for (auto& socket : share.sockets)
-        self.loop().start(datagrams::receive_all(self, socket.duplicate(), share.hooks), &self).detach();
+        core_of(self).start_job(datagrams::receive_all(self, socket.duplicate(), share.hooks)).detach();
 }
 MAGNETAR_DECL Task<> stop_datagram_worker(Actor<>& self) {
     const Share& share = current_share(nullptr);

@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 #include <magnetar/actor/actor.hpp>
-#include <magnetar/actor/detail/life.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
 #include <magnetar/app/detail/share.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -86,9 +86,9 @@ MAGNETAR_DECL const Share& current_share(const void* settings_tag) {
     Actor<>* asker = get_actor();
     if (asker && last.actor == asker->id().value && last.tag == settings_tag) return *last.share;
     // Published shares stay, so that references to them may be given away.
-    for (Actor<>* actor = asker; actor; actor = ActorAccess::parent(*actor)) {
+    for (Actor<>* actor = asker; actor; actor = core_of(*actor).parent()) {
         std::shared_ptr<const Share> share;
-        auto* extras = ActorAccess::extras_if(*actor);
+        auto* extras = core_of(*actor).extras_if();
         const Json* given = extras ? extras->params.find("application") : nullptr;
         const Json* name = given ? given->find("name") : nullptr;
         const Json* generation = given ? given->find("generation") : nullptr;

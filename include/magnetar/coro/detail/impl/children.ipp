@@ -5,8 +5,8 @@
 
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/list.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/coro/suspension.hpp>
+#include <magnetar/coro/waiter.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 

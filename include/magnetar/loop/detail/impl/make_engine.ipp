@@ -12,9 +12,9 @@
 #include <string_view>
 
 #include <magnetar/base/log.hpp>
-#include <magnetar/loop/detail/engine_error.hpp>
-#include <magnetar/loop/epoll_engine.hpp>
-#include <magnetar/loop/uring_engine.hpp>
+#include <magnetar/loop/detail/epoll_engine.hpp>
+#include <magnetar/loop/detail/uring_engine.hpp>
+#include <magnetar/loop/engine_error.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 

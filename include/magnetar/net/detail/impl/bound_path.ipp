@@ -11,9 +11,9 @@
 #include <atomic>
 #include <cerrno>
 
+#include <magnetar/base/detail/virtual_sockets.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/unique_fd.hpp>
-#include <magnetar/base/virtual_sockets.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 

@@ -7,7 +7,7 @@
 
 #include <cerrno>
 
-#include <magnetar/base/pool.hpp>
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/loop/operation.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {

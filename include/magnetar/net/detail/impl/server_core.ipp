@@ -11,13 +11,13 @@
 #include <system_error>
 #include <typeinfo>
 
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/list.hpp>
 #include <magnetar/base/log.hpp>
-#include <magnetar/base/pool.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/task.hpp>
+#include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/clock.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/loop/signals.hpp>

@@ -13,11 +13,11 @@
 #include <cstring>
 #include <stdexcept>
 
+#include <magnetar/base/detail/virtual_sockets.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/list.hpp>
-#include <magnetar/base/virtual_sockets.hpp>
-#include <magnetar/coro/detail/job_base.hpp>
 #include <magnetar/coro/suspension.hpp>
+#include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/engine.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/loop/signals.hpp>

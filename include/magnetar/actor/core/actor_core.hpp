@@ -1,0 +1,205 @@
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/message.hpp>
+#include <magnetar/actor/core/wait_until.hpp>
+#include <magnetar/actor/options.hpp>
+#include <magnetar/actor/proxy.hpp>
+#include <magnetar/base/detail/arguments.hpp>
+#include <magnetar/base/detail/pool.hpp>
+#include <magnetar/base/list.hpp>
+#include <magnetar/base/log.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/coro/scheduler.hpp>
+#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/exit_status.hpp>
+#include <magnetar/net/tcp_server.hpp>
+#include <magnetar/sync/event.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+struct CallTerms;
+struct CommandEntry;
+
+// Blocks of ids of this process. The first is never given out: the processes' first actors have their ids there.
+inline constinit std::atomic<std::uint64_t> id_blocks{0};
+// Fresh ids for the actors of this thread: blocks are drawn from a counter of the process, whose number
+// stands in the high bits, so that no two processes of an application ever make the same. The counter begins
+// anew after 2^40 ids and never reaches into another process's.
+ActorId fresh_id() noexcept;
+// The first actor of a process.
+ActorId root_id(std::uint32_t host) noexcept;
+
+// For a new arbiter or simulation: empties the registry of how actors have ended.
+void forget_exits();
+
+struct Siblings;
+
+// One coroutine that waits for the end of an actor on its own loop.
+struct ClosedWaiter : ListNode {
+    ExitStatus status;
+    Event ended;
+};
+
+// What only some actors need. A light actor without a name or hooks has none.
+struct Extras {
+    explicit Extras(const ActorSettings& s) : settings(s) {}
+    ActorSettings settings;
+    SharedName name;
+    Json params = Json::object(), extra = Json::object();
+    std::map<std::string, TcpServer> servers;
+    ActorProxy<> manager;
+    List<ClosedWaiter> closed_waiters;
+    Task<> (*before_end)(Actor<>&) = nullptr;  // ends what it manages in other threads and processes
+    Event quiet;                               // set whenever the last command, child or job may have ended
+    bool registered = false, ending = false;
+};
+
+// An actor as the framework sees it: its mailbox, its lifecycle, its children. Actor<> is the same object as its own
+// code sees it. On the actor's loop, all of it:
+//
+//     initial -> starting -> running -> stopping -> closed (exit code 0) or terminated
+//                    \__________\__________/ stop(), exit()
+class ActorCore : public Runnable, public JobOwner, public TaggedNode<Siblings>, public Pooled {
+public:
+    ActorCore(const ActorCore&) = delete;
+    template <class State, class... A>
+    static Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id, Pack<A...>& arguments);
+    static void destroy(Actor<>* actor) noexcept;
+
+    Actor<>& self() noexcept;
+    ActorId id() const noexcept { return {slot_->id.load(std::memory_order_relaxed)}; }
+    Address address() const noexcept { return {id(), Where(*slot_)}; }
+    const std::string& name() const noexcept;
+    std::string to_string() const { return name().empty() ? id().to_string() : name(); }
+    ActorProxy<> proxy() const;
+    ActorProxy<> manager() const;
+    Logger log() const { return Logger(to_string()); }
+    EventLoop& loop() const noexcept { return *loop_; }
+    Concurrency concurrency() const noexcept { return concurrency_; }
+    Lifecycle life() const noexcept { return life_; }
+    LoopClock::time_point started_at() const noexcept { return started_; }
+    bool is_serial() const noexcept { return serial_; }
+    Extras& extras();
+    const Extras* extras_if() const noexcept { return extras_.get(); }
+    // The address of state_tag_of<State>; null for an actor without a state.
+    virtual const void* state_tag() const noexcept { return nullptr; }
+    // What it adds to `info`, before its hook does.
+    virtual void add_info(Json&) const {}
+
+    // A job of this actor.
+    template <class T>
+    Job<T> start_job(Task<T> task) {
+        return loop_->start(std::move(task), this);
+    }
+
+    // ---- mailbox
+
+    // Takes the message, or refuses it.
+    Receipt receive(Message& message) noexcept;
+    void wake() noexcept;
+    // Whether a sender would have to wait for room.
+    bool would_wait() const noexcept { return mailbox_.full() && mailbox_.policy() == Overflow::wait; }
+    bool withdraw(Message& message) noexcept { return mailbox_.remove(message); }
+    Mailbox& mailbox() noexcept { return mailbox_; }
+    bool is_late(const CallTerms& terms) const noexcept;
+    static void run(Runnable& runnable);
+
+    // ---- commands
+
+    void command_started() noexcept { ++commands_; }
+    void command_ended() noexcept;
+    // Those that wait for something.
+    std::uint32_t running_commands() const noexcept { return commands_; }
+    // Takes a command of another actor type, for one that stands in for such: the arguments are the command's
+    // Args, `outcome` is the call's, which it sets, or null for a tell. False when it does not.
+    virtual bool stand_in(const CommandEntry&, void*, void*) { return false; }
+
+    // ---- beginning
+
+    // Throws what the hook throws.
+    Task<> run_start_hook();
+    void set_running() noexcept;
+    void run_periodic_task();
+
+    // ---- end
+
+    void stop(int code) noexcept;
+    // Ends it without finishing what it has accepted: those requests fail with ActorLost.
+    void exit(int code) noexcept;
+    bool is_lost() const noexcept { return lost_; }
+    // Its thread hung for so long that its manager has given it up.
+    bool revoked() const noexcept { return slot_->revoked(); }
+    // An exception that no one awaits: logged, or the end of the actor.
+    void unhandled(const std::exception_ptr& error, std::string_view where) noexcept;
+    static bool ends_actor(const std::exception_ptr& error) noexcept;
+    // Waits for its end, on its loop.
+    Task<ExitStatus> wait_closed();
+
+    // ---- the light actors that it has spawned, which end with it
+
+    void adopt(ActorCore& child);
+    Actor<>* parent() const noexcept;
+    template <class F>
+    void for_each_child(F f) {
+        children_.for_each([&f](ActorCore& child) { f(child.self()); });
+    }
+
+protected:
+    ActorCore(const ActorSettings& settings, EventLoop& loop, ActorId id, Actor<>& self);
+    virtual ~ActorCore();
+
+private:
+    Message* next() noexcept;
+    Receipt overflow(Message& message) noexcept;
+
+    Task<> periodic();
+
+    bool idle() const noexcept { return mailbox_.empty() && commands_ == 0; }
+    void quiet() noexcept {
+        if (extras_) extras_->quiet.set();
+    }
+    // At the end of a turn of a stopping actor: ends at once what has nothing left to do, else begins the
+    // closing.
+    void settle();
+    Task<> stopping_hook();
+    template <class Condition>
+    Task<bool> until_quiet(LoopClock::time_point deadline, Condition holds) {
+        return until(*loop_, extras_->quiet, deadline, [this, holds] { return holds(*this); });
+    }
+    // Stopping, draining, forcing.
+    Task<> closing();
+    void lose_messages() noexcept;
+    // The last of an actor: afterwards only its status is left. A light actor deletes itself; others belong
+    // to their thread's main.
+    void finish() noexcept;
+    // Before anybody can hear that it has ended: who does may use its name again.
+    Task<> deregister();
+
+    Cell* slot_;
+    EventLoop* loop_;
+    // The next seven bytes stand in what the mailbox leaves free at its end.
+    [[no_unique_address]] Mailbox mailbox_;
+    Concurrency concurrency_;
+    Lifecycle life_ = Lifecycle::initial;
+    bool newborn_ = true, scheduled_ = false, serial_, stop_asked_ = false, lost_ = false;
+    ActorCore* parent_ = nullptr;  // a light actor's spawner
+    List<ActorCore, Siblings> children_;
+    std::unique_ptr<Extras> extras_;
+    LoopClock::time_point started_;
+    std::uint32_t commands_ = 0;  // commands that wait for something
+    int exit_code_ = 0;
+};
+
+ActorCore& core_of(Actor<>& actor) noexcept;
+ActorCore* core_if(Actor<>* actor) noexcept;  // null for null
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,381 @@
+#pragma once
+#include <magnetar/actor/core/actor_core.hpp>
+
+#include <magnetar/actor/core/exit_registry.hpp>
+
+#include <chrono>
+#include <climits>
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/call_context.hpp>
+#include <magnetar/actor/core/message.hpp>
+#include <magnetar/actor/door/server.hpp>
+#include <magnetar/actor/errors.hpp>
+#include <magnetar/actor/hooks.hpp>
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/actor/messaging.hpp>
+#include <magnetar/actor/messaging/send.hpp>
+#include <magnetar/actor/messaging/tell.hpp>
+#include <magnetar/actor/node/node.hpp>
+#include <magnetar/actor/options.hpp>
+#include <magnetar/actor/supervision/framework_commands.hpp>
+#include <magnetar/base/detail/pool.hpp>
+#include <magnetar/base/errors.hpp>
+#include <magnetar/base/list.hpp>
+#include <magnetar/base/log.hpp>
+#include <magnetar/coro/job.hpp>
+#include <magnetar/coro/suspension.hpp>
+#include <magnetar/coro/task.hpp>
+#include <magnetar/coro/waiter.hpp>
+#include <magnetar/loop/clock.hpp>
+#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/exit_status.hpp>
+#include <magnetar/loop/signals.hpp>
+#include <magnetar/loop/timer.hpp>
+#include <magnetar/net/listener.hpp>
+#include <magnetar/net/tcp_server.hpp>
+#include <magnetar/sync/event.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL void forget_exits() { exit_registry().clear(); }
+
+MAGNETAR_DECL Task<> ActorCore::deregister() {
+    try {
+        co_await SendAwaiter<directory_remove>(the_node->arbiter, id().value);
+    } catch (const std::exception&) {
+        // The arbiter is gone, and its directory with it.
+    }
+}
+
+MAGNETAR_DECL ActorId fresh_id() noexcept {
+    constexpr std::uint64_t block_size = 1 << 16, blocks = (std::uint64_t{1} << 40) / block_size - 1;
+    static constinit thread_local std::uint64_t next = 0, end = 0;
+    if (next == end) {
+        next = (id_blocks.fetch_add(1, std::memory_order_relaxed) % blocks + 1) * block_size;
+        end = next + block_size;
+    }
+    return {std::uint64_t{this_node} << 40 | next++};
+}
+
+MAGNETAR_DECL ActorId root_id(std::uint32_t host) noexcept { return {std::uint64_t{host} << 40 | 1}; }
+
+MAGNETAR_DECL const std::string& ActorCore::name() const noexcept {
+    static const std::string none;
+    return extras_ ? extras_->name.text() : none;
+}
+
+MAGNETAR_DECL ActorProxy<> ActorCore::proxy() const {
+    return {address(), extras_ ? extras_->name : SharedName{}};
+}
+
+MAGNETAR_DECL Extras& ActorCore::extras() {
+    if (!extras_) extras_ = std::make_unique<Extras>(ActorSettings{});
+    return *extras_;
+}
+
+MAGNETAR_DECL ActorCore::ActorCore(const ActorSettings& settings, EventLoop& loop, ActorId id, Actor<>& self)
+    : Runnable(&ActorCore::run),
+      slot_(&cell_table(this_loop).take(this_loop)),
+      loop_(&loop),
+      mailbox_(settings.mailbox, settings.overflow),
+      concurrency_(settings.concurrency),
+      serial_(settings.serial),
+      started_(loop.now()) {
+    slot_->actor = &self;
+    slot_->room = settings.overflow == Overflow::wait && settings.mailbox < INT_MAX
+                      ? static_cast<int>(settings.mailbox)
+                      : INT_MAX;
+    slot_->id.store(id.value, std::memory_order_release);
+    owner_id = id.value;
+}
+
+MAGNETAR_DECL ActorCore::~ActorCore() { cell_table(this_loop).give_back(*slot_); }
+
+MAGNETAR_DECL ActorProxy<> ActorCore::manager() const {
+    if (parent_) return parent_->proxy();
+    return extras_ ? extras_->manager : ActorProxy<>();
+}
+
+MAGNETAR_DECL void ActorCore::destroy(Actor<>* actor) noexcept { delete static_cast<ActorCore*>(actor); }
+
+MAGNETAR_DECL Receipt ActorCore::receive(Message& message) noexcept {
+    message.arrived = loop_->now();
+    if (message.system) {
+        if (life_ >= Lifecycle::closed) [[unlikely]] {  // it is about to be deleted
+            message.refuse(Refusal::not_found, id());
+            return Receipt::refused;
+        }
+        mailbox_.push_system(message);
+        wake();
+        return Receipt::accepted;
+    }
+    if (life_ >= Lifecycle::stopping) [[unlikely]] {
+        message.refuse(lost_ ? Refusal::lost : Refusal::stopping, id());
+        return Receipt::refused;
+    }
+    if (mailbox_.full()) [[unlikely]]
+        return overflow(message);
+    mailbox_.push(message);
+    wake();
+    return Receipt::accepted;
+}
+
+MAGNETAR_DECL void ActorCore::wake() noexcept {
+    if (std::exchange(scheduled_, true)) return;
+    if (newborn_) loop_->schedule_newborn(*this);
+    else loop_->schedule(*this);
+}
+
+MAGNETAR_DECL void ActorCore::run(Runnable& runnable) {
+    auto& core = static_cast<ActorCore&>(runnable);
+    Context outer = std::exchange(context, {nullptr, &core});
+    core.loop_->activity->begin(core.owner_id, nullptr);
+    core.newborn_ = false;
+    int crowd = 0, budget = 64;
+    for (Message* message; budget > 0 && (message = core.next()); --budget) {
+        crowd += message->in_crowd;
+        message->start(core.self());
+    }
+    core.scheduled_ = false;
+    if (budget == 0) core.wake();
+    if (crowd) core.slot_->crowd().fetch_sub(crowd, std::memory_order_relaxed);
+    context = outer;
+    if (core.life_ == Lifecycle::stopping) [[unlikely]]
+        core.settle();
+}
+
+MAGNETAR_DECL Task<> ActorCore::run_start_hook() {
+    if (life_ == Lifecycle::initial) life_ = Lifecycle::starting;
+    if (extras_)
+        if (auto& hook = extras_->settings.start) {
+            if (hook.plain) hook.plain(self());
+            else co_await hook.coroutine(self());
+        }
+    if (life_ == Lifecycle::starting) set_running();
+}
+
+MAGNETAR_DECL void ActorCore::set_running() noexcept {
+    life_ = Lifecycle::running;
+    if (stop_asked_) stop(exit_code_);
+    else if (!mailbox_.empty()) wake();
+}
+
+MAGNETAR_DECL void ActorCore::run_periodic_task() {
+    if (!extras_ || !extras_->settings.periodic_task || life_ >= Lifecycle::stopping) return;
+    start_job(periodic()).detach();
+}
+
+MAGNETAR_DECL void ActorCore::stop(int code) noexcept {
+    if (life_ >= Lifecycle::stopping) return;
+    exit_code_ = code;
+    if (life_ < Lifecycle::running) {
+        stop_asked_ = true;
+        return;
+    }
+    life_ = Lifecycle::stopping;
+    wake();
+}
+
+MAGNETAR_DECL void ActorCore::exit(int code) noexcept {
+    if (life_ >= Lifecycle::closed || lost_) return;
+    exit_code_ = code;
+    lost_ = true;
+    life_ = Lifecycle::stopping;
+    wake();
+}
+
+MAGNETAR_DECL void ActorCore::unhandled(const std::exception_ptr& error, std::string_view where) noexcept {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        log().error("{}: {}: {}", where, demangled(typeid(e).name()), e.what());
+    } catch (const Cancelled&) {
+    } catch (const ActorExit& end) {
+        exit(end.code);
+    } catch (...) {
+        log().error("{}: ended by an exception of type {}", where, describe(error).type);
+        exit(1);
+    }
+}
+
+MAGNETAR_DECL bool ActorCore::ends_actor(const std::exception_ptr& error) noexcept {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception&) {
+        return false;
+    } catch (const Cancelled&) {
+        return false;
+    } catch (...) {
+        return true;
+    }
+}
+
+MAGNETAR_DECL void ActorCore::command_ended() noexcept {
+    --commands_;
+    if (serial_) wake();
+    if (life_ == Lifecycle::stopping) quiet();
+}
+
+MAGNETAR_DECL Task<ExitStatus> ActorCore::wait_closed() {
+    if (life_ >= Lifecycle::closed) co_return ExitStatus(exit_code_);
+    ClosedWaiter waiter;
+    extras().closed_waiters.push_back(waiter);
+    co_await waiter.ended.wait();
+    co_return waiter.status;
+}
+
+MAGNETAR_DECL bool ActorCore::is_late(const CallTerms& terms) const noexcept {
+    return terms.deadline != LoopClock::time_point{} && loop_->now() >= terms.deadline;
+}
+
+MAGNETAR_DECL void ActorCore::adopt(ActorCore& child) {
+    child.parent_ = this;
+    children_.push_back(child);
+}
+
+MAGNETAR_DECL Message* ActorCore::next() noexcept {
+    if (mailbox_.has_system()) [[unlikely]]
+        return mailbox_.pop_system();
+    if (serial_ && commands_) return nullptr;
+    if (life_ != Lifecycle::running && (life_ != Lifecycle::stopping || lost_)) [[unlikely]]
+        return nullptr;
+    return mailbox_.pop();
+}
+
+[[gnu::noinline]] MAGNETAR_DECL Receipt ActorCore::overflow(Message& message) noexcept {
+    switch (mailbox_.policy()) {
+        case Overflow::reject:
+            message.refuse(Refusal::full, id());
+            return Receipt::refused;
+        case Overflow::drop_newest:
+            message.refuse(Refusal::dropped, id());
+            return Receipt::refused;
+        case Overflow::drop_oldest:
+            mailbox_.pop()->refuse(Refusal::dropped, id());
+            mailbox_.push(message);
+            return Receipt::accepted;
+        case Overflow::wait:
+            break;
+    }
+    message.waits_for_room = true;
+    mailbox_.push(message);
+    return Receipt::waiting;
+}
+
+MAGNETAR_DECL Task<> ActorCore::periodic() {
+    auto& settings = extras_->settings;
+    for (;;) {
+        co_await sleep(settings.period);
+        try {
+            if (settings.periodic_task.plain) settings.periodic_task.plain(self());
+            else co_await settings.periodic_task.coroutine(self());
+        } catch (const std::exception& e) {
+            log().error("periodic_task: {}: {}", demangled(typeid(e).name()), e.what());
+        } catch (const Cancelled&) {
+            // The actor's end is what cancels its jobs. Else the hook has let through what it cancelled itself.
+            if (life_ >= Lifecycle::stopping) throw;
+            log().error("periodic_task: it let a Cancelled pass, and nobody had cancelled it");
+        }
+    }
+}
+
+MAGNETAR_DECL void ActorCore::settle() {
+    if (extras_ && extras_->ending) {
+        quiet();
+        return;
+    }
+    bool plain =
+        concurrency_ == Concurrency::coroutine && children_.empty() &&
+        (!extras_ || (!extras_->settings.stopping && extras_->servers.empty() && !extras_->registered));
+    if (plain && idle() && jobs.empty()) {
+        if (!scheduled_) finish();
+        return;
+    }
+    extras().ending = true;
+    start_job(closing()).detach();
+}
+
+MAGNETAR_DECL Task<> ActorCore::stopping_hook() {
+    auto& hook = extras_->settings.stopping;
+    if (!hook) co_return;
+    try {
+        if (hook.plain) hook.plain(self());
+        else co_await hook.coroutine(self());
+    } catch (const std::exception& e) {
+        log().error("stopping: {}: {}", demangled(typeid(e).name()), e.what());
+    } catch (const Cancelled&) {
+        throw;
+    } catch (const ActorExit& end) {
+        exit_code_ = end.code;
+    } catch (...) {
+        log().error("stopping: ended by an exception of type {}", describe(std::current_exception()).type);
+        exit_code_ = 1;
+    }
+}
+
+MAGNETAR_DECL Task<> ActorCore::closing() {
+    Extras& extras = *extras_;
+    auto deadline = deadline_after(loop_->now(), extras.settings.exit_timeout);
+    std::vector<Job<>> servers;  // they accept nothing from now on, and drain meanwhile
+    for (auto& [name, server] : extras.servers)
+        if (server.is_serving()) servers.push_back(start_job(server.close(extras.settings.exit_timeout)));
+    try {
+        co_await with_timeout(extras.settings.exit_timeout, stopping_hook());
+    } catch (const TimeoutError&) {
+        log().warning("its stopping hook was cut off");
+    } catch (const Cancelled&) {  // the end goes on all the same
+        log().error("stopping: it let a Cancelled pass, and nobody had cancelled it");
+    }
+    if (!co_await until_quiet(deadline, [](ActorCore& core) { return core.idle() || core.lost_; }))
+        log().warning("{} commands and {} messages were cut off at its end", commands_, mailbox_.depth());
+    for (auto& server : servers) co_await server;
+    lost_ = true;
+    if (extras.before_end) co_await extras.before_end(self());
+    children_.for_each([](ActorCore& child) { child.stop(0); });
+    // A child with the same exit_timeout ends by itself, and says what it cuts off, before it is ended by force.
+    co_await until_quiet(deadline_after(deadline, std::chrono::milliseconds(100)),
+                         [](ActorCore& core) { return core.children_.empty(); });
+    if (extras.registered) co_await deregister();
+    lose_messages();
+    JobBase* me = current_job();
+    for (int round = 0; scheduled_ || jobs.size() > 1 || !children_.empty(); ++round) {
+        children_.for_each([](ActorCore& child) { child.exit(1); });
+        jobs.for_each([me](JobBase& job) {
+            if (&job != me) job.cancel();
+        });
+        if (round < 3) co_await yield();
+        else co_await sleep(std::chrono::milliseconds(1));
+    }
+    finish();
+}
+
+MAGNETAR_DECL void ActorCore::lose_messages() noexcept {
+    mailbox_.admit_no_more();
+    while (Message* message = mailbox_.pop()) message->refuse(Refusal::lost, id());
+}
+
+MAGNETAR_DECL void ActorCore::finish() noexcept {
+    ActorId mine = id();
+    ExitStatus status(exit_code_);
+    life_ = status.clean() ? Lifecycle::closed : Lifecycle::terminated;
+    while (Message* message = mailbox_.pop_system()) message->refuse(Refusal::not_found, mine);
+    lose_messages();
+    bool registered = extras_ && extras_->registered;
+    if (!status.clean()) exit_registry().add(mine, status);
+    else if (registered) exit_registry().forget(mine);
+    if (extras_)
+        while (ClosedWaiter* waiter = extras_->closed_waiters.pop_front()) {
+            waiter->status = status;
+            waiter->ended.set();
+        }
+    if (concurrency_ != Concurrency::coroutine) return;
+    ActorCore* parent = parent_;
+    delete this;
+    if (parent) parent->quiet();
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

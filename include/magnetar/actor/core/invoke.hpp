@@ -1,0 +1,168 @@
+#pragma once
+#include <atomic>
+#include <coroutine>
+#include <cstdint>
+#include <exception>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/request.hpp>
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+template <auto F, class Of>
+typename Binding<F, Of>::Signature_::Return Binding<F, Of>::call(Actor<>& actor, Request& request,
+                                                                 Args& args) {
+    return with_items(args, [&](auto&... a) -> typename Signature_::Return {
+        auto with_first = [&](auto&... first) -> typename Signature_::Return {
+            if constexpr (Signature_::member)
+                return (static_cast<Actor<State>&>(actor).state().*F)(first..., std::move(a)...);
+            else return F(first..., std::move(a)...);
+        };
+        if constexpr (Signature_::first == First::request) return with_first(request);
+        else if constexpr (Signature_::first != First::actor) return with_first();
+        else if constexpr (std::is_void_v<State>) return with_first(actor);
+        else return with_first(static_cast<Actor<State>&>(actor));
+    });
+}
+
+// A command that is a coroutine, running. It owns the arguments, so that the command may take them by
+// reference, and outlives its request when the caller gives up.
+class CommandJobBase : public JobBase, public Pooled {
+public:
+    virtual ~CommandJobBase() = default;
+    // The caller needs no answer any more.
+    void forget_call() noexcept { call_ = nullptr; }
+    LoopClock::time_point since() const noexcept { return since_; }
+    std::uint64_t number() const noexcept { return number_; }
+    // The commands that wait for its end; null for none.
+    const CallChain* callers() const noexcept { return callers_.get(); }
+    // What a request says that it makes.
+    CallChainPtr chain() const;
+    // Itself in a chain.
+    ChainLink link() const;
+
+protected:
+    CommandJobBase(Actor<>& actor, JobOwner* owner, const Address& sender, const std::string_view& command,
+                   LoopClock::time_point arrived, CallMessage* call)
+        : JobBase(actor.loop(), owner), request_(actor, sender), call_(call), since_(arrived) {
+        command_name_ = &command;
+    }
+    // Runs the command up to its first suspension, and to its end from the loop.
+    void begin(std::coroutine_handle<> command) noexcept;
+
+    Request request_;
+    CallMessage* call_;
+
+private:
+    // Moves the command's value to the caller's outcome, if somebody waits for it; gives the error, if that is
+    // how it ended.
+    virtual std::exception_ptr hand_over() noexcept = 0;
+    void ended() noexcept;
+    // It holds nothing up, and may outlive its actor.
+    bool observes() const noexcept { return !JobBase::actor(); }
+    // From now on its requests say on whose behalf they are made: it is a serial actor's, or works for one
+    // itself.
+    void belongs_to_chain(CallChainPtr callers) noexcept;
+
+    LoopClock::time_point since_;
+    std::uint64_t number_ = 0;
+    CallChainPtr callers_;
+};
+
+// Whether the job that runs now has something to say with a request that it makes; and what.
+bool on_an_errand() noexcept;
+[[gnu::noinline]] inline CallChainPtr current_chain() {
+    return static_cast<CommandJobBase*>(current_job()->errand())->chain();
+}
+// Whether a command of this actor's waits for an answer, itself or in a child.
+bool waits_for_answer(Actor<>& actor, const JobBase& command);
+// Fails a request that has come to this actor and could never be answered, or has that found out by and by.
+std::exception_ptr check_chain(Actor<>& actor, const CallChain& chain, std::string_view command);
+// Fails a request that this actor could never answer: a command that runs here waits for it. Null when it may
+// come.
+std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain, std::string_view command);
+
+std::exception_ptr lost_error(const Actor<>& actor);
+
+std::exception_ptr missing_command(const std::exception_ptr& error) noexcept;
+
+// Gives a command's failure to its caller, or to nobody; ends the actor if it is of the kind that does.
+void fail_call(Actor<>& actor, CallMessage* call, const std::exception_ptr& error,
+               std::string_view command) noexcept;
+
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+class CommandJob final : public CommandJobBase {
+    using Args = typename Binding<F>::Args;
+    using Result = typename Binding<F>::Result;
+
+public:
+    static void begin(Actor<>& actor, Args&& args, const Address& sender, LoopClock::time_point arrived,
+                      CallMessage* call, Outcome<Result>* outcome) {
+        auto* job = new CommandJob(actor, std::move(args), sender, arrived, call, outcome);
+        job->CommandJobBase::begin(job->task_.handle());
+    }
+
+private:
+    CommandJob(Actor<>& actor, Args&& args, const Address& sender, LoopClock::time_point arrived,
+               CallMessage* call, Outcome<Result>* outcome)
+        : CommandJobBase(actor, is_observer<F> ? nullptr : &core_of(actor), sender, entry_of<F>.name, arrived,
+                         call),
+          args_(std::move(args)),
+          task_(Binding<F>::call(actor, request_, args_)),
+          outcome_(outcome) {}
+    std::exception_ptr hand_over() noexcept override {
+        auto& ended = task_.outcome();
+        if (ended.has_error()) return ended.error();
+        if (call_) *outcome_ = std::move(ended);
+        return nullptr;
+    }
+
+    Args args_;
+    Task<Result> task_;
+    Outcome<Result>* outcome_;
+};
+
+void refuse_other_type(Actor<>& actor, CallMessage* call, std::string_view command) noexcept;
+
+// Carries out a command. `call` and `outcome` are null for a tell. True when the call's outcome is set and it
+// is still to be told so; otherwise it is told by itself, and may be gone when this returns.
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Address& sender,
+                   LoopClock::time_point arrived, CallMessage* call,
+                   Outcome<typename Binding<F>::Result>* outcome = nullptr) noexcept {
+    using Bound = Binding<F>;
+    actor.loop().activity->command.store(&entry_of<F>.name, std::memory_order_relaxed);
+    try {
+        if constexpr (!std::is_void_v<typename Bound::State>)
+            if (core_of(actor).state_tag() != state_tag<typename Bound::State>()) [[unlikely]] {
+                if (core_of(actor).stand_in(entry_of<F>, &args, outcome)) return call != nullptr;
+                refuse_other_type(actor, call, entry_of<F>.name);
+                return false;
+            }
+        if constexpr (Bound::is_task) {
+            CommandJob<F>::begin(actor, std::move(args), sender, arrived, call, outcome);
+        } else {
+            Request request(actor, sender);
+            if (!call) {
+                Bound::call(actor, request, args);
+                return false;
+            }
+            if constexpr (std::is_void_v<typename Bound::Result>) {
+                Bound::call(actor, request, args);
+                outcome->emplace();
+            } else {
+                outcome->emplace(Bound::call(actor, request, args));
+            }
+            return true;
+        }
+    } catch (...) {
+        fail_call(actor, call, std::current_exception(), entry_of<F>.name);
+    }
+    return false;
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

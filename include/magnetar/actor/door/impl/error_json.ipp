@@ -1,0 +1,79 @@
+#pragma once
+
+#include <magnetar/actor/door/error_json.hpp>
+
+#include <string>
+#include <string_view>
+#include <typeinfo>
+
+#include <magnetar/actor/door/request.hpp>
+#include <magnetar/actor/errors.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/wire/error.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// The framework's exceptions that are known by their names alone.
+template <class Visit>
+bool visit_error_types(Visit visit) {
+    return visit(std::type_identity<ActorNotFound>(), "ActorNotFound") ||
+           visit(std::type_identity<ActorLost>(), "ActorLost") ||
+           visit(std::type_identity<ActorStopping>(), "ActorStopping") ||
+           visit(std::type_identity<CommandNotFound>(), "CommandNotFound") ||
+           visit(std::type_identity<MailboxFull>(), "MailboxFull") ||
+           visit(std::type_identity<TimeoutError>(), "TimeoutError") ||
+           visit(std::type_identity<DeadlockError>(), "DeadlockError") ||
+           visit(std::type_identity<PermissionDenied>(), "PermissionDenied") ||
+           visit(std::type_identity<SpawnError>(), "SpawnError") ||
+           visit(std::type_identity<BadRequest>(), "BadRequest") ||
+           visit(std::type_identity<JsonError>(), "JsonError");
+}
+
+MAGNETAR_DECL Json to_error_json(const std::exception_ptr& error) {
+    Json json = Json::object();
+    try {
+        std::rethrow_exception(error);
+    } catch (const RemoteError& e) {
+        // Arguments that do not fit are the caller's fault, and no exception of the command's.
+        static const std::string misfit = demangled(typeid(CodecError).name());
+        json["type"] = e.type() == misfit ? "CodecError" : e.type();
+        json["message"] = e.what();
+        if (e.type() != misfit) json["actor"] = e.actor();
+    } catch (const CodecError& e) {
+        json["type"] = "CodecError";
+        json["message"] = e.what();
+    } catch (const std::exception& e) {
+        bool known = visit_error_types([&]<class E>(std::type_identity<E>, std::string_view name) {
+            if (!dynamic_cast<const E*>(&e)) return false;
+            json["type"] = name;
+            return true;
+        });
+        if (!known) json["type"] = demangled(typeid(e).name());
+        json["message"] = e.what();
+    } catch (...) {
+        auto text = describe(error);
+        json["type"] = text.type;
+        json["message"] = text.what;
+    }
+    return json;
+}
+
+MAGNETAR_DECL std::exception_ptr from_error_json(const Json& error) {
+    auto text = [&](std::string_view name) {
+        const Json* member = error.find(name);
+        return member && member->is_string() ? member->string() : std::string();
+    };
+    std::string type = text("type"), message = text("message");
+    std::exception_ptr result;
+    // An exception of a command is that, whatever its name.
+    if (!error.contains("actor")) {
+        visit_error_types([&]<class E>(std::type_identity<E>, std::string_view name) {
+            if (type == name) result = std::make_exception_ptr(E(message));
+            return type == name;
+        });
+        if (type == "CodecError") result = std::make_exception_ptr(CodecError("", message));
+    }
+    return result ? result : std::make_exception_ptr(RemoteError(type, message, text("actor")));
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

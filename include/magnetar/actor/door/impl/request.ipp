@@ -1,0 +1,145 @@
+#pragma once
+
+#include <magnetar/actor/door/request.hpp>
+
+#include <magnetar/actor/supervision/supervisor.hpp>
+
+#include <algorithm>
+#include <optional>
+
+#include <magnetar/actor/commands.hpp>
+#include <magnetar/actor/core/remote_hosts.hpp>
+#include <magnetar/actor/messaging.hpp>
+#include <magnetar/actor/monitor.hpp>
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+inline constexpr std::size_t longest_text_id = 64;
+inline constexpr double longest_deadline_ms = 24 * 3600 * 1e3;
+
+MAGNETAR_DECL Json id_of(const Json& message) {
+    const Json* id = message.find("id");
+    if (!id) return Json();
+    bool good = id->is_integer() || (id->is_string() && id->string().size() <= longest_text_id);
+    return good ? *id : Json();
+}
+
+MAGNETAR_DECL DoorRequest read_request(Json message) {
+    if (!message.is_object()) throw BadRequest("a message is one JSON object");
+    DoorRequest request;
+    request.id = id_of(message);
+    if (message.contains("id") && request.id.is_null())
+        throw BadRequest(
+            fmt::format("the id must be an integer or a text of at most {} bytes", longest_text_id));
+    Json* command = message.find("command");
+    if (!command || !command->is_string()) throw BadRequest("the command is missing, or no text");
+    request.command = command->string();
+    if (Json* target = message.find("target")) {
+        if (!target->is_string() && !target->is_object() && !target->is_null())
+            throw BadRequest("the target must be a name, an id, or a proxy as an answer gave it");
+        request.target = std::move(*target);
+    }
+    if (Json* arguments = message.find("args"); arguments && !arguments->is_null()) {
+        if (!arguments->is_array() && !arguments->is_object())
+            throw BadRequest("args must be an array, or an object of parameters' names");
+        request.arguments = std::move(*arguments);
+    }
+    if (Json* deadline = message.find("deadline_ms"); deadline && !deadline->is_null()) {
+        if (!deadline->is_number() || deadline->get<double>() <= 0)
+            throw BadRequest("deadline_ms must be a number above 0");
+        auto ms = std::min(deadline->get<double>(), longest_deadline_ms);
+        request.deadline =
+            std::chrono::duration_cast<LoopClock::duration>(std::chrono::duration<double, std::milli>(ms));
+    }
+    return request;
+}
+
+MAGNETAR_DECL bool is_reserved_command(std::string_view name) noexcept {
+    constexpr std::string_view reserved[] = {"run",        "spawn",  "stop",   "config",   "kill",
+                                             "kill_actor", "notify", "reload", "subscribe"};
+    return std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved);
+}
+
+// Where a client's target is. An id that no living actor has is still an address, so that one can ask how it ended; a
+// name is not. Throws ActorNotFound, CodecError.
+inline Address address_of(const Json& target) {
+    if (target.is_null()) return the_node->arbiter;
+    Directory& directory = *the_supervisor->directory;
+    Address address;
+    if (target.is_object()) {
+        address = from_json<ActorProxy<>>(target).address();
+        // What a client writes there is nobody's word: only places in this application count.
+        if (is_remote(address.where.host())) address.where = {};
+    } else if (auto* named = directory.find(target.string())) {
+        return named->proxy.address();
+    } else if (auto id = ActorId::parse(target.string())) {
+        address.id = *id;
+    } else {
+        throw ActorNotFound(fmt::format("no living actor '{}'", target.string()));
+    }
+    if (auto* known = directory.find(address.id)) return known->proxy.address();
+    return address;
+}
+
+inline Json list_of_actors() {
+    Json list = Json::array();
+    the_supervisor->directory->entries().for_each_in_order([&](std::uint64_t, const Directory::Entry& entry) {
+        if (!entry.ready) return;
+        Json actor = Json::object();
+        actor["name"] = entry.proxy.name();
+        actor["id"] = entry.proxy.id().to_string();
+        actor["concurrency"] = std::string(to_string(entry.kind));
+        actor["manager"] = entry.manager.to_string();
+        list.push_back(std::move(actor));
+    });
+    return list;
+}
+
+inline Json find_actor(const Json& arguments) {
+    if (!arguments.is_array() || arguments.size() != 1 || !arguments[0].is_string())
+        throw CodecError("args", "find takes one argument, a name or an id");
+    Address address = address_of(arguments[0]);
+    auto* entry = the_supervisor->directory->find(address.id);
+    if (!entry) throw ActorNotFound(fmt::format("no living actor '{}'", arguments[0].string()));
+    return to_json(entry->proxy);
+}
+
+template <auto F>
+Task<Json> ask(Address target, std::string command, Json arguments, LoopClock::duration limit) {
+    SendAwaiter<F> asking(target, std::move(command), std::move(arguments));
+    if (limit == LoopClock::duration::zero()) co_return co_await std::move(asking);
+    co_return co_await with_timeout(limit, std::move(asking));
+}
+
+MAGNETAR_DECL Task<Json> perform(DoorRequest request, DoorRole role) {
+    bool administers = role == DoorRole::administrator;
+    std::string& command = request.command;
+    if (!administers && is_reserved_command(command))
+        throw PermissionDenied(fmt::format("'{}' needs the administrator's token", command));
+    if (command == "list") co_return list_of_actors();
+    if (command == "find") co_return find_actor(request.arguments);
+    Address target = address_of(request.target);
+    if (command == "closed") {
+        ExitStatus status = co_await closed(target);
+        Json ended = Json::object();
+        ended["code"] = status.signal() ? 0 : status.code();
+        ended["signal"] = status.signal();
+        co_return ended;
+    }
+    if (command == "reload") {
+        auto* monitor = dynamic_cast<MonitorBase*>(resident_here(target));
+        if (!monitor) throw CommandNotFound(fmt::format("{} is no monitor", target.id.to_string()));
+        co_await MonitorBase::reload(monitor->proxy());
+        co_return Json();
+    }
+    if (command == "kill") command = "kill_actor";
+    bool urgent = names_system_command(command);
+    constexpr auto open = &open_command, system_open = &system_open_command;
+    constexpr auto any = &by_name_command, system_any = &system_by_name_command;
+    auto ask_for =
+        administers ? (urgent ? &ask<system_any> : &ask<any>) : (urgent ? &ask<system_open> : &ask<open>);
+    co_return co_await ask_for(target, std::move(command), std::move(request.arguments), request.deadline);
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,162 @@
+#pragma once
+
+#include <magnetar/actor/door/server.hpp>
+
+#include <algorithm>
+
+#include <magnetar/actor/actor.hpp>
+#include <magnetar/actor/door/session.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/net/resolver.hpp>
+#include <magnetar/net/tcp_server.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+inline constexpr std::string_view door_protocol = "magnetar.v1";
+// So many more are accepted than served: each is told so, and gone.
+inline constexpr std::size_t spare_connections = 64;
+
+inline bool is_local(const SocketAddress& address) noexcept {
+    if (address.is_unix()) return true;
+    if (address.is_v4())
+        return std::to_integer<int>(*(reinterpret_cast<const std::byte*>(
+                   &reinterpret_cast<const sockaddr_in*>(address.data())->sin_addr))) == 127;
+    if (!address.is_v6()) return false;
+    const in6_addr& v6 = reinterpret_cast<const sockaddr_in6*>(address.data())->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+}
+inline std::string url_of(const SocketAddress& address) {
+    auto text = address.to_string();
+    return address.is_unix() ? "ws+" + text : "ws://" + text;
+}
+
+MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings) : settings_(std::move(settings)) {
+    auto& limits = settings_.limits;
+    auto positive = [](bool good, const char* name) {
+        if (!good) throw std::invalid_argument(fmt::format("the door's {} must be above 0", name));
+    };
+    positive(limits.max_connections > 0, "max_connections");
+    positive(limits.max_head > 0, "max_head");
+    positive(limits.max_message > 0, "max_message");
+    positive(limits.max_requests > 0, "max_requests");
+    positive(limits.handshake_timeout.count() > 0, "handshake_timeout");
+    positive(limits.close_timeout.count() > 0, "close_timeout");
+    if (limits.ping_after.count() < 0 || limits.silence.count() < 0)
+        throw std::invalid_argument("the door's ping_after and silence must not be negative");
+}
+
+MAGNETAR_DECL Task<> DoorServer::open(Actor<>& arbiter) {
+    for (const std::string& text : settings_.addresses) {
+        auto candidates = co_await magnetar::resolve(text);
+        for (const SocketAddress& address : candidates)
+            if (!is_local(address) && !settings_.token && !settings_.admin_token)
+                throw std::invalid_argument(fmt::format(
+                    "the address {} can be reached by others: it needs a token", address.to_string()));
+        for (std::size_t i = 0; i < candidates.size(); ++i) {
+            try {
+                ListenOptions options;
+                options.mode = 0600;
+                Listener listener = Listener::bind(candidates[i], options);
+                bool local = is_local(listener.address());
+                auto url = url_of(listener.address());
+                TcpServer server([this, local](Connection& connection) { return serve(connection, local); },
+                                 {.max_connections = settings_.limits.max_connections + spare_connections});
+                auto& kept = arbiter.servers().emplace(url, std::move(server)).first->second;
+                urls_.push_back(std::move(url));
+                co_await kept.start_serving(std::move(listener));
+                break;
+            } catch (const std::system_error&) {
+                if (i + 1 == candidates.size()) throw;
+            }
+        }
+    }
+}
+
+// One connection more, for as long as it lives. (A type of the function's own would be one of each file's.)
+class CountedConnection {
+public:
+    explicit CountedConnection(std::uint32_t& count) noexcept : count_(count) { ++count_; }
+    CountedConnection(const CountedConnection&) = delete;
+    ~CountedConnection() { --count_; }
+
+private:
+    std::uint32_t& count_;
+};
+
+MAGNETAR_DECL Task<> DoorServer::serve(Connection& connection, bool local) {
+    CountedConnection counted(connections_);
+    // In a coroutine of its own, whose frame is gone while the connection idles.
+    Admission admission = co_await admit(connection, local);
+    if (admission.refused) co_return co_await refuse(connection, std::move(admission.answer));
+    if (admission.answer.empty()) co_return;
+    co_await connection.write(admission.answer);
+    admission.answer = std::string();
+    DoorSession session(settings_.limits, connection, admission.role);
+    co_await session.run(std::move(admission.first));
+}
+
+inline Task<bool> read_head(Connection& connection, HeadReader& head) {
+    for (;;) {
+        ReadData data = co_await connection.read_some();
+        if (!data) co_return false;
+        if (head.feed(data.view())) co_return true;
+    }
+}
+
+// The time counts from the connection, so that a byte now and then does not prolong it.
+MAGNETAR_DECL Task<DoorServer::Admission> DoorServer::admit(Connection& connection, bool local) {
+    Admission admission;
+    if (connections_ > settings_.limits.max_connections) {
+        admission.refuse(503, "there are too many connections");
+        co_return admission;
+    }
+    HeadReader head(settings_.limits.max_head);
+    try {
+        auto reading = read_head(connection, head);
+        bool complete = co_await with_timeout(settings_.limits.handshake_timeout, std::move(reading));
+        if (complete) {
+            auto request = parse_upgrade(head.head(), door_protocol);
+            admission.role = role_of(request, local);
+            admission.answer = upgrade_answer(request.key, door_protocol);
+            admission.first = head.rest();
+        } else if (connection.server_closes()) {
+            admission.refuse(503, "the arbiter stops");
+        }
+    } catch (const HandshakeError& error) {
+        admission.refuse(error.status(), error.what());
+    } catch (const TimeoutError&) {
+        admission.refuse(408, "the request took too long");
+    }
+    co_return admission;
+}
+
+MAGNETAR_DECL DoorRole DoorServer::role_of(const UpgradeRequest& request, bool local) const {
+    // Browsers say whose page asks, and let any page ask.
+    auto& origins = settings_.origins;
+    if (!request.origin.empty() && std::find(origins.begin(), origins.end(), request.origin) == origins.end())
+        throw HandshakeError(403, "this origin is not allowed");
+    bool administers = settings_.admin_token.matches(request.credential);
+    bool uses = settings_.token.matches(request.credential);
+    if (administers) return DoorRole::administrator;
+    if (uses || (request.credential.empty() && !settings_.token && local)) return DoorRole::client;
+    throw HandshakeError(401, "the token is missing or wrong");
+}
+
+inline Task<> read_rest(Connection& connection) {
+    for (std::size_t left = std::size_t{64} << 10;;) {
+        ReadData data = co_await connection.read_some();
+        if (!data || data.size() > left) co_return;
+        left -= data.size();
+    }
+}
+// The answer is lost if the socket is closed while something in it is unread.
+MAGNETAR_DECL Task<> DoorServer::refuse(Connection& connection, std::string answer) {
+    co_await connection.write(answer);
+    co_await connection.shutdown();
+    auto rest = read_rest(connection);
+    try {
+        co_await with_timeout(std::chrono::milliseconds(500), std::move(rest));
+    } catch (const TimeoutError&) {}
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

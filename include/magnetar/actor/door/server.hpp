@@ -1,0 +1,57 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <magnetar/actor/door/request.hpp>
+#include <magnetar/actor/door/settings.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/net/connection.hpp>
+#include <magnetar/wire/websocket/handshake.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+template <class State>
+class Actor;
+
+namespace detail {
+
+// The arbiter's listeners, and who is let in. Its connections are those of TcpServers of the arbiter's, so that they
+// drain with them when it stops.
+class DoorServer {
+public:
+    // Throws std::invalid_argument for limits that make no sense.
+    explicit DoorServer(DoorSettings settings);
+    DoorServer(const DoorServer&) = delete;
+
+    // Listens on every address. Throws std::system_error, and std::invalid_argument for an address that strangers can
+    // reach when no token is asked for.
+    Task<> open(Actor<void>& arbiter);
+    // Where it listens, as URLs.
+    const std::vector<std::string>& urls() const noexcept { return urls_; }
+
+private:
+    struct Admission {
+        DoorRole role = DoorRole::client;
+        std::string first;   // what came behind the request
+        int refused = 0;     // the status, if it was
+        std::string answer;  // what the client is to be told
+        void refuse(int status, std::string_view why) {
+            refused = status;
+            answer = refusal_answer(status, why);
+        }
+    };
+    Task<> serve(Connection& connection, bool local);
+    Task<Admission> admit(Connection& connection, bool local);
+    // Throws HandshakeError.
+    DoorRole role_of(const UpgradeRequest& request, bool local) const;
+    static Task<> refuse(Connection& connection, std::string answer);
+
+    DoorSettings settings_;
+    std::vector<std::string> urls_;
+    std::uint32_t connections_ = 0;
+};
+
+}  // namespace detail
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,0 +1,23 @@
+#pragma once
+#include <cstdint>
+
+#include <magnetar/actor/messaging/outbox.hpp>
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// What waits for an answer from another thread of this process, in a list of the thread that waits. A thread
+// that hangs and is given up will never answer: then those who wait for it are told.
+struct Outstanding : ListNode {
+    explicit Outstanding(void (*f)(Outstanding&)) noexcept : lost(f) {}
+    void (*lost)(Outstanding&);
+    std::uint32_t awaited_door = no_loop;  // of the thread that is to answer
+};
+
+List<Outstanding>& outstanding();
+void wait_for_loop(Outstanding& waiting, std::uint32_t door) noexcept;
+
+// Tells all threads of this process that the loop of this door will never answer.
+void give_up_loop(std::uint32_t door);
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,43 @@
+#pragma once
+#include <magnetar/actor/messaging/awaited_replies.hpp>
+
+#include <memory>
+
+#include <magnetar/actor/core/address.hpp>
+#include <magnetar/base/list.hpp>
+#include <magnetar/coro/waiter.hpp>
+#include <magnetar/loop/loop_handle.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL List<Outstanding>& outstanding() {
+    static thread_local List<Outstanding> here;
+    return here;
+}
+
+MAGNETAR_DECL void wait_for_loop(Outstanding& waiting, std::uint32_t door) noexcept {
+    waiting.awaited_door = door;
+    outstanding().push_back(waiting);
+}
+
+MAGNETAR_DECL void give_up_loop(std::uint32_t door) {
+    struct News final : Runnable {
+        explicit News(std::uint32_t d) noexcept : Runnable(&News::arrive), door(d) {}
+        static void arrive(Runnable& self) {
+            std::unique_ptr<News> news(&static_cast<News&>(self));
+            outstanding().for_each([&](Outstanding& waiting) {
+                if (waiting.awaited_door != news->door) return;
+                waiting.unlink();
+                waiting.lost(waiting);
+            });
+        }
+        std::uint32_t door;
+    };
+    for (std::uint32_t i = 0; LoopHandle* other = loop_handle_at(i); ++i) {
+        auto news = std::make_unique<News>(door);
+        if (i == this_loop) News::arrive(*news.release());
+        else if (i != door && other->post(*news)) news.release();
+    }
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

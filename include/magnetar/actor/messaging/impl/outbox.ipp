@@ -1,0 +1,97 @@
+#pragma once
+#include <magnetar/actor/messaging/outbox.hpp>
+
+#include <algorithm>
+
+#include <atomic>
+
+#include <magnetar/base/detail/prefetch.hpp>
+#include <magnetar/base/inbox.hpp>
+#include <magnetar/base/queue.hpp>
+#include <magnetar/coro/waiter.hpp>
+#include <magnetar/loop/loop_handle.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL Parcel& Parcel::Slot::parcel() noexcept {
+    return *std::launder(reinterpret_cast<Parcel*>(reinterpret_cast<char*>(this) - offset));
+}
+
+MAGNETAR_DECL Parcel* Parcel::make(LoopHandle& maker, std::uint32_t size) {
+    for (auto back = maker.returned.take(); Runnable* parcel = back.pop();)
+        static_cast<Parcel*>(parcel)->free();
+    return ::new (pool_allocate(size)) Parcel(maker, size);
+}
+
+MAGNETAR_DECL void Parcel::unpack(Runnable& self) {
+    auto& parcel = static_cast<Parcel&>(self);
+    auto* at = reinterpret_cast<char*>(&parcel) + begin;
+    auto* end = reinterpret_cast<char*>(&parcel) + parcel.used_;
+    constexpr unsigned ahead = 512;
+    while (at != end) {
+        auto& slot = *std::launder(reinterpret_cast<Slot*>(at));
+        at += slot.size;
+        prefetch_to_write(at + ahead);
+        prefetch_to_write(at + ahead + 64);
+        slot.arrive(slot);
+    }
+    parcel.release();
+}
+
+MAGNETAR_DECL void Parcel::release() noexcept {
+    if (--alive_ > 0) return;
+    if (maker_.index() == this_loop) free();
+    else maker_.returned.push(*this);
+}
+
+MAGNETAR_DECL void Outbox::post(LoopHandle& door, Runnable& work) noexcept {
+    if (parcel_) flush();
+    hand_over(door, work);
+}
+
+MAGNETAR_DECL void Outbox::flush() noexcept {
+    count_crowd();
+    wanted_ = Parcel::small;
+    if (Parcel* parcel = std::exchange(parcel_, nullptr)) hand_over(*door_, *parcel);
+}
+
+MAGNETAR_DECL bool Outbox::find_room(const Address& target) noexcept {
+    count_crowd();
+    crowded_ = target;
+    Cell& cell = *target.where.cell();
+    room_ = cell.room - cell.crowd().load(std::memory_order_relaxed);
+    return room_ > 0;
+}
+
+MAGNETAR_DECL void Outbox::take_room() noexcept {
+    --room_;
+    ++joined_;
+}
+
+MAGNETAR_DECL void Outbox::hand_over(LoopHandle& door, Runnable& work) noexcept {
+    // When the target's loop has ended, the works find that out themselves, wherever they run.
+    if (!door.post(work)) work.run(work);
+}
+
+MAGNETAR_DECL void Outbox::count_crowd() noexcept {
+    if (joined_)
+        crowded_.where.cell()->crowd().fetch_add(std::exchange(joined_, 0), std::memory_order_relaxed);
+    room_ = 0;
+}
+
+[[gnu::noinline]] MAGNETAR_DECL void Outbox::begin_parcel(LoopHandle& door, std::uint32_t bytes) {
+    bool filled = parcel_ && door_ == &door;
+    flush();
+    if (filled) wanted_ = Parcel::large;
+    EventLoop& loop = *EventLoop::current();
+    parcel_ = Parcel::make(loop.handle(), Parcel::size_for(wanted_, bytes));
+    door_ = &door;
+    loop.at_turn_end(*this);
+}
+
+MAGNETAR_DECL Outbox& outbox() {
+    static thread_local Outbox here;
+    return here;
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,169 @@
+#pragma once
+#include <magnetar/actor/messaging/tell.hpp>
+
+#include <unistd.h>
+
+#include <stdexcept>
+
+#include <magnetar/actor/actor.hpp>
+#include <magnetar/actor/command.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/invoke.hpp>
+#include <magnetar/actor/core/message.hpp>
+#include <magnetar/actor/core/reject.hpp>
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/actor/messaging/awaited_replies.hpp>
+#include <magnetar/actor/messaging/node_call.hpp>
+#include <magnetar/actor/messaging/outbox.hpp>
+#include <magnetar/base/list.hpp>
+#include <magnetar/coro/suspension.hpp>
+#include <magnetar/coro/waiter.hpp>
+#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/loop_handle.hpp>
+#include <magnetar/net/detail/descriptor.hpp>
+#include <magnetar/net/listener.hpp>
+#include <magnetar/wire/error.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL void Acknowledgement::forget_sender() noexcept {
+    waiter_ = nullptr;
+    Outstanding::unlink();
+}
+
+MAGNETAR_DECL void Acknowledgement::give(std::exception_ptr error) noexcept {
+    error_ = std::move(error);
+    if (origin_.index() == this_loop) EventLoop::current()->schedule(*this);
+    else outbox().post(origin_, *this);
+}
+
+MAGNETAR_DECL void Tell::arrive() noexcept {
+    Actor<>* actor = resident_here(target_);
+    if (!actor) return refuse(Refusal::not_found, target_.id);
+    if (never_waits && core_of(*actor).would_wait()) return refuse(Refusal::full, target_.id);
+    if (core_of(*actor).receive(*this) == Receipt::accepted && acknowledgement) admitted();
+}
+
+MAGNETAR_DECL bool Telling::await_suspend(Suspension leaf) {
+    if (!park(leaf)) {
+        if (local_) withdraw();
+        return false;
+    }
+    return local_ || depart();
+}
+
+MAGNETAR_DECL void Telling::await_resume() const {
+    check_cancelled();
+    if (error_) std::rethrow_exception(error_);
+}
+
+MAGNETAR_DECL bool Telling::try_here(Actor<>& actor, Tell& tell) noexcept {
+    local_ = &tell;
+    tell.waiter = this;
+    switch (core_of(actor).receive(tell)) {
+        case Receipt::waiting:
+            return false;
+        case Receipt::refused:  // await_resume tells why
+            return true;
+        case Receipt::accepted:
+            break;
+    }
+    std::exchange(local_, nullptr)->waiter = nullptr;
+    return true;
+}
+
+MAGNETAR_DECL bool Telling::end_at_once(std::exception_ptr error) noexcept {
+    unpark();
+    error_ = std::move(error);
+    return false;
+}
+
+[[gnu::noinline]] MAGNETAR_DECL bool Telling::depart() {
+    if (!target_.where.known() || !can_send_to(target_.where.host()))
+        return end_at_once(not_found(target_, command_));
+    if (target_.where.host() != this_node) return depart_to_node();
+    LoopHandle* door = loop_handle_at(target_.where.loop_index());
+    if (!door) return end_at_once(not_found(target_, command_));
+    acknowledgement_ = new Acknowledgement(*this, EventLoop::current()->handle());
+    to_thread(*door).acknowledgement = acknowledgement_;
+    wait_for_loop(*acknowledgement_, door->index());
+    outbox().flush();
+    return true;
+}
+
+MAGNETAR_DECL bool Telling::depart_to_node() {
+    try {
+        auto call = to_node();
+        node_tell_ = call.get();
+        send_to_node(*call.release());
+    } catch (const CodecError&) {
+        return end_at_once(std::current_exception());
+    }
+    return true;
+}
+
+MAGNETAR_DECL void Telling::settle(std::exception_ptr error) noexcept {
+    local_ = nullptr;
+    acknowledgement_ = nullptr;
+    node_tell_ = nullptr;
+    error_ = std::move(error);
+    if (job()) wake();
+}
+
+MAGNETAR_DECL void Telling::withdraw() noexcept {
+    if (Actor<>* actor = resident(target_)) core_of(*actor).withdraw(*local_);
+    local_->waiter = nullptr;
+    local_->dispose();
+}
+
+MAGNETAR_DECL void Telling::request_cancel() noexcept {
+    if (local_) withdraw();
+    else if (acknowledgement_) acknowledgement_->forget_sender();
+    else if (node_tell_) node_tell_->forget_sender();
+    wake_cancelled();
+}
+
+MAGNETAR_DECL void Acknowledgement::come_back(Runnable& self) {
+    std::unique_ptr<Acknowledgement> acknowledgement(&static_cast<Acknowledgement&>(self));
+    if (acknowledgement->waiter_) acknowledgement->waiter_->settle(std::move(acknowledgement->error_));
+}
+
+MAGNETAR_DECL void Acknowledgement::lose(Outstanding& self) {
+    if (auto* waiter = std::exchange(static_cast<Acknowledgement&>(self).waiter_, nullptr))
+        waiter->settle(refusal_error(Refusal::lost, waiter->target_.id, waiter->command_.name));
+}
+
+MAGNETAR_DECL void NodeTell::deliver() noexcept {
+    std::unique_ptr<NodeTell> self(this);
+    if (waiter_) waiter_->settle(std::move(error));
+}
+
+MAGNETAR_DECL void Tell::refuse(Refusal reason, ActorId target) noexcept {
+    if (in_crowd) target_.where.cell()->crowd().fetch_sub(1, std::memory_order_relaxed);
+    auto error = reason == Refusal::dropped ? nullptr : refusal_error(reason, target, command().name);
+    if (waiter) waiter->settle(std::move(error));
+    else if (acknowledgement) acknowledgement->give(std::move(error));
+    dispose();
+}
+
+MAGNETAR_DECL void Tell::admitted() noexcept {
+    if (waiter) {
+        std::exchange(waiter, nullptr)->settle(nullptr);
+    } else if (acknowledgement) {
+        // From now on it takes the room of one that comes without waiting.
+        if (Cell* cell = target_.where.cell()) {
+            in_crowd = true;
+            cell->crowd().fetch_add(1, std::memory_order_relaxed);
+        }
+        std::exchange(acknowledgement, nullptr)->give(nullptr);
+    }
+}
+
+[[gnu::noinline]] MAGNETAR_DECL void require_loop_to_tell() {
+    if (!EventLoop::current())
+        throw std::logic_error(
+            "try_tell needs a running EventLoop on its thread: from another thread use tell_from_anywhere");
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,118 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <utility>
+
+#include <magnetar/actor/core/address.hpp>
+#include <magnetar/base/detail/pool.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/loop/event_loop.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// Messages for another loop, side by side in one block of memory: they are made in it, go there together, stand
+// there in the mailboxes of their actors, and the last one to be let go sends the block home. So a message costs
+// no memory of its own, and the other core, which reads one after the other, has the next ones fetched while it
+// works. A parcel belongs to one thread at a time: first to the one that fills it, then to the one it went to.
+class Parcel final : public Runnable {
+    // Stands before each message.
+    struct Slot {
+        void (*arrive)(Slot&);
+        std::uint32_t size;    // up to the next slot
+        std::uint32_t offset;  // from the beginning of the parcel
+        void* content() noexcept { return this + 1; }
+        Parcel& parcel() noexcept;
+    };
+    static constexpr std::uint32_t alignment = alignof(std::max_align_t);
+    static_assert(sizeof(Slot) % alignment == 0);
+
+public:
+    // One that goes off after a few messages is small, for it may have to wait as long as the last of them.
+    static constexpr std::uint32_t small = 504, large = 4088;
+    template <class T>
+    static constexpr std::uint32_t space = (sizeof(Slot) + sizeof(T) + alignment - 1) / alignment * alignment;
+
+    static Parcel* make(LoopHandle& maker, std::uint32_t size);
+    static constexpr std::uint32_t size_for(std::uint32_t wanted, std::uint32_t bytes) noexcept {
+        return wanted > begin + bytes ? wanted : begin + bytes;
+    }
+    bool has_room(std::uint32_t bytes) const noexcept { return size_ - used_ >= bytes; }
+
+    // Makes a T here, whose `arrive()` is called on the other loop; it is for drop() to end it.
+    template <class T, class... A>
+    T& place(A&&... arguments) {
+        static_assert(alignof(T) <= alignment, "what is sent to another thread is aligned as malloc aligns");
+        auto* slot = ::new (reinterpret_cast<char*>(this) + used_)
+            Slot{[](Slot& self) { content<T>(self).arrive(); }, space<T>, used_};
+        T* made = ::new (slot->content()) T(std::forward<A>(arguments)...);
+        used_ += space<T>;
+        ++alive_;
+        return *made;
+    }
+    template <class T>
+    static void drop(T& message) noexcept {
+        Parcel& parcel = (reinterpret_cast<Slot*>(&message) - 1)->parcel();
+        message.~T();
+        pool_retire(&message, sizeof(T));
+        parcel.release();
+    }
+
+private:
+    Parcel(LoopHandle& maker, std::uint32_t size) noexcept
+        : Runnable(&Parcel::unpack), maker_(maker), size_(size) {}
+    template <class T>
+    static T& content(Slot& slot) noexcept {
+        return *std::launder(reinterpret_cast<T*>(slot.content()));
+    }
+    static void unpack(Runnable& self);
+    void release() noexcept;
+    void free() noexcept { pool_free(this, size_); }
+
+    static const std::uint32_t begin;
+    LoopHandle& maker_;
+    std::uint32_t size_;
+    std::uint32_t used_ = begin;
+    std::uint32_t alive_ = 1;  // the messages, and the parcel until all have arrived
+};
+inline constexpr std::uint32_t Parcel::begin =
+    (sizeof(Parcel) + Parcel::alignment - 1) / Parcel::alignment * Parcel::alignment;
+
+// What this thread has for other loops. Tells wait for the end of the turn, so that many of them cost one
+// atomic operation and one wake-up; what somebody waits for goes at once, with all that was before it.
+class Outbox final : public TurnHook {
+public:
+    Outbox() noexcept : TurnHook([](TurnHook& self) { static_cast<Outbox&>(self).flush(); }) {}
+
+    // Makes a message for that loop, see Parcel::place. It goes off with the next flush.
+    template <class T, class... A>
+    T& place(LoopHandle& door, A&&... arguments) {
+        if (door_ != &door || !parcel_ || !parcel_->has_room(Parcel::space<T>)) [[unlikely]]
+            begin_parcel(door, Parcel::space<T>);
+        return parcel_->place<T>(std::forward<A>(arguments)...);
+    }
+    // Sends a work at once.
+    void post(LoopHandle& door, Runnable& work) noexcept;
+    void flush() noexcept;
+
+    // The crowd before an actor counts all messages that are on their way there. It is looked at once for
+    // each parcel, and those in the parcel are added when it goes: cores that count by ones would wait for
+    // each other at each. So the crowd may grow past its room by a parcel for each thread.
+    bool has_room(const Address& target) const noexcept { return target.id == crowded_.id && room_ > 0; }
+    bool find_room(const Address& target) noexcept;
+    void take_room() noexcept;
+
+private:
+    static void hand_over(LoopHandle& door, Runnable& work) noexcept;
+    void count_crowd() noexcept;
+    void begin_parcel(LoopHandle& door, std::uint32_t bytes);
+    LoopHandle* door_ = nullptr;
+    Parcel* parcel_ = nullptr;
+    std::uint32_t wanted_ = Parcel::small;
+    Address crowded_;
+    int room_ = 0, joined_ = 0;
+};
+
+Outbox& outbox();
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,227 @@
+#pragma once
+#include <fmt/core.h>
+
+#include <chrono>
+#include <exception>
+#include <new>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <magnetar/actor/core/invoke.hpp>
+#include <magnetar/actor/core/reject.hpp>
+#include <magnetar/actor/messaging/awaited_replies.hpp>
+#include <magnetar/actor/messaging/node_call.hpp>
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+namespace detail {
+
+// Fills in what every message carries.
+[[gnu::always_inline]] inline void stamp(Message& message, const CommandEntry& command) noexcept {
+    if (auto* actor = get_actor()) message.sender = core_of(*actor).address();
+    message.system = command.system;
+}
+// Addresses a message to an actor of another host.
+void stamp(RemoteCall& call, const CommandEntry& command, const Address& target) noexcept;
+inline std::exception_ptr not_found(const Address& target, const CommandEntry& command) {
+    return refusal_error(Refusal::not_found, target.id, command.name);
+}
+
+class Sending;
+
+// A request to an actor on another thread of this process. Owned by the runtime: it goes there, stands in the
+// actor's mailbox and comes back, whether or not somebody still waits for it.
+class ThreadCall : public CallMessage, public Runnable, public Outstanding {
+public:
+    std::string_view command_name() const noexcept final { return command_.name; }
+    void depart(LoopHandle& door) noexcept;
+    // On the sender's thread: it has given up.
+    void forget_sender() noexcept;
+
+protected:
+    ThreadCall(Sending& waiter, LoopHandle& origin) noexcept;
+    ~ThreadCall() = default;
+    void refuse(Refusal reason, ActorId target) noexcept override;
+    void answered() noexcept override;
+    LoopHandle& origin_;
+
+private:
+    virtual void dispose() noexcept = 0;
+    // Another core has written to it: has all of it brought over at once, and not line after line as it is used.
+    void fetch() const noexcept;
+    static void arrive(Runnable& self);
+    static void come_back(Runnable& self);
+    static void lose(Outstanding& self);
+
+    const CommandEntry& command_;
+    Address target_;
+    Sending* waiter_;
+};
+
+// A request to an actor of another host.
+class NodeCall final : public RemoteCall {
+public:
+    explicit NodeCall(Sending& waiter) noexcept : waiter_(&waiter) {}
+    void forget_sender() noexcept { waiter_ = nullptr; }
+
+private:
+    void deliver() noexcept override;
+    Sending* waiter_;
+};
+
+// A request and the wait for its answer, whatever its command. On one loop the request lives here, in the
+// awaiting coroutine, and nothing is allocated.
+class Sending : public CallMessage, public Waiter {
+public:
+    const Address& target() const noexcept { return target_; }
+    const CommandEntry& command() const noexcept { return command_; }
+    std::string_view command_name() const noexcept final { return command_.name; }
+
+    std::string_view what() const noexcept override { return "answer"; }
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(Suspension leaf);
+
+protected:
+    Sending(const Address& target, const CommandEntry& command) noexcept
+        : target_(target), command_(command) {}
+    Sending(Sending&& other) noexcept : target_(other.target_), command_(other.command_) {
+        terms.deadline = other.terms.deadline;
+    }
+    ~Sending() = default;
+    void refuse(Refusal reason, ActorId target) noexcept override;
+
+private:
+    friend class ThreadCall;
+    friend class NodeCall;
+
+    // What the command's types decide: the arguments leave it, the answer comes to it.
+    virtual ThreadCall& to_thread() = 0;
+    virtual void encode_arguments(Writer& out) = 0;
+    virtual void take_answer(ThreadCall& call) noexcept = 0;
+    virtual void take_answer(Reader& answer) = 0;
+
+    bool end_at_once(std::exception_ptr failure) noexcept;
+    bool depart();
+    bool depart_to_node();
+    // There is an answer from elsewhere, or none will come.
+    void settle(std::exception_ptr failure) noexcept;
+
+    void answered() noexcept override { wake(); }
+
+    void request_cancel() noexcept override;
+
+    Address target_;
+    const CommandEntry& command_;
+    ThreadCall* thread_call_ = nullptr;
+    NodeCall* node_call_ = nullptr;
+};
+
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+class ThreadCallOf final : public ThreadCall {
+    using Args = typename Binding<F>::Args;
+
+public:
+    static ThreadCall& make(Sending& waiter, Args&& args) {
+        return *::new (pool_allocate(sizeof(ThreadCallOf)))
+            ThreadCallOf(waiter, std::move(args), EventLoop::current()->handle());
+    }
+    Outcome<typename Binding<F>::Result> outcome;
+
+private:
+    ThreadCallOf(Sending& waiter, Args&& args, LoopHandle& origin)
+        : ThreadCall(waiter, origin), args_(std::move(args)) {}
+    void start(Actor<>& actor) noexcept override {
+        if (core_of(actor).is_late(terms)) return refuse(Refusal::late, actor.id());
+        if (invoke<F>(actor, args_, sender, arrived, this, &outcome)) answered();
+    }
+    void dispose() noexcept override {
+        this->~ThreadCallOf();
+        pool_free(this, sizeof(ThreadCallOf));
+    }
+    Args args_;
+};
+
+/// Sends a request and waits for its answer.
+template <auto F, class Of>
+class [[nodiscard("a message is sent when it is awaited: co_await it")]] SendAwaiter final : public Sending {
+    using Result = typename Binding<F>::Result;
+
+public:
+    template <class... A>
+    explicit SendAwaiter(const Address& target, A&&... arguments)
+        : Sending(target, entry_of<F>), args_(std::forward<A>(arguments)...) {
+        (void)&enlisted<F>;
+    }
+    SendAwaiter(SendAwaiter&& other) noexcept : Sending(std::move(other)), args_(std::move(other.args_)) {}
+
+    /// Has the request carry a deadline, counted from here: past it the callee does not start it, and it
+    /// fails with TimeoutError when its turn comes. (Not to wait any longer, too, is what with_timeout does;
+    /// it gives this deadline by itself.)
+    ///
+    ///     int answer = co_await worker.send<&Worker::handle>(21).within(2s);
+    template <class Rep, class Period>
+    SendAwaiter within(std::chrono::duration<Rep, Period> limit) && {
+        terms.deadline = deadline_after(EventLoop::require("a request's deadline").now(), limit);
+        return std::move(*this);
+    }
+
+    Result await_resume() {
+        check_cancelled();
+        if (error) [[unlikely]]
+            std::rethrow_exception(error);
+        return outcome_.get();
+    }
+
+private:
+    void start(Actor<>& actor) noexcept override {
+        if (core_of(actor).is_late(terms)) [[unlikely]]
+            return refuse(Refusal::late, actor.id());
+        if (invoke<F>(actor, args_, sender, arrived, this, &outcome_)) wake();
+    }
+    ThreadCall& to_thread() override { return ThreadCallOf<F>::make(*this, std::move(args_)); }
+    void encode_arguments(Writer& out) override {
+        if constexpr (Binding<F>::travels) encode_message(out, args_, entry_of<F>.name);
+        else
+            throw CodecError("",
+                             fmt::format("{}: a type in its parameters or result cannot leave its process",
+                                         entry_of<F>.name));
+    }
+    void take_answer(ThreadCall& call) noexcept override {
+        outcome_ = std::move(static_cast<ThreadCallOf<F>&>(call).outcome);
+    }
+    void take_answer([[maybe_unused]] Reader& answer) override {
+        if constexpr (std::is_void_v<Result>) outcome_.emplace();
+        else if constexpr (Binding<F>::travels) outcome_.emplace(decode<Result>(answer));
+    }
+
+    typename Binding<F>::Args args_;
+    Outcome<Result> outcome_;
+};
+
+// What an actor is at, in words; or that it does not say.
+Task<std::string> what_it_does(Address target);
+
+}  // namespace detail
+
+/// with_timeout of a request: the callee does not start it later than that, and the error says what the
+/// callee was doing, when it can still be asked (for 200 ms at most).
+template <class Rep, class Period, auto F>
+Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep, Period> limit,
+                                                       detail::SendAwaiter<F> request) {
+    detail::Address callee = request.target();
+    std::string trouble;
+    try {
+        auto bounded = as_task(std::move(request).within(limit));
+        co_return co_await with_timeout(limit, std::move(bounded));
+    } catch (const TimeoutError& error) {
+        trouble = error.what();
+    }
+    auto doing = co_await detail::what_it_does(callee);
+    throw TimeoutError(fmt::format("{}: {} of {}: {}", trouble, detail::entry_of<F>.name,
+                                   detail::name_or_id(callee.id), doing));
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,0 +1,148 @@
+#pragma once
+#include <magnetar/actor/node/incoming_call.hpp>
+
+#include <memory>
+#include <utility>
+
+#include <magnetar/actor/actor.hpp>
+#include <magnetar/actor/command.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/call_context.hpp>
+#include <magnetar/actor/core/invoke.hpp>
+#include <magnetar/actor/core/message.hpp>
+#include <magnetar/actor/core/reject.hpp>
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/actor/messaging/awaited_replies.hpp>
+#include <magnetar/actor/messaging/outbox.hpp>
+#include <magnetar/actor/messaging/send.hpp>
+#include <magnetar/actor/node/link.hpp>
+#include <magnetar/actor/node/node.hpp>
+#include <magnetar/actor/node/packet.hpp>
+#include <magnetar/coro/waiter.hpp>
+#include <magnetar/loop/clock.hpp>
+#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/loop_handle.hpp>
+#include <magnetar/wire/bytes.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL void WireCall::go_back() noexcept {
+    run = [](Runnable& self) {
+        std::unique_ptr<WireCall> call(&static_cast<WireCall&>(self));
+        if (!call->reported_) call->report(call->error_);
+    };
+    if (!the_node) {
+        delete this;
+        return;
+    }
+    LoopHandle& main = the_node->loop().handle();
+    if (main.index() == this_loop) run(*this);
+    else outbox().post(main, *this);
+}
+
+MAGNETAR_DECL void WireCall::report(const std::exception_ptr& error) noexcept {
+    Link* link = the_node ? the_node->link(link_) : nullptr;
+    if (!link) return;
+    if (tell_ && !entry_.system) return link->consumed(target_.id.value, weight_);
+    link->ended(weight_);
+    if (tell_) return;
+    if (error) link->answer_error(id_, error);
+    else link->answer(id_, body_.bytes());
+}
+
+MAGNETAR_DECL WireCall::WireCall(std::uint64_t link, std::uint64_t id, bool tell, Address target,
+                                 const CommandEntry& entry, std::span<const std::byte> arguments)
+    : Runnable(&WireCall::arrive),
+      Outstanding(&WireCall::lose),
+      link_(link),
+      id_(id),
+      tell_(tell),
+      weight_(weight_of(arguments.size())),
+      target_(target),
+      entry_(entry) {
+    body_.append(arguments);
+}
+
+MAGNETAR_DECL void WireCall::set_terms(TermsOnWire on_wire) {
+    if (on_wire.left != on_wire.left.zero())
+        terms.deadline = deadline_after(the_node->loop().now(), on_wire.left);
+    if (!on_wire.chain.empty()) terms.chain.reset(new CallChain(std::move(on_wire.chain)));
+}
+
+MAGNETAR_DECL void WireCall::fail(std::exception_ptr error) noexcept {
+    error_ = std::move(error);
+    go_back();
+}
+
+MAGNETAR_DECL void WireCall::deliver() noexcept {
+    LoopHandle* door = loop_handle_at(target_.where.loop_index());
+    if (door && door->index() != this_loop) {
+        wait_for_loop(*this, door->index());
+        outbox().post(*door, *this);
+    } else {
+        arrive(*this);
+    }
+}
+
+MAGNETAR_DECL void WireCall::arrive(Runnable& self) {
+    auto& call = static_cast<WireCall&>(self);
+    Actor<>* actor = resident_here(call.target_);
+    if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
+    if (call.terms.chain)
+        if (auto cycle = check_chain(*actor, *call.terms.chain, call.entry_.name))
+            return call.fail(std::move(cycle));
+    core_of(*actor).receive(call);
+}
+
+MAGNETAR_DECL void WireCall::start(Actor<>& actor) noexcept {
+    if (core_of(actor).is_late(terms)) refuse(Refusal::late, actor.id());
+    else if (entry_.state && entry_.state != core_of(actor).state_tag())
+        refuse(Refusal::unknown_command, actor.id());
+    else carry_out(actor);
+}
+
+MAGNETAR_DECL void WireCall::lose(Outstanding& self) {
+    auto& call = static_cast<WireCall&>(self);
+    call.report(refusal_error(Refusal::lost, call.target_.id, call.entry_.name));
+    call.reported_ = true;
+}
+
+MAGNETAR_DECL WireAnswer::WireAnswer(WireCall& wire) noexcept : wire_(wire) {
+    sender = wire.sender;
+    arrived = wire.arrived;
+}
+
+MAGNETAR_DECL void WireAnswer::answered() noexcept {
+    std::unique_ptr<WireAnswer> self(this);
+    WireCall& wire = wire_;
+    if (!error) return wire.answer_with([this](Writer& out) { encode_outcome(out); });
+    // Handed over whole: two threads that let go of one exception look like a race to a sanitizer.
+    auto failure = std::move(error);
+    self.reset();
+    wire.fail(std::move(failure));
+}
+
+MAGNETAR_DECL void WireAnswer::run(Actor<>& actor) noexcept {
+    if (wire_.is_tell()) {
+        invoke_with(actor, nullptr);
+        wire_.answer_with([](Writer&) {});
+        delete this;
+    } else {
+        terms = std::move(wire_.terms);
+        if (invoke_with(actor, this)) answered();
+    }
+}
+
+MAGNETAR_DECL void WireCall::carry_out(Actor<>& actor) noexcept {
+    WireAnswer* answer = nullptr;
+    try {
+        answer = entry_.open(*this);
+    } catch (...) {
+        error_ = std::current_exception();
+    }
+    if (answer) answer->run(actor);
+    else go_back();
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <magnetar/actor/node/remote_routes.hpp>
+
+#include <mutex>
+#include <stdexcept>
+
+#include <magnetar/actor/errors.hpp>
+#include <magnetar/base/detail/id_map.hpp>
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// Read by every thread that sends to a remote arbiter.
+struct RemoteRoutes {
+    struct Route {
+        RemotePeer* peer = nullptr;
+        EventLoop* loop = nullptr;
+    };
+    std::mutex mutex;
+    IdMap<Route> routes;
+    std::uint32_t last = first_remote_host - 1;
+};
+MAGNETAR_DECL RemoteRoutes& remote_routes() {
+    static auto& all = *new RemoteRoutes;  // threads that are given up may outlive all statics
+    return all;
+}
+MAGNETAR_DECL RemoteRoutes::Route remote_route(std::uint32_t host) noexcept {
+    auto& all = remote_routes();
+    std::lock_guard lock(all.mutex);
+    auto* found = all.routes.find(host);
+    return found ? *found : RemoteRoutes::Route();
+}
+
+MAGNETAR_DECL std::uint32_t add_remote(RemotePeer& peer) {
+    constexpr std::uint32_t last_host = 0xffffff;
+    auto& all = remote_routes();
+    std::lock_guard lock(all.mutex);
+    if (all.routes.size() > (last_host - first_remote_host) / 2)
+        throw std::length_error("too many connections to remote arbiters");
+    // The oldest number is used again last, so that old proxies do not meet another connection.
+    do all.last = all.last >= last_host ? first_remote_host : all.last + 1;
+    while (all.routes.find(all.last));
+    all.routes[all.last] = {&peer, EventLoop::current()};
+    return all.last;
+}
+MAGNETAR_DECL void remove_remote(std::uint32_t host) noexcept {
+    auto& all = remote_routes();
+    std::lock_guard lock(all.mutex);
+    all.routes.erase(host);
+}
+
+// On the loop of the connection, if it is there still.
+MAGNETAR_DECL void send_from_its_loop(RemoteCall& call) noexcept {
+    auto route = remote_route(call.target.where.host());
+    if (route.peer && route.loop == EventLoop::current()) return route.peer->send(call);
+    call.error = std::make_exception_ptr(
+        ActorLost(fmt::format("{}: the connection to its arbiter has ended", call.target.id.to_string())));
+    call.finish();
+}
+MAGNETAR_DECL void send_to_remote(RemoteCall& call) noexcept {
+    auto& all = remote_routes();
+    {
+        // While the route is there its loop is, too.
+        std::lock_guard lock(all.mutex);
+        auto* route = all.routes.find(call.target.where.host());
+        if (route && route->loop != EventLoop::current()) {
+            call.run = [](Runnable& self) { send_from_its_loop(static_cast<RemoteCall&>(self)); };
+            if (route->loop->handle().post(call)) return;
+        }
+    }
+    send_from_its_loop(call);
+}
+MAGNETAR_DECL bool remote_has_room(std::uint32_t host) noexcept {
+    auto route = remote_route(host);
+    return route.peer && (route.loop != EventLoop::current() || route.peer->has_room());
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

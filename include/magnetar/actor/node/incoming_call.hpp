@@ -1,0 +1,122 @@
+#pragma once
+#include <fmt/core.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+#include <magnetar/actor/messaging/tell.hpp>
+#include <magnetar/config.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// A message from another host, at its target's loop: the arguments are decoded when the command starts. It
+// ends by going back to the main loop with the answer's bytes.
+class WireCall final : public Runnable, public Message, public Outstanding, public Pooled {
+public:
+    WireCall(std::uint64_t link, std::uint64_t id, bool tell, Address target, const CommandEntry& entry,
+             std::span<const std::byte> arguments);
+
+    bool is_tell() const noexcept { return tell_; }
+    CallTerms terms;
+    void set_terms(TermsOnWire on_wire);
+    CallTerms* call_terms() noexcept override { return tell_ ? nullptr : &terms; }
+    std::string_view command_name() const noexcept override { return entry_.name; }
+    std::span<const std::byte> arguments() const noexcept { return body_.bytes(); }
+
+    // Ends it: with an answer that `fill(writer)` writes, or with an error. It is gone after that.
+    template <class Fill>
+    void answer_with(Fill fill) noexcept {
+        try {
+            body_.clear();
+            body_.limit(largest_message);
+            fill(body_);
+            check_size(body_.size(), entry_.name);
+        } catch (const SizeError& error) {
+            error_ = std::make_exception_ptr(too_large(error.needed(), entry_.name));
+        } catch (...) {
+            error_ = std::current_exception();
+        }
+        go_back();
+    }
+    void fail(std::exception_ptr error) noexcept override;
+    // To the target's loop, on whose thread it is delivered.
+    void deliver() noexcept;
+
+private:
+    static void arrive(Runnable& self);
+    void start(Actor<>& actor) noexcept override;
+    void refuse(Refusal reason, ActorId target) noexcept override {
+        fail(refusal_error(reason, target, entry_.name));
+    }
+    void carry_out(Actor<>& actor) noexcept;
+    void go_back() noexcept;
+    void report(const std::exception_ptr& error) noexcept;
+    static void lose(Outstanding& self);
+
+    std::uint64_t link_, id_;
+    bool tell_, reported_ = false;
+    std::size_t weight_;  // see Link
+    Address target_;
+    const CommandEntry& entry_;
+    Writer body_;
+    std::exception_ptr error_;
+};
+
+// What is carried out of a WireCall: its arguments, decoded, and its outcome, to be encoded.
+class WireAnswer : public CallMessage, public Pooled {
+public:
+    virtual ~WireAnswer() = default;
+    // Carries it out, to the end: then it is gone, and the WireCall is on its way back.
+    void run(Actor<>& actor) noexcept;
+
+protected:
+    explicit WireAnswer(WireCall& wire) noexcept;
+
+private:
+    // True when its outcome is set. Nobody is answered when `call` is null.
+    virtual bool invoke_with(Actor<>& actor, CallMessage* call) noexcept = 0;
+    virtual void encode_outcome(Writer& out) = 0;
+    void refuse(Refusal, ActorId) noexcept override {}
+    void start(Actor<>&) noexcept override {}
+    void answered() noexcept override;
+    WireCall& wire_;
+};
+
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+class WireAnswerOf final : public WireAnswer {
+    using Result = typename Binding<F>::Result;
+
+public:
+    WireAnswerOf(WireCall& wire, Reader& arguments)
+        : WireAnswer(wire), args_(decode<typename Binding<F>::Args>(arguments)) {
+        arguments.finish();
+    }
+
+private:
+    bool invoke_with(Actor<>& actor, CallMessage* call) noexcept override {
+        return invoke<F>(actor, args_, sender, arrived, call, call ? &outcome_ : nullptr);
+    }
+    void encode_outcome(Writer& out) override {
+        if constexpr (std::is_void_v<Result>) (void)out;
+        else encode(out, outcome_.get());
+    }
+    typename Binding<F>::Args args_;
+    Outcome<Result> outcome_;
+};
+
+template <auto F, class Of>
+WireAnswer* open_from_wire(WireCall& call) {
+    if constexpr (Binding<F>::travels) {
+        Reader reader(call.arguments());
+        return new WireAnswerOf<F>(call, reader);
+    } else {
+        throw CodecError("",
+                         fmt::format("{} takes or gives what cannot leave its process", entry_of<F>.name));
+    }
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,396 @@
+#pragma once
+
+#include <magnetar/actor/remote/link.hpp>
+
+#include <sys/random.h>
+
+#include <chrono>
+
+#include <magnetar/actor/commands.hpp>
+#include <magnetar/actor/door/error_json.hpp>
+#include <magnetar/actor/supervision/framework_commands.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/net/connect.hpp>
+#include <magnetar/wire/base64.hpp>
+#include <magnetar/wire/websocket/handshake.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+inline constexpr std::string_view remote_protocol = "magnetar.v1";
+// As a server may do it, with the other end's limits unknown.
+inline constexpr auto remote_handshake_timeout = std::chrono::seconds(10);
+inline constexpr auto remote_ping_after = std::chrono::seconds(30);
+inline constexpr auto remote_silence = std::chrono::seconds(75);
+inline constexpr auto remote_close_timeout = std::chrono::seconds(2);
+
+// ---- who waits for an answer
+
+// A coroutine.
+class RemoteLink::Reply final : public Waiter, public RemoteAsked {
+public:
+    explicit Reply(RemoteLink& link) noexcept : link_(link), number_(link.asked_.put(this)) {}
+    Reply(const Reply&) = delete;
+    ~Reply() { link_.asked_.take(number_); }
+
+    std::uint64_t number() const noexcept { return number_; }
+    std::string_view what() const noexcept override { return "answer of a remote arbiter"; }
+    bool await_ready() const noexcept { return done_; }
+    bool await_suspend(Suspension leaf) noexcept { return waits_ = park(leaf); }
+    Json await_resume() {
+        check_cancelled();
+        if (error_) std::rethrow_exception(error_);
+        return std::move(result_);
+    }
+
+private:
+    void take(const Json& result) noexcept override {
+        result_ = result;
+        finish();
+    }
+    void fail(std::exception_ptr error) noexcept override {
+        error_ = std::move(error);
+        finish();
+    }
+    void finish() noexcept {
+        done_ = true;
+        if (std::exchange(waits_, false)) wake();
+    }
+    void request_cancel() noexcept override {
+        if (std::exchange(waits_, false)) wake_cancelled();
+    }
+
+    RemoteLink& link_;
+    std::uint64_t number_;
+    Json result_;
+    std::exception_ptr error_;
+    bool waits_ = false, done_ = false;
+};
+
+// A message by a proxy: its answer is encoded again, as the sender knows its type.
+class RemoteLink::CallAsked final : public RemoteAsked, public Pooled {
+public:
+    CallAsked(RemoteCall& call, void (*result)(const Json&, Writer&)) noexcept
+        : call_(call), result_(result) {}
+
+    void take(const Json& result) noexcept override {
+        std::unique_ptr<CallAsked> self(this);
+        try {
+            RemoteScope scope(call_.target.where.host());
+            call_.body.clear();
+            result_(result, call_.body);
+        } catch (...) {
+            call_.error = std::current_exception();
+        }
+        call_.finish();
+    }
+    void fail(std::exception_ptr error) noexcept override {
+        std::unique_ptr<CallAsked> self(this);
+        call_.error = std::move(error);
+        call_.finish();
+    }
+
+private:
+    RemoteCall& call_;
+    void (*result_)(const Json&, Writer&);
+};
+
+// ---- connecting
+
+MAGNETAR_DECL RemoteLink::RemoteLink(EventLoop& loop, Stream stream, std::string url)
+    : Timer([](Timer& timer) { static_cast<RemoteLink&>(timer).tick(); }),
+      loop_(loop),
+      stream_(std::move(stream)),
+      url_(std::move(url)),
+      heard_(loop.now()) {
+    host_ = add_remote(*this);
+    loop_.arm(*this, heard_ + remote_ping_after);
+}
+MAGNETAR_DECL RemoteLink::~RemoteLink() { loop_.disarm(*this); }
+
+inline Task<> read_answer(Stream& stream, HeadReader& head) {
+    for (;;) {
+        ReadData data = co_await stream.read_some();
+        if (!data) throw HandshakeError(0, "websocket: the connection ended before there was an answer");
+        if (head.feed(data.view())) co_return;
+    }
+}
+
+MAGNETAR_DECL Task<RemoteLink::Ref> RemoteLink::connect(std::string url, std::string token) {
+    EventLoop& loop = EventLoop::require("connect_arbiter");
+    // What a program sends must be in its table of commands, also when it has no arbiter of its own.
+    [[maybe_unused]] static const bool enlisted = (enlist_framework_commands(), true);
+    WebSocketUrl parts = parse_websocket_url(url);
+    Stream stream = co_await magnetar::connect(parts.address);
+    std::array<std::byte, 16> nonce;
+    if (::getrandom(nonce.data(), nonce.size(), 0) != static_cast<ssize_t>(nonce.size()))
+        throw_system_error(errno, "getrandom");
+    std::string key = base64_encode(nonce);
+    std::string request = upgrade_request(parts.host, parts.target, key, remote_protocol, token);
+    co_await stream.write(request);
+    HeadReader head(8192);
+    auto reading = read_answer(stream, head);
+    co_await with_timeout(remote_handshake_timeout, std::move(reading));
+    try {
+        check_upgrade_answer(head.head(), key, remote_protocol);
+    } catch (const HandshakeError& error) {
+        if (error.status() != 401 && error.status() != 403) throw;
+        throw PermissionDenied(fmt::format("{}: {}", url, error.what()));
+    }
+    Ref link(*new RemoteLink(loop, std::move(stream), std::move(url)));
+    loop.start(serve(link, std::string(head.rest())), nullptr).detach();
+    co_return link;
+}
+
+// ---- reading
+
+MAGNETAR_DECL Task<> RemoteLink::serve(Ref link, std::string first) {
+    std::string reason = "the connection ended";
+    bool cancelled = false;
+    try {
+        if (!first.empty()) link->take(std::as_bytes(std::span(first.data(), first.size())));
+        while (link->open_) {
+            ReadData data = co_await link->stream_.read_some();
+            if (!data) break;
+            link->heard_ = link->loop_.now();
+            link->pinged_ = false;
+            link->take(data.bytes());
+        }
+    } catch (const Cancelled&) {
+        cancelled = true;
+        reason = "the loop ends";
+    } catch (const std::exception& error) {
+        reason = error.what();
+    }
+    link->end(std::move(reason));
+    while (link->flushing_ && !cancelled) {
+        link->changed_.clear();
+        co_await link->changed_.wait();
+    }
+    link->stream_.close();
+    link->gone_ = true;
+    link->changed_.set();
+    if (cancelled) throw Cancelled();
+}
+
+MAGNETAR_DECL void RemoteLink::take(std::span<const std::byte> bytes) {
+    decoder_.feed(bytes);
+    while (auto message = decoder_.next()) {
+        if (message->opcode == Opcode::text) {
+            take_text(message->text());
+        } else if (message->opcode == Opcode::ping) {
+            append(Opcode::pong, message->text());
+        } else if (message->opcode == Opcode::close) {
+            auto said = parse_close(message->payload);
+            std::string reason =
+                fmt::format("closed by the other side: {} {}", static_cast<int>(said.code), said.reason);
+            if (!std::exchange(closing_, true)) append(Opcode::close, message->text());
+            return end(std::move(reason));
+        }
+    }
+}
+
+MAGNETAR_DECL void RemoteLink::take_text(std::string_view text) {
+    Json message = Json::parse(text);
+    const Json* id = message.find("id");
+    const Json* error = message.find("error");
+    if (!id || !id->is_integer()) {  // it could not read what was sent
+        Logger("remote " + url_).warning("{}", error ? error->dump() : text);
+        return;
+    }
+    RemoteAsked* asked = asked_.take(id->get<std::uint64_t>());
+    if (!asked) return;  // whoever asked has given up
+    const Json* result = message.find("result");
+    if (error) asked->fail(from_error_json(*error));
+    else asked->take(result ? *result : Json());
+}
+
+MAGNETAR_DECL std::exception_ptr RemoteLink::lost() const {
+    return std::make_exception_ptr(ActorLost(fmt::format("{}: {}", url_, reason_)));
+}
+MAGNETAR_DECL void RemoteLink::end(std::string reason) noexcept {
+    if (!std::exchange(open_, false)) return;
+    reason_ = std::move(reason);
+    remove_remote(host_);
+    loop_.disarm(*this);
+    auto error = lost();
+    asked_.for_each([&](RemoteAsked*& asked) { std::exchange(asked, nullptr)->fail(error); });
+    while (auto* call = static_cast<RemoteCall*>(waiting_.pop())) {
+        call->error = error;
+        call->finish();
+    }
+    changed_.set();
+}
+
+// ---- writing
+
+MAGNETAR_DECL MaskKey RemoteLink::fresh_mask() noexcept {
+    MaskKey key;
+    if (random_left_ < key.size()) {
+        // Always the whole, for so few bytes and once the kernel has booted.
+        if (::getrandom(random_.data(), random_.size(), 0) != static_cast<ssize_t>(random_.size()))
+            std::terminate();
+        random_left_ = random_.size();
+    }
+    random_left_ -= key.size();
+    std::memcpy(key.data(), random_.data() + random_left_, key.size());
+    return key;
+}
+MAGNETAR_DECL void RemoteLink::append(Opcode opcode, std::string_view payload) {
+    append_frame(out_, opcode, payload, {.fin = true, .mask = fresh_mask()});
+    flush_soon();
+}
+MAGNETAR_DECL void RemoteLink::send_request(std::string_view command, const Json& target,
+                                            const Json& arguments, const Json& id,
+                                            std::chrono::nanoseconds left) {
+    Json message = Json::object();
+    message["command"] = command;
+    if (!id.is_null()) message["id"] = id;
+    if (!target.is_null()) message["target"] = target;
+    message["args"] = arguments;
+    if (left.count() > 0) message["deadline_ms"] = static_cast<double>(left.count()) * 1e-6;
+    Writer text;
+    message.dump_to(text);
+    append(Opcode::text, text.text());
+}
+MAGNETAR_DECL void RemoteLink::flush_soon() {
+    if (!std::exchange(flushing_, true)) loop_.start(flush(Ref(*this)), nullptr).detach();
+}
+class RemoteLink::Flushing {
+public:
+    explicit Flushing(RemoteLink& link) noexcept : link_(link) {}
+    Flushing(const Flushing&) = delete;
+    ~Flushing() {
+        link_.flushing_ = false;
+        link_.changed_.set();
+    }
+
+private:
+    RemoteLink& link_;
+};
+MAGNETAR_DECL Task<> RemoteLink::flush(Ref link) {
+    Flushing flushing(*link);
+    while (!link->out_.empty()) {
+        link->sending_.swap(link->out_);
+        try {
+            co_await link->stream_.write(link->sending_.bytes());
+        } catch (const std::exception& error) {
+            link->end(error.what());
+            link->stream_.close();
+            link->out_.clear();
+        }
+        link->sending_.clear();
+        while (link->open_ && link->has_room())
+            if (auto* call = static_cast<RemoteCall*>(link->waiting_.pop())) link->write(*call);
+            else break;
+        link->changed_.set();
+    }
+}
+
+MAGNETAR_DECL void RemoteLink::send(RemoteCall& call) noexcept {
+    if (!open_) {
+        call.error = lost();
+        call.finish();
+    } else if (waiting_.empty() && has_room()) {
+        write(call);
+    } else if (call.tell && call.never_waits) {
+        call.finish();
+    } else {
+        waiting_.push(call);  // in the order in which they were sent
+    }
+}
+
+// The first actor of a process is known by its id; others also by where they are.
+inline Json target_of(const Address& address) {
+    if (address.where.loop_index() == 0 && address.where.index() == 0) return Json(address.id.to_string());
+    return to_json(ActorProxy<>(address, {}));
+}
+
+MAGNETAR_DECL void RemoteLink::write(RemoteCall& call) noexcept {
+    try {
+        if (call.command >= command_table().size())
+            throw CommandNotFound("the command is not known by a name");
+        const CommandEntry* entry = command_table()[call.command];
+        RemoteScope scope(host_);
+        Reader reader(call.body.bytes());
+        std::string name;
+        Json arguments = Json::array();
+        void (*result)(const Json&, Writer&) = nullptr;
+        if (entry == &entry_of<&by_name_command> || entry == &entry_of<&system_by_name_command>) {
+            auto given = decode<Binding<&by_name_command>::Args>(reader);
+            with_items(given, [&](std::string& command, Json& list) {
+                name = std::move(command);
+                arguments = std::move(list);
+            });
+            result = [](const Json& answer, Writer& out) { encode(out, answer); };
+        } else if (entry == &entry_of<&closed_command>) {
+            name = "closed";
+            result = [](const Json& answer, Writer& out) {
+                encode(out, StatusOnWire(answer.at("code").get<int>(), answer.at("signal").get<int>()));
+            };
+        } else if (entry->transcoder) {
+            name = entry->transcoder->name;
+            arguments = entry->transcoder->arguments(reader);
+            result = entry->transcoder->result;
+        } else {
+            throw CommandNotFound(fmt::format("{}: {} is not open to other programs", url_, entry->name));
+        }
+        std::chrono::nanoseconds left{};
+        if (call.terms.deadline != LoopClock::time_point{}) {
+            left = call.terms.deadline - loop_.now();
+            if (left.count() <= 0)
+                throw TimeoutError(fmt::format("{}: not sent: its deadline had passed", name));
+        }
+        Json target = target_of(call.target);
+        if (call.tell) {
+            send_request(name, target, arguments, Json());
+            call.finish();
+        } else {
+            auto number = asked_.put(new CallAsked(call, result));
+            send_request(name, target, arguments, Json(number), left);
+        }
+    } catch (...) {
+        call.error = std::current_exception();
+        call.finish();
+    }
+}
+
+MAGNETAR_DECL Task<Json> RemoteLink::ask(Ref link, std::string command, Json target, Json arguments) {
+    if (!link->open_) std::rethrow_exception(link->lost());
+    Reply reply(*link);
+    link->send_request(command, target, arguments, Json(reply.number()));
+    co_return co_await reply;
+}
+MAGNETAR_DECL Task<> RemoteLink::tell(Ref link, std::string command, Json target, Json arguments) {
+    while (link->open_ && !link->has_room()) {
+        link->changed_.clear();
+        co_await link->changed_.wait();
+    }
+    if (!link->open_) std::rethrow_exception(link->lost());
+    link->send_request(command, target, arguments, Json());
+}
+
+MAGNETAR_DECL void RemoteLink::close() noexcept {
+    if (!open_ || std::exchange(closing_, true)) return;
+    append_close(out_, {CloseCode::normal, ""}, {.fin = true, .mask = fresh_mask()});
+    flush_soon();
+    end("closed by this side");
+    loop_.arm(*this, loop_.now() + remote_close_timeout);
+}
+MAGNETAR_DECL Task<> RemoteLink::closed(Ref link) {
+    while (!link->gone_) {
+        link->changed_.clear();
+        co_await link->changed_.wait();
+    }
+}
+
+MAGNETAR_DECL void RemoteLink::tick() noexcept {
+    auto quiet = loop_.now() - heard_;
+    if (closing_ || quiet >= remote_silence) {
+        end(closing_ ? "closed" : "nothing was heard for too long");
+        return stream_.close();
+    }
+    if (quiet >= remote_ping_after && !std::exchange(pinged_, true)) append(Opcode::ping, {});
+    loop_.arm(*this, heard_ + (pinged_ ? LoopClock::duration(remote_silence) : remote_ping_after));
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

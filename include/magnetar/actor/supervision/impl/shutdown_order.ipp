@@ -1,0 +1,49 @@
+#pragma once
+#include <magnetar/actor/supervision/shutdown_order.hpp>
+
+#include <algorithm>
+#include <vector>
+
+#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/door/server.hpp>
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/actor/monitor.hpp>
+#include <magnetar/actor/supervision/main_actor.hpp>
+#include <magnetar/actor/supervision/supervisor.hpp>
+#include <magnetar/actor/supervision/worker_pool.hpp>
+#include <magnetar/base/list.hpp>
+#include <magnetar/coro/suspension.hpp>
+#include <magnetar/loop/clock.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL Task<> end_in_reverse_order(Actor<>& arbiter) {
+    struct Begun {
+        LoopClock::time_point at;
+        Address actor;
+        bool light;  // or a process or thread
+    };
+    std::vector<Begun> all;
+    auto add = [&all](const Begun& one) {  // they come nearly in order
+        auto later = [](LoopClock::time_point at, const Begun& other) { return at < other.at; };
+        all.insert(std::upper_bound(all.begin(), all.end(), one.at, later), one);
+    };
+    std::vector<ActorId> workers;
+    core_of(arbiter).for_each_child([&](Actor<>& child) {
+        if (!core_of(child).extras_if()) return;
+        add({core_of(child).started_at(), core_of(child).address(), true});
+        if (auto* monitor = dynamic_cast<MonitorBase*>(&child))
+            for (ActorId id : monitor->worker_ids()) workers.push_back(id);
+    });
+    the_supervisor->for_each([&](Managed& child) {
+        if (std::find(workers.begin(), workers.end(), child.id) == workers.end())
+            add({child.begun, {child.id, {}}, false});
+    });
+    for (; !all.empty(); all.pop_back()) {
+        if (all.back().light) co_await end_light(all.back().actor);
+        else co_await the_supervisor->end(all.back().actor.id);
+    }
+    co_await the_supervisor->end_all();  // what was being made meanwhile
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,524 @@
+#pragma once
+#include <magnetar/actor/supervision/supervisor.hpp>
+
+#include <magnetar/actor/core/state_factory.hpp>
+
+#include <fmt/core.h>
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <exception>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <magnetar/actor/actor.hpp>
+#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/exit_registry.hpp>
+#include <magnetar/actor/core/known_names.hpp>
+#include <magnetar/actor/core/shared_name.hpp>
+#include <magnetar/actor/core/wait_until.hpp>
+#include <magnetar/actor/door/server.hpp>
+#include <magnetar/actor/errors.hpp>
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/actor/messaging.hpp>
+#include <magnetar/actor/messaging/awaited_replies.hpp>
+#include <magnetar/actor/messaging/send.hpp>
+#include <magnetar/actor/messaging/tell.hpp>
+#include <magnetar/actor/node/link.hpp>
+#include <magnetar/actor/options.hpp>
+#include <magnetar/actor/proxy.hpp>
+#include <magnetar/actor/spawn.hpp>
+#include <magnetar/actor/supervision/circumstances.hpp>
+#include <magnetar/actor/supervision/framework_commands.hpp>
+#include <magnetar/actor/supervision/main_actor.hpp>
+#include <magnetar/actor/watch.hpp>
+#include <magnetar/base/detail/id_map.hpp>
+#include <magnetar/base/detail/pool.hpp>
+#include <magnetar/base/errors.hpp>
+#include <magnetar/base/log.hpp>
+#include <magnetar/base/unique_fd.hpp>
+#include <magnetar/coro/job.hpp>
+#include <magnetar/coro/suspension.hpp>
+#include <magnetar/coro/task.hpp>
+#include <magnetar/coro/waiter.hpp>
+#include <magnetar/loop/clock.hpp>
+#include <magnetar/loop/engine.hpp>
+#include <magnetar/loop/event_loop.hpp>
+#include <magnetar/loop/exit_status.hpp>
+#include <magnetar/loop/loop_handle.hpp>
+#include <magnetar/loop/loop_options.hpp>
+#include <magnetar/loop/signals.hpp>
+#include <magnetar/loop/stall_watch.hpp>
+#include <magnetar/loop/timer.hpp>
+#include <magnetar/sync/event.hpp>
+#include <magnetar/wire/bytes.hpp>
+#include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/detail/descriptors.hpp>
+#include <magnetar/wire/json.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL void require_all_rights(const Request& request, std::string_view what) {
+    std::uint32_t asker = node_of_caller(request);
+    if (asker == this_node || asker == 0 || is_remote(asker)) return;
+    bool here = this_node == 0 && EventLoop::current() == &the_node->loop();
+    auto worker = here ? the_supervisor->at(asker) : nullptr;
+    if (!worker || worker->settings.rights != Rights::all)
+        throw PermissionDenied(fmt::format("this process may not have that done: {}", what));
+}
+
+MAGNETAR_DECL void child_greeted(Request& request, std::uint64_t id, ActorProxy<> proxy) {
+    the_supervisor->greeted({id}, proxy, node_of_caller(request));
+}
+
+MAGNETAR_DECL void child_started(Request& request, std::uint64_t id, std::optional<ErrorOnWire> failure) {
+    the_supervisor->started({id}, std::move(failure), node_of_caller(request));
+}
+
+MAGNETAR_DECL std::string directory_reserve(Request& request, std::string name, std::uint64_t id) {
+    std::uint32_t asker = node_of_caller(request);
+    if (!directory_here().lives(asker)) return "the process that asks for it has ended";
+    if (asker != this_node) {
+        auto worker = the_supervisor->at(asker);
+        if (worker && worker->settings.rights == Rights::none) return "its process may not have it spawned";
+    }
+    try {
+        if (!name.empty()) check_name(name);
+        directory_here().reserve(name, {id}, asker);
+    } catch (const std::exception& error) {
+        return error.what();
+    }
+    return {};
+}
+
+MAGNETAR_DECL void directory_enter(Request& request, ActorProxy<> proxy, Concurrency kind,
+                                   std::uint64_t manager) {
+    std::uint32_t asker = node_of_caller(request);
+    bool own = asker == this_node ||
+               (proxy.address().where.host() == asker && directory_here().may_change(proxy.id(), asker));
+    if (!own) return the_node->expel(asker, "it enters an actor of another process in the directory");
+    directory_here().enter(std::move(proxy), kind, {manager});
+}
+
+MAGNETAR_DECL void directory_remove(Request& request, std::uint64_t id) {
+    if (directory_here().may_change({id}, node_of_caller(request))) directory_here().remove({id});
+}
+
+MAGNETAR_DECL void directory_release(Request& request, std::string name, std::uint64_t id) {
+    if (directory_here().may_change({id}, node_of_caller(request))) directory_here().release(name, {id});
+}
+
+MAGNETAR_DECL void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
+                                          std::unique_ptr<StateFactory> factory) {
+    Node& host = self.host_;
+    LoopHandle& door = host.loop().handle();
+    Address manager = core_of(*host.root).address();
+    auto news = std::make_unique<ThreadOver>(self, child);
+    try {
+        EventLoop loop({.threads = child->settings.threads});
+        Resident resident(loop);
+        std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(factory->make(child->settings, loop, child->id),
+                                                           [](Actor<>* a) { ActorCore::destroy(a); });
+        set_up(*actor, child->settings, child->name, std::move(params));
+        StallWatch watch(loop, child->settings.stall, actor->to_string(), actor->id().value);
+        news->status = loop.run(live(*actor, manager));
+    } catch (...) {
+        news->failure = start_failure(std::current_exception());
+        news->status = ExitStatus(news->failure->exit_code());
+    }
+    if (door.post(*news)) news.release();
+}
+
+MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_process(SpawnOrder order, std::uint32_t asker) {
+    Spawning spawning(*this);
+    refuse_when_stopping();
+    check(order, asker);
+    auto child = std::make_shared<Managed>();
+    child->settings = order.settings;
+    child->name = order.name;
+    child->asker = asker;
+    child->host = last_node_ = directory->free_node(last_node_);
+    child->id = order.id ? ActorId{order.id} : root_id(child->host);
+    child->begun = host_.loop().now();
+    remember_name(child->id, child->name);
+    try {
+        directory->reserve(child->name, child->id, child->host);
+    } catch (...) {
+        directory->remove_node(child->host);
+        throw;
+    }
+    children_[child->id.value] = child;
+    std::exception_ptr failure;
+    try {
+        co_await launch(*child, std::move(order));
+    } catch (const std::exception& e) {
+        failure =
+            std::make_exception_ptr(SpawnError(fmt::format("spawn of {}: {}", child->to_string(), e.what())));
+    }
+    if (failure) {
+        over(*child, ExitStatus(1));
+        std::rethrow_exception(failure);
+    }
+    if (child->unwanted) child->process->kill(SIGKILL);
+    core_of(*host_.root).start_job(collect(*this, child)).detach();
+    co_return co_await accompany(child);
+}
+
+MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(std::string name, ActorId id,
+                                                          ActorSettings settings, Json params,
+                                                          std::unique_ptr<StateFactory> factory) {
+    Spawning spawning(*this);
+    refuse_when_stopping();
+    auto child = std::make_shared<Managed>();
+    child->settings = settings;
+    child->name = std::move(name);
+    child->id = id ? id : fresh_id();
+    child->begun = host_.loop().now();
+    auto taken = co_await SendAwaiter<directory_reserve>(host_.arbiter, child->name, child->id.value);
+    if (!taken.empty()) throw SpawnError(taken);
+    children_[child->id.value] = child;
+    std::exception_ptr failure;
+    try {
+        refuse_when_stopping();
+        child->thread =
+            std::thread([this, child, params = std::move(params), factory = std::move(factory)]() mutable {
+                run_thread(*this, std::move(child), std::move(params), std::move(factory));
+            });
+    } catch (const std::exception& e) {
+        failure = std::make_exception_ptr(
+            SpawnError(fmt::format("spawn of {}: thread: {}", child->to_string(), e.what())));
+    }
+    if (failure) {
+        over(*child, ExitStatus(1));
+        std::rethrow_exception(failure);
+    }
+    co_return co_await accompany(child);
+}
+
+MAGNETAR_DECL void Supervisor::greeted(ActorId id, const ActorProxy<>& proxy, std::uint32_t node) {
+    Managed& child = expected(id, node);
+    if (proxy.id() != id || proxy.address().where.host() != node)
+        return host_.expel(node, "it greets with another's address");
+    child.address = proxy.address();
+    child.greeted = true;
+    child.heard = host_.loop().now();
+    child.changed.set();
+    if (child.unwanted) post_tell<stop_command>(child.address);
+}
+
+MAGNETAR_DECL void Supervisor::started(ActorId id, std::optional<ErrorOnWire> failure, std::uint32_t node) {
+    Managed& child = expected(id, node);
+    child.started = !failure;
+    child.failure = std::move(failure);
+    child.changed.set();
+}
+
+MAGNETAR_DECL void Supervisor::thread_over(Managed& child, ExitStatus status,
+                                           std::optional<ErrorOnWire> failure) {
+    child.thread.join();
+    if (failure) child.failure = std::move(failure);
+    over(child, status);
+}
+
+MAGNETAR_DECL void Supervisor::heard(ActorId id, const Notice& notice, std::uint32_t node) {
+    Managed* child = spoken_of(id, node);
+    if (!child) return;
+    child->heard = host_.loop().now();
+    child->notice = notice;
+}
+
+MAGNETAR_DECL std::shared_ptr<Managed> Supervisor::at(std::uint32_t host) const noexcept {
+    std::shared_ptr<Managed> found;
+    children_.for_each([&](std::uint64_t, const std::shared_ptr<Managed>& child) {
+        if (child->host == host && host) found = child;
+    });
+    return found;
+}
+
+MAGNETAR_DECL const ProcessHandle* Supervisor::process_of(ActorId id) const noexcept {
+    auto* found = children_.find(id.value);
+    return found && (*found)->process ? &*(*found)->process : nullptr;
+}
+
+MAGNETAR_DECL Task<ExitStatus> Supervisor::closed(ActorId id) {
+    auto* found = children_.find(id.value);
+    if (!found) co_return exit_registry().of(id);
+    auto child = *found;
+    co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.ended; });
+    co_return child->exit;
+}
+
+MAGNETAR_DECL Task<> Supervisor::kill(ActorId id) {
+    auto* found = children_.find(id.value);
+    if (!found) co_return;
+    auto child = *found;
+    co_await end_by_force(*child);
+}
+
+MAGNETAR_DECL Task<> Supervisor::end(ActorId id) {
+    auto* found = children_.find(id.value);
+    if (!found) co_return;
+    auto child = *found;
+    ask_to_stop(*child);
+    co_await see_end(child);
+}
+
+MAGNETAR_DECL Task<> Supervisor::end_all() {
+    for_each([this](Managed& child) { ask_to_stop(child); });
+    while (!children_.empty()) {
+        std::vector<Task<>> endings;
+        children_.for_each_in_order(
+            [&](std::uint64_t, const std::shared_ptr<Managed>& child) { endings.push_back(see_end(child)); });
+        co_await when_all(std::move(endings));
+    }
+    while (spawning_ > 0) co_await yield();  // they are told that it has failed
+}
+
+MAGNETAR_DECL Managed* Supervisor::spoken_of(ActorId id, std::uint32_t node) {
+    auto* found = children_.find(id.value);
+    if (!found) return nullptr;
+    Managed& child = **found;
+    if (node == (child.host ? child.host : this_node)) return &child;
+    host_.expel(node, fmt::format("it speaks for {}, which is another process", child.to_string()));
+    return nullptr;
+}
+
+MAGNETAR_DECL Managed& Supervisor::expected(ActorId id, std::uint32_t node) {
+    if (Managed* child = spoken_of(id, node)) return *child;
+    throw ActorNotFound(fmt::format("no actor {} is expected here", id.to_string()));
+}
+
+MAGNETAR_DECL void Supervisor::check(SpawnOrder& order, std::uint32_t asker) const {
+    if (!directory) throw SpawnError("spawn: only the arbiter makes processes");
+    if (asker == this_node) return;
+    auto worker = at(asker);
+    if (!worker || worker->ended) throw SpawnError("spawn: the process that asks has ended");
+    if (worker->settings.rights != Rights::all)
+        throw SpawnError(fmt::format("spawn: {} may not have processes spawned", worker->to_string()));
+    try {
+        check_settings(order.name, order.settings);
+    } catch (const std::invalid_argument& error) {
+        throw SpawnError(fmt::format("spawn: {}", error.what()));
+    }
+    // The arbiter's own end waits for it.
+    order.settings.concurrency = Concurrency::process;
+    order.settings.timeout = std::min<std::chrono::nanoseconds>(order.settings.timeout, longest_timeout);
+    order.settings.period = std::min(order.settings.period, order.settings.timeout / 2);
+    order.settings.exit_timeout =
+        std::min(order.settings.exit_timeout,
+                 std::max<std::chrono::nanoseconds>(core_of(*host_.root).extras().settings.exit_timeout,
+                                                    longest_exit_timeout));
+}
+
+MAGNETAR_DECL void Supervisor::refuse_when_stopping() const {
+    if (host_.root->life() >= Lifecycle::stopping)
+        throw SpawnError(fmt::format("spawn: {} is stopping", host_.root->to_string()));
+}
+
+MAGNETAR_DECL void Supervisor::forget(Managed& child) {
+    if (directory) {
+        directory->remove(child.id);
+        if (child.host) directory->remove_node(child.host);
+    } else {
+        post_tell<directory_remove>(host_.arbiter, child.id.value);
+    }
+    children_.erase(child.id.value);
+}
+
+MAGNETAR_DECL Circumstances Supervisor::circumstances_for(const Managed& child) const {
+    if (child.asker == this_node) {
+        auto now = Circumstances::now();
+        if (now.seccomp != circumstances_of_birth().seccomp && !std::exchange(told_of_seccomp_, true))
+            Logger("arbiter").warning(
+                "workers do not have the seccomp filter that was set after the arbiter was made");
+        return now;
+    }
+    auto worker = at(child.asker);
+    if (!worker || !worker->process) throw SpawnError("the process that asks has ended");
+    auto theirs = Circumstances::of(worker->process->pid());
+    if (!theirs.known) throw SpawnError("the rights of the process that asks cannot be read");
+    if (theirs.seccomp != circumstances_of_birth().seccomp)
+        throw SpawnError("the process that asks has a seccomp filter, which cannot be given to another");
+    return theirs;
+}
+
+MAGNETAR_DECL Task<> Supervisor::launch(Managed& child, SpawnOrder order) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        throw_system_error(errno, "socketpair");
+    UniqueFd ours(ends[0]);
+    std::vector<UniqueFd> theirs;  // its end of the link, then the sockets of its arguments
+    theirs.emplace_back(ends[1]);
+    for (auto& fd : order.sockets.fds) theirs.push_back(std::move(fd));
+    order.sockets.fds.clear();
+    order.id = child.id.value;
+    SpawnPlan plan;
+    plan.order = std::move(order);
+    plan.host = child.host;
+    plan.arbiter = host_.arbiter.where.to_wire();
+    plan.arbiter_id = host_.arbiter.id.value;
+    // Not to be found out, and said, by every worker; of a variable that is there twice, the first
+    // counts.
+    if (host_.loop().engine().name() == "epoll") plan.environment.push_back("MAGNETAR_ENGINE=epoll");
+    for (char** variable = environ; variable && *variable; ++variable) plan.environment.push_back(*variable);
+    std::string directory_now(4096, '\0');
+    plan.directory = ::getcwd(directory_now.data(), directory_now.size()) ? directory_now.c_str() : "/";
+    if (auto rights = circumstances_for(child); !(rights == circumstances_of_birth()))
+        plan.circumstances = rights.pack();
+    Writer encoded;
+    encode(encoded, plan);
+    // One that is busy has a second at least, however short the limit is.
+    auto limit = std::clamp<std::chrono::nanoseconds>(child.settings.timeout, std::chrono::seconds(1),
+                                                      std::chrono::seconds(5));
+    pid_t pid = co_await fork_server->fork(encoded.bytes(), std::move(theirs), limit);
+    try {
+        child.process.emplace(pid);
+    } catch (...) {
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, __WALL);
+        throw;
+    }
+    child.link.emplace(host_.connect(child.host, std::move(ours)));
+}
+
+MAGNETAR_DECL Task<ActorProxy<>> Supervisor::accompany(std::shared_ptr<Managed> child) {
+    auto limit = child->settings.timeout;
+    child->heard = host_.loop().now();
+    std::string trouble;
+    if (!co_await until(*child, limit, [](Managed& c) { return c.greeted || c.failure || c.ended; }))
+        trouble = fmt::format("no handshake within {} s", std::chrono::duration<double>(limit).count());
+    if (trouble.empty()) {
+        core_of(*host_.root).start_job(guard(*this, child)).detach();
+        co_await until(*child, LoopClock::duration::max(),
+                       [](Managed& c) { return c.started || c.failure || c.ended; });
+        if (child->failure) trouble = fmt::format("its start failed: {}", child->failure->to_string());
+        else if (!child->started)
+            trouble = fmt::format("it {}{} before it had started", child->exit.signal() ? "was " : "",
+                                  child->exit.to_string());
+    }
+    if (!trouble.empty()) {
+        if (!child->ended && !child->failure) co_await end_by_force(*child);
+        co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.ended; });
+        throw SpawnError(fmt::format("spawn of {}: {}", child->to_string(), trouble));
+    }
+    ActorProxy<> proxy(child->address, SharedName(child->name));
+    co_await SendAwaiter<directory_enter>(host_.arbiter, proxy, child->settings.concurrency,
+                                          host_.root->id().value);
+    co_return proxy;
+}
+
+MAGNETAR_DECL Task<> Supervisor::see_end(std::shared_ptr<Managed> child) {
+    constexpr LoopClock::duration longer = std::chrono::milliseconds(500);
+    auto limit = child->settings.exit_timeout > LoopClock::duration::max() - longer
+                     ? LoopClock::duration::max()
+                     : child->settings.exit_timeout + longer;
+    if (co_await until(*child, limit, [](Managed& c) { return c.ended; })) co_return;
+    Logger(child->to_string()).warning("it did not end in time: ended by force");
+    co_await end_by_force(*child);
+}
+
+MAGNETAR_DECL void Supervisor::ask_to_stop(Managed& child) {
+    child.unwanted = true;
+    if (child.greeted) post_tell<stop_command>(child.address);
+    else if (child.process) child.process->kill(SIGKILL);
+}
+
+MAGNETAR_DECL Task<> Supervisor::end_by_force(Managed& child) {
+    child.unwanted = true;
+    if (child.process) child.process->kill(SIGKILL);
+    else if (child.greeted) post_tell<end_command>(child.address);
+    if (co_await until(child, std::chrono::seconds(1), [](Managed& c) { return c.ended; })) co_return;
+    if (child.thread.joinable()) give_up(child);
+}
+
+MAGNETAR_DECL void Supervisor::give_up(Managed& child) {
+    const std::string_view* command = nullptr;
+    if (child.greeted)
+        command = loop_handle_at(child.address.where.loop_index())
+                      ->activity.command.load(std::memory_order_relaxed);
+    Logger(child.to_string())
+        .error("its thread hangs and cannot be ended: it is given up. The last command that it began: {}",
+               command ? *command : "none");
+    child.thread.detach();
+    if (child.greeted) {
+        if (Cell* cell = child.address.where.cell()) cell->revoke();
+        give_up_loop(child.address.where.loop_index());
+    }
+    over(child, ExitStatus(128 + SIGKILL));
+}
+
+MAGNETAR_DECL void Supervisor::over(Managed& child, ExitStatus status) {
+    if (child.ended) return;
+    if (status.clean()) exit_registry().forget(child.id);
+    else exit_registry().add(child.id, status);
+    child.exit = status;
+    child.ended = true;
+    forget(child);
+    child.changed.set();
+}
+
+MAGNETAR_DECL Task<> Supervisor::collect(Supervisor& self, std::shared_ptr<Managed> child) {
+    co_await child->process->ended();
+    // What it has started itself ends with it. Until it is collected, its number is no other's.
+    ::kill(-child->process->pid(), SIGKILL);
+    // What it had sent is still read; who else holds the link's other end is not waited for.
+    self.host_.peer_ended(child->host);
+    ExitStatus status = co_await child->process->exited();
+    // Its last words are still in the link; another process that holds the link's other end is not waited
+    // for.
+    try {
+        co_await with_timeout(std::chrono::seconds(1), std::move(*child->link));
+    } catch (const TimeoutError&) {
+        if (Link* open = self.host_.link_to(child->host)) open->shut_down();
+    }
+    self.over(*child, status);
+}
+
+MAGNETAR_DECL Task<> Supervisor::guard(Supervisor& self, std::shared_ptr<Managed> child) {
+    for (;;) {
+        // Heard of again, or gone; what was read before it counts from the beginning.
+        auto heard = child->heard;
+        EventLoop& loop = self.host_.loop();
+        LoopClock::duration part = child->settings.timeout / patience, passed = loop.now() - heard;
+        for (int step = 0; step < patience && child->heard == heard; ++step) {
+            auto end = deadline_after(loop.now(), step > 0 ? part : part - std::min(part, passed));
+            if (co_await detail::until(loop, child->changed, end, [&child] { return child->ended; }))
+                co_return;
+        }
+        // The loop may just have stood still: what came meanwhile is read first.
+        for (int turn = 0; turn < 2 && child->heard == heard && !child->ended; ++turn)
+            co_await sleep(std::chrono::milliseconds(1));
+        if (child->ended) co_return;
+        if (child->heard != heard) continue;
+        Logger(child->to_string())
+            .warning("it has been silent for {} s, and is told to stop",
+                     std::chrono::duration<double>(self.host_.loop().now() - child->heard).count());
+        self.ask_to_stop(*child);
+        if (!co_await self.until(*child, std::chrono::seconds(5), [](Managed& c) { return c.ended; }))
+            co_await self.end_by_force(*child);
+        co_return;
+    }
+}
+
+MAGNETAR_DECL Task<> Supervisor::end_linkless(Supervisor& self, std::shared_ptr<Managed> child) {
+    if (co_await self.until(*child, std::chrono::milliseconds(50), [](Managed& c) { return c.ended; }))
+        co_return;
+    Logger(child->to_string()).warning("its link has ended, and it lives: it is ended by force");
+    co_await self.end_by_force(*child);
+}
+
+MAGNETAR_DECL void Supervisor::link_ended(Node& host, std::uint32_t peer) {
+    auto child = the_supervisor ? the_supervisor->at(peer) : nullptr;
+    if (child && !child->ended)
+        host.loop().start(end_linkless(*the_supervisor, std::move(child)), core_if(host.root)).detach();
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

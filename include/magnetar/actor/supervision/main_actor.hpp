@@ -1,0 +1,73 @@
+#pragma once
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <magnetar/actor/supervision/supervisor.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/loop/dump.hpp>
+#include <magnetar/loop/signals.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+std::string dump_actors(EventLoop& loop);
+
+// Gives a loop's thread its place in the addresses of actors.
+class Resident {
+public:
+    explicit Resident(EventLoop& loop) noexcept;
+    Resident(const Resident&) = delete;
+    ~Resident() { this_loop = no_loop; }
+};
+
+Task<> notify_manager(Actor<>& self, Address manager);
+
+// Like to_wire, but with the type's name for all that are logged by it.
+ErrorOnWire start_failure(const std::exception_ptr& error);
+
+// The start hook as a job of the actor's, so that get_actor() is right in it. What went wrong, if something
+// did.
+Task<std::optional<ErrorOnWire>> started(Actor<>& self);
+
+// The life of the first actor of a loop: handshake, start, running, end.
+Task<ExitStatus> live(Actor<>& self, Address manager);
+
+void set_up(Actor<>& self, const ActorSettings& settings, std::string_view name, Json params);
+
+// ---- a thread
+
+// The news that a thread has ended, for its manager; which may have given it up, and even be gone.
+struct ThreadOver final : Runnable {
+    ThreadOver(Supervisor& s, std::shared_ptr<Managed> c)
+        : Runnable(&ThreadOver::arrive), supervisor(s), child(std::move(c)) {}
+    static void arrive(Runnable& self);
+    Supervisor& supervisor;
+    std::shared_ptr<Managed> child;
+    ExitStatus status{1};
+    std::optional<ErrorOnWire> failure;
+};
+
+// ---- a process
+
+// Logs what every job waits for, on the actor's loop and on those of the processes and threads that are
+// managed there.
+void dump_command(Actor<>& self);
+template <>
+inline constexpr bool is_system<dump_command> = true;
+template <>
+inline constexpr Reach reach_of<dump_command> = Reach::from_arbiter;
+
+// SIGTERM stops a worker well; the terminal's SIGINT is for the arbiter, which stops its workers itself.
+Task<> stop_on_signal(Actor<>& root);
+
+Task<> live_in_worker(Node& host, SpawnPlan& plan, UniqueFd link, ExitStatus& status);
+
+[[noreturn]] void run_worker(std::span<const std::byte> bytes, std::vector<UniqueFd> descriptors) noexcept;
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

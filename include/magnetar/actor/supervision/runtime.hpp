@@ -1,0 +1,53 @@
+#pragma once
+#include <memory>
+#include <string_view>
+
+#include <magnetar/actor/node/node.hpp>
+#include <magnetar/actor/supervision/directory.hpp>
+#include <magnetar/actor/supervision/main_actor.hpp>
+#include <magnetar/actor/supervision/supervisor.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/loop/event_loop.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// What a process needs to run actors: the main loop, the links to other processes, the manager of its own processes and
+// threads. A process has one at a time; while it lives, the_node and the_supervisor lead into it.
+class Runtime {
+public:
+    explicit Runtime(const LoopOptions& options);
+    // On an engine of the caller's: a simulation.
+    Runtime(std::unique_ptr<Engine> engine, const LoopOptions& options);
+    Runtime(const Runtime&) = delete;
+    ~Runtime();
+
+    // Throws std::logic_error if the process has one already; `what` is what it was to be made for.
+    static void require_none(std::string_view what);
+
+    EventLoop loop;
+
+private:
+    Resident resident_;
+
+public:
+    Node node;
+    Supervisor supervisor;
+};
+
+// That of the arbiter's process, which knows all names. Commands of the framework are in the table once it is made.
+class ArbiterRuntime : public Runtime {
+public:
+    explicit ArbiterRuntime(const LoopOptions& options);
+    ArbiterRuntime(std::unique_ptr<Engine> engine, const LoopOptions& options);
+
+    // The arbiter enters before it runs, and leaves after its end.
+    void enter(Actor<>& arbiter, const ActorSettings& settings, std::string_view name);
+    void leave();
+
+    Directory directory;
+
+private:
+    void begin();
+};
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,46 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/options.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/detail/descriptors.hpp>
+
+// Within the arbiter's process they are moved with the plan; from another there is no way.
+template <>
+struct magnetar::Codec<magnetar::detail::Descriptors> {
+    static std::monostate to_wire(const detail::Descriptors& sockets);
+    static detail::Descriptors from_wire(std::monostate) { return {}; }
+};
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// What the one who spawns a process says of its actor. It holds no address: types and hooks are numbers in tables
+// that all processes of the image have.
+struct SpawnOrder {
+    std::uint32_t type = 0;  // in actor_types()
+    std::string name;
+    std::uint64_t id = 0;
+    ActorSettings settings;
+    std::vector<std::byte> arguments;  // of the state
+    Descriptors sockets;               // that the arguments speak of
+    Json params;
+};
+
+// What the arbiter makes of it, for the new process.
+struct SpawnPlan {
+    SpawnOrder order;
+    std::uint64_t arbiter = 0;  // its address, for processes
+    std::uint64_t arbiter_id = 0;
+    std::uint32_t host = 0;
+    std::vector<std::string> environment;
+    std::string directory;
+    std::vector<std::byte> circumstances;  // packed; none: those of the fork server
+};
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

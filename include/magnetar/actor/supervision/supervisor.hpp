@@ -1,0 +1,216 @@
+#pragma once
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include <magnetar/actor/commands.hpp>
+#include <magnetar/actor/node/node.hpp>
+#include <magnetar/actor/node/packet.hpp>
+#include <magnetar/actor/request.hpp>
+#include <magnetar/actor/supervision/directory.hpp>
+#include <magnetar/actor/supervision/fork_server.hpp>
+#include <magnetar/actor/supervision/spawn_request.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/coro/when_all.hpp>
+#include <magnetar/loop/child_process.hpp>
+
+extern char** environ;
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// What new process and thread actors tell their manager, and what is told to the arbiter's directory.
+// Who asks is the process at the other end of the link: one that speaks for another loses its link.
+void child_greeted(Request& request, std::uint64_t id, ActorProxy<> proxy);
+void child_started(Request& request, std::uint64_t id, std::optional<ErrorOnWire> failure);
+std::string directory_reserve(Request& request, std::string name, std::uint64_t id);
+void directory_enter(Request& request, ActorProxy<> proxy, Concurrency kind, std::uint64_t manager);
+void directory_remove(Request& request, std::uint64_t id);
+void directory_release(Request& request, std::string name, std::uint64_t id);
+template <>
+inline constexpr bool is_system<child_greeted> = true;
+template <>
+inline constexpr Reach reach_of<child_greeted> = Reach::first_actor;
+template <>
+inline constexpr bool is_system<child_started> = true;
+template <>
+inline constexpr Reach reach_of<child_started> = Reach::first_actor;
+template <>
+inline constexpr bool is_system<directory_reserve> = true;
+template <>
+inline constexpr Reach reach_of<directory_reserve> = Reach::first_actor;
+template <>
+inline constexpr bool is_system<directory_enter> = true;
+template <>
+inline constexpr Reach reach_of<directory_enter> = Reach::first_actor;
+template <>
+inline constexpr bool is_system<directory_remove> = true;
+template <>
+inline constexpr Reach reach_of<directory_remove> = Reach::first_actor;
+template <>
+inline constexpr bool is_system<directory_release> = true;
+template <>
+inline constexpr Reach reach_of<directory_release> = Reach::first_actor;
+
+class StateFactory;
+
+// The process whose actor asks.
+inline std::uint32_t node_of_caller(const Request& request) {
+    return request.caller().address().where.host();
+}
+// Throws PermissionDenied when it is a worker that has less than all rights; asked of the arbiter.
+void require_all_rights(const Request& request, std::string_view what);
+
+// A process or thread actor, as its manager sees it. Shared by its spawn, its watchers and those who wait for
+// its end.
+struct Managed {
+    ActorId id;
+    std::string name;
+    ActorSettings settings;
+    std::uint32_t host = 0;       // the process it is
+    std::uint32_t asker = 0;      // the process that had it spawned
+    Address address;              // since it has greeted
+    LoopClock::time_point begun;  // when its spawn began
+    LoopClock::time_point heard;  // from it, last
+    Notice notice;                // what it said then
+    Event changed;                // set whenever one of the following changes
+    bool greeted = false, started = false, ended = false;
+    bool unwanted = false;               // asked to end before it could hear it
+    std::optional<ErrorOnWire> failure;  // of its start
+    ExitStatus exit;
+    std::optional<ProcessHandle> process;
+    std::optional<Job<>> link;  // of a process: serves it, until its end
+    std::thread thread;
+
+    std::string to_string() const { return name.empty() ? id.to_string() : name; }
+};
+
+// The process and thread actors of one manager: their making, their watching, their end. The arbiter has one;
+// the first actor of a worker process has one for the threads that are spawned there. On the main loop of its
+// process.
+class Supervisor {
+public:
+    explicit Supervisor(Node& host) noexcept : host_(host) {
+        if (this_node == 0) host.link_ended = &Supervisor::link_ended;
+    }
+
+    std::size_t size() const noexcept { return children_.size(); }
+    template <class F>
+    void for_each(F f) const {
+        children_.for_each_in_order(
+            [&f](std::uint64_t, const std::shared_ptr<Managed>& child) { f(*child); });
+    }
+    // In a simulation, where processes and threads are light actors, too.
+    bool light_actors_only = false;
+    // The processes of the application, on the master only.
+    ForkServer* fork_server = nullptr;
+    ErasedHook<const MonitorGaveUp&> monitor_gave_up;  // the arbiter's hook
+    Directory* directory = nullptr;
+
+    // Makes a process with one actor, and gives its address when the actor's start hook has returned. Throws
+    // SpawnError, and then nothing of it is left.
+    Task<ActorProxy<>> spawn_process(SpawnOrder order, std::uint32_t asker);
+    // The same on a thread of this process.
+    Task<ActorProxy<>> spawn_thread(std::string name, ActorId id, ActorSettings settings, Json params,
+                                    std::unique_ptr<StateFactory> factory);
+
+    // What an actor of the process `node` says of itself.
+    void greeted(ActorId id, const ActorProxy<>& proxy, std::uint32_t node);
+    void started(ActorId id, std::optional<ErrorOnWire> failure, std::uint32_t node);
+    void heard(ActorId id, const Notice& notice, std::uint32_t node);
+    void thread_over(Managed& child, ExitStatus status, std::optional<ErrorOnWire> failure);
+    // The worker process of that number, or null.
+    std::shared_ptr<Managed> at(std::uint32_t host) const noexcept;
+    // For tests: the next process gets a number after this.
+    void number_from(std::uint32_t host) noexcept { last_node_ = host; }
+    bool knows(ActorId id) const noexcept { return children_.find(id.value) != nullptr; }
+    // The process that an actor of it is; null for another, and when it has ended.
+    const ProcessHandle* process_of(ActorId id) const noexcept;
+    Task<ExitStatus> closed(ActorId id);
+    // Ends one by force, and waits until it is gone.
+    Task<> kill(ActorId id);
+    // Ends one: politely, and by force when it is not gone in time.
+    Task<> end(ActorId id);
+    // The same with them all, at once.
+    Task<> end_all();
+
+private:
+    // The child of that id, of which `node` speaks; null when none is known. Another process than the child's loses
+    // its link by it.
+    Managed* spoken_of(ActorId id, std::uint32_t node);
+    Managed& expected(ActorId id, std::uint32_t node);
+    // Holds a worker to its rights, and what it wants to bounds. Throws SpawnError.
+    void check(SpawnOrder& order, std::uint32_t asker) const;
+    // A spawn that is under way.
+    struct Spawning {
+        explicit Spawning(Supervisor& s) noexcept : self(s) { ++self.spawning_; }
+        Spawning(const Spawning&) = delete;
+        ~Spawning() { --self.spawning_; }
+        Supervisor& self;
+    };
+    void refuse_when_stopping() const;
+    void forget(Managed& child);
+
+    // Waits until it holds, for `limit` of the time in which this loop runs: while the whole process stands still,
+    // in a debugger, a paused container or somebody's long computation, nothing that has come can be read, and so
+    // nobody is late. A loop that wakes later than asked is believed one step only.
+    template <class Condition>
+    Task<bool> until(Managed& child, LoopClock::duration limit, Condition holds) {
+        EventLoop& loop = host_.loop();
+        auto step = std::max<LoopClock::duration>(limit / patience, std::chrono::milliseconds(1));
+        LoopClock::duration waited{};
+        for (;;) {
+            auto part = std::min(step, limit - waited);
+            auto end = deadline_after(loop.now(), limit == LoopClock::duration::max() ? limit : part);
+            if (co_await detail::until(loop, child.changed, end, [&child, holds] { return holds(child); }))
+                co_return true;
+            waited += part;
+            if (waited >= limit) co_return false;
+        }
+    }
+    // A worker that has a process spawned cannot ask for more, so that it holds nobody's end up: of the second, no
+    // more than the arbiter itself may take where that is longer.
+    static constexpr std::chrono::hours longest_timeout{24};
+    static constexpr std::chrono::seconds longest_exit_timeout{60};
+    // So many times a limit is looked at while it passes.
+    static constexpr int patience = 8;
+
+    // What its process hands down to it: the master, or the worker that had it spawned.
+    Circumstances circumstances_for(const Managed& child) const;
+    Task<> launch(Managed& child, SpawnOrder order);
+    // From its making to the end of its start hook; watched from then on.
+    Task<ActorProxy<>> accompany(std::shared_ptr<Managed> child);
+
+    Task<> see_end(std::shared_ptr<Managed> child);
+    void ask_to_stop(Managed& child);
+    Task<> end_by_force(Managed& child);
+    // A thread cannot be ended from outside: the process goes on without it, and what was asked of it fails.
+    void give_up(Managed& child);
+    void over(Managed& child, ExitStatus status);
+    // Sees the end of a process at once, and lets go of all that was its.
+    static Task<> collect(Supervisor& self, std::shared_ptr<Managed> child);
+    // Puts it down when it falls silent.
+    static Task<> guard(Supervisor& self, std::shared_ptr<Managed> child);
+    // Nothing can be asked of a process without a link. Mostly it was its end that has ended the link; if not (it
+    // has closed its descriptors, or become another program), it is ended.
+    static void link_ended(Node& host, std::uint32_t peer);
+    static Task<> end_linkless(Supervisor& self, std::shared_ptr<Managed> child);
+    static void run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
+                           std::unique_ptr<StateFactory> factory);
+
+    Node& host_;
+    IdMap<std::shared_ptr<Managed>> children_;
+    std::uint32_t last_node_ = 0;
+    int spawning_ = 0;
+    mutable bool told_of_seccomp_ = false;
+};
+
+// This process's manager of processes and threads; set while its main loop runs actors.
+inline constinit Supervisor* the_supervisor = nullptr;
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

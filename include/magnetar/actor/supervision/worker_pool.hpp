@@ -1,0 +1,229 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <magnetar/actor/spawn.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/coro/when_all.hpp>
+#include <magnetar/loop/operation.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// Waits until a light actor of this loop has ended, for `limit` at most.
+Task<bool> light_ended(Actor<>& actor, Nanoseconds limit);
+
+// How long one that was told to stop may take, beyond what it needs by its own account.
+Nanoseconds with_grace(Nanoseconds exit_timeout) noexcept;
+
+// Stops a light actor of this loop, and waits; ends it by force when it is not gone in time.
+Task<> end_light(Address target);
+
+struct RestartRules {
+    Routing routing;
+    RestartStrategy strategy;
+    Restart restart;
+    std::uint32_t restarts;
+    Nanoseconds window, backoff, max_backoff;
+    std::uint32_t seed;  // of the chance in its delays
+
+    // Throws std::invalid_argument with the offending value.
+    void check() const;
+};
+
+// What add_monitor has given to users: handles, which stay where they are until the arbiter is gone.
+using KeptHandle = std::unique_ptr<void, void (*)(void*)>;
+using KeptHandles = std::vector<KeptHandle>;
+
+// What a monitor is made from, whatever its workers are.
+struct MonitorSpec {
+    std::string name;
+    ActorSettings settings;
+    std::string worker_name;
+    ActorId worker_id;
+    ActorSettings worker;
+    RestartRules rules;
+    std::uint32_t workers = 0;
+    std::unique_ptr<StateFactory> factory;  // of the workers
+    KeptHandle (*make_handle)(ActorProxy<> monitor) = nullptr;
+};
+
+// Makes a monitor below `root` and gives its handle, which `kept` owns, when its workers have started. See
+// Arbiter::add_monitor for what it throws.
+Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, MonitorSpec spec);
+
+// A monitor whatever its workers are. It lives on the arbiter's loop.
+//
+// There is one desired state: the slots, the generation that the workers are to be of, and whether it ends. scale, reload,
+// deaths and stops change that and nothing else. One coroutine, `reconcile`, compares it with the workers there are and
+// begins what is missing: a worker's making, or its end. Each worker has a job of its own, from its making to its end,
+// which tells what has become of it; no job keeps a slot or a worker beyond an await. Who waits for a change stands in
+// `calls_`, and goes on when the workers are as he wanted them, or the monitor ends.
+class MonitorBase : public Actor<> {
+public:
+    // Throws std::invalid_argument for what makes no sense.
+    MonitorBase(EventLoop& loop, MonitorSpec spec);
+
+    // The monitor of that address. Throws when it has ended, and on another thread than its own.
+    static MonitorBase& living(const ActorProxy<>& monitor);
+    static MonitorBase* find(const Address& monitor) noexcept {
+        return static_cast<MonitorBase*>(resident_here(monitor));
+    }
+
+    // How many workers run now and are to stay.
+    std::size_t size() const noexcept;
+    std::vector<ActorProxy<>> running() const;
+    static Task<> scale(ActorProxy<> monitor, std::uint32_t workers);
+    static Task<> reload(ActorProxy<> monitor);
+
+    void add_info(Json& info) const override;
+
+    // Those that are being made, too.
+    std::vector<ActorId> worker_ids() const;
+    // In the background, as SIGHUP asks for it; not twice at once.
+    void reload_by_signal();
+    // The coroutine that keeps the workers as they are to be; for who makes the monitor.
+    void begin() { core_of(*this).start_job(reconcile(*this)).detach(); }
+    // Stops all workers, and waits; for the monitor's own end.
+    Task<> end_workers();
+
+    // A request that a worker has not answered. Monitor and worker may be gone when it ends.
+    class Asked {
+    public:
+        Asked(const Address& monitor, std::uint64_t worker) noexcept : monitor_(monitor), worker_(worker) {
+            count(+1);
+        }
+        Asked(const Asked&) = delete;
+        ~Asked() { count(-1); }
+
+    private:
+        void count(int change) noexcept;
+        Address monitor_;
+        std::uint64_t worker_;
+    };
+    struct Chosen {
+        ActorProxy<> worker;
+        std::uint64_t serial = 0;
+        explicit operator bool() const noexcept { return serial != 0; }
+    };
+    // The worker for the next request: in turn, and of those with the fewest to answer if so chosen. None when none runs.
+    Chosen choose();
+    ActorNotFound none_runs() const;
+    // The same; while none runs and one is to come, waits for it until the deadline.
+    static Task<Chosen> choose_in_time(ActorProxy<> monitor, LoopClock::time_point deadline);
+
+    // The Monitor<State> that users have of it.
+    void* handle = nullptr;
+
+private:
+    enum class Phase : std::uint8_t { making, running, leaving };
+    // Why a worker has to go.
+    enum class Why : std::uint8_t { none, surplus, replaced, another_died, stop };
+    struct Worker {
+        std::uint64_t serial = 0;
+        std::uint32_t slot = 0;  // its slot's number
+        ActorId id;              // of a plain light one, since it runs
+        ActorProxy<> proxy;      // since it runs
+        std::uint64_t generation = 0;
+        Phase phase = Phase::making;
+        Why why = Why::none;
+        bool told = false;  // to stop
+        int pid = 0;        // of a process
+        int asked = 0;      // requests by the monitor that it has not answered
+    };
+    // A place for a worker, which keeps its number and name from one to the next.
+    struct Slot {
+        std::uint32_t number = 0;
+        Worker* current = nullptr;    // it runs, and is to stay
+        Worker* making = nullptr;     // it is to be the current one
+        std::uint64_t after = 0;      // not before this one is gone
+        bool fresh = true;            // nobody has run here since it was asked for
+        bool rested = false;          // its worker has ended for good, see Restart
+        LoopClock::time_point due{};  // not before this time
+    };
+    // Who waits for the end of a scale or, with its generation, of a reload.
+    struct Call : magnetar::ListNode {
+        std::uint64_t generation = 0;
+        std::exception_ptr error;
+        Event done;
+    };
+    // So many are made at once; a reload makes one at a time.
+    static constexpr int width = 8;
+
+    // ---- what is wanted
+
+    bool arbiter_stops() const noexcept;
+    bool ends() const noexcept { return ending_ || life() >= Lifecycle::stopping; }
+    std::exception_ptr stopping_error() const;
+    void refuse_when_stopping() const {
+        if (ends()) std::rethrow_exception(stopping_error());
+    }
+    void set_slots(std::uint32_t workers);
+
+    // ---- driving towards it
+
+    static Task<> reconcile(MonitorBase& self);
+    // Begins what is missing; when there is something to do again by itself.
+    LoopClock::time_point step();
+    void begin(Slot& slot);
+    // One worker, from its making to its end.
+    static Task<> live_of(MonitorBase& self, std::uint64_t serial, std::string name, ActorId id);
+    Slot* slot_with(Worker* Slot::* member, const Worker& worker) noexcept;
+    void made(std::uint64_t serial, const ActorProxy<>& proxy, const std::exception_ptr& failure);
+    void not_made(Slot& slot, const std::exception_ptr& failure);
+    void ended(std::uint64_t serial, ExitStatus status);
+    void gone(std::uint64_t serial);
+    // For the strategies that start others anew with one that has died.
+    void end_others(Slot& dead);
+    // Counts a restart, and plans it; gives up when there have been too many.
+    void restart(Slot& slot, const std::string& line, const std::string& cause, bool quiet = false);
+    // How long the restart that was counted last waits.
+    Nanoseconds backoff();
+    void give_up(const std::string& reason);
+    static Task<> tell_arbiter(MonitorGaveUp why);
+
+    // ---- ends of workers
+
+    void dismiss(Worker& worker, Why why);
+    // Has it end, and by force when it does not in time. False when it cannot be reached yet.
+    bool tell_to_stop(Worker& worker);
+
+    // ---- who waits
+
+    // Tells those whose wish has come true.
+    void settle_calls();
+    void fail_calls(const std::exception_ptr& error, bool reloads_only = false);
+    static void finish(Call& call) noexcept;
+    static Task<> reload_and_log(MonitorBase& self);
+
+    RestartRules rules_;
+    std::string worker_name_;
+    ActorId worker_id_;  // that a user wants it to have
+    ActorSettings worker_settings_;
+    std::unique_ptr<StateFactory> factory_;
+    bool light_, plain_;
+    // What is wanted.
+    std::vector<Slot> slots_;  // by number
+    std::uint64_t generation_ = 1;
+    bool ending_ = false;
+    // What there is.
+    std::map<std::uint64_t, Worker> workers_;  // by serial number: a Worker stays where it is
+    std::uint64_t last_serial_ = 0, renewing_ = 0;
+    int making_ = 0;
+    Event changed_, gone_, available_;  // `available_`: a worker has come, or none will
+    List<Call> calls_;
+    std::exception_ptr growth_failed_;
+    std::size_t next_ = 0;
+    std::vector<LoopClock::time_point> recent_;
+    std::vector<std::string> last_exits_;
+    std::string end_reason_;
+    std::uint64_t restarts_ = 0;
+    bool reloading_ = false;
+    std::uint64_t chance_ = rules_.seed;
+};
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,118 @@
+#pragma once
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+#include <magnetar/config.hpp>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define MAGNETAR_POOL_OFF 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MAGNETAR_POOL_OFF 1
+#endif
+#endif
+#ifdef MAGNETAR_POOL_OFF
+extern "C" void __asan_poison_memory_region(const volatile void*, std::size_t);
+#endif
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+namespace detail {
+
+// Free lists by size class. A trivial type: access to a thread_local with a destructor would cost a call each
+// time.
+struct PoolLists {
+    // Sizes that fill malloc's blocks, which come by 16 bytes of which 8 are its own.
+    static constexpr std::size_t classes = 256;
+    static constexpr std::size_t index(std::size_t bytes) noexcept { return (bytes + 7) / 16; }
+    static constexpr std::size_t size(std::size_t index) noexcept { return index * 16 + 8; }
+    static constexpr std::size_t largest = 16 * (classes - 1) + 8;
+    static constexpr unsigned longest = 4096;
+    static constexpr std::size_t heaviest = std::size_t{4} << 20;
+    struct Free {
+        Free* next;
+    };
+    Free* free[classes];
+    unsigned
+        room[classes];  // blocks that a list still takes: none before the thread's first, none after its end
+    bool opened;
+};
+inline constinit thread_local PoolLists pool_lists{};
+
+// Gives the thread's lists back when the thread ends.
+struct PoolCleaner {
+    PoolCleaner() noexcept;
+    ~PoolCleaner();
+};
+
+void* pool_refill(std::size_t bytes);
+
+// The list of this size takes no more; or no list does, because this is the first block that the thread
+// frees.
+void pool_overflow(void* block) noexcept;
+
+}  // namespace detail
+
+/// Memory of `bytes` bytes, at least one, from the calling thread's free lists (by size class, at most 4,088 bytes;
+/// larger from malloc), aligned as malloc aligns. Throws std::bad_alloc. Under AddressSanitizer it is plain
+/// malloc, so that every misuse is seen.
+[[gnu::always_inline]] inline void* pool_allocate(std::size_t bytes) {
+#ifndef MAGNETAR_POOL_OFF
+    using detail::PoolLists;
+    if (bytes <= PoolLists::largest) {
+        std::size_t index = PoolLists::index(bytes);
+        auto& lists = detail::pool_lists;
+        if (auto* head = lists.free[index]) {
+            lists.free[index] = head->next;
+            ++lists.room[index];
+            return head;
+        }
+        return detail::pool_refill(PoolLists::size(index));
+    }
+#endif
+    return detail::pool_refill(bytes);
+}
+
+/// Gives back what `pool_allocate(bytes)` gave, on whichever thread. A list keeps at most 4,096 blocks of a
+/// size, and 4 MiB.
+[[gnu::always_inline]] inline void pool_free(void* block, std::size_t bytes) noexcept {
+#ifndef MAGNETAR_POOL_OFF
+    using detail::PoolLists;
+    if (bytes <= PoolLists::largest) {
+        std::size_t index = PoolLists::index(bytes);
+        auto& lists = detail::pool_lists;
+        if (lists.room[index] > 0) {
+            auto* head = static_cast<PoolLists::Free*>(block);
+            head->next = lists.free[index];
+            lists.free[index] = head;
+            --lists.room[index];
+            return;
+        }
+    }
+    detail::pool_overflow(block);
+#else
+    (void)bytes;
+    std::free(block);
+#endif
+}
+
+/// A part of a block is not used any more: AddressSanitizer reports whoever does before the block is free.
+inline void pool_retire([[maybe_unused]] void* part, [[maybe_unused]] std::size_t bytes) noexcept {
+#ifdef MAGNETAR_POOL_OFF
+    __asan_poison_memory_region(part, bytes);
+#endif
+}
+
+/// Derive from it to have `new` and `delete` use the pool. Needs a virtual destructor, or deletion by the
+/// exact type.
+struct Pooled {
+    static void* operator new(std::size_t bytes) { return pool_allocate(bytes); }
+    static void operator delete(void* block, std::size_t bytes) noexcept { pool_free(block, bytes); }
+};
+
+}  // namespace magnetar::inline MAGNETAR_MODE
+
+#if MAGNETAR_HEADER_ONLY
+#include <magnetar/base/detail/impl/pool.ipp>
+#endif
