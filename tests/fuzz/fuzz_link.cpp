@@ -95,6 +95,8 @@ Task<> scenario(Actor<>& self, std::uint32_t peer, std::string bytes) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    (void)&detail::enlisted<&Mirror::give>;
+    (void)&detail::enlisted<&Mirror::wait>;
     static const bool quiet = ::setenv("MAGNETAR_LOG", "off", 1) == 0;
     if (size < 1 || !quiet) return 0;
     bool worker = (data[0] & 1) != 0;

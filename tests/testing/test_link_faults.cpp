@@ -66,6 +66,7 @@ class Worker {
 public:
     Worker(Stream stream, detail::Address mirror, std::size_t writes, std::size_t reads)
         : stream_(std::move(stream)), mirror_(mirror), may_write_(writes), may_read_(reads) {
+        (void)&detail::enlisted<&Mirror::give_later>;
         detail::Hello hello;
         hello.host = worker_node;
         hello.features["build"] = detail::build_id();

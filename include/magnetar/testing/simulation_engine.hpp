@@ -262,12 +262,14 @@ private:
     ssize_t send_now(int fd, const msghdr& message) override {
         int result = send_parts(fd, message.msg_iov, message.msg_iovlen);
         if (result == detail::must_wait) result = -EAGAIN;
+        touch_changed();
         return result < 0 ? (errno = -result, -1) : result;
     }
     int shut_down(int fd) override {
         if (find(fd)) Network::shutdown(fd);
         // Who reads from it comes to the end.
         if (Socket* socket = find(fd)) socket->at_end = true, changed.push_back(fd);
+        touch_changed();
         return 0;
     }
     int send_parts(int fd, const iovec* parts, std::size_t count) {
