@@ -17,7 +17,7 @@
 
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/commands.hpp>
-#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/net/connect.hpp>

@@ -502,6 +502,76 @@ TEST_CASE("monitor: what makes no sense is refused") {
     });
 }
 
+TEST_CASE("monitor: each number at its least, its greatest, and beyond") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        using Options = MonitorOptions<PoolWorker>;
+        using std::chrono::nanoseconds;
+        static constexpr auto most = nanoseconds::max(), least = nanoseconds::min();
+        struct Row {
+            void (*change)(Options&);
+            std::string_view refusal;  // a part of it; empty: taken
+        };
+        const Row rows[] = {
+            {[](Options& o) { o.workers = 0; }, ""},
+            {[](Options& o) { o.restarts = 0; }, ""},
+            {[](Options& o) { o.restarts = UINT32_MAX; }, ""},
+            {[](Options& o) { o.window = 0ns; }, ""},
+            {[](Options& o) { o.window = most; }, ""},
+            {[](Options& o) { o.window = -1ns; }, "window of -1e-09 s"},
+            {[](Options& o) { o.window = least; }, "window of -9223372036.8"},
+            {[](Options& o) { o.backoff = 0ns; }, ""},
+            {[](Options& o) { o.backoff = most, o.max_backoff = 1ns; }, ""},
+            {[](Options& o) { o.backoff = -1ns; }, "backoff of -1e-09 s"},
+            {[](Options& o) { o.backoff = least; }, "backoff of -9223372036.8"},
+            {[](Options& o) { o.max_backoff = 0ns; }, ""},
+            {[](Options& o) { o.max_backoff = most; }, ""},
+            {[](Options& o) { o.max_backoff = -1ns; }, "max_backoff of -1e-09 s"},
+            {[](Options& o) { o.max_backoff = least; }, "max_backoff of -9223372036.8"},
+            {[](Options& o) { o.mailbox = 0; }, "mailbox of 0"},
+            {[](Options& o) { o.mailbox = 1; }, ""},
+            {[](Options& o) { o.mailbox = UINT32_MAX; }, ""},
+            {[](Options& o) { o.period = 0ns; }, ""},
+            {[](Options& o) { o.period = 24h - 1ns; }, ""},
+            {[](Options& o) { o.period = 24h; }, "period of 86400 s"},
+            {[](Options& o) { o.period = -1ns; }, "period of -1e-09 s"},
+            {[](Options& o) { o.exit_timeout = 0ns; }, ""},
+            {[](Options& o) { o.exit_timeout = most; }, ""},
+            {[](Options& o) { o.exit_timeout = -1ns; }, "exit_timeout of -1e-09 s"},
+            {[](Options& o) { o.worker.mailbox = 0; }, "mailbox of 0"},
+            {[](Options& o) { o.worker.timeout = 0ns; }, "timeout of 0 s"},
+            {[](Options& o) { o.worker.exit_timeout = -1ns; }, "exit_timeout of -1e-09 s"},
+        };
+        for (const Row& row : rows) {
+            Options options;
+            options.name = "pool";
+            options.workers = 2;
+            options.worker.concurrency = Concurrency::coroutine;
+            row.change(options);
+            if (!row.refusal.empty()) {
+                auto text = co_await error_of<std::invalid_argument>(self.add_monitor<PoolWorker>(options));
+                CHECK_MESSAGE(has(text, row.refusal), text);
+                CHECK(self.monitors().empty());
+                continue;
+            }
+            // What is taken is computed with: a worker dies, and the pool is whole again or has given up.
+            auto pool = co_await self.add_monitor<PoolWorker>(options);
+            CHECK(pool.size() == options.workers);
+            auto closed = pool.proxy();
+            if (options.workers > 0) {
+                auto dead = pool.managed_actors().front();
+                co_await dead.tell<&PoolWorker::quit>(5);
+                co_await dead.closed();
+                for (int i = 0; i < 5000 && pool.is_running() && pool.size() != options.workers; ++i)
+                    co_await sleep(1ms);
+                CHECK(pool.is_running() == (options.restarts > 0));
+                if (pool.is_running()) CHECK(pool.size() == options.workers);
+            }
+            pool.stop();
+            co_await closed.closed();
+        }
+    });
+}
+
 TEST_CASE("monitor: SIGTERM while add_monitor makes its workers ends the program well") {
     for (int delay : {0, 5, 100}) {
         static int milliseconds;

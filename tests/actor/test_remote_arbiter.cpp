@@ -289,6 +289,11 @@ TEST_CASE("remote arbiter: connects again, as its policy says, and sends nothing
     loop.run(server.start_serving("127.0.0.1:0"));
     auto url = "ws://" + server.address().to_string();
     loop.run(use_a_flaky_one(url, server));
-    ReconnectPolicy wrong{.attempts = 1, .backoff = 2s, .max_backoff = 1s};
-    CHECK_THROWS_AS(loop.run(connect_arbiter(url, "word", wrong)), std::invalid_argument);
+    for (auto [backoff, max_backoff] : {std::pair<std::chrono::nanoseconds, std::chrono::nanoseconds>{2s, 1s},
+                                        {-1ns, 1s},
+                                        {std::chrono::nanoseconds::min(), 1s},
+                                        {0s, -1ns}}) {
+        ReconnectPolicy wrong{.attempts = 1, .backoff = backoff, .max_backoff = max_backoff};
+        CHECK_THROWS_AS(loop.run(connect_arbiter(url, "word", wrong)), std::invalid_argument);
+    }
 }

@@ -18,9 +18,18 @@ struct Witness {
 namespace {
 
 void watch_it(Actor<Witness>&, ActorProxy<> other) {
-    watch(other, [](Actor<>& self, ActorProxy<>, ExitStatus status) {
-        static_cast<Actor<Witness>&>(self).state().codes.push_back(status.code());
+    watch(other, [](Actor<Witness>& self, ActorProxy<>, ExitStatus status) {
+        self.state().codes.push_back(status.code());
     });
+}
+void watch_as_any(Actor<>&, ActorProxy<> other) {
+    watch(other, [](Actor<>& self, ActorProxy<>, ExitStatus status) -> Task<> {
+        co_await yield();
+        self.stop(status.code());
+    });
+}
+void watch_as_other(Actor<>&, ActorProxy<> other) {
+    watch(other, [](Actor<Witness>&, const ActorProxy<>&, ExitStatus) {});
 }
 Task<std::vector<int>> heard_by(ActorProxy<Witness> witness, std::size_t count) {
     std::vector<int> codes;
@@ -64,6 +73,23 @@ TEST_CASE("watch: told once of the end, with its status, whatever the two are, a
             }
         }
     });
+}
+
+TEST_CASE(
+    "watch: by any actor, as a coroutine; not as an actor of another State, and not outside of actors") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        for (auto kind : every_kind) {
+            auto watcher = co_await actor_of(kind);
+            auto other = co_await actor_of(Concurrency::coroutine);
+            auto text = co_await error_of<RemoteError>(send(watcher, run<watch_as_other>, other));
+            CHECK_MESSAGE(has(text, "is no actor of the State that the lambda takes"), text);
+            co_await send(watcher, run<watch_as_any>, other);
+            co_await quit(other, 5);
+            auto status = co_await watcher.closed();
+            CHECK(status.code() == 5);
+        }
+    });
+    CHECK_THROWS_AS(watch(ActorProxy<>(), [](Actor<>&, ActorProxy<>, ExitStatus) {}), std::logic_error);
 }
 
 TEST_CASE(

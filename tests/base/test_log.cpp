@@ -1,7 +1,7 @@
 #include <magnetar/base/log.hpp>
 
 #include <doctest/doctest.h>
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <sys/wait.h>
@@ -71,6 +71,13 @@ TEST_SUITE("base") {
         CHECK(lines[0].substr(4, 1) == "-");
         CHECK(lines[0].substr(23, 2) == "Z ");
         CHECK(lines[0].find(" " + std::to_string(::getpid()) + " [") != std::string::npos);
+    }
+    TEST_CASE("log: a field may stand in the text, too") {
+        File file;
+        configure_log({.levels = "info", .file = file.path});
+        Logger("disk").info("{} of 9", field("free", 3));
+        REQUIRE(file.lines().size() == 1);
+        CHECK(tail(file.lines()[0]) == "[info] disk: free=3 of 9 free=3");
     }
     TEST_CASE("log: what is not written is not formatted") {
         File file;

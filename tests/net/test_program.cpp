@@ -42,6 +42,27 @@ TEST_CASE("program: what it reads, more than a pipe holds, comes back; one that 
     CHECK(loop.run(run_program({"cat"})).out == "");
 }
 
+TEST_CASE("program: each number at its least, its greatest, and beyond") {
+    EventLoop loop;
+    using std::chrono::nanoseconds;
+    struct Row {
+        std::size_t most;
+        nanoseconds patience;
+    };
+    const Row rows[] = {{5, 3s},  {SIZE_MAX, 3s}, {5, nanoseconds::max()},
+                        {5, 0ns}, {5, -1ns},      {5, nanoseconds::min()}};
+    for (const Row& row : rows)
+        CHECK(loop.run(run_program({"echo", "four"}, {.most = row.most, .patience = row.patience})).out ==
+              "four\n");
+    for (auto patience : {nanoseconds::max(), 0ns, nanoseconds::min()}) {
+        for (std::size_t most : {0, 4})
+            CHECK_THROWS_AS(loop.run(run_program({"sh", "-c", "echo four; exec sleep 100"},
+                                                 {.most = most, .patience = patience})),
+                            std::length_error);
+    }
+    CHECK(loop.run(run_program({"true"}, {.most = 0})).out == "");
+}
+
 TEST_CASE("program: directory and environment are its own; what they were given by need not stay") {
     EventLoop loop;
     Task<ProgramEnd> task = [] {

@@ -132,7 +132,7 @@ TEST_CASE("tcp server: a handler that captures, kept until the last connection h
         TcpServer server{[greeting = std::move(greeting)](Connection& c) -> Task<> {
             try {
                 co_await c.write(*greeting);
-                while (co_await c.read_some()) {}
+                for (auto data = co_await c.read_some(); data;) data = co_await c.read_some();
             } catch (const Cancelled&) {}
             co_await c.write(*greeting + " and bye");
         }};

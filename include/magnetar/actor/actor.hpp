@@ -4,8 +4,8 @@
 #include <type_traits>
 #include <utility>
 
-#include <magnetar/actor/command.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/core/command_registry.hpp>
 #include <magnetar/actor/options.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/config.hpp>

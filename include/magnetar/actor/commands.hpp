@@ -12,8 +12,8 @@
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
-#include <magnetar/actor/core/address.hpp>
 #include <magnetar/actor/core/invoke.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/proxy.hpp>

@@ -6,7 +6,7 @@
 #include <type_traits>
 #include <vector>
 
-#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/base/fixed_string.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>

@@ -11,7 +11,7 @@
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/commands.hpp>
-#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging/send.hpp>
 #include <magnetar/actor/messaging/tell.hpp>

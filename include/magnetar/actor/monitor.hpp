@@ -126,7 +126,8 @@ Task<> tell_any(ActorProxy<> monitor, typename Binding<F>::Args arguments) {
 }
 
 // The worker for the next request of somebody elsewhere, for whom this is asked.
-Task<ActorProxy<>> next_worker_command(Actor<>& self);
+struct NextWorker;
+Task<NextWorker> next_worker_command(Actor<>& self);
 // It waits for workers, and must not keep the monitor from its end.
 template <>
 inline constexpr bool is_observer<next_worker_command> = true;

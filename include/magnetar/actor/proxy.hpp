@@ -8,9 +8,9 @@
 #include <type_traits>
 #include <utility>
 
-#include <magnetar/actor/command.hpp>
-#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/command_registry.hpp>
 #include <magnetar/actor/core/known_names.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/core/remote_hosts.hpp>
 #include <magnetar/actor/core/shared_name.hpp>
 #include <magnetar/base/detail/formatter.hpp>

@@ -7,7 +7,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// A lock-free inbox: any thread pushes, one thread takes all at once, in the order pushed. Elements are
+/// A lock-free multi-producer queue: any thread pushes, one thread takes everything, in the order pushed. Elements are
 /// objects with a public member `T* next`; the inbox owns none of them. It can be closed, after which every
 /// push is refused, so that nothing is ever left in an inbox that nobody reads. (Treiber's stack, emptied
 /// whole and turned round.)

@@ -22,7 +22,7 @@ enum class LogLevel : unsigned char { debug, info, warning, error, off };
 enum class LogFormat : std::uint8_t { automatic, text, json };
 
 /// A value beside the text of a line, to be found by machines: `log().info("served {}", n, field("client",
-/// peer))`. It refers to the value, and is to be used in the call that it is made in.
+/// peer))`. It refers to the value: use it only in the call in which it is made.
 template <class T>
 struct LogField {
     std::string_view name;
@@ -172,7 +172,10 @@ struct fmt::formatter<magnetar::LogField<T>> {
     constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <class Context>
     auto format(const magnetar::LogField<T>& field, Context& context) const {
-        return fmt::format_to(context.out(), "{}={}", field.name, field.value);
+        // By no format_to: it calls a template that a libfmt compiled by g++ exports under another name than clang's.
+        auto out = context.out();
+        for (char c : fmt::format("{}={}", field.name, field.value)) *out++ = c;
+        return out;
     }
 };
 

@@ -13,7 +13,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// A started task and who joins it. Lives as long as it runs, its Job holds it, or a joiner has yet to take
+// A started task and the one that joins it. Lives as long as it runs, its Job holds it, or the joiner has yet to take
 // its result.
 template <class T>
 struct JobState final : JobBase, Pooled {
@@ -101,7 +101,7 @@ struct JobState<T>::Joiner final : Waiter {
 
 /// A task that has been started: `loop.start(task)`. It runs beside its starter, in the starter's context
 /// (get_actor() inside it is the actor that started it). Await it for its result, cancel it, or drop it: a
-/// dropped job runs on by itself, and if it fails then, the failure is reported to its actor (logged;
+/// dropped job is detached: it runs on, and if it fails then, the failure is reported to its actor (logged;
 /// whatever is not a std::exception ends the actor). Stays on its loop's thread. A started job first runs
 /// from the loop's ready queue, not inside start().
 ///
@@ -135,7 +135,7 @@ public:
     /// True when the job has ended, and for a Job that was moved from or detached.
     bool done() const noexcept { return !state_ || state_->completed(); }
 
-    /// Lets the job run by itself, as dropping the Job does.
+    /// The job runs on without this handle, as after dropping the Job.
     void detach() noexcept {
         auto* state = std::exchange(state_, nullptr);
         if (!state) return;

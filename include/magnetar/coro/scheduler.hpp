@@ -51,7 +51,7 @@ struct Activity {
     }
 };
 
-/// What runs jobs: a ready queue, the list of living jobs that no actor owns, and who hears of failures that
+/// What runs jobs: a ready queue, the list of living jobs that no actor owns, and the handler for failures that
 /// nobody awaits. An event loop is one; so is a test. Belongs to one thread.
 struct Scheduler : JobOwner {
     Queue<Runnable> ready;
@@ -68,7 +68,7 @@ struct Scheduler : JobOwner {
 
 namespace detail {
 
-/// Who runs on this thread now. Trivial, so that reading it is one instruction.
+/// The job and the actor that run on this thread now. Trivial, so that reading it is one instruction.
 struct Context {
     JobBase* job;
     JobOwner* actor;

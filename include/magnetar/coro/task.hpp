@@ -64,7 +64,7 @@ struct Promise<void> : PromiseBase {
 }  // namespace detail
 
 /// A computation that starts when it is awaited, and is awaited once. Owns its coroutine's frame. It runs on
-/// the stack of whoever awaits it up to its first suspension, so a task that never suspends costs a call and
+/// the stack of its awaiter up to its first suspension, so a task that never suspends costs a call and
 /// a pooled frame; awaiting millions of them in a loop does not grow the stack on any compiler.
 ///
 ///     Task<int> answer() { co_await sleep(1ms); co_return 42; }
@@ -115,7 +115,7 @@ public:
         return Awaiter{handle_};
     }
 
-    /// For those who run tasks (jobs, groups): the coroutine, and how it ended.
+    /// For code that runs tasks (jobs, groups): the coroutine, and how it ended.
     std::coroutine_handle<promise_type> handle() const noexcept { return handle_; }
     Outcome<T>& outcome() const noexcept { return handle_.promise().outcome; }
 

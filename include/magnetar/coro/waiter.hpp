@@ -127,7 +127,7 @@ private:
 inline JobBase* current_job() noexcept { return detail::context.job; }
 
 /// A leaf operation that a job waits for: the base of every awaiter that suspends. An awaiter calls `park` in
-/// its await_suspend, and whoever ends the operation calls `wake`, on the job's own thread; the job goes on
+/// its await_suspend, and the code that completes the operation calls `wake`, on the job's own thread; the job goes on
 /// from the ready queue.
 class Waiter {
 public:

@@ -21,7 +21,7 @@ Task<> wait_for_end(int pidfd);
 
 namespace detail {
 
-// How a process ended, for one that was collected by somebody else: the kernel tells it to who has held a pidfd
+// How a process ended that other code has reaped: the kernel tells it to the holder of a pidfd
 // since before the end. Since Linux 6.15; see ioctl_pidfd(2), which old headers lack.
 std::optional<ExitStatus> status_of_the_collected(int pidfd) noexcept;
 // The kernel's own number, as old headers lack the name.
@@ -59,7 +59,7 @@ public:
     Task<> ended() const { return fd_ ? wait_for_end(fd()) : detail::look_for_end(pid_); }
     /// Waits for the end; the handle must stay until then. See wait_for_exit.
     Task<ExitStatus> exited() const;
-    /// Collects it without waiting for what else there is to do, when it is known that it ends at once (it was
+    /// Reaps it without going through the loop, when it is known to end at once (it was
     /// killed): blocks the thread until then.
     ExitStatus collect() const;
     /// Sends a signal; false when the process has been collected. Throws std::system_error when it may not be

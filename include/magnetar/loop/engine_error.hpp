@@ -18,7 +18,7 @@ std::string engine_error_text(std::string_view operation, int error);
 
 }  // namespace detail
 
-/// No engine is to be had. The text names the error, what most likely causes it here, and what helps;
+/// No engine is available. The text names the error, what most likely causes it here, and what helps;
 /// `code()` is the errno.
 class EngineError : public std::system_error {
 public:

@@ -38,7 +38,7 @@ class Poller : public ListNode {
 public:
     /// Handles what has come; true when there was something.
     virtual bool poll() noexcept = 0;
-    /// From now on whoever writes must also complete an operation of this loop (write to an eventfd that it
+    /// From now on the writer must also complete an operation of this loop (write to an eventfd that it
     /// reads, say). False when something has come meanwhile.
     virtual bool fall_asleep() noexcept = 0;
     /// The doorbell is needed no more. Also called when fall_asleep() gave false.

@@ -96,7 +96,7 @@ public:
     explicit Executor(unsigned threads = 5);
     Executor(const Executor&) = delete;
     Executor& operator=(const Executor&) = delete;
-    /// Waits for the work that runs; work that has not begun is dropped, and who waits for it gets Cancelled.
+    /// Waits for running work; work that has not begun is dropped, and its awaiters get Cancelled.
     ~Executor();
 
     /// Runs `function(arguments...)` on one of the threads; awaiting it gives the value, or throws what the

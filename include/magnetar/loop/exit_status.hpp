@@ -10,11 +10,11 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// How a process, or any actor, ended: by itself with a code, killed by a signal, or in a way that nobody can
+/// How a process, or any actor, ended: it exited with a code, was killed by a signal, or in a way that nobody can
 /// tell any more. fmt prints it.
 class ExitStatus {
 public:
-    /// Ended by itself.
+    /// It exited; code() tells how.
     explicit constexpr ExitStatus(int code = 0) noexcept : code_(code) {}
     /// Killed by `signal`.
     static constexpr ExitStatus killed(int signal) noexcept {
@@ -37,7 +37,7 @@ public:
     constexpr int signal() const noexcept { return signal_ > 0 ? signal_ : 0; }
     /// False for unknown().
     constexpr bool is_known() const noexcept { return signal_ >= 0; }
-    /// It ended by itself, with code 0.
+    /// It exited with code 0.
     constexpr bool clean() const noexcept { return code_ == 0; }
     /// `exited with 3`, `killed by signal 9 (Killed)` or `ended, nobody knows how`.
     std::string to_string() const;

@@ -18,13 +18,13 @@ namespace magnetar::inline MAGNETAR_MODE {
 /// over. Posting is lock-free and costs a system call only when the loop sleeps.
 class alignas(64) LoopHandle {
 public:
-    /// As many loops may live at once in a process.
+    /// The greatest number of loops that may live at once in a process.
     static constexpr unsigned limit = 4096;
 
     /// Hands `work` to the loop, which runs it on its thread. False when the loop has ended: the work is
     /// still the caller's. Works of one thread run in the order posted. From any thread.
     bool post(Runnable& work) noexcept { return post_chain(work, work); }
-    /// Hands over many at once, linked by `next` from `newest` to `oldest`; they run oldest first.
+    /// Posts a whole list, linked by `next` from `newest` to `oldest`; they run oldest first.
     bool post_chain(Runnable& newest, Runnable& oldest) noexcept {
         if (!inbox_.push_chain(newest, oldest)) return false;
         if (sleeping_.load(std::memory_order_seq_cst)) ring();

@@ -25,7 +25,7 @@ struct SignalBox {
     int bell = -1;                          // an eventfd
     pid_t owner = ::getpid();
 };
-// Who gets a signal now, and how many handlers are looking.
+// The current receiver of a signal, and how many handlers are reading it.
 inline constinit std::atomic<SignalBox*> signal_boxes[65] = {};
 inline constinit std::atomic<int> signal_handlers_running{0};
 

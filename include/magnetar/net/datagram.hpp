@@ -15,7 +15,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// Kept by its DatagramSocket, and by each receive until the kernel has let go of the memory.
+// Kept by its DatagramSocket, and by each receive until the kernel has finished with the memory.
 struct DatagramCore : Pooled {
     static constexpr std::size_t largest = 64 << 10;  // the most that UDP carries
     DatagramCore(EventLoop& loop, UniqueFd fd) noexcept : descriptor(loop, std::move(fd)) {}

@@ -92,7 +92,7 @@ struct ListenOptions {
     /// Other sockets, of other processes too, may listen on the same port: the kernel spreads the
     /// connections. See socket(7).
     bool reuse_port = false;
-    /// Who may connect to a unix socket: the permissions of its file, as 0600; 0: what the umask leaves.
+    /// The permissions of a unix socket's file, as 0600, which say who may connect; 0: as the umask leaves them.
     unsigned mode = 0;
 };
 
@@ -134,7 +134,7 @@ public:
     void close() noexcept {
         if (core_) core_->close();
     }
-    /// Accepts no more, and leaves to others who share the socket (see ListeningSocket) what is to come:
+    /// Accepts no more, and leaves new connections to the other listeners of the socket (see ListeningSocket):
     /// accept() gives what has been accepted already, and then throws ECANCELED.
     void finish() noexcept {
         if (core_ && core_->descriptor) core_->finish();

@@ -32,7 +32,7 @@ struct ProgramOptions {
     std::string_view input{};
     /// For run_program: so many bytes of each of its outputs are kept; one that writes more is ended.
     std::size_t most = 16 << 20;
-    /// For run_program: the time between SIGTERM and SIGKILL when it is to end.
+    /// For run_program: the time between SIGTERM and SIGKILL when it is to end; zero or less: none.
     std::chrono::nanoseconds patience = std::chrono::seconds(3);
 };
 

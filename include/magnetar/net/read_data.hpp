@@ -9,7 +9,7 @@
 namespace magnetar::inline MAGNETAR_MODE {
 
 /// What a read gave: a view of the bytes, valid until the next read from the same stream, its close or its
-/// end. False at the end of the stream. Copy out what is to be kept: `text.append(data.begin(), data.end())`.
+/// end. False at the end of the stream. Copy out what you keep: `text.append(data.begin(), data.end())`.
 class ReadData {
 public:
     ReadData() noexcept = default;

@@ -23,7 +23,7 @@ public:
 
 /// Carries values from jobs to jobs, in the order sent; each value goes to one receiver. It keeps as many
 /// values as its capacity, then senders wait; with capacity 0 each sender waits for its receiver. First come,
-/// first served on both sides. Belongs to one loop, and must outlive those who wait for it.
+/// first served on both sides. Belongs to one loop, and must outlive its waiters.
 ///
 ///     Channel<Order> orders{16};
 ///     co_await orders.send(order);                                // in the producers
@@ -42,7 +42,7 @@ public:
 
     /// Allocates room for `capacity` values, and nothing later. Throws std::bad_alloc.
     explicit Channel(std::size_t capacity = 0) : buffer_(capacity) {}
-    /// Who still waits for it gets std::logic_error.
+    /// Its waiters get std::logic_error.
     ~Channel() {
         detail::abandon_all(senders_);
         detail::abandon_all(receivers_);

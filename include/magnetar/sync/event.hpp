@@ -9,7 +9,7 @@
 namespace magnetar::inline MAGNETAR_MODE {
 
 /// A flag to wait for: jobs wait until it is set. It stays set until it is cleared. Belongs to one loop, and
-/// must outlive those who wait for it.
+/// must outlive its waiters.
 ///
 ///     Event stopped;
 ///     co_await stopped.wait();  // in one job
@@ -19,16 +19,16 @@ public:
     class Wait;
 
     Event() noexcept = default;
-    /// Who still waits for it gets std::logic_error.
+    /// Its waiters get std::logic_error.
     ~Event();
 
     bool is_set() const noexcept { return set_; }
-    /// Sets the flag: all who wait go on, in the order in which they came, even if it is cleared before they
+    /// Sets the flag: all waiters resume, in the order in which they came, even if it is cleared before they
     /// run.
     void set() noexcept;
     /// From now on `wait` waits again.
     void clear() noexcept { set_ = false; }
-    /// Goes on when the flag is set; at once when it is set already.
+    /// Resumes when the flag is set; at once when it is set already.
     Wait wait() noexcept;
 
 private:

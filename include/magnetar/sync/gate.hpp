@@ -17,7 +17,7 @@ public:
     GateClosed() : std::runtime_error("enter: the gate is closed") {}
 };
 
-/// Counts who is inside, so that whoever ends a thing can wait until nobody uses it. Belongs to one loop, and
+/// Counts the users of a resource, so that its owner can wait until nobody uses it before ending it. Belongs to one loop, and
 /// must outlive its passes.
 ///
 ///     auto pass = gate.enter();   // in each user: it is inside until the pass dies
@@ -48,7 +48,7 @@ private:
     bool closed_ = false;
 };
 
-/// Stands for one who is inside a Gate, and leaves when it is destroyed.
+/// One use of a Gate; leaves it when destroyed.
 class [[nodiscard("one has left when the pass dies: give it a name")]] Gate::Pass {
 public:
     Pass(Pass&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)) {}

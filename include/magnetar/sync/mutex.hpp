@@ -12,7 +12,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 /// Lets one job at a time through a section with suspensions in it. (A section without any needs no lock:
 /// nothing else runs on the loop meanwhile.) First come, first served: unlocking hands the lock straight to
 /// the next in line, so nobody can overtake. Not recursive. Belongs to one loop, and must outlive its locks
-/// and those who wait for one.
+/// and its waiters.
 ///
 ///     auto lock = co_await mutex.lock();
 class Mutex {

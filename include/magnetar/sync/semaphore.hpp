@@ -11,7 +11,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 /// A number of permits: bounds how many jobs do something at the same time. First come, first served: a small
 /// request does not overtake a large one that waits, so none starves. Belongs to one loop, and must outlive
-/// those who wait for it.
+/// its waiters.
 ///
 ///     Semaphore slots{8};
 ///     co_await slots.acquire();
@@ -22,10 +22,10 @@ public:
     class Acquire;
 
     explicit Semaphore(std::size_t permits) noexcept : available_(permits) {}
-    /// Who still waits for it gets std::logic_error.
+    /// Its waiters get std::logic_error.
     ~Semaphore();
 
-    /// Waits until `permits` are available and nobody waits who came before, and takes them.
+    /// Waits until `permits` are available and every earlier waiter has been served, and takes them.
     inline Acquire acquire(std::size_t permits = 1) noexcept;
     /// Takes them if that needs no waiting.
     bool try_acquire(std::size_t permits = 1) noexcept {

@@ -285,6 +285,54 @@ TEST_CASE("door: an address for everybody needs a token; one that is taken ends 
                     std::invalid_argument);
 }
 
+TEST_CASE("door: each number at its least, its greatest, and beyond") {
+    using std::chrono::nanoseconds;
+    static constexpr auto most = nanoseconds::max(), least = nanoseconds::min();
+    struct Row {
+        void (*change)(DoorOptions&);
+        std::string_view refusal;  // empty: taken
+    };
+    const Row rows[] = {
+        {[](DoorOptions& o) { o.max_connections = 1; }, ""},
+        {[](DoorOptions& o) { o.max_connections = UINT32_MAX; }, ""},
+        {[](DoorOptions& o) { o.max_connections = 0; }, "the door's max_connections must be above 0"},
+        {[](DoorOptions& o) { o.max_head = SIZE_MAX; }, ""},
+        {[](DoorOptions& o) { o.max_head = 0; }, "the door's max_head must be above 0"},
+        {[](DoorOptions& o) { o.handshake_timeout = most; }, ""},
+        {[](DoorOptions& o) { o.handshake_timeout = 0ns; }, "the door's handshake_timeout must be above 0"},
+        {[](DoorOptions& o) { o.handshake_timeout = least; }, "the door's handshake_timeout must be above 0"},
+        {[](DoorOptions& o) { o.max_message = SIZE_MAX; }, ""},
+        {[](DoorOptions& o) { o.max_message = 0; }, "the door's max_message must be above 0"},
+        {[](DoorOptions& o) { o.max_requests = 1; }, ""},
+        {[](DoorOptions& o) { o.max_requests = UINT32_MAX; }, ""},
+        {[](DoorOptions& o) { o.max_requests = 0; }, "the door's max_requests must be above 0"},
+        {[](DoorOptions& o) { o.max_unsent = 0; }, ""},
+        {[](DoorOptions& o) { o.max_unsent = SIZE_MAX; }, ""},
+        {[](DoorOptions& o) { o.ping_after = 0ns, o.silence = 0ns; }, ""},
+        {[](DoorOptions& o) { o.ping_after = most, o.silence = most; }, ""},
+        {[](DoorOptions& o) { o.ping_after = -1ns; },
+         "the door's ping_after and silence must not be negative"},
+        {[](DoorOptions& o) { o.silence = least; }, "the door's ping_after and silence must not be negative"},
+        {[](DoorOptions& o) { o.close_timeout = 1ns; }, ""},
+        {[](DoorOptions& o) { o.close_timeout = most; }, ""},
+        {[](DoorOptions& o) { o.close_timeout = -1ns; }, "the door's close_timeout must be above 0"},
+    };
+    for (const Row& row : rows) {
+        ArbiterOptions<> options;
+        options.address = "127.0.0.1:0";
+        row.change(options.door);
+        if (!row.refusal.empty()) {
+            CHECK_THROWS_WITH_AS(Arbiter<>{options}, std::string(row.refusal).c_str(), std::invalid_argument);
+            continue;
+        }
+        with_door(options, [](Arbiter<>& self) -> Task<> {
+            auto client = co_await DoorClient::open(self.address());
+            std::string answer = co_await client.ask(R"({"command":"ping","id":1})");
+            CHECK(answer == R"({"id":1,"result":"pong"})");
+        });
+    }
+}
+
 TEST_CASE("door: its limits, at them and past them") {
     SUBCASE("connections: 503") {
         with_door({.door = {.max_connections = 2}}, [](Arbiter<>& self) -> Task<> {

@@ -250,16 +250,18 @@ int leave_a_child(Actor<>&) {
     }
     return pid;
 }
-// Takes all descriptors that are left to this process.
+// Takes all descriptors that are left to this process. The hard limit stays: not everybody may raise it again.
+void limit_descriptors(rlim_t soft) {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = soft;
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) throw_system_error(errno, "setrlimit");
+}
 void take_descriptors(Actor<>&) {
-    rlimit limit{64, 64};
-    ::setrlimit(RLIMIT_NOFILE, &limit);
+    limit_descriptors(64);
     while (::open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0) {}
 }
-void give_descriptors_back(Actor<>&) {
-    rlimit limit{256, 256};
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-}
+void give_descriptors_back(Actor<>&) { limit_descriptors(256); }
 void throw_long_text(Actor<>&, int size) {
     throw std::invalid_argument(std::string(static_cast<std::size_t>(size), 'x'));
 }
@@ -324,7 +326,9 @@ TEST_CASE("link: a worker without a free descriptor lives on; who asks it is tol
             auto pong = co_await send(hungry, ping);
             CHECK(pong == "pong");
             co_await send(hungry, run<give_descriptors_back>);
-            pong = co_await send(hungry, ping);
+            pong = co_await send(a, run<relay_ping>, b);
+            CHECK(pong == "pong");
+            pong = co_await send(b, run<relay_ping>, a);
             CHECK(pong == "pong");
             co_await a.stop();
             co_await b.stop();

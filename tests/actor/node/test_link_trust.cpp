@@ -5,7 +5,6 @@
 
 #include <magnetar/actor/supervision/framework_commands.hpp>
 #include <magnetar/actor/supervision/main_actor.hpp>
-#include <magnetar/actor/supervision/spawn_commands.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
 
 #include "link_support.hpp"

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/core/message.hpp>
 #include <magnetar/actor/core/wait_until.hpp>
 #include <magnetar/actor/options.hpp>

@@ -3,8 +3,8 @@
 #include <exception>
 #include <string_view>
 
-#include <magnetar/actor/core/address.hpp>
 #include <magnetar/actor/core/call_context.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>
 

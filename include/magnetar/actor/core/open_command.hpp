@@ -3,7 +3,7 @@
 #include <string_view>
 #include <vector>
 
-#include <magnetar/actor/command.hpp>
+#include <magnetar/actor/core/command_registry.hpp>
 #include <magnetar/base/reflect.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/wire/codec.hpp>

@@ -1,7 +1,7 @@
 #pragma once
 #include <cstdint>
 
-#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {

@@ -11,9 +11,9 @@
 
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
-#include <magnetar/actor/core/address.hpp>
 #include <magnetar/actor/core/exit_registry.hpp>
 #include <magnetar/actor/core/known_names.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/door/server.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging.hpp>
@@ -151,7 +151,7 @@ MAGNETAR_DECL Task<ExitStatus> live_as_arbiter(Actor<>& self, DoorServer* door) 
         core_of(self).exit(1);
     } else if (auto failure = co_await started(self);
                failure && !failure->cut_off() &&
-               !(failure->type == "magnetar::ActorStopping" && self.life() >= Lifecycle::stopping)) {
+               !(failure->kind == ErrorKind::stopping && self.life() >= Lifecycle::stopping)) {
         if (failure->kind != ErrorKind::exit) self.log().error("start: {}", failure->to_string());
         core_of(self).exit(failure->exit_code());
     }

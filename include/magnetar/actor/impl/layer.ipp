@@ -3,21 +3,22 @@
 #include <magnetar/actor/arbiter.hpp>
 
 #include <magnetar/actor/core/impl/actor_core.ipp>
-#include <magnetar/actor/core/impl/address.ipp>
+#include <magnetar/actor/core/impl/command_registry.ipp>
 #include <magnetar/actor/core/impl/exit_registry.ipp>
 #include <magnetar/actor/core/impl/invoke.ipp>
 #include <magnetar/actor/core/impl/known_names.ipp>
+#include <magnetar/actor/core/impl/location.ipp>
 #include <magnetar/actor/core/impl/message.ipp>
 #include <magnetar/actor/core/impl/open_command.ipp>
 #include <magnetar/actor/core/impl/reject.ipp>
 #include <magnetar/actor/core/impl/remote_hosts.ipp>
 #include <magnetar/actor/core/impl/shared_name.ipp>
+#include <magnetar/actor/core/impl/slot_table.ipp>
 #include <magnetar/actor/door/impl/error_json.ipp>
 #include <magnetar/actor/door/impl/request.ipp>
 #include <magnetar/actor/door/impl/server.ipp>
 #include <magnetar/actor/door/impl/session.ipp>
 #include <magnetar/actor/impl/arbiter.ipp>
-#include <magnetar/actor/impl/command.ipp>
 #include <magnetar/actor/impl/commands.ipp>
 #include <magnetar/actor/impl/identity.ipp>
 #include <magnetar/actor/impl/messaging.ipp>
@@ -49,7 +50,6 @@
 #include <magnetar/actor/supervision/impl/main_actor.ipp>
 #include <magnetar/actor/supervision/impl/runtime.ipp>
 #include <magnetar/actor/supervision/impl/shutdown_order.ipp>
-#include <magnetar/actor/supervision/impl/spawn_commands.ipp>
 #include <magnetar/actor/supervision/impl/spawn_request.ipp>
 #include <magnetar/actor/supervision/impl/supervisor.ipp>
 #include <magnetar/actor/supervision/impl/worker_pool.ipp>

@@ -1,9 +1,13 @@
 #pragma once
 #include <magnetar/actor/monitor.hpp>
 
+#include <exception>
+#include <optional>
+#include <utility>
+
 #include <magnetar/actor/actor.hpp>
-#include <magnetar/actor/command.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/core/command_registry.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging/send.hpp>
@@ -20,23 +24,30 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL Task<ActorProxy<>> next_worker_command(Actor<>& self) {
-    if (!dynamic_cast<MonitorBase*>(&self))
-        throw CommandNotFound(fmt::format("{} is no monitor", self.to_string()));
-    auto chosen = co_await MonitorBase::choose_in_time(self.proxy(), {});
-    co_return chosen.worker;
+// An error goes as what it is: as the command's own it would arrive as RemoteError.
+struct NextWorker {
+    ActorProxy<> worker;
+    std::optional<ErrorOnWire> failure;
+};
+
+MAGNETAR_DECL Task<NextWorker> next_worker_command(Actor<>& self) {
+    NextWorker next;
+    try {
+        if (!dynamic_cast<MonitorBase*>(&self))
+            throw CommandNotFound(fmt::format("{} is no monitor", self.to_string()));
+        auto chosen = co_await MonitorBase::choose_in_time(self.proxy(), {});
+        next.worker = chosen.worker;
+    } catch (const std::exception&) {
+        next.failure = to_wire(std::current_exception());
+    }
+    co_return next;
 }
 
 MAGNETAR_DECL Task<ActorProxy<>> next_worker(ActorProxy<> monitor) {
     (void)&enlisted<next_worker_command>;
-    try {
-        co_return co_await SendAwaiter<next_worker_command>(monitor.address());
-    } catch (const RemoteError& error) {
-        if (error.type() == "magnetar::ActorStopping") throw ActorStopping(error.what());
-        if (error.type() == "magnetar::CommandNotFound") throw CommandNotFound(error.what());
-        if (error.type() == "magnetar::ActorNotFound") throw ActorNotFound(error.what());
-        throw;
-    }
+    NextWorker next = co_await SendAwaiter<next_worker_command>(monitor.address());
+    if (next.failure) std::rethrow_exception(from_wire(std::move(*next.failure)));
+    co_return std::move(next.worker);
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -14,7 +14,6 @@
 #include <magnetar/actor/messaging/tell.hpp>
 #include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/supervision/main_actor.hpp>
-#include <magnetar/actor/supervision/spawn_commands.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/coro/job.hpp>
 
@@ -49,8 +48,13 @@ MAGNETAR_DECL Json child_params(Actor<>& parent) {
     }
 }
 
+// The manager's own loop needs no message.
 template <auto F, class Plan>
 Task<ActorProxy<>> ask_for(Address manager, Plan plan) {
+    if (Actor<>* here = resident_here(manager)) {
+        Request own(*here, manager);
+        co_return co_await F(own, std::move(plan));
+    }
     co_return co_await SendAwaiter<F>(manager, std::move(plan));
 }
 

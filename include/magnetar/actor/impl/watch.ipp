@@ -1,6 +1,11 @@
 #pragma once
 #include <magnetar/actor/watch.hpp>
 
+#include <fmt/core.h>
+
+#include <stdexcept>
+#include <utility>
+
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
 #include <magnetar/actor/door/server.hpp>
@@ -19,6 +24,15 @@
 #include <magnetar/loop/signals.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL Actor<>& watching_actor(const void* state_tag) {
+    Actor<>* self = get_actor();
+    if (!self) throw std::logic_error("watch needs an actor: call it in an actor's hook or command");
+    if (state_tag && state_tag != core_of(*self).state_tag())
+        throw std::logic_error(
+            fmt::format("watch: {} is no actor of the State that the lambda takes", self->to_string()));
+    return *self;
+}
 
 MAGNETAR_DECL void EndWithIt::operator()(Actor<>& self, ActorProxy<> other, ExitStatus status) const {
     if (status.clean()) return;

@@ -5,8 +5,8 @@
 #include <exception>
 #include <string_view>
 
-#include <magnetar/actor/core/address.hpp>
 #include <magnetar/actor/core/call_context.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/core/remote_hosts.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/config.hpp>

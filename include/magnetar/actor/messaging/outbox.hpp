@@ -4,7 +4,7 @@
 #include <new>
 #include <utility>
 
-#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/event_loop.hpp>

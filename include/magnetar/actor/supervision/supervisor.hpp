@@ -10,6 +10,7 @@
 #include <thread>
 
 #include <magnetar/actor/commands.hpp>
+#include <magnetar/actor/core/state_factory.hpp>
 #include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/node/packet.hpp>
 #include <magnetar/actor/request.hpp>
@@ -57,7 +58,30 @@ inline constexpr bool is_system<directory_release> = true;
 template <>
 inline constexpr Reach reach_of<directory_release> = Reach::first_actor;
 
-class StateFactory;
+// The arbiter makes processes.
+Task<ActorProxy<>> spawn_process(Request& request, SpawnOrder order);
+template <>
+inline constexpr bool is_system<spawn_process> = true;
+template <>
+inline constexpr Reach reach_of<spawn_process> = Reach::first_actor;
+template <>
+inline constexpr bool is_observer<spawn_process> = true;
+
+// The main actor of each process makes the threads of that process.
+struct ThreadBirth {
+    std::string name;
+    ActorId id;
+    ActorSettings settings;
+    Json params;
+    std::unique_ptr<StateFactory> factory;
+};
+Task<ActorProxy<>> spawn_thread(Request& request, ThreadBirth birth);
+template <>
+inline constexpr bool is_system<spawn_thread> = true;
+template <>
+inline constexpr Reach reach_of<spawn_thread> = Reach::nobody;
+template <>
+inline constexpr bool is_observer<spawn_thread> = true;
 
 // The process whose actor asks.
 inline std::uint32_t node_of_caller(const Request& request) {
@@ -116,8 +140,7 @@ public:
     // SpawnError, and then nothing of it is left.
     Task<ActorProxy<>> spawn_process(SpawnOrder order, std::uint32_t asker);
     // The same on a thread of this process.
-    Task<ActorProxy<>> spawn_thread(std::string name, ActorId id, ActorSettings settings, Json params,
-                                    std::unique_ptr<StateFactory> factory);
+    Task<ActorProxy<>> spawn_thread(ThreadBirth birth);
 
     // What an actor of the process `node` says of itself.
     void greeted(ActorId id, const ActorProxy<>& proxy, std::uint32_t node);

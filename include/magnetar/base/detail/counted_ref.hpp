@@ -9,7 +9,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 template <class T>
 class CountedRef;
 
-// The base of an object of one loop that is kept by all who have a reference to it, and gone with the last.
+// The base of a reference-counted object that belongs to one loop: the count is no atomic.
 class Counted {
 public:
     Counted() noexcept = default;

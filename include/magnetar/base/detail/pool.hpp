@@ -97,7 +97,7 @@ void pool_overflow(void* block) noexcept;
 #endif
 }
 
-/// A part of a block is not used any more: AddressSanitizer reports whoever does before the block is free.
+/// A part of a block is not used any more: AddressSanitizer reports any access to it until the block is freed.
 inline void pool_retire([[maybe_unused]] void* part, [[maybe_unused]] std::size_t bytes) noexcept {
 #ifdef MAGNETAR_POOL_OFF
     __asan_poison_memory_region(part, bytes);

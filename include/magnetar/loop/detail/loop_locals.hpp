@@ -6,7 +6,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// One object of each type that asks for it: what a layer above shares between all who run on one loop.
+// One object of each type, made on first use: what a layer above shares between everything that runs on one loop.
 class LoopLocals {
 public:
     template <class T, class... A>

@@ -8,7 +8,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // For the first process of a system or container, which gets the orphans of all others as children: collects those that
 // have ended, looking every `pause`. Whose child was born here and whose was not the kernel does not tell, so that a
-// child of the program's own has `grace` to be collected by who has made it. Workers are never taken. Never returns.
+// child of the program's own is left for `grace` to the code that forked it. Workers are never taken. Never returns.
 Task<> collect_orphans(std::chrono::milliseconds pause, std::chrono::milliseconds grace);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

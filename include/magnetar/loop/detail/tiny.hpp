@@ -4,7 +4,7 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // With MAGNETAR_TINY set, loops have the least that they can work with: an io_uring of 4 submission and 8
-// completion entries, and two buffers to receive into. For tests: who lacks resources is to be slow, and
+// completion entries, and two buffers to receive into. For tests: a lack of resources must only make a program slow, and
 // never wrong.
 bool tiny() noexcept;
 

@@ -65,7 +65,7 @@ private:
     };
 
     bool needs_enter() const noexcept;
-    // Only what passes by itself may be ignored: it is tried again in the next turn.
+    // Only transient errors may be ignored: the operation is tried again in the next turn.
     void entered(int result) const noexcept;
     bool take(Reaped& completion) noexcept;
     void reap() noexcept;

@@ -55,11 +55,11 @@ public:
 
 private:
     static void give_back(detail::Work& work) noexcept {
-        // A loop that has ended has cancelled all who waited in it.
+        // A loop that has ended has cancelled all its waiters.
         if (!work.door->post(work)) delete &work;
     }
     void start_thread() {
-        // With the mask of who starts it: what it blocked, programs that the work starts would not hear.
+        // With the signal mask of the thread that starts it: signals blocked here would stay blocked in programs that the work starts.
         try {
             auto& thread = threads_.emplace_back([this] { work(); });
             pthread_setname_np(thread.native_handle(), fmt::format("executor {}", threads_.size()).c_str());

@@ -67,7 +67,7 @@ MAGNETAR_DECL SignalSet::SignalSet(std::initializer_list<int> signals) {
         taken_.push_back(taken);
         sigaddset(&wanted, signal);
     }
-    // Who started this program may have left them blocked.
+    // The parent process may have left them blocked.
     pthread_sigmask(SIG_UNBLOCK, &wanted, &before_);
 }
 

@@ -77,7 +77,7 @@ MAGNETAR_DECL void StallWatch::Watcher::look() {
     auto last = Clock::now();
     for (int quiet = 0; !watches_.empty();) {
         auto due = last + shortest_limit();
-        // Those who come and go wake it, too: then it is not time yet.
+        // Loops that begin or end wake it, too: then it is not time yet.
         if (changed_.wait_until(lock, due) != std::cv_status::timeout && Clock::now() < due) continue;
         auto now = Clock::now();
         bool busy = false;

@@ -60,7 +60,7 @@ public:
     void give_back(Chunk& chunk) noexcept;
     // A copy of the chunk that holds no buffer, or the chunk itself if there is no memory.
     Chunk& moved_out(Chunk& chunk) noexcept;
-    // Few are left and there will be no more: who keeps what it read shall keep a copy. Those who keep a
+    // Few are left and there will be no more: a reader that keeps data must keep a copy. Those who keep a
     // piece of data until other data comes would otherwise have all the buffers one day, and wait for ever.
     bool scarce() const noexcept { return free_ <= most_ / 4 && total() == most_; }
     // For a user that has data to receive, and found no buffer: calls receive_again when there is one.

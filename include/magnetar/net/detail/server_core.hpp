@@ -20,7 +20,7 @@ class Connection;
 struct TcpServerOptions {
     int backlog = 4096;               ///< see ListenOptions
     bool reuse_port = false;          ///< see ListenOptions
-    std::size_t max_connections = 0;  ///< so many at once; more wait in the backlog. 0: no limit
+    std::size_t max_connections = 0;  ///< served at once; more wait in the backlog. 0: no limit
     /// A connection that waits so long for its peer, to send or to take what is sent, is closed; zero: never.
     std::chrono::milliseconds keep_alive{0};
 };
@@ -70,7 +70,7 @@ public:
     template <class = void>
     void begin(Listener l);
     EventLoop& loop() const;
-    // Ends what still lives, and lets go of it.
+    // Ends and frees the connections that still live.
     void abandon() noexcept;
     template <class = void>
     static Task<> close(Ref core, LoopClock::duration drain);

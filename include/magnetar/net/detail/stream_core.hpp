@@ -36,7 +36,7 @@ private:
 };
 
 // A stream's descriptor, its receive operation and the data that has come and is not yet read. It may outlive
-// its Stream, until the engine lets go of it.
+// its Stream, until the engine has completed its operations.
 class StreamCore final : Completion, public BufferUser, public Pooled {
 public:
     enum class Kind : unsigned char { socket, pipe };
@@ -66,9 +66,9 @@ public:
     // Whether a read needs no waiting. Ends the view that the last read gave.
     bool readable() noexcept;
     ReadData take();
-    // The last `bytes` of what was taken are to be read again.
+    // Puts back the last `bytes` of what was taken.
     void put_back(std::size_t bytes) noexcept { offset_ -= static_cast<std::uint32_t>(bytes); }
-    // The peer is to be served no more than it has begun: a read that would wait between two messages is at
+    // Drains: only the message that the peer has begun is still served: a read that would wait between two messages is at
     // the end.
     void drain() noexcept;
     void set_mid_message(bool in) noexcept { mid_message_ = in; }

@@ -14,7 +14,7 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // A waiter that stands in a line until its turn comes. The line is a list of nodes inside the awaiters: it
-// allocates nothing, and whoever leaves it early, cancelled or destroyed, leaves no trace.
+// allocates nothing, and a waiter that is cancelled or destroyed unlinks itself.
 class QueuedWaiter : public Waiter, public ListNode {
 public:
     // Its turn has come. Whoever calls it has taken the waiter out of the line.
@@ -23,7 +23,7 @@ public:
         wake();
     }
 
-    // What it waits for is being destroyed: its await throws. The same holds for who has taken it out.
+    // What it waits for is being destroyed: its await throws. The same holds for a waiter that was already taken out of the queue.
     void abandon() noexcept {
         abandoned_ = true;
         wake();
@@ -68,7 +68,7 @@ private:
     std::abort();
 }
 
-// For the destructors of what is waited for: all who wait go on, with an exception.
+// For the destructors of what is waited for: every waiter resumes with an exception.
 template <std::derived_from<QueuedWaiter> W>
 void abandon_all(List<W>& line) noexcept {
     while (W* waiter = line.pop_front()) waiter->abandon();

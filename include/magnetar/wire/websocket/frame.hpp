@@ -41,7 +41,7 @@ enum class CloseCode : std::uint16_t {
     internal_error = 1011,
 };
 
-/// The peer broke the protocol. The connection is to be closed with `code()`.
+/// The peer broke the protocol. Close the connection with `code()`.
 class FrameError : public std::runtime_error {
 public:
     FrameError(CloseCode code, const char* text) : std::runtime_error(text), code_(code) {}

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include <magnetar/actor/core/address.hpp>
 #include <magnetar/actor/core/call_context.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/core/message.hpp>
 #include <magnetar/actor/door/server.hpp>
 #include <magnetar/actor/errors.hpp>

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/base/list.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/loop_handle.hpp>

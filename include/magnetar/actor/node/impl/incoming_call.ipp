@@ -5,11 +5,11 @@
 #include <utility>
 
 #include <magnetar/actor/actor.hpp>
-#include <magnetar/actor/command.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
-#include <magnetar/actor/core/address.hpp>
 #include <magnetar/actor/core/call_context.hpp>
+#include <magnetar/actor/core/command_registry.hpp>
 #include <magnetar/actor/core/invoke.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/core/message.hpp>
 #include <magnetar/actor/core/reject.hpp>
 #include <magnetar/actor/identity.hpp>

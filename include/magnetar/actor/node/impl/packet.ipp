@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-#include <magnetar/actor/command.hpp>
+#include <magnetar/actor/core/command_registry.hpp>
 #include <magnetar/actor/core/reject.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/base/errors.hpp>

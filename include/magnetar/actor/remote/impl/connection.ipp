@@ -49,7 +49,7 @@ MAGNETAR_DECL Task<bool> RemoteConnection::connect_again(Ref connection) {
     auto pause = policy.backoff;
     for (std::uint32_t attempt = 0; attempt < policy.attempts; ++attempt) {
         co_await sleep(shaken(pause));
-        pause = std::min(pause * 2, policy.max_backoff);
+        pause = pause > policy.max_backoff / 2 ? policy.max_backoff : pause * 2;
         try {
             connection->link_ = co_await RemoteLink::connect(connection->url_, connection->token_);
             co_return true;

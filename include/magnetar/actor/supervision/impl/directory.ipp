@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/node/node.hpp>
 

@@ -6,9 +6,9 @@
 #include <cerrno>
 #include <stdexcept>
 
-#include <magnetar/actor/command.hpp>
 #include <magnetar/actor/commands.hpp>
-#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/command_registry.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/node/link.hpp>
 #include <magnetar/actor/node/node.hpp>

@@ -14,8 +14,8 @@
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/commands.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
-#include <magnetar/actor/core/address.hpp>
 #include <magnetar/actor/core/known_names.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/core/message.hpp>
 #include <magnetar/actor/core/shared_name.hpp>
 #include <magnetar/actor/errors.hpp>
@@ -96,8 +96,7 @@ MAGNETAR_DECL ErrorOnWire start_failure(const std::exception_ptr& error) {
     ErrorOnWire failure = to_wire(error);
     shorten(failure.what);
     if (failure.kind == ErrorKind::cancelled || failure.kind == ErrorKind::exit) return failure;
-    auto text = describe(error);
-    failure.kind = ErrorKind::remote;
+    auto text = describe(error);  // of its own kind still, but with the words of a log
     failure.type = std::move(text.type);
     failure.what = std::move(text.what);
     shorten(failure.what);

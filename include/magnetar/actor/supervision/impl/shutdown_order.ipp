@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/door/server.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/monitor.hpp>

@@ -20,9 +20,9 @@
 
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
-#include <magnetar/actor/core/address.hpp>
 #include <magnetar/actor/core/exit_registry.hpp>
 #include <magnetar/actor/core/known_names.hpp>
+#include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/core/shared_name.hpp>
 #include <magnetar/actor/core/wait_until.hpp>
 #include <magnetar/actor/door/server.hpp>
@@ -77,6 +77,14 @@ MAGNETAR_DECL void require_all_rights(const Request& request, std::string_view w
 
 MAGNETAR_DECL void child_greeted(Request& request, std::uint64_t id, ActorProxy<> proxy) {
     the_supervisor->greeted({id}, proxy, node_of_caller(request));
+}
+
+MAGNETAR_DECL Task<ActorProxy<>> spawn_process(Request& request, SpawnOrder order) {
+    return the_supervisor->spawn_process(std::move(order), node_of_caller(request));
+}
+
+MAGNETAR_DECL Task<ActorProxy<>> spawn_thread(Request&, ThreadBirth birth) {
+    return the_supervisor->spawn_thread(std::move(birth));
 }
 
 MAGNETAR_DECL void child_started(Request& request, std::uint64_t id, std::optional<ErrorOnWire> failure) {
@@ -172,15 +180,13 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_process(SpawnOrder order, std
     co_return co_await accompany(child);
 }
 
-MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(std::string name, ActorId id,
-                                                          ActorSettings settings, Json params,
-                                                          std::unique_ptr<StateFactory> factory) {
+MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(ThreadBirth birth) {
     Spawning spawning(*this);
     refuse_when_stopping();
     auto child = std::make_shared<Managed>();
-    child->settings = settings;
-    child->name = std::move(name);
-    child->id = id ? id : fresh_id();
+    child->settings = birth.settings;
+    child->name = std::move(birth.name);
+    child->id = birth.id ? birth.id : fresh_id();
     child->begun = host_.loop().now();
     auto taken = co_await SendAwaiter<directory_reserve>(host_.arbiter, child->name, child->id.value);
     if (!taken.empty()) throw SpawnError(taken);
@@ -189,7 +195,7 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(std::string name, Acto
     try {
         refuse_when_stopping();
         child->thread =
-            std::thread([this, child, params = std::move(params), factory = std::move(factory)]() mutable {
+            std::thread([this, child, params = std::move(birth.params), factory = std::move(birth.factory)]() mutable {
                 run_thread(*this, std::move(child), std::move(params), std::move(factory));
             });
     } catch (const std::exception& e) {

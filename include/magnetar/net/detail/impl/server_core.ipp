@@ -74,7 +74,7 @@ template <class>
 Task<> ServerCore::close(Ref core, LoopClock::duration drain) {
     core->closing = true;
     if (core->listener) core->listener->finish();
-    // Who has connected and not yet said anything is about to: it is heard for a moment.
+    // A client that has connected and sent nothing yet is about to: its connection is read for a moment.
     core->drain_connections([](Connection& connection) { return connection.bytes_in() > 0; });
     auto moment = std::min<LoopClock::duration>(drain, std::chrono::milliseconds(250));
     if (co_await ended(*core, moment)) co_return;

@@ -1,5 +1,5 @@
 #pragma once
-#include <magnetar/actor/command.hpp>
+#include <magnetar/actor/core/command_registry.hpp>
 
 #include <fmt/core.h>
 

@@ -1,7 +1,9 @@
 #pragma once
-#include <magnetar/actor/core/address.hpp>
+#include <magnetar/actor/core/slot_table.hpp>
 
 #include <utility>
+
+#include <magnetar/loop/loop_handle.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -42,33 +44,6 @@ MAGNETAR_DECL void CellTable::grow(std::uint32_t door) {
 MAGNETAR_DECL CellTable& cell_table(std::uint32_t door) {
     static CellTable* const tables = new CellTable[LoopHandle::limit];
     return tables[door];
-}
-
-MAGNETAR_DECL std::uint64_t Where::to_wire() const noexcept {
-    if (const Cell* c = cell()) return Where(this_node, c->door, c->index).bits_;
-    return bits_;
-}
-
-MAGNETAR_DECL Where Where::from_wire(std::uint64_t bits) noexcept {
-    Where where;
-    where.bits_ = bits & 1 ? bits : 0;
-    return where;
-}
-
-MAGNETAR_DECL std::uint32_t Where::loop_index() const noexcept {
-    return static_cast<std::uint32_t>(bits_ & 1 ? bits_ >> 28 & 0xfff : bits_ >> 48);
-}
-
-MAGNETAR_DECL std::uint32_t Where::index() const noexcept {
-    const Cell* c = cell();
-    return c ? c->index : static_cast<std::uint32_t>(bits_ >> 1 & 0x7ffffff);
-}
-
-MAGNETAR_DECL Actor<>* resident(const Address& address) noexcept {
-    Cell* cell = address.where.cell();
-    if (!cell) [[unlikely]]
-        cell = look_up_cell(address.where.index());
-    return cell && cell->id.load(std::memory_order_relaxed) == address.id.value ? cell->actor : nullptr;
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

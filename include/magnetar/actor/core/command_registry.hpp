@@ -1,0 +1,101 @@
+#pragma once
+#include <cstdint>
+#include <exception>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include <magnetar/actor/core/command_traits.hpp>
+#include <magnetar/base/fixed_string.hpp>
+#include <magnetar/base/reflect.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/wire/json.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+class WireCall;
+class WireAnswer;
+struct Transcoder;
+
+// Who may ask for a command from another process. Those of an application: anyone, of any actor. The framework's own:
+// also of the first actor of a process alone, the arbiter's process alone, or nobody.
+enum class Reach : std::uint8_t { anyone, first_actor, from_arbiter, nobody };
+
+// One row of the table of commands. Every process of an application is the same image, forked when the table
+// is complete, so a row's number means the same command in each of them.
+struct CommandEntry {
+    static constexpr std::uint32_t unlisted = ~0u;
+    std::string_view name;
+    const void* state;               // the only actor type that has it; null for all
+    WireAnswer* (*open)(WireCall&);  // decodes a request from elsewhere
+    Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);  // null for what has no name of its own
+    bool system;
+    Reach reach = Reach::anyone;  // over a link
+    std::uint32_t number = unlisted;
+    const Transcoder* transcoder = nullptr;  // null for what only programs of this image can ask for
+};
+
+// Never destroyed, as a thread that was given up may still look into it when the program ends.
+std::vector<const CommandEntry*>& command_table();
+bool enlist(CommandEntry& entry);
+
+// A command without a number cannot be told to another process.
+[[gnu::cold]] std::exception_ptr unlisted_error(const CommandEntry& entry);
+
+// The actor type's command of that name, or null. Commands of the actor's own type win over those that all
+// types have.
+const CommandEntry* find_command(std::string_view name, const void* state) noexcept;
+
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+WireAnswer* open_from_wire(WireCall& call);
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
+
+// Commands that overtake user messages and reach an actor that is starting or stopping.
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+inline constexpr bool is_system = false;
+
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+inline constexpr Reach reach_of = Reach::anyone;
+
+// Commands that watch for an actor's end: they hold nothing up, and outlive the actor that carries them out.
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+inline constexpr bool is_observer = false;
+
+// The entry of a command function: a constant, so that it costs nothing in the files that do not use it.
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+inline constinit CommandEntry entry_of{function_name<F>(), state_tag<typename Binding<F>::State>(),
+                                       &open_from_wire<F>, nullptr,
+                                       is_system<F>,       reach_of<F>};
+
+// An actor type that says what other programs may ask for. Using a command of its, or making such an actor, enters
+// them all in a table before main runs.
+template <class State>
+concept HasOpenCommands = requires { typename State::commands; };
+template <class State>
+bool open_commands_of();
+template <class State>
+inline const bool opened = open_commands_of<State>();
+template <auto F>
+struct TranscoderOf;
+
+// Using one of these enters the command in the table before main runs. A name makes it callable by name,
+// which costs the way through JSON.
+template <auto F>
+bool enlist_function() {
+    if constexpr (HasOpenCommands<typename Binding<F>::State>) (void)&opened<typename Binding<F>::State>;
+    return enlist(entry_of<F>);
+}
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+inline const bool enlisted = enlist_function<F>();
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+bool enlist_as(std::string_view name) {
+    entry_of<F>.name = name;
+    entry_of<F>.by_name = &call_by_name<F>;
+    TranscoderOf<F>::add(name);
+    return enlist(entry_of<F>);
+}
+template <fixed_string Name, auto F>
+inline const bool enlisted_as = enlist_as<F>(Name.view());
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

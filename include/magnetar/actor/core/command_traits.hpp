@@ -1,0 +1,153 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <magnetar/actor/identity.hpp>
+#include <magnetar/base/detail/arguments.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/coro/task.hpp>
+#include <magnetar/wire/codec.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+class Request;
+
+namespace detail {
+
+template <class T>
+struct ReturnOf {
+    using type = std::remove_cvref_t<T>;
+    static constexpr bool is_task = false;
+};
+template <class T>
+struct ReturnOf<Task<T>> {
+    using type = T;
+    static constexpr bool is_task = true;
+};
+
+enum class First { none, actor, request };
+
+template <class P>
+struct FirstParameter {
+    static constexpr First kind = First::none;
+};
+template <class S>
+struct FirstParameter<Actor<S>&> {
+    static constexpr First kind = First::actor;
+    using State = S;
+};
+template <>
+struct FirstParameter<Request&> {
+    static constexpr First kind = First::request;
+};
+
+// A parameter as a message keeps it: text that a command only views is kept as a string.
+template <class P>
+using KeptParameter = std::conditional_t<std::is_same_v<std::remove_cv_t<P>, std::string_view>, std::string,
+                                         std::remove_cvref_t<P>>;
+
+template <class... P>
+struct Parameters {
+    static constexpr First first = First::none;
+    using State = void;
+    using Args = Pack<KeptParameter<P>...>;
+};
+template <class P, class... Rest>
+    requires(FirstParameter<P>::kind == First::actor)
+struct Parameters<P, Rest...> {
+    static constexpr First first = First::actor;
+    using State = typename FirstParameter<P>::State;
+    using Args = Pack<KeptParameter<Rest>...>;
+};
+template <class P, class... Rest>
+    requires(FirstParameter<P>::kind == First::request)
+struct Parameters<P, Rest...> {
+    static constexpr First first = First::request;
+    using State = void;
+    using Args = Pack<KeptParameter<Rest>...>;
+};
+
+// How a command function is called: F is a function, or a member function of an actor's state.
+template <class F>
+struct Signature;
+template <class R, class... P>
+struct Signature<R (*)(P...)> : Parameters<P...> {
+    using Return = R;
+    static constexpr bool member = false;
+};
+template <class R, class... P>
+struct Signature<R (*)(P...) noexcept> : Signature<R (*)(P...)> {};
+template <class R, class S, class... P>
+struct Signature<R (S::*)(P...)> : Parameters<P...> {
+    using Return = R;
+    using State = S;
+    static constexpr bool member = true;
+};
+template <class R, class S, class... P>
+struct Signature<R (S::*)(P...) const> : Signature<R (S::*)(P...)> {};
+template <class R, class S, class... P>
+struct Signature<R (S::*)(P...) noexcept> : Signature<R (S::*)(P...)> {};
+template <class R, class S, class... P>
+struct Signature<R (S::*)(P...) const noexcept> : Signature<R (S::*)(P...)> {};
+// A lambda is its function.
+template <class F>
+    requires std::is_class_v<F>
+struct Signature<F> : Signature<decltype(+std::declval<F>())> {};
+
+// What distinguishes actor types at run time: the address of a variable of one's own.
+template <class State>
+inline constexpr char state_tag_of = 0;
+template <class State>
+constexpr const void* state_tag() noexcept {
+    if constexpr (std::is_void_v<State>) return nullptr;
+    else return &state_tag_of<State>;
+}
+
+// All that is known of a command function at compile time. All templates of a command have its type as a second
+// parameter: g++ 12 takes `&S::f` of a class S in an unnamed namespace for a name that other files share, and would
+// merge two of them, unless a type of the file's own stands beside it.
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+struct Binding {
+    using Signature_ = Signature<decltype(F)>;
+    using Result = typename ReturnOf<typename Signature_::Return>::type;
+    using State = typename Signature_::State;
+    using Args = typename Signature_::Args;
+    static constexpr bool is_task = ReturnOf<typename Signature_::Return>::is_task;
+    static constexpr bool travels = []<class... A>(Pack<A...>*) {
+        return (Wireable<A> && ...) && (std::is_void_v<Result> || Wireable<Result>);
+    }(static_cast<Args*>(nullptr));
+
+    // Calls it with the arguments, moved. Defined where Actor and Request are complete.
+    static typename Signature_::Return call(Actor<>& actor, Request& request, Args& args);
+};
+
+// A member function that an actor's state has from a base class, as a command of that actor type.
+template <class State, auto F, class Member = decltype(F)>
+struct Inherited;
+template <class State, auto F, class R, class Base, class... P>
+struct Inherited<State, F, R (Base::*)(P...)> {
+    static R call(Actor<State>& self, P... arguments) {
+        return (self.state().*F)(static_cast<P&&>(arguments)...);
+    }
+};
+template <class State, auto F, class R, class Base, class... P>
+struct Inherited<State, F, R (Base::*)(P...) const> : Inherited<State, F, R (Base::*)(P...)> {};
+template <class State, auto F, class R, class Base, class... P>
+struct Inherited<State, F, R (Base::*)(P...) noexcept> : Inherited<State, F, R (Base::*)(P...)> {};
+template <class State, auto F, class R, class Base, class... P>
+struct Inherited<State, F, R (Base::*)(P...) const noexcept> : Inherited<State, F, R (Base::*)(P...)> {};
+
+// F as a proxy of that state's actors calls it. (A variable of that value, g++ 12 would not take.)
+template <class State, auto F>
+constexpr auto bind_command() noexcept {
+    using Owner = typename Binding<F>::State;
+    if constexpr (std::is_void_v<State> || std::is_void_v<Owner> || std::is_same_v<State, Owner>) return F;
+    else if constexpr (!std::is_member_pointer_v<decltype(F)> || !std::is_base_of_v<Owner, State>) return F;
+    else if constexpr (Binding<F>::Signature_::first != First::none) return F;
+    else return &Inherited<State, F>::call;
+}
+
+}  // namespace detail
+}  // namespace magnetar::inline MAGNETAR_MODE

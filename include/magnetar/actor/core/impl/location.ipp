@@ -1,0 +1,26 @@
+#pragma once
+#include <magnetar/actor/core/location.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL std::uint64_t Where::to_wire() const noexcept {
+    if (const Cell* c = cell()) return Where(this_node, c->door, c->index).bits_;
+    return bits_;
+}
+
+MAGNETAR_DECL Where Where::from_wire(std::uint64_t bits) noexcept {
+    Where where;
+    where.bits_ = bits & 1 ? bits : 0;
+    return where;
+}
+
+MAGNETAR_DECL std::uint32_t Where::loop_index() const noexcept {
+    return static_cast<std::uint32_t>(bits_ & 1 ? bits_ >> 28 & 0xfff : bits_ >> 48);
+}
+
+MAGNETAR_DECL std::uint32_t Where::index() const noexcept {
+    const Cell* c = cell();
+    return c ? c->index : static_cast<std::uint32_t>(bits_ >> 1 & 0x7ffffff);
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

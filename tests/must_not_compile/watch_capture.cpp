@@ -1,0 +1,10 @@
+// expect: what watch() calls is stateless: its lambda must not capture
+#include <magnetar/magnetar.hpp>
+
+using namespace magnetar;
+
+void wrong(ActorProxy<> other, int limit) {
+    watch(other, [limit](Actor<>& self, ActorProxy<>, ExitStatus status) {
+        if (status.code() > limit) self.stop();
+    });
+}
