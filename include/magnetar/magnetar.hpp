@@ -2,6 +2,7 @@
 
 /// Everything of magnetar but the applications, the cluster and the testing kit.
 #include <magnetar/actor/arbiter.hpp>
+#include <magnetar/actor/groups.hpp>
 #include <magnetar/actor/open_commands.hpp>
 #include <magnetar/actor/remote_arbiter.hpp>
 #include <magnetar/coro/task_group.hpp>

@@ -283,6 +283,44 @@ TEST_CASE("monitor: reload under load fails no request") {
     });
 }
 
+TEST_CASE("monitor: replace makes one worker anew, and leaves the others as they are") {
+    in_arbiter<60>([](Arbiter<>& self) -> Task<> {
+        for (auto kind : every_kind) {
+            MonitorOptions<PoolWorker> options;
+            options.name = "pool";
+            options.workers = 3;
+            options.worker.name = "hand";
+            options.worker.concurrency = kind;
+            auto& pool = co_await self.add_monitor<PoolWorker>(options);
+            auto before = pool.managed_actors();
+            // What the old one has accepted is answered; two who ask for the same replacement get one.
+            auto in_work = self.loop().start(as_task(before[1].send<&PoolWorker::nap>(30)));
+            auto other = self.loop().start(pool.replace(before[1].id()));
+            co_await pool.replace(before[1].id());
+            co_await other;
+            int napped = co_await in_work;
+            CHECK(napped == 0);
+            auto after = pool.managed_actors();
+            REQUIRE(after.size() == 3);
+            CHECK(after[0] == before[0]);
+            CHECK(after[1] != before[1]);
+            CHECK(after[2] == before[2]);
+            CHECK(after[1].name() == "hand-2");
+            auto told = co_await send(pool.proxy(), info);
+            CHECK(told["monitor"]["restarts"] == 0);
+            std::string trouble;
+            try {
+                co_await pool.replace(before[1].id());
+            } catch (const ActorNotFound& error) {
+                trouble = error.what();
+            }
+            CHECK(trouble.find("is no running worker of pool") != trouble.npos);
+            pool.stop();
+            co_await pool.proxy().closed();
+        }
+    });
+}
+
 TEST_CASE("monitor: its handle outlives it, and says that it has ended") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         MonitorOptions<PoolWorker> options;

@@ -1,4 +1,5 @@
 // expect: the function given to Executor::run must not capture what has a destructor
+#include <magnetar/coro/task.hpp>
 #include <magnetar/loop/executor.hpp>
 
 #include <string>

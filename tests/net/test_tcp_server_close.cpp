@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 #include <magnetar/net/tcp_server.hpp>
 
+#include <sys/socket.h>
+
 #include "server_support.hpp"
 
 using namespace magnetar;
@@ -43,6 +45,53 @@ TEST_CASE(
         CHECK(s.info().connections == 0);
         CHECK(s.info().accepted == 3);
     }(loop, server));
+}
+
+TEST_CASE("tcp server: close serves what has come in, also what nobody has read yet") {
+    EventLoop loop;
+    TcpServer server{[](Connection& c) -> Task<> {
+        for (;;) {
+            auto line = co_await c.read_until("\n");
+            if (line.empty()) co_return;
+            co_await c.write(c.server_closes() ? "last\n" : "more\n");
+        }
+    }};
+    loop.run(server.start_serving("127.0.0.1:0"));
+    loop.run([](TcpServer& s) -> Task<> {
+        Stream idle = co_await client_of(s), busy = co_await client_of(s), fresh = co_await client_of(s);
+        CHECK(co_await ask_line(idle, "hello\n") == "more\n");
+        CHECK(co_await ask_line(busy, "hello\n") == "more\n");
+        co_await until_connections(s, 3);
+        // The loop does not look at its sockets between this and the close.
+        for (Stream* client : {&busy, &fresh})
+            REQUIRE(::send(client->fd(), "again\nand ", 10, MSG_NOSIGNAL) == 10);
+        auto closing = EventLoop::current()->start(s.close(10h));
+        CHECK(co_await read_to_end(idle) == "");
+        for (Stream* client : {&busy, &fresh}) {
+            CHECK(co_await client->read_until("\n") == "last\n");
+            CHECK(co_await ask_line(*client, "again\n") == "last\n");
+            CHECK(co_await read_to_end(*client) == "");
+        }
+        co_await closing;
+        CHECK(s.info().lost == 0);
+    }(server));
+}
+
+TEST_CASE("tcp server: close cuts who has connected and says nothing, after the drain or keep_alive") {
+    for (bool keep_alive : {false, true}) {
+        EventLoop loop;
+        TcpServerOptions options;
+        if (keep_alive) options.keep_alive = 1ms;
+        TcpServer server{echo_back, options};
+        loop.run(server.start_serving("127.0.0.1:0"));
+        loop.run([](TcpServer& s, LoopClock::duration drain) -> Task<> {
+            Stream silent = co_await client_of(s);
+            co_await until([&s] { return s.info().accepted == 1; });
+            co_await s.close(drain);
+            CHECK(s.info().connections == 0);
+            CHECK(co_await read_to_end(silent) == "");
+        }(server, keep_alive ? LoopClock::duration(10h) : LoopClock::duration(1ms)));
+    }
 }
 
 TEST_CASE("tcp server: close when it never served, twice, and with nobody there") {

@@ -80,6 +80,8 @@ int process_id(ActorId id) {
     return found;
 }
 
+void leave(Actor<>&) { throw ActorExit{3}; }
+
 struct Base {
     std::size_t fds, processes, links, managed, memory;
 };
@@ -165,5 +167,54 @@ TEST_CASE(
             }
             CHECK(alone);
         }
+    });
+}
+
+TEST_CASE(
+    "kills: five thousand lives, also where the numbers of processes begin anew: nothing stays behind") {
+    in_arbiter<500>([](Arbiter<>&) -> Task<> {
+        // Of each kind; a process takes a hundred times as long as the others, with sanitizers much longer still.
+        struct Kind {
+            Concurrency kind;
+            int lives;
+        };
+        constexpr int processes = sanitized ? 500 : 2000;
+        const Kind kinds[] = {{Concurrency::process, processes},
+                              {Concurrency::thread, 1000},
+                              {Concurrency::coroutine, 4000 - processes}};
+        detail::the_supervisor->number_from(detail::greatest_node - processes / 2);
+        ActorProxy<> stays = co_await spawn({.name = "stays"});
+        auto entries = []() -> auto& { return detail::the_supervisor->directory->entries(); };
+        std::size_t known = entries().size();
+        std::minstd_rand chance(9);
+        for (auto [kind, lives] : kinds) {
+            Base base{};
+            for (int life = 0; life < lives; ++life) {
+                if (life == lives / 4) base = now();  // caches are filled
+                SpawnOptions<Victim> options;
+                options.name = chance() % 2 ? "comes" : "";
+                options.concurrency = kind;
+                auto victim = co_await spawn<Victim>(options);
+                int answer = co_await victim.send<&Victim::twice>(life);
+                CHECK(answer == 2 * life);
+                auto way = chance() % 3;
+                if (way == 0 && kind == Concurrency::process) ::kill(process_id(victim.id()), SIGKILL);
+                else if (way == 1) co_await tell(victim, run<leave>);
+                else co_await victim.stop();
+                co_await victim.closed();
+            }
+            Base after = now();
+            bool returned = co_await until([&] {
+                after = now();
+                return after.fds <= base.fds && after.links <= base.links && after.managed <= base.managed;
+            });
+            CHECK_MESSAGE(returned, after.fds << " descriptors, before " << base.fds);
+            CHECK(detail::the_supervisor->size() == 1);
+            CHECK(after.processes == base.processes);
+            if (!sanitized) CHECK(after.memory < base.memory + (4 << 20));
+        }
+        auto pong = co_await send(stays, ping);
+        CHECK(pong == "pong");
+        CHECK(entries().size() == known);
     });
 }

@@ -159,6 +159,10 @@ TEST_CASE("monitors: every operation meets every other one, at each moment of it
         Operation{"scale(5)", 5, [](Pool pool) { return pool.scale(5); }},
         Operation{"scale(1)", 1, [](Pool pool) { return pool.scale(1); }},
         Operation{"reload", 0, [](Pool pool) { return pool.reload(); }},
+        Operation{"replace", 0,
+                  [](Pool pool) -> Task<> {
+                      if (pool.size()) co_await pool.replace(pool.pick().id());
+                  }},
         Operation{"a worker is killed", 0,
                   [](Pool pool) -> Task<> {
                       if (pool.size()) pool_world.simulation->kill(pool.pick());
@@ -234,7 +238,7 @@ TEST_CASE("monitors: every operation meets every other one, at each moment of it
                     CHECK(pool_world.living == 0);
                     CHECK(pool_world.begun == pool_world.ended);
                 }
-    CHECK(runs == 1800);
+    CHECK(runs == 2178);
 }
 
 TEST_CASE("monitors: 2,000 seeds of restarts, kills, scales, reloads, stops, pauses, at random and at once") {

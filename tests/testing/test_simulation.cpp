@@ -102,6 +102,25 @@ TEST_CASE("simulation: a server and its client talk over sockets in memory") {
     CHECK(simulation.open_sockets() == 0);
 }
 
+TEST_CASE("tcp server: close waits for what a client that has just connected says first") {
+    for (auto seed : testing::seeds(20)) {
+        Simulation simulation(seed);
+        simulation.run([&](Actor<>& self) -> Task<> {
+            TcpServer server{echo_back};
+            co_await server.start_serving("127.0.0.1:80");
+            Stream client = co_await connect("127.0.0.1:80");
+            while (server.info().connections == 0) co_await sleep(1ms);
+            Job<> closing = self.loop().start(server.close(2h));
+            co_await sleep(1h);
+            co_await client.write("hello");
+            CHECK(co_await client.read_exactly(5) == "hello");
+            CHECK_FALSE(co_await client.read_some());
+            co_await closing;
+            CHECK(simulation.elapsed() < 2h);
+        });
+    }
+}
+
 TEST_CASE("simulation: what the scenario throws comes out, and the seed is told") {
     Simulation simulation(77);
     auto failing = [](Actor<>&) -> Task<> {

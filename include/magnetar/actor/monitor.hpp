@@ -217,7 +217,7 @@ struct Codec<PoolProxy<State>> {
 /// what needs it throws ActorNotFound; while it is stopping, ActorStopping. All members but proxy(), id(), name() and
 /// to_string() are for the arbiter's thread, and throw std::logic_error elsewhere.
 ///
-/// scale, reload, deaths and stop may come at any time and overlap: each changes what is wanted, the latest counts, and
+/// scale, reload, replace, deaths and stop may come at any time and overlap: each changes what is wanted, the latest counts, and
 /// each call ends when what it asked for, or what was asked for after it, is there.
 ///
 ///     auto& pool = co_await self.add_monitor<Worker>({.name = "pool", .workers = 4});
@@ -259,6 +259,10 @@ public:
     /// takes its place and name; nothing that was accepted is lost. Throws SpawnError when a new one cannot start; the
     /// old one stays then. ActorStopping when the monitor ends meanwhile.
     Task<> reload() const { return detail::MonitorBase::reload(proxy_); }
+    /// Replaces that worker as reload() does, and leaves the others as they are. Returns when the new one runs and the old
+    /// one has ended; when it has died meanwhile, or is too many, it ends as such. Throws ActorNotFound when it is none of
+    /// the running workers, SpawnError, ActorStopping.
+    Task<> replace(ActorId worker) const { return detail::MonitorBase::replace(proxy_, worker); }
     /// Begins to stop it with its workers; nothing when it does or has already.
     void stop(int code = 0) const {
         if (auto* found = detail::MonitorBase::find(proxy_.address())) found->stop(code);

@@ -129,8 +129,8 @@ ActorSettings settings_of(const Options& options) noexcept {
     return settings;
 }
 
-// Throws std::invalid_argument.
-void check_name(std::string_view name);
+// Throws std::invalid_argument for what cannot be the name of an actor or whatever it is `of`.
+void check_name(std::string_view of, std::string_view name);
 // Throws std::invalid_argument with the offending value; fills in what is derived.
 void check_settings(std::string_view name, ActorSettings& settings);
 

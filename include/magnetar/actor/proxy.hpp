@@ -31,8 +31,9 @@ template <auto F, class Of = std::remove_const_t<decltype(F)>>
 class SendAwaiter;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 class TellAwaiter;
+// As told by that sender, within this process, or else by the actor that runs now.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-bool try_tell(const Address& target, typename Binding<F>::Args&& arguments);
+bool try_tell(const Address& target, typename Binding<F>::Args&& arguments, const Address* sender = nullptr);
 
 template <class State>
 constexpr bool lives_in_process() noexcept {

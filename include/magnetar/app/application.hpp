@@ -135,9 +135,7 @@ public:
         if (monitor_actor()) co_await monitor_->scale(workers);
     }
     Task<> replace(ActorProxy<> worker) override {
-        if (!monitor_actor()) co_return;
-        if constexpr (requires { monitor_->replace(worker.id()); }) co_await monitor_->replace(worker.id());
-        else co_await monitor_->reload();
+        if (monitor_actor()) co_await monitor_->replace(worker.id());
     }
     std::vector<ActorProxy<>> workers() const override {
         std::vector<ActorProxy<>> all;

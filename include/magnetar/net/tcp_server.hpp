@@ -50,9 +50,10 @@ public:
     template <class = void>
     Task<> start_serving(Listener listener);
 
-    /// Closes gracefully: accepts no more, lets the handlers finish what they are about (reads that would
-    /// wait for a new message give the end of the stream), and after `drain` cancels those that are left.
-    /// Returns when the last has ended.
+    /// Closes gracefully: accepts no more, lets the handlers finish what they are about, and after `drain` cancels
+    /// those that are left. Reads that would wait for a new message give the end of the stream, unless the
+    /// client has connected and sent nothing yet: its first message is waited for. Returns when the last
+    /// connection has ended.
     template <class Rep = std::int64_t, class Period = std::ratio<1>>
     Task<> close(std::chrono::duration<Rep, Period> drain = std::chrono::seconds(3)) {
         return detail::ServerCore::close(core_, detail::clamped(drain));

@@ -60,7 +60,7 @@ struct Extras {
     List<ClosedWaiter> closed_waiters;
     Task<> (*before_end)(Actor<>&) = nullptr;  // ends what it manages in other threads and processes
     Event quiet;                               // set whenever the last command, child or job may have ended
-    bool registered = false, ending = false;
+    bool registered = false, ending = false, in_groups = false;
 };
 
 // An actor as the framework sees it: its mailbox, its lifecycle, its children. Actor<> is the same object as its own

@@ -155,6 +155,10 @@ MAGNETAR_DECL Json info_command(Request& request) {
 
 MAGNETAR_DECL void add_application_info(Json& info) {
     info["links"] = static_cast<std::uint64_t>(the_node->links());
+    Json& groups = info["groups"] = Json::object();
+    for (auto& [name, members] : the_supervisor->groups.sizes())
+        groups[name] = static_cast<std::uint64_t>(members);
+    info["group_messages_missed"] = the_supervisor->groups.missed;
     if (Directory* directory = the_supervisor->directory) {
         Json& actors = info["actors"] = Json::array();
         directory->entries().for_each_in_order([&](std::uint64_t, const Directory::Entry& entry) {

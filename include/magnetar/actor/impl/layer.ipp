@@ -20,6 +20,7 @@
 #include <magnetar/actor/door/impl/session.ipp>
 #include <magnetar/actor/impl/arbiter.ipp>
 #include <magnetar/actor/impl/commands.ipp>
+#include <magnetar/actor/impl/groups.ipp>
 #include <magnetar/actor/impl/identity.ipp>
 #include <magnetar/actor/impl/messaging.ipp>
 #include <magnetar/actor/impl/monitor.ipp>
@@ -47,6 +48,7 @@
 #include <magnetar/actor/supervision/impl/fork_child.ipp>
 #include <magnetar/actor/supervision/impl/fork_server.ipp>
 #include <magnetar/actor/supervision/impl/framework_commands.ipp>
+#include <magnetar/actor/supervision/impl/group_table.ipp>
 #include <magnetar/actor/supervision/impl/main_actor.ipp>
 #include <magnetar/actor/supervision/impl/runtime.ipp>
 #include <magnetar/actor/supervision/impl/shutdown_order.ipp>

@@ -18,20 +18,20 @@ MAGNETAR_DECL bool ActorSettings::plain() const noexcept {
            !on_params;
 }
 
-MAGNETAR_DECL void check_name(std::string_view name) {
+MAGNETAR_DECL void check_name(std::string_view of, std::string_view name) {
     for (std::size_t i = 0; i < name.size(); ++i)
         if (auto c = static_cast<unsigned char>(name[i]); c < 0x20 || c == 0x7f)
             throw std::invalid_argument(
-                fmt::format("actor name with control character 0x{:02x} at byte {}", c, i));
-    if (!is_utf8(name)) throw std::invalid_argument("actor name that is not UTF-8");
+                fmt::format("{} name with control character 0x{:02x} at byte {}", of, c, i));
+    if (!is_utf8(name)) throw std::invalid_argument(fmt::format("{} name that is not UTF-8", of));
     if (name.size() > 255)
-        throw std::invalid_argument(fmt::format("actor name of {} bytes: at most 255", name.size()));
-    if (name == "arbiter" || name == "monitor" || ActorId::parse(name))
-        throw std::invalid_argument(fmt::format("actor name '{}' is reserved", name));
+        throw std::invalid_argument(fmt::format("{} name of {} bytes: at most 255", of, name.size()));
 }
 
 MAGNETAR_DECL void check_settings(std::string_view name, ActorSettings& settings) {
-    check_name(name);
+    check_name("actor", name);
+    if (name == "arbiter" || name == "monitor" || ActorId::parse(name))
+        throw std::invalid_argument(fmt::format("actor name '{}' is reserved", name));
     if (settings.concurrency > Concurrency::coroutine || settings.overflow > Overflow::drop_oldest ||
         settings.rights > Rights::none)
         throw std::invalid_argument("an option that is none of its enumeration's values");

@@ -223,7 +223,7 @@ void require_loop_to_tell();
 
 // Tells without waiting for anything; false when it is known that the message is not taken.
 template <auto F, class Of>
-bool try_tell(const Address& target, typename Binding<F>::Args&& args) {
+bool try_tell(const Address& target, typename Binding<F>::Args&& args, const Address* sender) {
     if (!target.where.known() || !can_send_to(target.where.host())) return false;
     if (this_loop == no_loop) [[unlikely]]
         require_loop_to_tell();
@@ -239,7 +239,9 @@ bool try_tell(const Address& target, typename Binding<F>::Args&& args) {
     if (target.where.loop_index() == this_loop) {
         Actor<>* actor = resident(target);
         if (!actor || core_of(*actor).would_wait()) return false;
-        return core_of(*actor).receive(TellOf<F>::make(target, std::move(args))) == Receipt::accepted;
+        auto& tell = TellOf<F>::make(target, std::move(args));
+        if (sender) tell.sender = *sender;
+        return core_of(*actor).receive(tell) == Receipt::accepted;
     }
     LoopHandle* door = loop_handle_at(target.where.loop_index());
     Cell* cell = target.where.cell();
@@ -248,6 +250,7 @@ bool try_tell(const Address& target, typename Binding<F>::Args&& args) {
     if (cell && !out.has_room(target) && !out.find_room(target)) return false;
     auto& tell = TellOf<F>::make(*door, target, std::move(args));
     tell.never_waits = true;
+    if (sender) tell.sender = *sender;
     if (cell) {
         tell.in_crowd = true;
         out.take_room();

@@ -16,6 +16,7 @@
 #include <magnetar/actor/request.hpp>
 #include <magnetar/actor/supervision/directory.hpp>
 #include <magnetar/actor/supervision/fork_server.hpp>
+#include <magnetar/actor/supervision/group_table.hpp>
 #include <magnetar/actor/supervision/spawn_request.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/when_all.hpp>
@@ -135,6 +136,7 @@ public:
     ForkServer* fork_server = nullptr;
     ErasedHook<const MonitorGaveUp&> monitor_gave_up;  // the arbiter's hook
     Directory* directory = nullptr;
+    GroupTable groups;
 
     // Makes a process with one actor, and gives its address when the actor's start hook has returned. Throws
     // SpawnError, and then nothing of it is left.

@@ -59,7 +59,7 @@ Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, MonitorSpec spec);
 // A monitor whatever its workers are. It lives on the arbiter's loop.
 //
 // There is one desired state: the slots, the generation that the workers are to be of, and whether it ends. scale, reload,
-// deaths and stops change that and nothing else. One coroutine, `reconcile`, compares it with the workers there are and
+// replace, deaths and stops change that and nothing else. One coroutine, `reconcile`, compares it with the workers there are and
 // begins what is missing: a worker's making, or its end. Each worker has a job of its own, from its making to its end,
 // which tells what has become of it; no job keeps a slot or a worker beyond an await. Who waits for a change stands in
 // `calls_`, and goes on when the workers are as he wanted them, or the monitor ends.
@@ -79,6 +79,7 @@ public:
     std::vector<ActorProxy<>> running() const;
     static Task<> scale(ActorProxy<> monitor, std::uint32_t workers);
     static Task<> reload(ActorProxy<> monitor);
+    static Task<> replace(ActorProxy<> monitor, ActorId worker);
 
     void add_info(Json& info) const override;
 
@@ -125,10 +126,10 @@ private:
     enum class Why : std::uint8_t { none, surplus, replaced, another_died, stop };
     struct Worker {
         std::uint64_t serial = 0;
-        std::uint32_t slot = 0;  // its slot's number
-        ActorId id;              // of a plain light one, since it runs
-        ActorProxy<> proxy;      // since it runs
-        std::uint64_t generation = 0;
+        std::uint32_t slot = 0;        // its slot's number
+        ActorId id;                    // of a plain light one, since it runs
+        ActorProxy<> proxy;            // since it runs
+        std::uint64_t generation = 0;  // 0: it is to be replaced whatever the others are
         Phase phase = Phase::making;
         Why why = Why::none;
         bool told = false;  // to stop
@@ -145,9 +146,11 @@ private:
         bool rested = false;          // its worker has ended for good, see Restart
         LoopClock::time_point due{};  // not before this time
     };
-    // Who waits for the end of a scale or, with its generation, of a reload.
+    // Who waits for the end of a scale or, with its generation, of a reload, or, with its worker, of a replacement.
     struct Call : magnetar::ListNode {
         std::uint64_t generation = 0;
+        std::uint64_t worker = 0;  // its serial number
+        std::uint32_t slot = 0;    // and its slot's
         std::exception_ptr error;
         Event done;
     };
@@ -196,6 +199,8 @@ private:
 
     // Tells those whose wish has come true.
     void settle_calls();
+    // Whether that worker is gone, and another one in its slot if there is to be one.
+    bool is_replaced(const Call& call) const noexcept;
     void fail_calls(const std::exception_ptr& error, bool reloads_only = false);
     static void finish(Call& call) noexcept;
     static Task<> reload_and_log(MonitorBase& self);

@@ -92,8 +92,6 @@ private:
     bool unfinished() const noexcept { return serving_ > 0 || (accepting_ && !accepting_->done()); }
     bool full() const noexcept { return options.max_connections > 0 && serving_ >= options.max_connections; }
     void cancel_connections() noexcept;
-    template <class Which>
-    void drain_connections(Which which) noexcept;
     // Whether all has ended, within that time.
     template <class = void>
     static Task<bool> ended(ServerCore& core, LoopClock::duration limit);

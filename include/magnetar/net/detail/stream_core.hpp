@@ -68,8 +68,8 @@ public:
     ReadData take();
     // Puts back the last `bytes` of what was taken.
     void put_back(std::size_t bytes) noexcept { offset_ -= static_cast<std::uint32_t>(bytes); }
-    // Drains: only the message that the peer has begun is still served: a read that would wait between two messages is at
-    // the end.
+    // Only what the peer has sent is still served: a read that would wait between two messages gives the end of the
+    // stream, once the peer has sent anything at all.
     void drain() noexcept;
     void set_mid_message(bool in) noexcept { mid_message_ = in; }
 
@@ -87,8 +87,12 @@ private:
     // A reader that is slow leaves so many chunks unread before the kernel is asked to keep the rest.
     static constexpr unsigned most_unread = 4;
 
-    bool at_end() const noexcept { return ended_ || (draining_ && !mid_message_); }
+    bool is_dismissed() const noexcept { return draining_ && !mid_message_ && bytes_in > 0; }
+    // What has reached this host is read before a dismissed peer is let go.
+    bool at_end() const noexcept;
     void receive() noexcept;
+    // For the reader that waits.
+    void receive_or_end() noexcept;
     void receive_again() noexcept override;
     // Waits for data without a buffer.
     void poll() noexcept;

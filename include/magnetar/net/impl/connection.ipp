@@ -20,6 +20,7 @@ MAGNETAR_DECL Connection::Connection(detail::ServerCore& server, Stream stream, 
       job_(current_job()),
       number_(number) {
     server_.connections.push_back(*this);
+    if (server_.closing) core().drain();
     if (server_.options.keep_alive.count() > 0) {
         core().watched = true;
         core().note_activity();

@@ -14,6 +14,7 @@
 #include <magnetar/actor/core/message.hpp>
 #include <magnetar/actor/door/server.hpp>
 #include <magnetar/actor/errors.hpp>
+#include <magnetar/actor/groups.hpp>
 #include <magnetar/actor/hooks.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging.hpp>
@@ -372,6 +373,9 @@ MAGNETAR_DECL void ActorCore::finish() noexcept {
             waiter->status = status;
             waiter->ended.set();
         }
+    if (extras_ && extras_->in_groups && !revoked() && the_node && the_node->root &&
+        &core_of(*the_node->root) != this)
+        post_tell<group_remove>(core_of(*the_node->root).address(), mine.value);
     if (concurrency_ != Concurrency::coroutine) return;
     ActorCore* parent = parent_;
     delete this;

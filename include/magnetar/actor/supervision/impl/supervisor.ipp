@@ -99,7 +99,7 @@ MAGNETAR_DECL std::string directory_reserve(Request& request, std::string name, 
         if (worker && worker->settings.rights == Rights::none) return "its process may not have it spawned";
     }
     try {
-        if (!name.empty()) check_name(name);
+        if (!name.empty()) check_name("actor", name);
         directory_here().reserve(name, {id}, asker);
     } catch (const std::exception& error) {
         return error.what();
@@ -194,8 +194,8 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(ThreadBirth birth) {
     std::exception_ptr failure;
     try {
         refuse_when_stopping();
-        child->thread =
-            std::thread([this, child, params = std::move(birth.params), factory = std::move(birth.factory)]() mutable {
+        child->thread = std::thread(
+            [this, child, params = std::move(birth.params), factory = std::move(birth.factory)]() mutable {
                 run_thread(*this, std::move(child), std::move(params), std::move(factory));
             });
     } catch (const std::exception& e) {
@@ -333,9 +333,12 @@ MAGNETAR_DECL void Supervisor::forget(Managed& child) {
     if (directory) {
         directory->remove(child.id);
         if (child.host) directory->remove_node(child.host);
+        if (child.host) groups.remove_node(child.host);
     } else {
         post_tell<directory_remove>(host_.arbiter, child.id.value);
     }
+    // A thread that was given up does not say so itself.
+    if (!child.host) group_remove(*host_.root, child.id.value);
     children_.erase(child.id.value);
 }
 

@@ -12,6 +12,7 @@
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
 #include <magnetar/actor/core/invoke.hpp>
+#include <magnetar/actor/core/known_names.hpp>
 #include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/hooks.hpp>
@@ -198,6 +199,25 @@ MAGNETAR_DECL Task<> MonitorBase::reload(ActorProxy<> monitor) {
     MonitorBase& self = living(monitor);
     self.refuse_when_stopping();
     call.generation = ++self.generation_;
+    self.calls_.push_back(call);
+    self.changed_.set();
+    co_await call.done.wait();
+    if (call.error) std::rethrow_exception(call.error);
+}
+
+MAGNETAR_DECL Task<> MonitorBase::replace(ActorProxy<> monitor, ActorId worker) {
+    Call call;
+    MonitorBase& self = living(monitor);
+    self.refuse_when_stopping();
+    for (auto& slot : self.slots_)
+        if (slot.current && slot.current->id == worker) {
+            slot.current->generation = 0;
+            call.worker = slot.current->serial;
+            call.slot = slot.number;
+        }
+    if (!call.worker)
+        throw ActorNotFound(
+            fmt::format("{} is no running worker of {}", name_or_id(worker), self.to_string()));
     self.calls_.push_back(call);
     self.changed_.set();
     co_await call.done.wait();
@@ -563,7 +583,9 @@ MAGNETAR_DECL void MonitorBase::settle_calls() {
     std::exception_ptr failure;
     if (grown) failure = std::exchange(growth_failed_, nullptr);
     calls_.for_each([&](Call& call) {
-        if (call.generation) {
+        if (call.worker) {
+            if (!is_replaced(call)) return;
+        } else if (call.generation) {
             if (oldest < call.generation) return;
         } else if (grown && failure) {
             call.error = failure;
@@ -574,9 +596,16 @@ MAGNETAR_DECL void MonitorBase::settle_calls() {
     });
 }
 
+MAGNETAR_DECL bool MonitorBase::is_replaced(const Call& call) const noexcept {
+    if (workers_.contains(call.worker)) return false;
+    for (auto& slot : slots_)
+        if (slot.number == call.slot) return slot.current || slot.rested;
+    return true;
+}
+
 MAGNETAR_DECL void MonitorBase::fail_calls(const std::exception_ptr& error, bool reloads_only) {
     calls_.for_each([&](Call& call) {
-        if (reloads_only && !call.generation) return;
+        if (reloads_only && !call.generation && !call.worker) return;
         call.error = error;
         finish(call);
     });

@@ -28,13 +28,6 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-template <class Which>
-void ServerCore::drain_connections(Which which) noexcept {
-    connections.for_each([&](Connection& connection) {
-        if (which(connection)) connection.core().drain();
-    });
-}
-
 MAGNETAR_DECL ServerCore::Ref& ServerCore::Ref::operator=(Ref other) noexcept {
     std::swap(core_, other.core_);
     return *this;
@@ -74,15 +67,11 @@ template <class>
 Task<> ServerCore::close(Ref core, LoopClock::duration drain) {
     core->closing = true;
     if (core->listener) core->listener->finish();
-    // A client that has connected and sent nothing yet is about to: its connection is read for a moment.
-    core->drain_connections([](Connection& connection) { return connection.bytes_in() > 0; });
-    auto moment = std::min<LoopClock::duration>(drain, std::chrono::milliseconds(250));
-    if (co_await ended(*core, moment)) co_return;
-    core->drain_connections([](Connection&) { return true; });
-    while (!co_await ended(*core, drain - moment)) {
+    core->connections.for_each([](Connection& connection) { connection.core().drain(); });
+    while (!co_await ended(*core, drain)) {
         // A handler may have more to wait for while it unwinds.
         core->cancel_connections();
-        drain = moment + std::chrono::milliseconds(100);
+        drain = std::chrono::milliseconds(100);
     }
 }
 

@@ -142,7 +142,7 @@ MAGNETAR_DECL bool Read::await_suspend(Suspension leaf) noexcept {
     if (!park(leaf)) return false;
     reading_ = true;
     core_->reader_ = this;
-    core_->receive();
+    core_->receive_or_end();
     return true;
 }
 
@@ -184,9 +184,20 @@ MAGNETAR_DECL void StreamCore::close() noexcept {
     if (reader_) std::exchange(reader_, nullptr)->closed();
 }
 
+MAGNETAR_DECL bool StreamCore::at_end() const noexcept {
+    return ended_ || (is_dismissed() && !receiving_ && !detail::readable(descriptor.get()));
+}
+
 MAGNETAR_DECL void StreamCore::drain() noexcept {
     draining_ = true;
-    if (reader_ && at_end()) reader_->go_on();
+    if (reader_) receive_or_end();
+}
+
+MAGNETAR_DECL void StreamCore::receive_or_end() noexcept {
+    // Bytes that the engine has taken already come before the end of its operation.
+    if (is_dismissed() && receiving_) stop_receiving();
+    else if (at_end()) reader_->go_on();
+    else receive();
 }
 
 MAGNETAR_DECL void StreamCore::received(int result, unsigned flags) noexcept {
@@ -211,7 +222,7 @@ MAGNETAR_DECL void StreamCore::received(int result, unsigned flags) noexcept {
     }
     if (result < 0) receive_failed(-result);
     if (!reader_) return;
-    if (first_ || ended_) reader_->go_on();
+    if (first_ || at_end()) reader_->go_on();
     else receive();
 }
 
