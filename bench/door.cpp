@@ -6,11 +6,9 @@
 
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -22,6 +20,7 @@
 #include <magnetar/wire/websocket/handshake.hpp>
 #include <string>
 
+#include "echo_clients.hpp"
 #include "raw_echo.hpp"
 #include "support.hpp"
 
@@ -142,48 +141,12 @@ struct Result {
     double rate, cpu;
 };
 Result ask(const Server& server, const Talk& talk, std::size_t connections) {
-    struct Client {
-        UniqueFd fd;
-        std::size_t missing = 0;
-    };
-    bench::Stopwatch watch;
-    std::size_t answers = 0;
-    char answer[4096];
-    auto send = [&](Client& client) {
-        client.missing = talk.answer;
-        if (::write(client.fd.get(), talk.message.data(), talk.message.size()) < 0)
-            throw_system_error(errno, "write");
-    };
-    UniqueFd poll(::epoll_create1(0));
-    std::vector<Client> clients(connections);
-    for (auto& client : clients) {
-        client.fd = connect_to(server, talk.upgrade);
-        epoll_event event{.events = EPOLLIN, .data = {.ptr = &client}};
-        ::epoll_ctl(poll.get(), EPOLL_CTL_ADD, client.fd.get(), &event);
-    }
-    for (auto& client : clients) send(client);
-    auto run_for = [&](double ns) {
-        answers = 0;
-        double began = watch.ns();
-        while (watch.ns() < began + ns) {
-            epoll_event events[512];
-            int n = ::epoll_wait(poll.get(), events, 512, -1);
-            for (int i = 0; i < n; ++i) {
-                auto& client = *static_cast<Client*>(events[i].data.ptr);
-                auto got = ::read(client.fd.get(), answer, sizeof answer);
-                if (got <= 0) throw_system_error(errno, "read");
-                client.missing -= std::min(static_cast<std::size_t>(got), client.missing);
-                if (client.missing > 0) continue;
-                ++answers;
-                send(client);
-            }
-        }
-        return watch.ns() - began;
-    };
-    run_for(50e6);
+    auto connect = [&] { return connect_to(server, talk.upgrade); };
+    bench::EchoClients clients(connections, connect, talk.message, talk.answer);
+    clients.run_for(50e6);
     double cpu = server.cpu_seconds();
-    double ns = run_for(300e6);
-    auto count = static_cast<double>(answers);
+    double ns = clients.run_for(300e6);
+    auto count = static_cast<double>(clients.waits.size());
     return {count / ns * 1e6, (server.cpu_seconds() - cpu) * 1e6 / count};
 }
 struct Medians {

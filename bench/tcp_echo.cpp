@@ -6,7 +6,6 @@
 
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
+#include <string>
 
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/messaging/outbox.hpp>
@@ -26,6 +26,7 @@
 #include <magnetar/net/tcp_server.hpp>
 #include <magnetar/wire/json_codec.hpp>
 
+#include "echo_clients.hpp"
 #include "raw_echo.hpp"
 #include "support.hpp"
 
@@ -85,54 +86,18 @@ struct Result {
 };
 
 Result ask(const Server& server, std::size_t connections) {
-    struct Client {
-        UniqueFd fd;
-        std::size_t missing = 0;
-        double asked = 0;
-    };
-    bench::Stopwatch watch;
-    std::vector<double> waits;
-    waits.reserve(1 << 20);
-    char message[message_size] = {}, answer[4096];
-    auto send = [&](Client& client) {
-        client.missing = message_size;
-        client.asked = watch.ns();
-        if (::write(client.fd.get(), message, message_size) != message_size)
-            throw_system_error(errno, "write");
-    };
-    UniqueFd poll(::epoll_create1(0));
-    std::vector<Client> clients(connections);
     auto address = server.address();
-    for (auto& client : clients) {
-        client.fd = UniqueFd(::socket(AF_INET, SOCK_STREAM, 0));
+    auto connect = [&address] {
+        UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
         int on = 1;
-        ::setsockopt(client.fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        if (::connect(client.fd.get(), address.data(), address.size()) != 0)
-            throw_system_error(errno, "connect");
-        epoll_event event{.events = EPOLLIN, .data = {.ptr = &client}};
-        ::epoll_ctl(poll.get(), EPOLL_CTL_ADD, client.fd.get(), &event);
-    }
-    for (auto& client : clients) send(client);
-    auto echo_for = [&](double ns) {
-        waits.clear();
-        double began = watch.ns();
-        while (watch.ns() < began + ns) {
-            epoll_event events[512];
-            int n = ::epoll_wait(poll.get(), events, 512, -1);
-            for (int i = 0; i < n; ++i) {
-                auto& client = *static_cast<Client*>(events[i].data.ptr);
-                auto got = ::read(client.fd.get(), answer, sizeof answer);
-                if (got <= 0) throw_system_error(errno, "read");
-                client.missing -= static_cast<std::size_t>(got);
-                if (client.missing > 0) continue;
-                waits.push_back((watch.ns() - client.asked) / 1e3);
-                send(client);
-            }
-        }
-        return watch.ns() - began;
+        ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        if (::connect(fd.get(), address.data(), address.size()) != 0) throw_system_error(errno, "connect");
+        return fd;
     };
-    echo_for(50e6);
-    double ns = echo_for(300e6);
+    bench::EchoClients clients(connections, connect, std::string(message_size, '\0'), message_size);
+    clients.run_for(50e6);
+    double ns = clients.run_for(300e6);
+    auto& waits = clients.waits;
     std::sort(waits.begin(), waits.end());
     return {static_cast<double>(waits.size()) / ns * 1e6, waits[waits.size() / 2],
             waits[waits.size() * 99 / 100]};

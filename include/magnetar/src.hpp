@@ -53,6 +53,7 @@
 #include <magnetar/net/detail/impl/bound_path.ipp>
 #include <magnetar/net/detail/impl/buffer_ring.ipp>
 #include <magnetar/net/detail/impl/descriptor.ipp>
+#include <magnetar/net/detail/impl/fd_passing.ipp>
 #include <magnetar/net/detail/impl/replacement.ipp>
 #include <magnetar/net/detail/impl/server_core.ipp>
 #include <magnetar/net/detail/impl/stream_core.ipp>
@@ -68,6 +69,7 @@
 #include <magnetar/net/impl/resolver.ipp>
 #include <magnetar/net/impl/stream.ipp>
 #include <magnetar/net/impl/tcp_server.ipp>
+#include <magnetar/link/impl/transport.ipp>
 #include <magnetar/actor/impl/layer.ipp>
 #include <magnetar/app/detail/impl/app_config.ipp>
 #include <magnetar/app/detail/impl/config_file.ipp>

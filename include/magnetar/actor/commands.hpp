@@ -44,13 +44,15 @@ T echo_command(Request&, T value) {
 }
 Json info_command(Request& request);
 std::string doing_command(Request& request);
-inline void stop_command(Request& request) { request.actor().stop(); }
+void stop_command(Request& request);
 // Ends the actor by force, as SIGKILL ends a process.
 inline void end_command(Request& request) { core_of(request.actor()).exit(128 + SIGKILL); }
 void notify_command(Request& request, Notice notice);
 Json config_command(Request& request, std::string setting, std::optional<Json> value);
-Task<ActorProxy<>> spawn_command(Actor<>& actor, std::string name, std::string concurrency);
-Task<> kill_command(Actor<>& actor, std::string target);
+Task<ActorProxy<>> spawn_command(Request& request, std::string name, std::string concurrency);
+Task<> kill_command(Request& request, std::string target);
+// The same, asked of the first actor of its process in the name of an actor of the process `asker`.
+Task<> kill_for(Actor<>& root, std::uint32_t asker, std::string target);
 
 template <>
 inline constexpr bool is_system<ping_command> = true;
@@ -63,7 +65,11 @@ inline constexpr bool is_system<stop_command> = true;
 template <>
 inline constexpr bool is_system<end_command> = true;
 template <>
+inline constexpr Reach reach_of<end_command> = Reach::from_arbiter;
+template <>
 inline constexpr bool is_system<notify_command> = true;
+template <>
+inline constexpr Reach reach_of<kill_for> = Reach::nobody;
 
 }  // namespace detail
 

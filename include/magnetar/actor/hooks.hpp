@@ -1,11 +1,16 @@
 #pragma once
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include <magnetar/actor/core/location.hpp>
 #include <magnetar/base/fixed_string.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
+#include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/json.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -17,14 +22,40 @@ struct MonitorGaveUp {
 
 namespace detail {
 
-// A hook with its actor type erased: a plain function, synchronous or a coroutine, or none. Trivial, so that
-// it can travel to a process of the same image.
+// A hook with its actor type erased: a plain function, synchronous or a coroutine, or none. Trivial. It travels
+// to another process of the image as its number in the table of hooks, see Codec below.
 template <class... Extra>
 struct ErasedHook {
     void (*plain)(Actor<>&, Extra...) = nullptr;
     Task<> (*coroutine)(Actor<>&, Extra...) = nullptr;
     explicit operator bool() const noexcept { return plain || coroutine; }
 };
+
+// The hooks of this program, entered before main: a process that speaks of one names its place here, so that no
+// address comes from outside. Never destroyed.
+template <class Function>
+std::vector<Function>& hook_table() {
+    static auto& table = *new std::vector<Function>;
+    return table;
+}
+template <class Function>
+bool enlist_hook(Function hook) {
+    hook_table<Function>().push_back(hook);
+    return true;
+}
+template <class Function>
+std::uint32_t number_of_hook(Function hook) {
+    const auto& table = hook_table<Function>();
+    for (std::size_t i = 0; i < table.size(); ++i)
+        if (table[i] == hook) return static_cast<std::uint32_t>(i);
+    throw std::invalid_argument("a hook that is not in the table of hooks");
+}
+template <class Function>
+Function hook_of_number(std::uint32_t number) {
+    const auto& table = hook_table<Function>();
+    if (number < table.size()) return table[number];
+    throw std::invalid_argument("no hook has that number: was it loaded after the arbiter was made?");
+}
 
 // The actor as its hooks see it: itself, or the handle that stands for it.
 template <class Subject>
@@ -33,7 +64,34 @@ Subject& subject_of(Actor<>& actor) noexcept {
     else return static_cast<Subject&>(actor);
 }
 
+// The hook F as a plain function. To use it is to have it in the table.
+template <class Subject, class F, class... Extra>
+struct HookFunction {
+    static auto call(Actor<>& actor, Extra... extra) -> std::invoke_result_t<F, Subject&, Extra...> {
+        return F{}(subject_of<Subject>(actor), extra...);
+    }
+    static inline const bool enlisted = enlist_hook(&call);
+};
+
 }  // namespace detail
+
+template <class... Extra>
+struct Codec<detail::ErasedHook<Extra...>> {
+    using Hook = detail::ErasedHook<Extra...>;
+    // 0 for none; else twice its number, and one or two more.
+    static std::uint32_t to_wire(const Hook& hook) {
+        if (hook.plain) return 2 * detail::number_of_hook(hook.plain) + 1;
+        if (hook.coroutine) return 2 * detail::number_of_hook(hook.coroutine) + 2;
+        return 0;
+    }
+    static Hook from_wire(std::uint32_t number) {
+        Hook hook;
+        if (number == 0) return hook;
+        if (number % 2 == 1) hook.plain = detail::hook_of_number<decltype(hook.plain)>(number / 2);
+        else hook.coroutine = detail::hook_of_number<decltype(hook.coroutine)>(number / 2 - 1);
+        return hook;
+    }
+};
 
 /// A hook: a captureless lambda, or a class without members, called with the actor. Checked when it is
 /// compiled. `Name` stands in the sentences for those that are wrong.
@@ -54,15 +112,11 @@ public:
         if constexpr (std::is_empty_v<F> && std::is_default_constructible_v<F>) {
             check_signature<F>();
             if constexpr (std::is_invocable_v<F, Subject&, Extra...>) {
+                using Function = detail::HookFunction<Subject, F, Extra...>;
                 using Result = std::invoke_result_t<F, Subject&, Extra...>;
-                if constexpr (std::is_same_v<Result, Task<>>)
-                    erased_.coroutine = [](Actor<>& actor, Extra... extra) -> Task<> {
-                        return F{}(detail::subject_of<Subject>(actor), extra...);
-                    };
-                else
-                    erased_.plain = [](Actor<>& actor, Extra... extra) {
-                        F{}(detail::subject_of<Subject>(actor), extra...);
-                    };
+                (void)&Function::enlisted;
+                if constexpr (std::is_same_v<Result, Task<>>) erased_.coroutine = &Function::call;
+                else if constexpr (std::is_void_v<Result>) erased_.plain = &Function::call;
             }
         }
     }

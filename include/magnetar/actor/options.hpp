@@ -17,11 +17,21 @@ using Nanoseconds = std::chrono::nanoseconds;
 inline constexpr Nanoseconds usual_exit_timeout = std::chrono::seconds(3);
 inline constexpr Nanoseconds usual_stall = std::chrono::milliseconds(25);
 
+}  // namespace detail
+
+/// What a process may have the arbiter do for it, and all actors and threads in it: everything; only what concerns
+/// its own process (threads and named light actors in it); or nothing. Held to by the arbiter, whatever the process
+/// has become.
+enum class Rights : std::uint8_t { all, local, none };
+
+namespace detail {
+
 // What an actor is told at its birth, with its type erased. Trivially copyable.
 struct ActorSettings {
     Concurrency concurrency = Concurrency::process;
     bool serial = false;
     Overflow overflow = Overflow::wait;
+    Rights rights = Rights::all;
     std::uint32_t mailbox = 1024;
     std::uint32_t threads = 5;
     Nanoseconds timeout{}, period{}, exit_timeout = usual_exit_timeout, stall = usual_stall;
@@ -78,6 +88,11 @@ struct SpawnOptions {
     /// What keeps the loop of a process or thread longer than this is named in the log: see StallWatch. 0:
     /// nothing is.
     std::chrono::nanoseconds stall = detail::usual_stall;
+    /// What the process that is made may ask of the arbiter: with less than `Rights::all` it has no processes spawned,
+    /// and neither stops the arbiter nor ends actors of other processes with `kill_actor`; with `Rights::none` no
+    /// named actors live in it, either. (A process that it has spawned has the user and the capabilities of the one
+    /// that asked.) Of no meaning for threads and light actors.
+    Rights rights = Rights::all;
     /// In the actor, before spawn() returns. May be a coroutine. An exception fails the spawn.
     ActorHook<"start", Subject, true> start{};
     /// In the actor, once, when it begins to stop. May be a coroutine.
@@ -105,6 +120,7 @@ ActorSettings settings_of(const Options& options) noexcept {
     settings.period = options.period;
     settings.exit_timeout = options.exit_timeout;
     if constexpr (requires { options.stall; }) settings.stall = options.stall;
+    if constexpr (requires { options.rights; }) settings.rights = options.rights;
     settings.start = options.start.erased();
     settings.stopping = options.stopping.erased();
     settings.periodic_task = options.periodic_task.erased();

@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -178,6 +179,8 @@ struct Codec<ActorProxy<State>> {
         return {proxy.id().value, detail::place_to_wire(proxy.address()), proxy.name()};
     }
     static ActorProxy<State> from_wire(detail::ProxyOnWire on_wire) {
+        if (on_wire.name.size() > 255)
+            throw std::invalid_argument("a proxy with a name of more than 255 bytes");
         detail::remember_name({on_wire.id}, on_wire.name);
         return ActorProxy<State>({{on_wire.id}, detail::place_from_wire(on_wire.where)},
                                  detail::SharedName(on_wire.name));

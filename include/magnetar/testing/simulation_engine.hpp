@@ -211,6 +211,12 @@ private:
                 auto& message = *magnetar::detail::pointer<msghdr>(operation.addr);
                 return send_parts(fd, message.msg_iov, message.msg_iovlen);
             }
+            case IORING_OP_RECVMSG: {
+                auto& message = *magnetar::detail::pointer<msghdr>(operation.addr);
+                message.msg_controllen = 0;
+                return receive_into(fd, static_cast<char*>(message.msg_iov->iov_base),
+                                    message.msg_iov->iov_len);
+            }
             case IORING_OP_ACCEPT:
                 return Network::accept(fd);
             case IORING_OP_CONNECT:
@@ -226,6 +232,12 @@ private:
     // Less than it could be, now and then.
     std::size_t some_of(std::size_t size) {
         return size > 1 && random_.chance(faults_.short_transfers) ? random_.between(1, size - 1) : size;
+    }
+    int receive_into(int fd, char* data, std::size_t size) {
+        int there = receivable(fd);
+        if (there == detail::must_wait || there < 0) return there;
+        if (random_.chance(faults_.resets)) return reset(fd), -ECONNRESET;
+        return receive(fd, data, some_of(std::min(size, static_cast<std::size_t>(there) + 1)));
     }
     int receive_into(Pending& operation, unsigned& flags) {
         int there = receivable(operation.fd);
@@ -245,6 +257,20 @@ private:
         }
         if (result > 0) trace_.add(time_, "bytes", std::string_view(data, static_cast<std::size_t>(result)));
         return result;
+    }
+    // Of what does not wait: what could be sent later, is.
+    ssize_t send_now(int fd, const msghdr& message) override {
+        int result = send_parts(fd, message.msg_iov, message.msg_iovlen);
+        if (result == detail::must_wait) result = -EAGAIN;
+        touch_changed();
+        return result < 0 ? (errno = -result, -1) : result;
+    }
+    int shut_down(int fd) override {
+        if (find(fd)) Network::shutdown(fd);
+        // Who reads from it comes to the end.
+        if (Socket* socket = find(fd)) socket->at_end = true, changed.push_back(fd);
+        touch_changed();
+        return 0;
     }
     int send_parts(int fd, const iovec* parts, std::size_t count) {
         int room = sendable(fd);

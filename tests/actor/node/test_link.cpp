@@ -12,7 +12,7 @@
 #include <csignal>
 #include <cstring>
 
-#include "../support.hpp"
+#include "link_support.hpp"
 
 using namespace magnetar;
 using namespace magnetar::test;
@@ -30,37 +30,6 @@ Task<int> exchange_with(Actor<>&, ActorProxy<> other, int count) {
 }
 Task<std::string> relay_ping(Actor<>&, ActorProxy<> other) { co_return co_await send(other, ping); }
 
-// The unix sockets of this process, oldest first: the link to the master, then those to other workers.
-std::vector<int> sockets() {
-    std::vector<int> found;
-    for (int fd = 3; fd < 64; ++fd) {
-        int domain = 0;
-        socklen_t size = sizeof domain;
-        if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX)
-            found.push_back(fd);
-    }
-    return found;
-}
-// Writes bytes of its own to one of its links.
-void write_garbage(Actor<>&, int socket, std::vector<std::byte> bytes) {
-    int fd = sockets().at(static_cast<std::size_t>(socket));
-    [[maybe_unused]] auto n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-}
-std::vector<std::byte> bytes_of(std::string_view text) {
-    std::vector<std::byte> bytes(text.size());
-    std::memcpy(bytes.data(), text.data(), text.size());
-    return bytes;
-}
-// A whole binary frame around a packet.
-template <class Fill>
-std::vector<std::byte> frame_of(detail::Packet packet, Fill fill) {
-    Writer out;
-    append_frame(out, Opcode::binary, [&] {
-        out.put(static_cast<std::uint8_t>(packet));
-        fill(out);
-    });
-    return {out.bytes().begin(), out.bytes().end()};
-}
 // From one host to another.
 std::vector<std::vector<std::byte>> nonsense(std::uint32_t from, std::uint32_t to) {
     using detail::Packet;
@@ -81,12 +50,17 @@ std::vector<std::vector<std::byte>> nonsense(std::uint32_t from, std::uint32_t t
         hello.magic = 1;
         encode(out, hello);
     }));
-    all.push_back(frame_of(Packet::hello, [from](Writer& out) {
-        detail::Hello hello;
-        hello.host = from;
-        hello.features["commands"] = "those of another image";
-        encode(out, hello);
-    }));
+    auto hello = [from](const std::string& build, const std::string& commands) {
+        return [=](Writer& out) {
+            detail::Hello said;
+            said.host = from;
+            said.features["build"] = build;
+            said.features["commands"] = commands;
+            encode(out, said);
+        };
+    };
+    all.push_back(frame_of(Packet::hello, hello(detail::build_id(), "those of another image")));
+    all.push_back(frame_of(Packet::hello, hello("another build", detail::command_table_mark())));
     auto call = [](std::uint32_t command, std::uint64_t where, std::uint64_t sender = 0) {
         return [=](Writer& out) {
             out.put(std::uint64_t{1});

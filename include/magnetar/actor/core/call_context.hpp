@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -30,9 +31,9 @@ struct CallTerms {
     CallChainPtr chain;                // null when no serial actor waits for it
 };
 
-// How they travel: between processes of one machine, which share the clock.
+// How they travel. A deadline is the time that is left, as other clocks are not this one; 0 for none.
 struct TermsOnWire {
-    std::int64_t deadline = 0;
+    std::chrono::nanoseconds left{};
     CallChain chain;
 };
 

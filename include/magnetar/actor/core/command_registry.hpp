@@ -20,6 +20,10 @@ class WireAnswer;
 struct Transcoder;
 struct Address;
 
+// Who may ask for a command from another process. Those of an application: anyone, of any actor. The framework's own:
+// also of the first actor of a process alone, the arbiter's process alone, or nobody.
+enum class Reach : std::uint8_t { anyone, first_actor, from_arbiter, nobody };
+
 // Carries out a command: see invoke. `args` and `outcome` are the command's Args and Outcome.
 using ErasedInvoke = bool(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
                           CallMessage* call, void* outcome) noexcept;
@@ -35,6 +39,7 @@ struct CommandEntry {
     ErasedInvoke* invoke;
     Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);  // null for what has no name of its own
     bool system;
+    Reach reach = Reach::anyone;  // over a link
     std::uint32_t number = unlisted;
     const Transcoder* transcoder = nullptr;  // null for what only programs of this image can ask for
 };
@@ -64,6 +69,9 @@ Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr bool is_system = false;
 
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+inline constexpr Reach reach_of = Reach::anyone;
+
 // Commands that watch for an actor's end: they hold nothing up, and outlive the actor that carries them out.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr bool is_observer = false;
@@ -76,7 +84,8 @@ inline constinit CommandEntry entry_of{
     &open_from_wire<typename Binding<F>::Args, typename Binding<F>::Result>,
     &invoke_erased<F>,
     nullptr,
-    is_system<F>};
+    is_system<F>,
+    reach_of<F>};
 
 // An actor type that says what other programs may ask for. Using a command of its, or making such an actor, enters
 // them all in a table before main runs.

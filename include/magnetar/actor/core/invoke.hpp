@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
 #include <magnetar/actor/request.hpp>
 #include <magnetar/config.hpp>

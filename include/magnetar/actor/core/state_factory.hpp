@@ -1,9 +1,11 @@
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/errors.hpp>
@@ -27,18 +29,24 @@ consteval bool makes_state() {
 template <class State, class... A>
 concept StateFrom = makes_state<State, A...>();
 
-// How an actor of one type is made from encoded arguments, in a process of the same image: spawn requests carry the
-// address of one of these.
-struct ActorType {
-    Actor<>* (*make)(const ActorSettings&, EventLoop&, ActorId, Reader& arguments);
-};
+// How an actor of one type is made from encoded arguments, in a process of the same image.
+using MakeActor = Actor<>* (*)(const ActorSettings&, EventLoop&, ActorId, Reader& arguments);
 
+// The types that can be made so, entered before main: spawn requests name one by its place here. Never destroyed.
+inline std::vector<MakeActor>& actor_types() {
+    static auto& table = *new std::vector<MakeActor>;
+    return table;
+}
+inline std::uint32_t enlist_actor_type(MakeActor make) {
+    actor_types().push_back(make);
+    return static_cast<std::uint32_t>(actor_types().size() - 1);
+}
 template <class State, class... A>
-inline constexpr ActorType actor_type_of{
-    [](const ActorSettings& settings, EventLoop& loop, ActorId id, Reader& reader) {
+inline const std::uint32_t actor_type_number =
+    enlist_actor_type([](const ActorSettings& settings, EventLoop& loop, ActorId id, Reader& reader) {
         auto arguments = decode<Pack<A...>>(reader);
         return ActorCore::make<State>(settings, loop, id, arguments);
-    }};
+    });
 
 // Makes an actor from the arguments of its state, which it keeps; the types are erased, so that all of spawning is
 // compiled once.
@@ -51,9 +59,9 @@ public:
     virtual Owned<StateFactory> to_heap() = 0;
     // A factory with copies of the arguments, for one that makes many; null when they cannot be copied.
     virtual Owned<StateFactory> copy() const = 0;
-    // For another process: what makes the actor there, and the arguments encoded. Throws SpawnError when they cannot
-    // leave this process.
-    virtual const ActorType& encode(Writer& out) const = 0;
+    // For another process: the number of what makes the actor there, and the arguments encoded. Throws SpawnError when
+    // they cannot leave this process.
+    virtual std::uint32_t encode(Writer& out) const = 0;
 };
 
 template <class State, class... A>
@@ -72,13 +80,13 @@ public:
             return nullptr;
         }
     }
-    const ActorType& encode([[maybe_unused]] Writer& out) const override {
+    std::uint32_t encode([[maybe_unused]] Writer& out) const override {
         if constexpr (lives_in_process<State>()) {
             throw SpawnError(
                 "an actor type with in_process = true cannot be a process: its messages could not reach it");
         } else if constexpr ((Wireable<A> && ...)) {
             magnetar::encode(out, arguments_);
-            return actor_type_of<State, A...>;
+            return actor_type_number<State, A...>;
         } else {
             throw SpawnError(
                 "the arguments of this actor's state cannot leave the process: make them types that the codec knows");

@@ -197,10 +197,12 @@ MAGNETAR_DECL void add_application_info(Json& info) {
 }
 
 MAGNETAR_DECL void notify_command(Request& request, Notice notice) {
-    if (&request.actor() == the_node->root) the_supervisor->heard(request.caller().id(), notice);
+    if (&request.actor() == the_node->root)
+        the_supervisor->heard(request.caller().id(), notice, node_of_caller(request));
 }
 
-MAGNETAR_DECL Task<ActorProxy<>> spawn_command(Actor<>&, std::string name, std::string concurrency) {
+MAGNETAR_DECL Task<ActorProxy<>> spawn_command(Request& request, std::string name, std::string concurrency) {
+    require_all_rights(request, "spawn");
     SpawnOptions<> options;
     options.name = name;
     if (concurrency == "thread") options.concurrency = Concurrency::thread;
@@ -212,15 +214,35 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_command(Actor<>&, std::string name, std::
     co_return co_await spawning;
 }
 
-MAGNETAR_DECL Task<> kill_command(Actor<>& actor, std::string target) {
+MAGNETAR_DECL void stop_command(Request& request) {
+    Actor<>& actor = request.actor();
+    if (the_node && this_node == 0 && &actor == the_node->root) require_all_rights(request, "stop");
+    actor.stop();
+}
+
+MAGNETAR_DECL Task<> kill_command(Request& request, std::string target) {
+    std::uint32_t asker = node_of_caller(request);
+    if (EventLoop::current() != &the_node->loop())
+        co_await SendAwaiter<kill_for>(core_of(*the_node->root).address(), asker, std::move(target));
+    else co_await kill_for(*the_node->root, asker, std::move(target));
+}
+
+// Whether that process may end this actor: the arbiter and one's own process always, others by their rights.
+MAGNETAR_DECL bool may_end(std::uint32_t asker, const Address& victim) {
+    if (asker == this_node || asker == 0 || is_remote(asker)) return true;
+    if (this_node != 0) return false;
+    auto worker = the_supervisor->at(asker);
+    return worker && (worker->settings.rights == Rights::all || victim.where.host() == asker);
+}
+
+MAGNETAR_DECL Task<> kill_for(Actor<>& root, std::uint32_t asker, std::string target) {
     Address address = co_await resolve(target);
     if (address.id == the_node->arbiter.id)
         throw std::invalid_argument("kill_actor: the arbiter can only be stopped");
-    Actor<>& root = *the_node->root;
+    if (!may_end(asker, address))
+        throw PermissionDenied(fmt::format("this process may not have that done: kill_actor '{}'", target));
     bool at_home = address.where.host() == this_node && address.id != root.id();
-    if (&actor.loop() != &the_node->loop()) {
-        co_await SendAwaiter<kill_command>(core_of(root).address(), std::move(target));
-    } else if (the_supervisor->knows(address.id)) {
+    if (the_supervisor->knows(address.id)) {
         co_await the_supervisor->kill(address.id);
     } else if (at_home) {  // a light actor
         co_await SendAwaiter<end_command>(address);

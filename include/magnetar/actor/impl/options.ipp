@@ -32,6 +32,9 @@ MAGNETAR_DECL void check_settings(std::string_view name, ActorSettings& settings
     check_name("actor", name);
     if (name == "arbiter" || name == "monitor" || ActorId::parse(name))
         throw std::invalid_argument(fmt::format("actor name '{}' is reserved", name));
+    if (settings.concurrency > Concurrency::coroutine || settings.overflow > Overflow::drop_oldest ||
+        settings.rights > Rights::none)
+        throw std::invalid_argument("an option that is none of its enumeration's values");
     if (settings.threads == 0) throw std::invalid_argument("an executor of 0 threads: at least 1");
     if (settings.mailbox == 0) throw std::invalid_argument("mailbox of 0: at least 1");
     settings.mailbox = std::min(settings.mailbox, std::uint32_t{1} << 30);  // counted in an int

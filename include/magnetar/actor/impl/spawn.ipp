@@ -52,14 +52,20 @@ MAGNETAR_DECL Json child_params(Actor<>& parent) {
 // The manager's own loop needs no message.
 template <auto F, class Plan>
 Task<ActorProxy<>> ask_for(Address manager, Plan plan) {
-    if (Actor<>* here = resident_here(manager)) co_return co_await F(*here, std::move(plan));
+    if (Actor<>* here = resident_here(manager)) {
+        Request own(*here, manager);
+        co_return co_await F(own, std::move(plan));
+    }
     co_return co_await SendAwaiter<F>(manager, std::move(plan));
 }
 
 MAGNETAR_DECL Task<> undo_spawn(Job<ActorProxy<>> spawning) {
     try {
         ActorProxy<> nobodys = co_await spawning;
-        post_tell<end_command>(nobodys.address());
+        // A process belongs to the arbiter, who knows that it was made for this one.
+        if (this_node == 0 || nobodys.address().where.host() == this_node)
+            post_tell<end_command>(nobodys.address());
+        else co_await SendAwaiter<kill_command>(the_node->arbiter, nobodys.id().to_string());
     } catch (const std::exception&) {
         // Then there is nothing to be undone.
     }
@@ -82,18 +88,18 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_elsewhere(Actor<>& parent, std::string na
     std::exception_ptr error;
     try {
         if (settings.concurrency == Concurrency::process) {
-            SpawnPlan plan;
+            SpawnOrder order;
             Writer encoded;
             {
-                Descriptors::Opened here(plan.sockets);
-                plan.type = reinterpret_cast<std::uint64_t>(&factory->encode(encoded));
+                Descriptors::Opened here(order.sockets);
+                order.type = factory->encode(encoded);
             }
-            plan.name = std::move(name);
-            plan.id = id.value;
-            plan.settings = SpawnPlan::pack(settings);
-            plan.params = child_params(parent);
-            plan.arguments.assign(encoded.bytes().begin(), encoded.bytes().end());
-            co_return co_await spawn_by<spawn_process>(the_node->arbiter, std::move(plan));
+            order.name = std::move(name);
+            order.id = id.value;
+            order.settings = settings;
+            order.params = child_params(parent);
+            order.arguments.assign(encoded.bytes().begin(), encoded.bytes().end());
+            co_return co_await spawn_by<spawn_process>(the_node->arbiter, std::move(order));
         }
         ThreadBirth birth;
         birth.name = std::move(name);
@@ -120,7 +126,7 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_light(Actor<>& parent, std::string name, 
     bool given_up = false;
     if (listed) {
         try {
-            auto taken = co_await SendAwaiter<directory_reserve>(arbiter, name, id.value, this_node);
+            auto taken = co_await SendAwaiter<directory_reserve>(arbiter, name, id.value);
             if (!taken.empty()) error = std::make_exception_ptr(SpawnError(taken));
         } catch (const Cancelled&) {
             given_up = true;

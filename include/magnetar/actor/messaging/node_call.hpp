@@ -23,6 +23,7 @@ public:
     std::uint32_t command = 0;
     bool tell = false;
     bool never_waits = false;  // a tell that is dropped when there is no room for it on the link
+    std::size_t weight = 0;    // what it counts for on its link until it is answered
     CallTerms terms;
     Writer body;               // the encoded arguments; later the encoded answer
     std::exception_ptr error;  // in place of an answer
@@ -42,6 +43,9 @@ protected:
 
 // What a link carries as one message, without the few bytes in front of it.
 inline constexpr std::size_t largest_message = (std::size_t{64} << 20) - 256;
+
+// What a message counts for where such are bounded: its bytes, and what it takes beside them.
+constexpr std::size_t weight_of(std::size_t size) noexcept { return size + 256; }
 
 CodecError too_large(std::size_t size, std::string_view command);
 inline void check_size(std::size_t size, std::string_view command) {

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/core/invoke.hpp>
 #include <magnetar/actor/core/reject.hpp>
 #include <magnetar/actor/messaging/awaited_replies.hpp>

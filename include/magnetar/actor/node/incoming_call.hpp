@@ -60,6 +60,7 @@ private:
 
     std::uint64_t link_, id_;
     bool tell_, reported_ = false;
+    std::size_t weight_;  // see Link
     Address target_;
     const CommandEntry& entry_;
     Writer body_;

@@ -38,6 +38,9 @@ public:
     // that it is gone.
     bool introduced(std::uint32_t a, std::uint32_t b, bool again);
     std::size_t links() const noexcept { return links_.size(); }
+    std::size_t links_to(std::uint32_t peer) const noexcept;
+    // Whether an actor of that id may live in that process, as far as this one knows.
+    bool may_be_of(ActorId id, std::uint32_t peer) const noexcept;
     // Whether a message to an actor of that process has a way to go.
     bool reaches(std::uint32_t peer) noexcept {
         return peer == this_node || link_to(peer) || (this_node != 0 && peer != 0);
@@ -45,6 +48,8 @@ public:
     // The parent of a process has seen its end, or has heard of it. Its links end now, also when somebody else (a
     // child of its own, say) still holds their other ends; what lies in them is read before.
     void peer_ended(std::uint32_t peer);
+    // It has done what its role does not allow: its links end, with the reason in the log.
+    void expel(std::uint32_t peer, std::string_view reason);
     // There was no free descriptor for the link that was to lead there.
     void no_descriptor_for(std::uint32_t peer);
 

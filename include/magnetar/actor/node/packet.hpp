@@ -20,8 +20,13 @@ struct Hello {
     std::uint32_t magic = link_magic;
     std::uint16_t oldest_protocol = link_protocol, newest_protocol = link_protocol;
     std::uint32_t host = 0;
-    std::map<std::string, std::string> features;  // unknown ones are ignored
+    // Unknown ones are ignored. Numbers and binary forms mean the same only to programs of one build and one table of
+    // commands: both must have "build" and "commands", and the same.
+    std::map<std::string, std::string> features;
 };
+
+// Stands for the program: the linker's build id, see ld(1); empty where it has none. A fork has its parent's.
+const std::string& build_id();
 
 // Stands for the table of commands: hosts that speak of them by their numbers must have the same. A plugin that one of
 // them has loaded alone makes it another.

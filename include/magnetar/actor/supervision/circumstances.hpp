@@ -31,8 +31,9 @@ struct Circumstances {
     bool operator==(const Circumstances& other) const noexcept;
     bool same_rights(const Circumstances& other) const noexcept;
 
-    // Of this process.
-    static Circumstances now();
+    // Of this process, and of another one, as far as this one may read them.
+    static Circumstances now() { return of(0); }
+    static Circumstances of(pid_t process);
 
     std::vector<std::byte> pack() const;
     // Throws std::invalid_argument.

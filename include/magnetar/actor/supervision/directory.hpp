@@ -37,6 +37,11 @@ public:
     // Throws SpawnError when there is none.
     std::uint32_t free_node(std::uint32_t last);
     bool lives(std::uint32_t host) const noexcept { return host == 0 || hosts_.find(host); }
+    // Whether that process may speak for the actor: it is, or holds, its process. One that is not known harms nobody.
+    bool may_change(ActorId id, std::uint32_t host) const noexcept {
+        const Entry* entry = entries_.find(id.value);
+        return !entry || host == 0 || host == home(*entry);
+    }
     // It runs now. One that has ended meanwhile, and was removed, is not entered.
     void enter(ActorProxy<> proxy, Concurrency kind, ActorId manager);
     void remove(ActorId id);
@@ -49,8 +54,13 @@ public:
     const IdMap<Entry>& entries() const noexcept { return entries_; }
 
 private:
+    static std::uint32_t home(const Entry& entry) noexcept;
+    // It is entered or given up: its process holds one less.
+    void settle(const Entry& entry) noexcept;
+    // So many names and ids a process may hold for actors that have not started yet.
+    static constexpr std::uint32_t most_held = 1 << 16;
     IdMap<Entry> entries_;
-    IdMap<bool> hosts_;  // the processes that live or are being made
+    IdMap<std::uint32_t> hosts_;  // the processes that live or are being made, and how many they hold
     std::unordered_map<std::string, std::uint64_t> names_;
 };
 

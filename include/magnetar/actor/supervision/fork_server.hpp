@@ -1,7 +1,6 @@
 #pragma once
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
@@ -20,27 +19,14 @@
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/child_process.hpp>
+#include <magnetar/net/detail/fd_passing.hpp>
 #include <magnetar/sync/event.hpp>
 #include <magnetar/sync/mutex.hpp>
-#include <magnetar/wire/detail/descriptors.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Receives exactly that many bytes; blocking. For the fork server, which has no loop.
 bool receive_all(int fd, void* to, std::size_t size) noexcept;
-
-// A control message that carries descriptors. See cmsg(3), unix(7).
-struct DescriptorMessage {
-    static constexpr std::size_t most = Descriptors::most + 1;
-
-    explicit DescriptorMessage(void* data, std::size_t size) noexcept;
-    void attach(std::span<const UniqueFd> fds) noexcept;
-    void attach_none() noexcept;
-    std::vector<UniqueFd> received();
-    iovec part;
-    msghdr message{};
-    alignas(cmsghdr) char control[CMSG_SPACE(most * sizeof(int))] = {};
-};
 
 struct ForkRequest {
     static constexpr std::int32_t worker = -1;

@@ -21,6 +21,8 @@ void add_application_info(Json& info);
 bool introduce_nodes(Request& request, std::uint32_t peer, bool again);
 template <>
 inline constexpr bool is_system<introduce_nodes> = true;
+template <>
+inline constexpr Reach reach_of<introduce_nodes> = Reach::first_actor;
 
 // Those that have a name; the others are in the table as soon as anything sends them. Before the fork server is
 // made: the table must be the same in every process.

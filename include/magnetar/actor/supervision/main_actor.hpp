@@ -60,6 +60,8 @@ struct ThreadOver final : Runnable {
 void dump_command(Actor<>& self);
 template <>
 inline constexpr bool is_system<dump_command> = true;
+template <>
+inline constexpr Reach reach_of<dump_command> = Reach::from_arbiter;
 
 // SIGTERM stops a worker well; the terminal's SIGINT is for the arbiter, which stops its workers itself.
 Task<> stop_on_signal(Actor<>& root);

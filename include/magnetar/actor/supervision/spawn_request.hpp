@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <magnetar/actor/core/actor_core.hpp>
+#include <magnetar/actor/options.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/detail/descriptors.hpp>
@@ -19,25 +20,27 @@ struct magnetar::Codec<magnetar::detail::Descriptors> {
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// All that is needed to make an actor somewhere else. The addresses in it are good in every process of the
-// application, for all are forked from one image that has not changed since.
-struct SpawnPlan {
-    std::uint64_t type = 0;
+// What the one who spawns a process says of its actor. It holds no address: types and hooks are numbers in tables
+// that all processes of the image have.
+struct SpawnOrder {
+    std::uint32_t type = 0;  // in actor_types()
     std::string name;
     std::uint64_t id = 0;
-    std::vector<std::byte> settings;   // an ActorSettings
+    ActorSettings settings;
     std::vector<std::byte> arguments;  // of the state
     Descriptors sockets;               // that the arguments speak of
     Json params;
+};
+
+// What the arbiter makes of it, for the new process.
+struct SpawnPlan {
+    SpawnOrder order;
     std::uint64_t arbiter = 0;  // its address, for processes
     std::uint64_t arbiter_id = 0;
     std::uint32_t host = 0;
     std::vector<std::string> environment;
     std::string directory;
     std::vector<std::byte> circumstances;  // packed; none: those of the fork server
-
-    static std::vector<std::byte> pack(const ActorSettings& settings);
-    ActorSettings unpack() const;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

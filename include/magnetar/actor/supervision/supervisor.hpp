@@ -6,12 +6,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include <magnetar/actor/commands.hpp>
 #include <magnetar/actor/core/state_factory.hpp>
 #include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/node/packet.hpp>
+#include <magnetar/actor/request.hpp>
 #include <magnetar/actor/supervision/directory.hpp>
 #include <magnetar/actor/supervision/fork_server.hpp>
 #include <magnetar/actor/supervision/group_table.hpp>
@@ -26,29 +28,44 @@ extern char** environ;
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // What new process and thread actors tell their manager, and what is told to the arbiter's directory.
-void child_greeted(Actor<>&, std::uint64_t id, ActorProxy<> proxy);
-void child_started(Actor<>&, std::uint64_t id, std::optional<ErrorOnWire> failure);
-std::string directory_reserve(Actor<>&, std::string name, std::uint64_t id, std::uint32_t host);
-void directory_enter(Actor<>&, ActorProxy<> proxy, Concurrency kind, std::uint64_t manager);
-void directory_remove(Actor<>&, std::uint64_t id);
-void directory_release(Actor<>&, std::string name, std::uint64_t id);
+// Who asks is the process at the other end of the link: one that speaks for another loses its link.
+void child_greeted(Request& request, std::uint64_t id, ActorProxy<> proxy);
+void child_started(Request& request, std::uint64_t id, std::optional<ErrorOnWire> failure);
+std::string directory_reserve(Request& request, std::string name, std::uint64_t id);
+void directory_enter(Request& request, ActorProxy<> proxy, Concurrency kind, std::uint64_t manager);
+void directory_remove(Request& request, std::uint64_t id);
+void directory_release(Request& request, std::string name, std::uint64_t id);
 template <>
 inline constexpr bool is_system<child_greeted> = true;
 template <>
+inline constexpr Reach reach_of<child_greeted> = Reach::first_actor;
+template <>
 inline constexpr bool is_system<child_started> = true;
+template <>
+inline constexpr Reach reach_of<child_started> = Reach::first_actor;
 template <>
 inline constexpr bool is_system<directory_reserve> = true;
 template <>
+inline constexpr Reach reach_of<directory_reserve> = Reach::first_actor;
+template <>
 inline constexpr bool is_system<directory_enter> = true;
+template <>
+inline constexpr Reach reach_of<directory_enter> = Reach::first_actor;
 template <>
 inline constexpr bool is_system<directory_remove> = true;
 template <>
+inline constexpr Reach reach_of<directory_remove> = Reach::first_actor;
+template <>
 inline constexpr bool is_system<directory_release> = true;
+template <>
+inline constexpr Reach reach_of<directory_release> = Reach::first_actor;
 
 // The arbiter makes processes.
-Task<ActorProxy<>> spawn_process(Actor<>&, SpawnPlan plan);
+Task<ActorProxy<>> spawn_process(Request& request, SpawnOrder order);
 template <>
 inline constexpr bool is_system<spawn_process> = true;
+template <>
+inline constexpr Reach reach_of<spawn_process> = Reach::first_actor;
 template <>
 inline constexpr bool is_observer<spawn_process> = true;
 
@@ -60,11 +77,20 @@ struct ThreadBirth {
     Json params;
     Owned<StateFactory> factory;
 };
-Task<ActorProxy<>> spawn_thread(Actor<>&, ThreadBirth birth);
+Task<ActorProxy<>> spawn_thread(Request& request, ThreadBirth birth);
 template <>
 inline constexpr bool is_system<spawn_thread> = true;
 template <>
+inline constexpr Reach reach_of<spawn_thread> = Reach::nobody;
+template <>
 inline constexpr bool is_observer<spawn_thread> = true;
+
+// The process whose actor asks.
+inline std::uint32_t node_of_caller(const Request& request) {
+    return request.caller().address().where.host();
+}
+// Throws PermissionDenied when it is a worker that has less than all rights; asked of the arbiter.
+void require_all_rights(const Request& request, std::string_view what);
 
 // A process or thread actor, as its manager sees it. Shared by its spawn, its watchers and those who wait for
 // its end.
@@ -73,6 +99,7 @@ struct Managed {
     std::string name;
     ActorSettings settings;
     std::uint32_t host = 0;       // the process it is
+    std::uint32_t asker = 0;      // the process that had it spawned
     Address address;              // since it has greeted
     LoopClock::time_point begun;  // when its spawn began
     LoopClock::time_point heard;  // from it, last
@@ -114,14 +141,15 @@ public:
 
     // Makes a process with one actor, and gives its address when the actor's start hook has returned. Throws
     // SpawnError, and then nothing of it is left.
-    Task<ActorProxy<>> spawn_process(SpawnPlan plan);
+    Task<ActorProxy<>> spawn_process(SpawnOrder order, std::uint32_t asker);
     // The same on a thread of this process.
     Task<ActorProxy<>> spawn_thread(ThreadBirth birth);
 
-    void greeted(ActorId id, const ActorProxy<>& proxy);
-    void started(ActorId id, std::optional<ErrorOnWire> failure);
+    // What an actor of the process `node` says of itself.
+    void greeted(ActorId id, const ActorProxy<>& proxy, std::uint32_t node);
+    void started(ActorId id, std::optional<ErrorOnWire> failure, std::uint32_t node);
+    void heard(ActorId id, const Notice& notice, std::uint32_t node);
     void thread_over(Managed& child, ExitStatus status, std::optional<ErrorOnWire> failure);
-    void heard(ActorId id, const Notice& notice) noexcept;
     // The worker process of that number, or null.
     std::shared_ptr<Managed> at(std::uint32_t host) const noexcept;
     // For tests: the next process gets a number after this.
@@ -138,7 +166,12 @@ public:
     Task<> end_all();
 
 private:
-    Managed& expected(ActorId id);
+    // The child of that id, of which `node` speaks; null when none is known. Another process than the child's loses
+    // its link by it.
+    Managed* spoken_of(ActorId id, std::uint32_t node);
+    Managed& expected(ActorId id, std::uint32_t node);
+    // Holds a worker to its rights, and what it wants to bounds. Throws SpawnError.
+    void check(SpawnOrder& order, std::uint32_t asker) const;
     // A spawn that is under way.
     struct Spawning {
         explicit Spawning(Supervisor& s) noexcept : self(s) { ++self.spawning_; }
@@ -166,10 +199,16 @@ private:
             if (waited >= limit) co_return false;
         }
     }
+    // A worker that has a process spawned cannot ask for more, so that it holds nobody's end up: of the second, no
+    // more than the arbiter itself may take where that is longer.
+    static constexpr std::chrono::hours longest_timeout{24};
+    static constexpr std::chrono::seconds longest_exit_timeout{60};
     // So many times a limit is looked at while it passes.
     static constexpr int patience = 8;
 
-    Task<> launch(Managed& child, SpawnPlan plan);
+    // What its process hands down to it: the master, or the worker that had it spawned.
+    Circumstances circumstances_for(const Managed& child) const;
+    Task<> launch(Managed& child, SpawnOrder order);
     // From its making to the end of its start hook; watched from then on.
     Task<ActorProxy<>> accompany(std::shared_ptr<Managed> child);
 
@@ -194,7 +233,7 @@ private:
     IdMap<std::shared_ptr<Managed>> children_;
     std::uint32_t last_node_ = 0;
     int spawning_ = 0;
-    bool told_of_seccomp_ = false;
+    mutable bool told_of_seccomp_ = false;
 };
 
 // This process's manager of processes and threads; set while its main loop runs actors.

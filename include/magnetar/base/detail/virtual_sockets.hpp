@@ -1,5 +1,6 @@
 #pragma once
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include <magnetar/config.hpp>
 
@@ -27,6 +28,9 @@ public:
     virtual int close(int fd) = 0;
     /// Whether a read, or an accept, would not wait.
     virtual bool readable(int fd) = 0;
+    /// As sendmsg(2) with MSG_DONTWAIT, without control data, and shutdown(2) of both directions. None by default.
+    virtual ssize_t send_now(int fd, const msghdr& message);
+    virtual int shut_down(int fd);
 
 protected:
     ~VirtualSockets() = default;
@@ -42,6 +46,8 @@ int socket_name(int fd, sockaddr* address, socklen_t* size);
 int peer_name(int fd, sockaddr* address, socklen_t* size);
 bool readable(int fd);
 int make_socket_pair(int (&ends)[2]);
+ssize_t send_now(int fd, const msghdr& message);
+int shut_down(int fd);
 
 }  // namespace detail
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -183,7 +183,6 @@ public:
 protected:
     ~Network() = default;
 
-private:
     struct Socket {
         SocketAddress name, peer_name;
         bool bound = false, listening = false, connected = false;
@@ -193,6 +192,12 @@ private:
         std::string incoming;
         std::deque<int> backlog;
     };
+    Socket* find(int fd) noexcept {
+        auto found = sockets_.find(fd);
+        return found == sockets_.end() ? nullptr : &found->second;
+    }
+
+private:
     static int failed(int error) noexcept { return errno = error, -1; }
     static int give(const SocketAddress& from, sockaddr* address, socklen_t* size) noexcept {
         std::memcpy(address, from.data(), std::min(*size, from.size()));
@@ -207,10 +212,6 @@ private:
     }
     static SocketAddress loopback(const SocketAddress& like) {
         return *SocketAddress::from_host(like.is_v4() ? "127.0.0.1" : "::1", 0);
-    }
-    Socket* find(int fd) noexcept {
-        auto found = sockets_.find(fd);
-        return found == sockets_.end() ? nullptr : &found->second;
     }
     // The lowest number that is free, as of a kernel: whoever uses one that was closed meets a stranger.
     int create(int) {

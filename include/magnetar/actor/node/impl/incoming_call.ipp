@@ -45,9 +45,10 @@ MAGNETAR_DECL void WireCall::go_back() noexcept {
 MAGNETAR_DECL void WireCall::report(const std::exception_ptr& error) noexcept {
     Link* link = the_node ? the_node->link(link_) : nullptr;
     if (!link) return;
-    if (tell_) {
-        if (!entry_.system) link->consumed(target_.id.value);
-    } else if (error) link->answer_error(id_, error);
+    if (tell_ && !entry_.system) return link->consumed(target_.id.value, weight_);
+    link->ended(weight_);
+    if (tell_) return;
+    if (error) link->answer_error(id_, error);
     else link->answer(id_, body_.bytes());
 }
 
@@ -58,13 +59,15 @@ MAGNETAR_DECL WireCall::WireCall(std::uint64_t link, std::uint64_t id, bool tell
       link_(link),
       id_(id),
       tell_(tell),
+      weight_(weight_of(arguments.size())),
       target_(target),
       entry_(entry) {
     body_.append(arguments);
 }
 
 MAGNETAR_DECL void WireCall::set_terms(TermsOnWire on_wire) {
-    terms.deadline = LoopClock::time_point(LoopClock::duration(on_wire.deadline));
+    if (on_wire.left != on_wire.left.zero())
+        terms.deadline = deadline_after(the_node->loop().now(), on_wire.left);
     if (!on_wire.chain.empty()) terms.chain.reset(new CallChain(std::move(on_wire.chain)));
 }
 

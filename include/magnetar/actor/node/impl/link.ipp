@@ -3,11 +3,7 @@
 
 #include <fmt/core.h>
 
-#include <liburing.h>
-#include <poll.h>
-#include <unistd.h>
-
-#include <cerrno>
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -30,10 +26,7 @@
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/clock.hpp>
-#include <magnetar/loop/operation.hpp>
 #include <magnetar/loop/signals.hpp>
-#include <magnetar/net/detail/descriptor.hpp>
-#include <magnetar/net/detail/stream_core.hpp>
 #include <magnetar/net/listener.hpp>
 #include <magnetar/wire/bytes.hpp>
 #include <magnetar/wire/codec.hpp>
@@ -53,14 +46,51 @@ MAGNETAR_DECL void Link::accept_call(Reader& reader, bool tell, TermsOnWire term
         throw FrameError(CloseCode::protocol_error, "link: a command that does not exist");
     if (target.where.host() != this_node)
         throw FrameError(CloseCode::protocol_error, "link: a message for another host");
-    // Who speaks is known by the link.
-    if (sender.id && sender.where.host() != peer_)
-        throw FrameError(CloseCode::protocol_error, "link: a message in the name of another host");
-    auto* call = new WireCall(number_, id, tell, target, *table[number], reader.rest());
+    const CommandEntry& command = *table[number];
+    check_sender(sender);
+    check_reach(command, target.id);
+    std::size_t weight = weight_of(reader.rest().size());
+    if (tell && !command.system) {
+        Inbound& inbound = inbound_[target.id.value];
+        if (inbound.open >= window || inbound.open_bytes >= window_bytes)
+            throw FrameError(CloseCode::protocol_error, "link: more tells than there was room for");
+        ++inbound.open;
+        inbound.open_bytes += weight;
+    } else if ((asked_here_ += weight) > 3 * most_asked) {
+        throw FrameError(CloseCode::protocol_error, "link: more requests than may wait for their answers");
+    }
+    auto* call = new WireCall(number_, id, tell, target, command, reader.rest());
     call->sender = sender;
-    call->system = table[number]->system;
+    call->system = command.system;
     call->set_terms(std::move(terms));
     call->deliver();
+}
+
+MAGNETAR_DECL void Link::check_sender(Address& sender) const {
+    // Who speaks is known by the link: where nobody is named, by the process.
+    if (!sender.id) sender.where = Where(peer_, 0, 0);
+    else if (sender.where.host() != peer_ || !host_.may_be_of(sender.id, peer_))
+        throw FrameError(CloseCode::protocol_error, "link: a message in the name of another process");
+}
+
+MAGNETAR_DECL void Link::check_reach(const CommandEntry& command, ActorId target) const {
+    bool allowed = true;
+    switch (command.reach) {
+        case Reach::anyone:
+            return;
+        case Reach::first_actor:
+            allowed = !host_.root || target == host_.root->id();
+            break;
+        case Reach::from_arbiter:
+            allowed = peer_ == 0;
+            break;
+        case Reach::nobody:
+            allowed = false;
+            break;
+    }
+    if (!allowed)
+        throw FrameError(CloseCode::protocol_error,
+                         fmt::format("link: a command that it may not ask for: {}", command.name).c_str());
 }
 
 MAGNETAR_DECL void Link::accept(std::span<const std::byte> packet) {
@@ -74,9 +104,9 @@ MAGNETAR_DECL void Link::accept(std::span<const std::byte> packet) {
                 hello.newest_protocol < link_protocol || hello.host != peer_)
                 throw FrameError(CloseCode::protocol_error,
                                  "link: a hello of another kind, protocol or host");
-            if (auto mark = hello.features.find("commands");
-                mark != hello.features.end() && mark->second != command_table_mark())
-                throw FrameError(CloseCode::protocol_error, "link: a hello of an image with other commands");
+            if (hello.features["build"] != build_id() || hello.features["commands"] != command_table_mark())
+                throw FrameError(CloseCode::protocol_error,
+                                 "link: a hello of another build, or with other commands");
             greeted_ = true;
             return;
         }
@@ -101,6 +131,8 @@ MAGNETAR_DECL void Link::accept(std::span<const std::byte> packet) {
                 fd = std::move(received_.front());
                 received_.pop_front();
             }
+            // One that is there and one that is to follow it: more would only fill the table of descriptors.
+            if (fd && host_.links_to(third) >= 2) return;
             if (fd) host_.connect(third, std::move(fd)).detach();
             else host_.no_descriptor_for(third);
             return;
@@ -117,35 +149,30 @@ MAGNETAR_DECL void Link::accept(std::span<const std::byte> packet) {
 }
 
 MAGNETAR_DECL Task<> Link::serve() {
-    Job<> writer = loop_.start(write_on(), nullptr);
     try {
-        co_await read();
+        co_await transport_.run(*this);
     } catch (const std::exception& error) {
         Logger(fmt::format("link to {}", peer_ ? name_or_id(root_id(peer_)) : "the arbiter"))
             .error("{}", error.what());
     }
-    writer.cancel();
-    shut_down();
-    co_await writer;
     close();
 }
 
 MAGNETAR_DECL Link::Link(Node& host, EventLoop& loop, UniqueFd fd, std::uint32_t peer, std::uint64_t number)
-    : host_(host),
-      loop_(loop),
-      fd_(std::move(fd)),
-      peer_(peer),
-      number_(number),
-      flush_([](TurnHook& hook) { static_cast<Flush&>(hook).link.send_gathered(); }, *this) {
+    : host_(host), loop_(loop), peer_(peer), number_(number), transport_(loop, std::move(fd)) {
+    // Two workers that both waited so would wait for ever; the arbiter always goes on in time, as its workers read on.
+    constexpr auto longest = std::chrono::seconds(10);
+    if (peer_ != 0) transport_.limit(most_unread, this_node == 0 ? LoopClock::duration::max() : longest);
     Hello hello;
     hello.host = this_node;
+    hello.features["build"] = build_id();
     hello.features["commands"] = command_table_mark();
     append(Packet::hello, [&] { encode(out_, hello); });
 }
 
 MAGNETAR_DECL bool Link::has_room(ActorId target) const noexcept {
     auto* outbound = outbound_.find(target.value);
-    return !outbound || outbound->in_flight < window;
+    return held_.empty() && (!outbound || !outbound->full());
 }
 
 MAGNETAR_DECL void Link::send(RemoteCall& call) {
@@ -157,9 +184,15 @@ MAGNETAR_DECL void Link::send(RemoteCall& call) {
         write(call);
         return;
     }
+    if (held_.empty() && (call.tell || asked_ < most_asked)) pass(call);
+    else if (call.never_waits) call.finish();
+    else held_.push(call);
+}
+
+MAGNETAR_DECL void Link::pass(RemoteCall& call) {
     // What one sender sends stays in order: a request stands behind the tells that wait.
     auto* outbound = outbound_.find(call.target.id.value);
-    bool full = outbound && outbound->in_flight >= window;
+    bool full = outbound && outbound->full();
     if (full && call.never_waits) call.finish();
     else if (outbound && (!outbound->waiting.empty() || (full && call.tell))) outbound->waiting.push(call);
     else write(call);
@@ -182,19 +215,23 @@ MAGNETAR_DECL void Link::answer_error(std::uint64_t id, const std::exception_ptr
     });
 }
 
-MAGNETAR_DECL void Link::consumed(std::uint64_t target) {
-    if (auto& count = consumed_[target]; ++count >= window / 2) {
-        give_credit(target, count);
-        consumed_.erase(target);
-    } else if (consumed_.size() > 256) {  // nothing is kept of the many that get a message or two
-        consumed_.for_each([&](std::uint64_t actor, std::uint32_t few) { give_credit(actor, few); });
-        consumed_.clear();
+MAGNETAR_DECL void Link::consumed(std::uint64_t target, std::size_t weight) {
+    Inbound* inbound = inbound_.find(target);
+    if (!inbound) return;
+    inbound->taken_bytes += weight;
+    if (++inbound->taken >= window / 2 || inbound->taken_bytes >= window_bytes / 2) {
+        give_credit(target);
+    } else if (inbound->taken == 1) {
+        touched_.push_back(target);
+        if (touched_.size() <= 256) return;  // nothing is kept of the many that get a message or two
+        for (std::uint64_t actor : touched_) give_credit(actor);
+        touched_.clear();
     }
 }
 
 MAGNETAR_DECL void Link::introduce(std::uint32_t third, UniqueFd fd) {
     append(Packet::peer, [&] { out_.put(third); });
-    descriptors_.push_back({out_.size(), std::move(fd)});
+    transport_.pass(std::move(fd));
 }
 
 MAGNETAR_DECL void Link::tell_end_of(std::uint32_t third) {
@@ -202,15 +239,30 @@ MAGNETAR_DECL void Link::tell_end_of(std::uint32_t third) {
 }
 
 MAGNETAR_DECL void Link::write(RemoteCall& call) {
-    std::uint64_t id = call.tell ? 0 : pending_.put(&call);
     bool termed = call.terms.chain || call.terms.deadline != LoopClock::time_point{};
+    terms_.clear();
+    if (termed) {
+        TermsOnWire terms;
+        if (call.terms.deadline != LoopClock::time_point{}) {
+            terms.left = call.terms.deadline - loop_.now();
+            if (terms.left == terms.left.zero()) --terms.left;  // 0 would be none
+        }
+        if (call.terms.chain) terms.chain = *call.terms.chain;
+        encode(terms_, terms);
+    }
+    const CommandEntry& command = *command_table()[call.command];
+    // They count, too: the chain of those that wait can be long.
+    if (auto size = call.body.size() + terms_.size(); size > largest_message) {
+        call.error = std::make_exception_ptr(too_large(size, command.name));
+        call.finish();
+        return;
+    }
+    std::uint64_t id = call.tell ? 0 : pending_.put(&call);
     append(call.tell ? Packet::tell
            : termed  ? Packet::termed_request
                      : Packet::request,
            [&] {
-               if (termed)
-                   encode(out_, TermsOnWire{call.terms.deadline.time_since_epoch().count(),
-                                            call.terms.chain ? *call.terms.chain : CallChain()});
+               out_.append(terms_.bytes());
                out_.put(id);
                out_.put(call.command);
                out_.put(call.target.id.value);
@@ -219,17 +271,30 @@ MAGNETAR_DECL void Link::write(RemoteCall& call) {
                out_.put(call.sender.where.to_wire());
                out_.append(call.body.bytes());
            });
-    if (call.tell) {
-        if (!command_table()[call.command]->system) ++outbound_[call.target.id.value].in_flight;
+    if (!command.system) call.weight = weight_of(call.body.size());
+    if (!call.tell) {
+        asked_ += call.weight;
+    } else {
+        if (!command.system) {
+            auto& outbound = outbound_[call.target.id.value];
+            ++outbound.in_flight;
+            outbound.bytes += call.weight;
+        }
         call.finish();
     }
 }
 
-MAGNETAR_DECL void Link::give_credit(std::uint64_t target, std::uint32_t count) {
+MAGNETAR_DECL void Link::give_credit(std::uint64_t target) {
+    Inbound* inbound = inbound_.find(target);
+    if (!inbound || inbound->taken == 0) return;
     append(Packet::credit, [&] {
         out_.put(target);
-        out_.put(count);
+        out_.put(inbound->taken);
+        out_.put(std::uint64_t{inbound->taken_bytes});
     });
+    inbound->open -= std::exchange(inbound->taken, 0);
+    inbound->open_bytes -= std::exchange(inbound->taken_bytes, 0);
+    if (inbound->open == 0) inbound_.erase(target);
 }
 
 MAGNETAR_DECL void Link::fail(RemoteCall& call) {
@@ -245,6 +310,7 @@ MAGNETAR_DECL void Link::accept_answer(Reader& reader, bool error) {
     RemoteCall* asked = pending_.take(reader.get<std::uint64_t>());
     if (!asked) throw FrameError(CloseCode::protocol_error, "link: an answer that nobody asked for");
     RemoteCall& call = *asked;
+    asked_ -= call.weight;
     call.body.clear();
     try {
         if (error) call.error = from_wire(decode<ErrorOnWire>(reader));
@@ -253,80 +319,36 @@ MAGNETAR_DECL void Link::accept_answer(Reader& reader, bool error) {
         call.error = std::current_exception();
     }
     call.finish();
+    while (!held_.empty() && asked_ < most_asked) pass(static_cast<RemoteCall&>(*held_.pop()));
 }
 
 MAGNETAR_DECL void Link::accept_credit(Reader& reader) {
     auto target = reader.get<std::uint64_t>();
     auto count = reader.get<std::uint32_t>();
+    auto bytes = reader.get<std::uint64_t>();
     auto* outbound = outbound_.find(target);
-    if (!outbound || count > outbound->in_flight)
+    if (!outbound || count > outbound->in_flight || bytes > outbound->bytes)
         throw FrameError(CloseCode::protocol_error, "link: credit for messages that were never sent");
     outbound->in_flight -= count;
-    while (outbound->in_flight < window) {
+    outbound->bytes -= bytes;
+    while (!outbound->full()) {
         auto* call = static_cast<RemoteCall*>(outbound->waiting.pop());
         if (!call) break;
         write(*call);
     }
-    if (outbound->in_flight == 0) outbound_.erase(target);
+    if (outbound->in_flight == 0 && outbound->waiting.empty()) outbound_.erase(target);
 }
 
-MAGNETAR_DECL void Link::send_gathered() noexcept {
-    awaited_ = 0;
-    while (open_ && !blocked_.is_set() && sent_ < out_.size()) {
-        bool with_descriptor = !descriptors_.empty();
-        std::size_t end = with_descriptor ? descriptors_.front().end : out_.size();
-        DescriptorMessage message(out_.data() + sent_, end - sent_);
-        if (with_descriptor && descriptors_.front().fd) message.attach({&descriptors_.front().fd, 1});
-        else message.attach_none();
-        auto n = ::sendmsg(fd_.get(), &message.message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0) {
-            if (errno == EINTR) continue;
-            if (errno == EAGAIN) blocked_.set();
-            else shut_down();  // nobody reads any more; the reader here will be told so, too
-            break;
-        }
-        sent_ += static_cast<std::size_t>(n);
-        if (!with_descriptor) continue;
-        descriptors_.front().fd.reset();
-        if (sent_ == end) descriptors_.pop_front();
+MAGNETAR_DECL bool Link::received(std::span<const std::byte> bytes, std::vector<UniqueFd> descriptors) {
+    // Only the master has descriptors to give. One that this process has no room for leaves its place.
+    if (peer_ == 0)
+        for (UniqueFd& fd : descriptors) received_.push_back(std::move(fd));
+    decoder_.feed(bytes);
+    while (auto frame = decoder_.next()) {
+        if (frame->opcode == Opcode::close) return false;
+        if (frame->opcode == Opcode::binary) accept(frame->payload);
     }
-    if (sent_ < out_.size() / 2) return;
-    out_.drop(sent_);
-    for (Descriptor& descriptor : descriptors_) descriptor.end -= sent_;
-    sent_ = 0;
-}
-
-MAGNETAR_DECL Task<> Link::write_on() {
-    for (;;) {
-        co_await blocked_.wait();
-        co_await submit("link write",
-                        [fd = fd_.get()](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, POLLOUT); });
-        blocked_.clear();
-        send_gathered();
-    }
-}
-
-MAGNETAR_DECL Task<> Link::read() {
-    std::vector<std::byte> buffer(std::size_t{64} << 10);
-    for (;;) {
-        DescriptorMessage message(buffer.data(), buffer.size());
-        int got = co_await submit("link read", [fd = fd_.get(), m = &message.message](io_uring_sqe* sqe) {
-            io_uring_prep_recvmsg(sqe, fd, m, MSG_CMSG_CLOEXEC);
-        });
-        if (got == -ECONNRESET) got = 0;
-        if (check(got, "recvmsg", "link") == 0) co_return;
-        // Only the master has descriptors to give. One that this process has no room for leaves its place.
-        auto descriptors = message.received();
-        if (descriptors.empty() && (message.message.msg_flags & MSG_CTRUNC)) descriptors.emplace_back();
-        for (UniqueFd& fd : descriptors)
-            if (peer_ == 0) received_.push_back(std::move(fd));
-        decoder_.feed({buffer.data(), static_cast<std::size_t>(got)});
-        while (auto frame = decoder_.next()) {
-            if (frame->opcode == Opcode::close) co_return;
-            if (frame->opcode != Opcode::binary) continue;
-            accept(frame->payload);
-        }
-    }
+    return true;
 }
 
 MAGNETAR_DECL void Link::close() noexcept {
@@ -337,7 +359,8 @@ MAGNETAR_DECL void Link::close() noexcept {
         while (auto* call = static_cast<RemoteCall*>(outbound.waiting.pop())) fail(*call);
     });
     outbound_.clear();
-    fd_.reset();
+    while (auto* call = static_cast<RemoteCall*>(held_.pop())) fail(*call);
+    transport_.close();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

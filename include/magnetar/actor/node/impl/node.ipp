@@ -77,6 +77,19 @@ MAGNETAR_DECL Link* Node::link_to(std::uint32_t peer) noexcept {
     return found ? *found : nullptr;
 }
 
+MAGNETAR_DECL std::size_t Node::links_to(std::uint32_t peer) const noexcept {
+    std::size_t count = 0;
+    links_.for_each([&](std::uint64_t, auto& link) { count += link->peer() == peer; });
+    return count;
+}
+
+MAGNETAR_DECL bool Node::may_be_of(ActorId id, std::uint32_t peer) const noexcept {
+    if (id == arbiter.id) return peer == 0;
+    if (root && id == root->id()) return false;
+    Directory* directory = the_supervisor ? the_supervisor->directory : nullptr;
+    return !directory || directory->may_change(id, peer);
+}
+
 MAGNETAR_DECL bool Node::introduced(std::uint32_t a, std::uint32_t b, bool again) {
     bool& known = introduced_[std::uint64_t{std::min(a, b)} << 32 | std::max(a, b)];
     return !std::exchange(known, true) || again;
@@ -87,6 +100,13 @@ MAGNETAR_DECL void Node::peer_ended(std::uint32_t peer) {
         if (link->peer() == peer) link->shut_down();
     });
     part(peer);
+}
+
+MAGNETAR_DECL void Node::expel(std::uint32_t peer, std::string_view reason) {
+    Logger("magnetar").error("the link to {} ends: {}", name_or_id(root_id(peer)), reason);
+    links_.for_each([&](std::uint64_t, auto& link) {
+        if (link->peer() == peer) link->shut_down();
+    });
 }
 
 MAGNETAR_DECL void Node::no_descriptor_for(std::uint32_t peer) {

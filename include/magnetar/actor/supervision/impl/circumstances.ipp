@@ -1,6 +1,8 @@
 #pragma once
 #include <magnetar/actor/supervision/circumstances.hpp>
 
+#include <fmt/core.h>
+
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -32,14 +34,17 @@ MAGNETAR_DECL bool Circumstances::operator==(const Circumstances& other) const n
            known == other.known && umask == other.umask && same_rights(other);
 }
 
-MAGNETAR_DECL Circumstances Circumstances::now() {
+MAGNETAR_DECL Circumstances Circumstances::of(pid_t process) {
     Circumstances now;
-    for (std::size_t i = 0; i < now.limits.size(); ++i)
-        ::getrlimit(static_cast<__rlimit_resource>(i), &now.limits[i]);
+    for (std::size_t i = 0; i < now.limits.size(); ++i) {
+        auto which = static_cast<__rlimit_resource>(i);
+        if (::prlimit(process, which, nullptr, &now.limits[i]) != 0) ::getrlimit(which, &now.limits[i]);
+    }
     errno = 0;
-    now.nice = ::getpriority(PRIO_PROCESS, 0);
+    now.nice = ::getpriority(PRIO_PROCESS, static_cast<id_t>(process));
     // umask(2) tells the mask only by changing it, for all threads.
-    UniqueFd file(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
+    auto path = process ? fmt::format("/proc/{}/status", process) : std::string("/proc/self/status");
+    UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     std::string text(4096, '\0');
     std::size_t size = 0;
     for (ssize_t n = 0; file && (n = ::read(file.get(), text.data() + size, text.size() - size)) > 0;) {

@@ -20,6 +20,10 @@ MAGNETAR_DECL void Directory::reserve(const std::string& name, ActorId id, std::
             throw SpawnError(fmt::format("the name '{}' is taken by a living actor", name));
     }
     if (entries_.find(id.value)) throw SpawnError(fmt::format("the id {} is in use", id.to_string()));
+    if (std::uint32_t* held = host ? hosts_.find(host) : nullptr; held && ++*held > most_held) {
+        --*held;
+        throw SpawnError("its process makes too many actors at once");
+    }
     Entry& entry = entries_[id.value];
     entry.name = name;
     entry.host = host;
@@ -31,13 +35,23 @@ MAGNETAR_DECL std::uint32_t Directory::free_node(std::uint32_t last) {
     if (hosts_.size() >= greatest_node) throw SpawnError("no number is left for another process");
     do last = last % greatest_node + 1;
     while (hosts_.find(last));
-    hosts_[last] = true;
+    hosts_[last] = 0;
     return last;
+}
+
+MAGNETAR_DECL std::uint32_t Directory::home(const Entry& entry) noexcept {
+    return entry.ready ? entry.proxy.address().where.host() : entry.host;
+}
+
+MAGNETAR_DECL void Directory::settle(const Entry& entry) noexcept {
+    if (entry.ready) return;
+    if (std::uint32_t* held = entry.host ? hosts_.find(entry.host) : nullptr) --*held;
 }
 
 MAGNETAR_DECL void Directory::enter(ActorProxy<> proxy, Concurrency kind, ActorId manager) {
     Entry* entry = entries_.find(proxy.id().value);
     if (!entry) return;
+    settle(*entry);
     entry->proxy = std::move(proxy);
     entry->kind = kind;
     entry->manager = manager;
@@ -47,6 +61,7 @@ MAGNETAR_DECL void Directory::enter(ActorProxy<> proxy, Concurrency kind, ActorI
 MAGNETAR_DECL void Directory::remove(ActorId id) {
     Entry* entry = entries_.find(id.value);
     if (!entry) return;
+    settle(*entry);
     if (auto holder = names_.find(entry->name); holder != names_.end() && holder->second == id.value) {
         Entry* before = entry->before ? entries_.find(entry->before.value) : nullptr;
         if (before && before->name == entry->name) holder->second = entry->before.value;
@@ -62,7 +77,7 @@ MAGNETAR_DECL void Directory::release(const std::string& name, ActorId id) {
 
 MAGNETAR_DECL void Directory::remove_node(std::uint32_t host) {
     entries_.for_each([&](std::uint64_t id, const Entry& entry) {
-        if ((entry.ready ? entry.proxy.address().where.host() : entry.host) == host) remove({id});
+        if (home(entry) == host) remove({id});
     });
     hosts_.erase(host);
 }

@@ -97,10 +97,12 @@ MAGNETAR_DECL Task<> notify_manager(Actor<>& self, Address manager) {
 
 MAGNETAR_DECL ErrorOnWire start_failure(const std::exception_ptr& error) {
     ErrorOnWire failure = to_wire(error);
+    shorten(failure.what);
     if (failure.kind == ErrorKind::cancelled || failure.kind == ErrorKind::exit) return failure;
     auto text = describe(error);  // of its own kind still, but with the words of a log
     failure.type = std::move(text.type);
     failure.what = std::move(text.what);
+    shorten(failure.what);
     return failure;
 }
 
@@ -181,24 +183,25 @@ MAGNETAR_DECL Task<> stop_on_signal(Actor<>& root) {
 MAGNETAR_DECL Task<> live_in_worker(Node& host, SpawnPlan& plan, UniqueFd link, ExitStatus& status) {
     EventLoop& loop = host.loop();
     host.connect(0, std::move(link)).detach();
-    auto settings = plan.unpack();
+    SpawnOrder& order = plan.order;
     std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(nullptr, [](Actor<>* a) { ActorCore::destroy(a); });
     std::optional<ErrorOnWire> failure;
     try {
-        Reader arguments(plan.arguments);
-        Descriptors::Opened here(plan.sockets);
-        actor.reset(
-            reinterpret_cast<const ActorType*>(plan.type)->make(settings, loop, {plan.id}, arguments));
+        Reader arguments(order.arguments);
+        Descriptors::Opened here(order.sockets);
+        if (order.type >= actor_types().size())
+            throw SpawnError("no actor type has that number: was it loaded after the arbiter was made?");
+        actor.reset(actor_types()[order.type](order.settings, loop, {order.id}, arguments));
     } catch (...) {
         failure = start_failure(std::current_exception());
         status = ExitStatus(failure->exit_code());
     }
     if (failure) {
-        co_await SendAwaiter<child_started>(host.arbiter, plan.id, std::move(failure));
+        co_await SendAwaiter<child_started>(host.arbiter, order.id, std::move(failure));
         co_return;
     }
     host.root = actor.get();
-    set_up(*actor, settings, plan.name, std::move(plan.params));
+    set_up(*actor, order.settings, order.name, std::move(order.params));
     core_of(*actor).extras().before_end = [](Actor<>&) { return the_supervisor->end_all(); };
     Job<> signals = loop.start(stop_on_signal(*actor), nullptr);
     status = co_await live(*actor, host.arbiter);
@@ -220,23 +223,24 @@ MAGNETAR_DECL void run_worker(std::span<const std::byte> bytes, std::vector<Uniq
         }
         UniqueFd link = std::move(descriptors.at(0));
         descriptors.erase(descriptors.begin());
-        plan.sockets.fds = std::move(descriptors);
+        plan.order.sockets.fds = std::move(descriptors);
         std::vector<char*> environment;
         for (auto& variable : plan.environment) environment.push_back(variable.data());
         environment.push_back(nullptr);
         environ = environment.data();
         if (::chdir(plan.directory.c_str()) != 0) throw_system_error(errno, "chdir", plan.directory);
-        ::prctl(PR_SET_NAME, plan.name.empty() ? "magnetar" : plan.name.c_str());
+        const std::string& name = plan.order.name;
+        ::prctl(PR_SET_NAME, name.empty() ? "magnetar" : name.c_str());
         this_node = plan.host;
 
-        Runtime runtime({.threads = plan.unpack().threads});
+        Runtime runtime({.threads = plan.order.settings.threads});
         runtime.node.arbiter = {{plan.arbiter_id}, Where::from_wire(plan.arbiter)};
         // Without its master a worker has no reason to be.
         runtime.node.link_ended = [](Node&, std::uint32_t peer) {
             if (peer == 0) ::_exit(1);
         };
-        StallWatch watch(runtime.loop, plan.unpack().stall,
-                         plan.name.empty() ? ActorId{plan.id}.to_string() : plan.name, plan.id);
+        StallWatch watch(runtime.loop, plan.order.settings.stall,
+                         name.empty() ? ActorId{plan.order.id}.to_string() : name, plan.order.id);
         try {
             runtime.loop.run(live_in_worker(runtime.node, plan, std::move(link), status));
         } catch (...) {

@@ -67,41 +67,62 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL void child_greeted(Actor<>&, std::uint64_t id, ActorProxy<> proxy) {
-    the_supervisor->greeted({id}, proxy);
+MAGNETAR_DECL void require_all_rights(const Request& request, std::string_view what) {
+    std::uint32_t asker = node_of_caller(request);
+    if (asker == this_node || asker == 0 || is_remote(asker)) return;
+    bool here = this_node == 0 && EventLoop::current() == &the_node->loop();
+    auto worker = here ? the_supervisor->at(asker) : nullptr;
+    if (!worker || worker->settings.rights != Rights::all)
+        throw PermissionDenied(fmt::format("this process may not have that done: {}", what));
 }
 
-MAGNETAR_DECL void child_started(Actor<>&, std::uint64_t id, std::optional<ErrorOnWire> failure) {
-    the_supervisor->started({id}, std::move(failure));
+MAGNETAR_DECL void child_greeted(Request& request, std::uint64_t id, ActorProxy<> proxy) {
+    the_supervisor->greeted({id}, proxy, node_of_caller(request));
 }
 
-MAGNETAR_DECL Task<ActorProxy<>> spawn_process(Actor<>&, SpawnPlan plan) {
-    return the_supervisor->spawn_process(std::move(plan));
+MAGNETAR_DECL Task<ActorProxy<>> spawn_process(Request& request, SpawnOrder order) {
+    return the_supervisor->spawn_process(std::move(order), node_of_caller(request));
 }
 
-MAGNETAR_DECL Task<ActorProxy<>> spawn_thread(Actor<>&, ThreadBirth birth) {
+MAGNETAR_DECL Task<ActorProxy<>> spawn_thread(Request&, ThreadBirth birth) {
     return the_supervisor->spawn_thread(std::move(birth));
 }
 
-MAGNETAR_DECL std::string directory_reserve(Actor<>&, std::string name, std::uint64_t id,
-                                            std::uint32_t host) {
-    if (!directory_here().lives(host)) return "the process that asks for it has ended";
+MAGNETAR_DECL void child_started(Request& request, std::uint64_t id, std::optional<ErrorOnWire> failure) {
+    the_supervisor->started({id}, std::move(failure), node_of_caller(request));
+}
+
+MAGNETAR_DECL std::string directory_reserve(Request& request, std::string name, std::uint64_t id) {
+    std::uint32_t asker = node_of_caller(request);
+    if (!directory_here().lives(asker)) return "the process that asks for it has ended";
+    if (asker != this_node) {
+        auto worker = the_supervisor->at(asker);
+        if (worker && worker->settings.rights == Rights::none) return "its process may not have it spawned";
+    }
     try {
-        directory_here().reserve(name, {id}, host);
-    } catch (const SpawnError& error) {
+        if (!name.empty()) check_name("actor", name);
+        directory_here().reserve(name, {id}, asker);
+    } catch (const std::exception& error) {
         return error.what();
     }
     return {};
 }
 
-MAGNETAR_DECL void directory_enter(Actor<>&, ActorProxy<> proxy, Concurrency kind, std::uint64_t manager) {
+MAGNETAR_DECL void directory_enter(Request& request, ActorProxy<> proxy, Concurrency kind,
+                                   std::uint64_t manager) {
+    std::uint32_t asker = node_of_caller(request);
+    bool own = asker == this_node ||
+               (proxy.address().where.host() == asker && directory_here().may_change(proxy.id(), asker));
+    if (!own) return the_node->expel(asker, "it enters an actor of another process in the directory");
     directory_here().enter(std::move(proxy), kind, {manager});
 }
 
-MAGNETAR_DECL void directory_remove(Actor<>&, std::uint64_t id) { directory_here().remove({id}); }
+MAGNETAR_DECL void directory_remove(Request& request, std::uint64_t id) {
+    if (directory_here().may_change({id}, node_of_caller(request))) directory_here().remove({id});
+}
 
-MAGNETAR_DECL void directory_release(Actor<>&, std::string name, std::uint64_t id) {
-    directory_here().release(name, {id});
+MAGNETAR_DECL void directory_release(Request& request, std::string name, std::uint64_t id) {
+    if (directory_here().may_change({id}, node_of_caller(request))) directory_here().release(name, {id});
 }
 
 MAGNETAR_DECL void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
@@ -125,14 +146,16 @@ MAGNETAR_DECL void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Mana
     if (door.post(*news)) news.release();
 }
 
-MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_process(SpawnPlan plan) {
+MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_process(SpawnOrder order, std::uint32_t asker) {
     Spawning spawning(*this);
     refuse_when_stopping();
+    check(order, asker);
     auto child = std::make_shared<Managed>();
-    child->settings = plan.unpack();
-    child->name = plan.name;
+    child->settings = order.settings;
+    child->name = order.name;
+    child->asker = asker;
     child->host = last_node_ = directory->free_node(last_node_);
-    child->id = plan.id ? ActorId{plan.id} : root_id(child->host);
+    child->id = order.id ? ActorId{order.id} : root_id(child->host);
     child->begun = host_.loop().now();
     remember_name(child->id, child->name);
     try {
@@ -144,7 +167,7 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_process(SpawnPlan plan) {
     children_[child->id.value] = child;
     std::exception_ptr failure;
     try {
-        co_await launch(*child, std::move(plan));
+        co_await launch(*child, std::move(order));
     } catch (const std::exception& e) {
         failure =
             std::make_exception_ptr(SpawnError(fmt::format("spawn of {}: {}", child->to_string(), e.what())));
@@ -166,8 +189,7 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(ThreadBirth birth) {
     child->name = std::move(birth.name);
     child->id = birth.id ? birth.id : fresh_id();
     child->begun = host_.loop().now();
-    auto taken =
-        co_await SendAwaiter<directory_reserve>(host_.arbiter, child->name, child->id.value, this_node);
+    auto taken = co_await SendAwaiter<directory_reserve>(host_.arbiter, child->name, child->id.value);
     if (!taken.empty()) throw SpawnError(taken);
     children_[child->id.value] = child;
     std::exception_ptr failure;
@@ -188,8 +210,10 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(ThreadBirth birth) {
     co_return co_await accompany(child);
 }
 
-MAGNETAR_DECL void Supervisor::greeted(ActorId id, const ActorProxy<>& proxy) {
-    Managed& child = expected(id);
+MAGNETAR_DECL void Supervisor::greeted(ActorId id, const ActorProxy<>& proxy, std::uint32_t node) {
+    Managed& child = expected(id, node);
+    if (proxy.id() != id || proxy.address().where.host() != node)
+        return host_.expel(node, "it greets with another's address");
     child.address = proxy.address();
     child.greeted = true;
     child.heard = host_.loop().now();
@@ -197,8 +221,8 @@ MAGNETAR_DECL void Supervisor::greeted(ActorId id, const ActorProxy<>& proxy) {
     if (child.unwanted) post_tell<stop_command>(child.address);
 }
 
-MAGNETAR_DECL void Supervisor::started(ActorId id, std::optional<ErrorOnWire> failure) {
-    Managed& child = expected(id);
+MAGNETAR_DECL void Supervisor::started(ActorId id, std::optional<ErrorOnWire> failure, std::uint32_t node) {
+    Managed& child = expected(id, node);
     child.started = !failure;
     child.failure = std::move(failure);
     child.changed.set();
@@ -211,11 +235,11 @@ MAGNETAR_DECL void Supervisor::thread_over(Managed& child, ExitStatus status,
     over(child, status);
 }
 
-MAGNETAR_DECL void Supervisor::heard(ActorId id, const Notice& notice) noexcept {
-    auto* found = children_.find(id.value);
-    if (!found) return;
-    (*found)->heard = host_.loop().now();
-    (*found)->notice = notice;
+MAGNETAR_DECL void Supervisor::heard(ActorId id, const Notice& notice, std::uint32_t node) {
+    Managed* child = spoken_of(id, node);
+    if (!child) return;
+    child->heard = host_.loop().now();
+    child->notice = notice;
 }
 
 MAGNETAR_DECL std::shared_ptr<Managed> Supervisor::at(std::uint32_t host) const noexcept {
@@ -265,10 +289,40 @@ MAGNETAR_DECL Task<> Supervisor::end_all() {
     while (spawning_ > 0) co_await yield();  // they are told that it has failed
 }
 
-MAGNETAR_DECL Managed& Supervisor::expected(ActorId id) {
+MAGNETAR_DECL Managed* Supervisor::spoken_of(ActorId id, std::uint32_t node) {
     auto* found = children_.find(id.value);
-    if (!found) throw ActorNotFound(fmt::format("no actor {} is expected here", id.to_string()));
-    return **found;
+    if (!found) return nullptr;
+    Managed& child = **found;
+    if (node == (child.host ? child.host : this_node)) return &child;
+    host_.expel(node, fmt::format("it speaks for {}, which is another process", child.to_string()));
+    return nullptr;
+}
+
+MAGNETAR_DECL Managed& Supervisor::expected(ActorId id, std::uint32_t node) {
+    if (Managed* child = spoken_of(id, node)) return *child;
+    throw ActorNotFound(fmt::format("no actor {} is expected here", id.to_string()));
+}
+
+MAGNETAR_DECL void Supervisor::check(SpawnOrder& order, std::uint32_t asker) const {
+    if (!directory) throw SpawnError("spawn: only the arbiter makes processes");
+    if (asker == this_node) return;
+    auto worker = at(asker);
+    if (!worker || worker->ended) throw SpawnError("spawn: the process that asks has ended");
+    if (worker->settings.rights != Rights::all)
+        throw SpawnError(fmt::format("spawn: {} may not have processes spawned", worker->to_string()));
+    try {
+        check_settings(order.name, order.settings);
+    } catch (const std::invalid_argument& error) {
+        throw SpawnError(fmt::format("spawn: {}", error.what()));
+    }
+    // The arbiter's own end waits for it.
+    order.settings.concurrency = Concurrency::process;
+    order.settings.timeout = std::min<std::chrono::nanoseconds>(order.settings.timeout, longest_timeout);
+    order.settings.period = std::min(order.settings.period, order.settings.timeout / 2);
+    order.settings.exit_timeout =
+        std::min(order.settings.exit_timeout,
+                 std::max<std::chrono::nanoseconds>(core_of(*host_.root).extras().settings.exit_timeout,
+                                                    longest_exit_timeout));
 }
 
 MAGNETAR_DECL void Supervisor::refuse_when_stopping() const {
@@ -289,17 +343,36 @@ MAGNETAR_DECL void Supervisor::forget(Managed& child) {
     children_.erase(child.id.value);
 }
 
-MAGNETAR_DECL Task<> Supervisor::launch(Managed& child, SpawnPlan plan) {
+MAGNETAR_DECL Circumstances Supervisor::circumstances_for(const Managed& child) const {
+    if (child.asker == this_node) {
+        auto now = Circumstances::now();
+        if (now.seccomp != circumstances_of_birth().seccomp && !std::exchange(told_of_seccomp_, true))
+            Logger("arbiter").warning(
+                "workers do not have the seccomp filter that was set after the arbiter was made");
+        return now;
+    }
+    auto worker = at(child.asker);
+    if (!worker || !worker->process) throw SpawnError("the process that asks has ended");
+    auto theirs = Circumstances::of(worker->process->pid());
+    if (!theirs.known) throw SpawnError("the rights of the process that asks cannot be read");
+    if (theirs.seccomp != circumstances_of_birth().seccomp)
+        throw SpawnError("the process that asks has a seccomp filter, which cannot be given to another");
+    return theirs;
+}
+
+MAGNETAR_DECL Task<> Supervisor::launch(Managed& child, SpawnOrder order) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         throw_system_error(errno, "socketpair");
     UniqueFd ours(ends[0]);
     std::vector<UniqueFd> theirs;  // its end of the link, then the sockets of its arguments
     theirs.emplace_back(ends[1]);
-    for (auto& fd : plan.sockets.fds) theirs.push_back(std::move(fd));
-    plan.sockets.fds.clear();
+    for (auto& fd : order.sockets.fds) theirs.push_back(std::move(fd));
+    order.sockets.fds.clear();
+    order.id = child.id.value;
+    SpawnPlan plan;
+    plan.order = std::move(order);
     plan.host = child.host;
-    plan.id = child.id.value;
     plan.arbiter = host_.arbiter.where.to_wire();
     plan.arbiter_id = host_.arbiter.id.value;
     // Not to be found out, and said, by every worker; of a variable that is there twice, the first
@@ -308,12 +381,8 @@ MAGNETAR_DECL Task<> Supervisor::launch(Managed& child, SpawnPlan plan) {
     for (char** variable = environ; variable && *variable; ++variable) plan.environment.push_back(*variable);
     std::string directory_now(4096, '\0');
     plan.directory = ::getcwd(directory_now.data(), directory_now.size()) ? directory_now.c_str() : "/";
-    if (auto now = Circumstances::now(); !(now == circumstances_of_birth())) {
-        plan.circumstances = now.pack();
-        if (now.seccomp != circumstances_of_birth().seccomp && !std::exchange(told_of_seccomp_, true))
-            Logger("arbiter").warning(
-                "workers do not have the seccomp filter that was set after the arbiter was made");
-    }
+    if (auto rights = circumstances_for(child); !(rights == circumstances_of_birth()))
+        plan.circumstances = rights.pack();
     Writer encoded;
     encode(encoded, plan);
     // One that is busy has a second at least, however short the limit is.

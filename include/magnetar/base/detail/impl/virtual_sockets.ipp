@@ -3,7 +3,26 @@
 
 #include <poll.h>
 
+#include <cerrno>
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+MAGNETAR_DECL ssize_t VirtualSockets::send_now(int, const msghdr&) { return errno = ENOTSUP, -1; }
+MAGNETAR_DECL int VirtualSockets::shut_down(int) { return errno = ENOTSUP, -1; }
+
+}  // namespace magnetar::inline MAGNETAR_MODE
+
 namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL ssize_t send_now(int fd, const msghdr& message) {
+    if (auto* sockets = VirtualSockets::of(fd)) return sockets->send_now(fd, message);
+    return ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+MAGNETAR_DECL int shut_down(int fd) {
+    if (auto* sockets = VirtualSockets::of(fd)) return sockets->shut_down(fd);
+    return ::shutdown(fd, SHUT_RDWR);
+}
 
 MAGNETAR_DECL int open_stream_socket(int family) {
     if (VirtualSockets::here) return VirtualSockets::here->socket(family);

@@ -1,0 +1,64 @@
+#pragma once
+#include <sys/socket.h>
+
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+#include <magnetar/actor/node/link.hpp>
+#include <magnetar/actor/node/node.hpp>
+
+#include "../support.hpp"
+
+// What a process writes to its links when it follows no rules.
+namespace magnetar::test {
+
+// The unix sockets of this process, oldest first: the link to the master, then those to other workers.
+inline std::vector<int> sockets() {
+    std::vector<int> found;
+    for (int fd = 3; fd < 64; ++fd) {
+        int domain = 0;
+        socklen_t size = sizeof domain;
+        if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX)
+            found.push_back(fd);
+    }
+    return found;
+}
+// Writes bytes of its own to one of its links.
+inline void write_garbage(Actor<>&, int socket, std::vector<std::byte> bytes) {
+    int fd = sockets().at(static_cast<std::size_t>(socket));
+    [[maybe_unused]] auto n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+}
+inline std::vector<std::byte> bytes_of(std::string_view text) {
+    std::vector<std::byte> bytes(text.size());
+    std::memcpy(bytes.data(), text.data(), text.size());
+    return bytes;
+}
+// A whole binary frame around a packet.
+template <class Fill>
+std::vector<std::byte> frame_of(detail::Packet packet, Fill fill) {
+    Writer out;
+    append_frame(out, Opcode::binary, [&] {
+        out.put(static_cast<std::uint8_t>(packet));
+        fill(out);
+    });
+    return {out.bytes().begin(), out.bytes().end()};
+}
+// A request or a tell of the command F, from `sender` to `target`, whoever they may be.
+template <auto F, class... A>
+std::vector<std::byte> call_of(detail::Packet packet, const detail::Address& target,
+                               const detail::Address& sender, A... arguments) {
+    (void)&detail::enlisted<F>;
+    typename detail::Binding<F>::Args args{std::move(arguments)...};
+    return frame_of(packet, [&](Writer& out) {
+        out.put(std::uint64_t{1} << 50);
+        out.put(detail::entry_of<F>.number);
+        for (const detail::Address& address : {target, sender}) {
+            out.put(address.id.value);
+            out.put(address.where.to_wire());
+        }
+        encode(out, args);
+    });
+}
+
+}  // namespace magnetar::test
