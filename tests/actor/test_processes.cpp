@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <iostream>
 #include <thread>
@@ -144,7 +145,9 @@ TEST_CASE(
     CHECK(ignored.wait() == ExitStatus(0));
     Program taken([](Program&) {
         ::signal(SIGCHLD, [](int) {
+            int kept = errno;  // it interrupts code that reads errno
             while (::waitpid(-1, nullptr, WNOHANG) > 0) {}
+            errno = kept;
         });
         return exit_code_of(body);
     });
