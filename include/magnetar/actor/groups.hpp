@@ -24,19 +24,28 @@ void check_group(std::string_view name);
 Address arbiter_address(const char* operation);
 
 // Carried out by the first actor of the member's process, then by the arbiter.
-Task<> group_join(Actor<>&, std::string group, std::uint32_t command, ActorProxy<> member);
-void group_leave(Actor<>&, std::string group, std::uint32_t command, std::uint64_t member);
-void group_remove(Actor<>&, std::uint64_t member);
+Task<> group_join(Request& request, std::string group, std::uint32_t command, ActorProxy<> member);
+void group_leave(Request& request, std::string group, std::uint32_t command, std::uint64_t member);
+void group_remove(Request& request, std::uint64_t member);
+void forget_member(std::uint64_t member);
 // By the arbiter.
 std::vector<ActorProxy<>> group_list(Actor<>&, std::string group);
 template <>
 inline constexpr bool is_system<group_join> = true;
 template <>
+inline constexpr Reach reach_of<group_join> = Reach::first_actor;
+template <>
 inline constexpr bool is_system<group_leave> = true;
+template <>
+inline constexpr Reach reach_of<group_leave> = Reach::first_actor;
 template <>
 inline constexpr bool is_system<group_remove> = true;
 template <>
+inline constexpr Reach reach_of<group_remove> = Reach::first_actor;
+template <>
 inline constexpr bool is_system<group_list> = true;
+template <>
+inline constexpr Reach reach_of<group_list> = Reach::first_actor;
 
 // For the actor that runs now.
 Task<> join_group(std::string group, const CommandEntry& command);
@@ -50,6 +59,8 @@ struct Published {
 // It must not wait behind what that actor has to do.
 template <auto F, class... P>
 inline constexpr bool is_system<F, void (*)(Actor<>&, Published, P...)> = true;
+template <auto F, class... P>
+inline constexpr Reach reach_of<F, void (*)(Actor<>&, Published, P...)> = Reach::from_arbiter;
 
 std::vector<Address> group_members_here(const Published& message, std::uint32_t command);
 // The first actors of the other processes.

@@ -24,7 +24,15 @@ MAGNETAR_DECL Address arbiter_address(const char* operation) {
     return the_node->arbiter;
 }
 
-MAGNETAR_DECL Task<> group_join(Actor<>&, std::string group, std::uint32_t command, ActorProxy<> member) {
+MAGNETAR_DECL Task<> group_join(Request& request, std::string group, std::uint32_t command,
+                                ActorProxy<> member) {
+    std::uint32_t asker = node_of_caller(request);
+    bool own = asker == this_node || (member.address().where.host() == asker &&
+                                      the_supervisor->groups.may_change(member.id(), asker));
+    if (!own) {
+        the_node->expel(asker, "it has an actor of another process join a group");
+        co_return;
+    }
     GroupTable& groups = the_supervisor->groups;
     if (this_node == 0) {
         if (!the_supervisor->directory->lives(member.address().where.host()))
@@ -49,12 +57,17 @@ MAGNETAR_DECL Task<> group_join(Actor<>&, std::string group, std::uint32_t comma
     joined = true;
 }
 
-MAGNETAR_DECL void group_leave(Actor<>&, std::string group, std::uint32_t command, std::uint64_t member) {
+MAGNETAR_DECL void group_leave(Request& request, std::string group, std::uint32_t command, std::uint64_t member) {
+    if (!the_supervisor->groups.may_change({member}, node_of_caller(request))) return;
     the_supervisor->groups.leave(group, command, {member});
     if (this_node != 0) post_tell<group_leave>(the_node->arbiter, std::move(group), command, member);
 }
 
-MAGNETAR_DECL void group_remove(Actor<>&, std::uint64_t member) {
+MAGNETAR_DECL void group_remove(Request& request, std::uint64_t member) {
+    if (the_supervisor->groups.may_change({member}, node_of_caller(request))) forget_member(member);
+}
+
+MAGNETAR_DECL void forget_member(std::uint64_t member) {
     the_supervisor->groups.remove({member});
     if (this_node != 0) post_tell<group_remove>(the_node->arbiter, member);
 }
@@ -100,7 +113,7 @@ MAGNETAR_DECL std::vector<Address> group_nodes(const Published& message, std::ui
 MAGNETAR_DECL void missed_by(const Address& member) {
     Cell* cell = member.where.cell();
     bool gone = cell && cell->id.load(std::memory_order_acquire) != member.id.value;
-    if (gone) group_remove(*the_node->root, member.id.value);
+    if (gone) forget_member(member.id.value);
     else ++the_supervisor->groups.missed;
 }
 

@@ -25,7 +25,7 @@ struct CommandEntry;
 
 // The connection to another host: requests and tells out, answers back, and the same the other way round, as
 // WebSocket frames over a transport. Lives on its host's main loop.
-class Link : Transport::Receiver {
+class Link final : Transport::Receiver {
 public:
     // So many tells, or bytes of them, to one actor may be on their way before senders wait; the receiver gives credit
     // back by halves. Who sends more loses the link.

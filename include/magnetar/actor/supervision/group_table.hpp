@@ -16,6 +16,8 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 // all processes. On the main loop.
 class GroupTable {
 public:
+    // Whether that process may change the memberships of an actor: its own, or one that has none yet.
+    bool may_change(ActorId member, std::uint32_t host) const noexcept;
     // Nothing when it has joined already.
     void join(const std::string& group, std::uint32_t command, const Address& member);
     void leave(const std::string& group, std::uint32_t command, ActorId member);

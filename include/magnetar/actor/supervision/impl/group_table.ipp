@@ -5,6 +5,11 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+MAGNETAR_DECL bool GroupTable::may_change(ActorId member, std::uint32_t host) const noexcept {
+    const Membership* known = memberships_.find(member.value);
+    return host == this_node || !known || known->actor.where.host() == host;
+}
+
 MAGNETAR_DECL void GroupTable::join(const std::string& group, std::uint32_t command, const Address& member) {
     Key key(group, command);
     Membership& mine = memberships_[member.id.value];

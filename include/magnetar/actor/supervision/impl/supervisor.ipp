@@ -339,7 +339,7 @@ MAGNETAR_DECL void Supervisor::forget(Managed& child) {
         post_tell<directory_remove>(host_.arbiter, child.id.value);
     }
     // A thread that was given up does not say so itself.
-    if (!child.host) group_remove(*host_.root, child.id.value);
+    if (!child.host) forget_member(child.id.value);
     children_.erase(child.id.value);
 }
 
