@@ -149,6 +149,8 @@ private:
     }
     std::string* failure_;
 };
+void hear(Actor<>&, std::string) {}
+Task<> join_room(Actor<>&) { co_await join<hear>("room"); }
 void throw_in_start(Actor<>&) { throw std::runtime_error(std::string(70 << 20, 'x')); }
 Task<std::string> spawn_with_long_error(Actor<>&) {
     std::string text;
@@ -267,6 +269,24 @@ TEST_CASE("trust: another's entry in the directory is neither taken over nor rem
         auto pid = co_await send("victim", run<process_of>);
         int own_pid = co_await send(victim, run<process_of>);
         CHECK(pid == own_pid);
+    });
+}
+
+TEST_CASE("trust: a process joins a group with its own actors only, and takes no others out") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto victim = co_await spawn({.name = "victim"});
+        auto liar = co_await spawn({.name = "liar"});
+        auto own = liar.address();
+        co_await send(victim, run<join_room>);
+        auto leave = call_of<detail::group_remove>(Packet::tell, arbiter_address(), own, victim.id().value);
+        co_await send(liar, run<write_garbage>, 0, leave);
+        co_await send(liar, ping);
+        auto members = co_await group_members("room");
+        CHECK(members.size() == 1);
+        auto bytes = call_of<detail::group_join>(Packet::request, arbiter_address(), own, std::string("room"),
+                                                 std::uint32_t{0}, victim);
+        std::vector<ActorProxy<>> others{victim, self.proxy()};
+        co_await must_end(liar, std::move(bytes), others);
     });
 }
 
