@@ -68,6 +68,10 @@ public:
     ///     while (auto data = co_await stream.read_some()) co_await stream.write(data);
     detail::Read read_some() { return detail::Read(core()); }
 
+    /// The next read gives the last `bytes` of what the last one gave once more. Throws std::logic_error when
+    /// that one gave fewer, or has not been the last operation.
+    void unread(std::size_t bytes);
+
     // The coroutines are templates because g++ compiles others wherever it sees them, used or not.
 
     /// Reads exactly `size` bytes. Throws EndOfStream when the stream ends before; what has come is lost
