@@ -6,11 +6,9 @@
 
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -26,14 +24,13 @@
 #include <magnetar/net/tcp_server.hpp>
 #include <magnetar/wire/json_codec.hpp>
 
+#include "echo_load.hpp"
 #include "raw_echo.hpp"
 #include "support.hpp"
 
 using namespace magnetar;
 
 namespace {
-
-constexpr std::size_t message_size = 64;
 
 Task<> echo_back(Connection& client) {
     while (auto data = co_await client.read_some()) co_await client.write(data);
@@ -79,65 +76,6 @@ private:
     pid_t pid_;
 };
 
-// Thousands of echoes a second, and microseconds from a message to its echo.
-struct Result {
-    double rate, p50, p99;
-};
-
-Result ask(const Server& server, std::size_t connections) {
-    struct Client {
-        UniqueFd fd;
-        std::size_t missing = 0;
-        double asked = 0;
-    };
-    bench::Stopwatch watch;
-    std::vector<double> waits;
-    waits.reserve(1 << 20);
-    char message[message_size] = {}, answer[4096];
-    auto send = [&](Client& client) {
-        client.missing = message_size;
-        client.asked = watch.ns();
-        if (::write(client.fd.get(), message, message_size) != message_size)
-            throw_system_error(errno, "write");
-    };
-    UniqueFd poll(::epoll_create1(0));
-    std::vector<Client> clients(connections);
-    auto address = server.address();
-    for (auto& client : clients) {
-        client.fd = UniqueFd(::socket(AF_INET, SOCK_STREAM, 0));
-        int on = 1;
-        ::setsockopt(client.fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        if (::connect(client.fd.get(), address.data(), address.size()) != 0)
-            throw_system_error(errno, "connect");
-        epoll_event event{.events = EPOLLIN, .data = {.ptr = &client}};
-        ::epoll_ctl(poll.get(), EPOLL_CTL_ADD, client.fd.get(), &event);
-    }
-    for (auto& client : clients) send(client);
-    auto echo_for = [&](double ns) {
-        waits.clear();
-        double began = watch.ns();
-        while (watch.ns() < began + ns) {
-            epoll_event events[512];
-            int n = ::epoll_wait(poll.get(), events, 512, -1);
-            for (int i = 0; i < n; ++i) {
-                auto& client = *static_cast<Client*>(events[i].data.ptr);
-                auto got = ::read(client.fd.get(), answer, sizeof answer);
-                if (got <= 0) throw_system_error(errno, "read");
-                client.missing -= static_cast<std::size_t>(got);
-                if (client.missing > 0) continue;
-                waits.push_back((watch.ns() - client.asked) / 1e3);
-                send(client);
-            }
-        }
-        return watch.ns() - began;
-    };
-    echo_for(50e6);
-    double ns = echo_for(300e6);
-    std::sort(waits.begin(), waits.end());
-    return {static_cast<double>(waits.size()) / ns * 1e6, waits[waits.size() / 2],
-            waits[waits.size() * 99 / 100]};
-}
-
 struct Medians {
     bench::Samples rate, p50, p99;
 };
@@ -154,13 +92,14 @@ int main() {
                               {"magnetar, io_uring", serve_on_uring},
                               {"magnetar, epoll", serve_on_epoll}};
     bench::pin(1);
-    fmt::print("{:<52} {:>10} {:>10} {:>10} {:>9}   {}\n", fmt::format("TCP echo of {} bytes", message_size),
-               "k/s", "p50 us", "p99 us", "liburing", "goal");
+    fmt::print("{:<52} {:>10} {:>10} {:>10} {:>9}   {}\n",
+               fmt::format("TCP echo of {} bytes", bench::message_size), "k/s", "p50 us", "p99 us",
+               "liburing", "goal");
     for (std::size_t connections : {1, 64, 512}) {
         Medians of[std::size(servers)];
         while (of[0].rate.more()) {  // in turn, so that what else the machine does meets all alike
             for (std::size_t i = 0; i < std::size(servers); ++i) {
-                auto [rate, p50, p99] = ask(servers[i], connections);
+                auto [rate, p50, p99] = bench::ask(servers[i].address(), connections);
                 of[i].rate.add(rate), of[i].p50.add(p50), of[i].p99.add(p99);
             }
         }
