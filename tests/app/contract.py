@@ -294,16 +294,15 @@ def a_new_worker_that_fails_leaves_the_old_ones():
 
 @case
 def one_reload_at_a_time():
-    with echo(*FOREVER, "--slow", "1s", "--workers", "1") as program:
+    with echo(*FOREVER, "--slow", "5s", "--workers", "1") as program:
         program.running()
-        client = greeted(program)
+        client, before = greeted(program), ids(program)
         client.connection.sendall(b"work\n")
         first = tell(program, "--reload")
-        until("the first reloads", lambda: "under way" in (
-            done := subprocess.run([PROGRAM, "echo", "--reload", "--control", program.control], capture_output=True,
-                                   text=True)).stderr or done.returncode == 0)
-        assert first.wait(30) == 0
+        is_reloaded(program, before)  # and the old one is still at work
+        assert "a reload is under way" in program.ask("--reload", code=1)
         assert client.line() == "work"
+        assert first.wait(30) == 0
         program.ends(signal.SIGTERM)
 
 

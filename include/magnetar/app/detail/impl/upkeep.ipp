@@ -6,6 +6,7 @@
 #include <chrono>
 #include <string>
 
+#include <magnetar/app/detail/json_path.hpp>
 #include <magnetar/app/detail/process.hpp>
 #include <magnetar/app/detail/program_info.hpp>
 #include <magnetar/app/detail/reload.hpp>
@@ -51,20 +52,25 @@ inline Task<> look_at_workers(Service& program) {
         auto answers = co_await when_all(std::move(asking));
         program.totals[app->name()].update(answers);
         if (!has_limits(*app->config) || program.reloading) continue;
-        for (std::size_t i = 0; i < answers.size(); ++i) {
-            std::string why = over_limit(*app->config, answers[i], present_workers[i].id());
-            if (why.empty()) continue;
-            Logger(app->name()).info("{} is replaced: {}", present_workers[i].to_string(), why);
-            std::string trouble;
-            try {
-                co_await app->replace(present_workers[i]);
-            } catch (const std::exception& error) {
-                trouble = error.what();
-            }
-            if (!trouble.empty())
-                Logger(app->name()).error("{} is not replaced: {}", present_workers[i].to_string(), trouble);
-            break;
+        // The oldest of those over a limit, so that each has its turn.
+        std::size_t oldest = answers.size();
+        auto age = [&](std::size_t worker) { return number_at(answers[worker], {"actor", "age_seconds"}); };
+        for (std::size_t i = 0; i < answers.size(); ++i)
+            if (!over_limit(*app->config, answers[i], present_workers[i].id()).empty() &&
+                (oldest == answers.size() || age(i) > age(oldest)))
+                oldest = i;
+        if (oldest == answers.size()) continue;
+        ActorProxy<> worker = present_workers[oldest];
+        Logger log(app->name());
+        log.info("{} is replaced: {}", worker.to_string(),
+                 over_limit(*app->config, answers[oldest], worker.id()));
+        std::string trouble;
+        try {
+            co_await app->replace(worker);
+        } catch (const std::exception& error) {
+            trouble = error.what();
         }
+        if (!trouble.empty()) log.error("{} is not replaced: {}", worker.to_string(), trouble);
     }
 }
 
