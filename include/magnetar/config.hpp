@@ -17,6 +17,12 @@
 #error "magnetar names the types of exceptions: compile without -fno-rtti"
 #elif !defined(__linux__)
 #error "magnetar runs on Linux: its event loop is io_uring or epoll"
+#else
+#define MAGNETAR_CAN_BE_COMPILED
+#endif
+#ifndef MAGNETAR_CAN_BE_COMPILED
+// No such file: a compiler ends here, where after #error alone it would go on and report hundreds more.
+#include <magnetar: see the error above>
 #endif
 
 #include <magnetar/version.hpp>

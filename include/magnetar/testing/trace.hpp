@@ -1,6 +1,7 @@
 #pragma once
 #include <fmt/core.h>
 
+#include <concepts>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -34,8 +35,9 @@ public:
 
 private:
     // FNV-1a, over words.
-    void mix(std::uint64_t word) noexcept {
-        digest_ = (digest_ ^ word) * 0x100000001b3;
+    template <std::integral Number>
+    void mix(Number number) noexcept {
+        digest_ = (digest_ ^ static_cast<std::uint64_t>(number)) * 0x100000001b3;
         digest_ ^= digest_ >> 32;
     }
     void mix(std::string_view text) noexcept {
