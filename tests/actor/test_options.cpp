@@ -53,10 +53,7 @@ TEST_CASE("options: numbers that make no sense are named in the refusal") {
     CHECK(has(refusal([](SpawnOptions<>& o) { o.timeout = -2s; }), "timeout of -2 s"));
     CHECK(has(refusal([](SpawnOptions<>& o) { o.exit_timeout = -1s; }), "exit_timeout of -1 s"));
     CHECK(has(refusal([](SpawnOptions<>& o) { o.period = -1s; }), "period of -1 s"));
-    auto text = refusal([](SpawnOptions<>& o) { o.timeout = 2s, o.period = 2s; });
-    CHECK(has(text, "period of 2 s"));
-    CHECK(has(text, "timeout of 2 s"));
-    CHECK(refusal([](SpawnOptions<>& o) { o.timeout = 2s, o.period = 1999ms; }) == "");
+    CHECK(refusal([](SpawnOptions<>& o) { o.timeout = 2s, o.period = 60s; }) == "");
     CHECK(refusal([](SpawnOptions<>& o) { o.exit_timeout = 0s; }) == "");
 }
 
@@ -110,12 +107,10 @@ TEST_CASE("options: each number at its least, its greatest, and beyond") {
         {[](Options& o) { o.timeout = -1ns; }, "timeout of -1e-09 s"},
         {[](Options& o) { o.timeout = least; }, "timeout of -9223372036.8"},
         {[](Options& o) { o.period = 1ns; }, ""},
-        {[](Options& o) { o.period = 30s - 1ns; }, ""},
-        {[](Options& o) { o.period = 30s; }, "period of 30 s"},
-        {[](Options& o) { o.period = most; }, "period of 9223372036.8"},
+        {[](Options& o) { o.period = most; }, ""},
         {[](Options& o) { o.period = -1ns; }, "period of -1e-09 s"},
         {[](Options& o) { o.period = least; }, "period of -9223372036.8"},
-        {[](Options& o) { o.period = most, o.timeout = most; }, "period of 9223372036.8"},
+        {[](Options& o) { o.period = most, o.timeout = most; }, ""},
         {[](Options& o) { o.exit_timeout = 0ns; }, ""},
         {[](Options& o) { o.exit_timeout = most; }, ""},
         {[](Options& o) { o.exit_timeout = -1ns; }, "exit_timeout of -1e-09 s"},

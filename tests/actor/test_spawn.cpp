@@ -355,3 +355,15 @@ TEST_CASE("spawn: the threads of a worker process end with it") {
         CHECK(has(text, "thread"));
     });
 }
+
+TEST_CASE("spawn: a periodic task may run more seldom than the timeout: the heartbeat keeps its own time") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        for (auto kind : {Concurrency::process, Concurrency::thread}) {
+            auto actor = co_await spawn({.concurrency = kind, .timeout = 1s, .period = 1h});
+            // Silent for a second it would be told to stop.
+            co_await sleep(2500ms);
+            auto pong = co_await send(actor, ping);
+            CHECK(pong == "pong");
+        }
+    });
+}

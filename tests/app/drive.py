@@ -451,7 +451,7 @@ def operators_words():
     for word in ("--stop", "--scale", "--reload", "--greeting TEXT", "what each client is told first", "ECHO_BIND"):
         assert word in run("--help"), word
     assert run("--check-config") == ""
-    assert "--period 40s: must be below the timeout" in run("--check-config", "--period", "40s", code=2)
+    assert "--timeout 0s: must be more than 0s" in run("--check-config", "--timeout", "0s", code=2)
     assert "--umask 999: must be an octal number" in run("--check-config", "--umask", "999", code=2)
     assert "'loud' is no level" in run("--check-config", "--log-level", "loud", code=2)
     assert "the port" in run("--check-config", "--bind", "localhost", code=2)

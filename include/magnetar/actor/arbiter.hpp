@@ -173,7 +173,6 @@ private:
     }
     static detail::ActorSettings settings(const ArbiterOptions<State>& options) {
         auto settings = detail::settings_of(options);
-        if (settings.period > settings.timeout) settings.timeout = settings.period * 2;
         detail::check_settings(options.name == "arbiter" ? std::string_view() : options.name, settings);
         return settings;
     }

@@ -70,8 +70,8 @@ struct SpawnOptions {
     /// Silent for longer than this, the actor is put down by its manager. Also how long its start may take to
     /// begin.
     std::chrono::nanoseconds timeout = std::chrono::seconds(30);
-    /// How often the actor notifies its manager, and runs its periodic_task. 0: 0.3 x timeout, within 3 s and
-    /// 60 s.
+    /// How often its periodic_task runs. 0: 0.3 x timeout, within 3 s and 60 s. As often, and never more seldom than that
+    /// time, it notifies its manager.
     std::chrono::nanoseconds period{};
     /// How long a stopping actor may take to finish what it has accepted.
     std::chrono::nanoseconds exit_timeout = detail::usual_exit_timeout;
@@ -117,6 +117,8 @@ ActorSettings settings_of(const Options& options) noexcept {
 void check_name(std::string_view of, std::string_view name);
 // Throws std::invalid_argument with the offending value; fills in what is derived.
 void check_settings(std::string_view name, ActorSettings& settings);
+// Three tenths of the timeout, within 3 s and 60 s, and always below it.
+Nanoseconds usual_period(Nanoseconds timeout);
 
 }  // namespace detail
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -47,15 +47,17 @@ MAGNETAR_DECL void check_settings(std::string_view name, ActorSettings& settings
             fmt::format("stall of {} s: must not be negative", seconds(settings.stall)));
     for (auto* length : {&settings.timeout, &settings.exit_timeout, &settings.stall})
         *length = clamped(*length);
-    if (settings.period < Nanoseconds::zero() ||
-        (settings.period != Nanoseconds::zero() && settings.period >= settings.timeout))
-        throw std::invalid_argument(fmt::format("period of {} s: must be below the timeout of {} s",
-                                                seconds(settings.period), seconds(settings.timeout)));
-    if (settings.period == Nanoseconds::zero()) {
-        using namespace std::chrono_literals;
-        settings.period = std::clamp<Nanoseconds>(settings.timeout * 3 / 10, 3s, 60s);
-        if (settings.period >= settings.timeout) settings.period = settings.timeout * 3 / 10;
-    }
+    if (settings.period < Nanoseconds::zero())
+        throw std::invalid_argument(
+            fmt::format("period of {} s: must not be negative", seconds(settings.period)));
+    settings.period = clamped(settings.period);
+    if (settings.period == Nanoseconds::zero()) settings.period = usual_period(settings.timeout);
+}
+
+MAGNETAR_DECL Nanoseconds usual_period(Nanoseconds timeout) {
+    using namespace std::chrono_literals;
+    auto period = std::clamp<Nanoseconds>(timeout * 3 / 10, 3s, 60s);
+    return period < timeout ? period : timeout * 3 / 10;
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -77,7 +77,7 @@ struct WorkerSettings {
         {"workers", "how many; 0: the work is done in the first process, for debuggers"},
         {"concurrency", "what a worker is"},
         {"timeout", "a worker that is silent for so long is ended"},
-        {"period", "how often a worker notifies its monitor; 0s: 0.3 of the timeout"},
+        {"period", "how often a worker runs its periodic task; 0s: 0.3 of the timeout"},
         {"exit_timeout", "how long a stopping worker may take to finish what it has accepted"},
         {"threads", "of a worker's executor, at most"},
         {"mailbox", "messages that may wait for a worker"},

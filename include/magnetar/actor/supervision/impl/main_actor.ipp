@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -73,7 +74,8 @@ MAGNETAR_DECL Resident::Resident(EventLoop& loop) noexcept {
 
 MAGNETAR_DECL Task<> notify_manager(Actor<>& self, Address manager) {
     EventLoop& loop = self.loop();
-    auto period = core_of(self).extras().settings.period;
+    auto& settings = core_of(self).extras().settings;
+    auto period = std::min(settings.period, usual_period(settings.timeout));
     for (;;) {
         co_await sleep(period);
         if (core_of(self).revoked()) {

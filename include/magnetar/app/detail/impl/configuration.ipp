@@ -96,8 +96,7 @@ MAGNETAR_DECL void Configuration::validate() {
             wrong(&workers.timeout, "must be more than 0s");
         if (workers.exit_timeout < std::chrono::nanoseconds::zero())
             wrong(&workers.exit_timeout, "must not be negative");
-        if (workers.period < std::chrono::nanoseconds::zero() || workers.period >= workers.timeout)
-            wrong(&workers.period, "must be below the timeout");
+        if (workers.period < std::chrono::nanoseconds::zero()) wrong(&workers.period, "must not be negative");
         if (workers.threads == 0) wrong(&workers.threads, "must be at least 1");
         if (workers.mailbox == 0) wrong(&workers.mailbox, "must be at least 1");
         if (app->serves == Serves::nothing) continue;
