@@ -9,7 +9,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -26,15 +25,13 @@
 #include <magnetar/net/tcp_server.hpp>
 #include <magnetar/wire/json_codec.hpp>
 
-#include "echo_clients.hpp"
+#include "echo_load.hpp"
 #include "raw_echo.hpp"
 #include "support.hpp"
 
 using namespace magnetar;
 
 namespace {
-
-constexpr std::size_t message_size = 64;
 
 Task<> echo_back(Connection& client) {
     while (auto data = co_await client.read_some()) co_await client.write(data);
@@ -80,29 +77,6 @@ private:
     pid_t pid_;
 };
 
-// Thousands of echoes a second, and microseconds from a message to its echo.
-struct Result {
-    double rate, p50, p99;
-};
-
-Result ask(const Server& server, std::size_t connections) {
-    auto address = server.address();
-    auto connect = [&address] {
-        UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        int on = 1;
-        ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        if (::connect(fd.get(), address.data(), address.size()) != 0) throw_system_error(errno, "connect");
-        return fd;
-    };
-    bench::EchoClients clients(connections, connect, std::string(message_size, '\0'), message_size);
-    clients.run_for(50e6);
-    double ns = clients.run_for(300e6);
-    auto& waits = clients.waits;
-    std::sort(waits.begin(), waits.end());
-    return {static_cast<double>(waits.size()) / ns * 1e6, waits[waits.size() / 2],
-            waits[waits.size() * 99 / 100]};
-}
-
 struct Medians {
     bench::Samples rate, p50, p99;
 };
@@ -119,13 +93,14 @@ int main() {
                               {"magnetar, io_uring", serve_on_uring},
                               {"magnetar, epoll", serve_on_epoll}};
     bench::pin(1);
-    fmt::print("{:<52} {:>10} {:>10} {:>10} {:>9}   {}\n", fmt::format("TCP echo of {} bytes", message_size),
-               "k/s", "p50 us", "p99 us", "liburing", "goal");
+    fmt::print("{:<52} {:>10} {:>10} {:>10} {:>9}   {}\n",
+               fmt::format("TCP echo of {} bytes", bench::message_size), "k/s", "p50 us", "p99 us",
+               "liburing", "goal");
     for (std::size_t connections : {1, 64, 512}) {
         Medians of[std::size(servers)];
         while (of[0].rate.more()) {  // in turn, so that what else the machine does meets all alike
             for (std::size_t i = 0; i < std::size(servers); ++i) {
-                auto [rate, p50, p99] = ask(servers[i], connections);
+                auto [rate, p50, p99] = bench::ask(servers[i].address(), connections);
                 of[i].rate.add(rate), of[i].p50.add(p50), of[i].p99.add(p99);
             }
         }

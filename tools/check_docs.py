@@ -10,7 +10,7 @@ tests = set()
 for path in (root / "tests").rglob("*.cpp"):
     tests.update(re.findall(r'TEST_CASE\(\s*"([^"]+)"', path.read_text()))
 
-for path in (root / "tests").rglob("drive.py"):
+for path in (root / "tests").glob("app/*.py"):
     tests.update(re.findall(r"^@case\ndef (\w+)", path.read_text(), re.M))
 
 problems, named = [], 0

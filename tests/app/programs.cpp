@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <string_view>
+#include <thread>
 
 using namespace magnetar;
 using namespace std::chrono_literals;
@@ -22,6 +23,8 @@ struct EchoSettings {
     std::string greeting = "hello";
     bool fail = false;
     std::chrono::milliseconds slow{};
+    std::chrono::seconds hang{};  // so long the arbiter's loop stands still, once the workers run
+    std::string unready{};        // while there is that file, it is not ready
     static constexpr Help help[] = {{"greeting", "what each client is told first"}};
 };
 struct Echo {
@@ -42,6 +45,10 @@ SocketServerOptions<Echo> echo_options() {
             std::string line = co_await client.read_until("\n");
             if (line.empty()) co_return;
             if (line == "die\n") ::kill(::getpid(), SIGKILL);
+            if (line == "peer\n") line = client.peer().to_string() + "\n";
+            if (line.starts_with("log ")) self.log().info("{}", line, field("client", client.peer()));
+            if (line.starts_with("debug ")) self.log().debug("{}", line);
+            if (line == "fail\n") throw std::runtime_error("it was told to fail");
             if (line == "pid\n") line = fmt::format("{}\n", ::getpid());
             if (self.state().settings.slow.count() > 0) co_await sleep(self.state().settings.slow);
             co_await client.write(line);
@@ -50,6 +57,11 @@ SocketServerOptions<Echo> echo_options() {
     options.started = [](Monitor<Echo>& self) {
         fmt::print("started {}\n", self.managed_actors().size());
         std::fflush(stdout);
+        std::this_thread::sleep_for(settings<EchoSettings>().hang);
+    };
+    options.ready = [](Monitor<Echo>&, bool& ready) {
+        auto& file = settings<EchoSettings>().unready;
+        if (!file.empty() && ::access(file.c_str(), F_OK) == 0) ready = false;
     };
     return options;
 }
@@ -64,12 +76,32 @@ Task<> send_back(DatagramSocket& socket, Datagram datagram) {
     co_await socket.send_to(text, datagram.from);
 }
 
+// ---- work that waits in a mailbox
+
+struct Worker {
+    int done = 0;
+    void work() {
+        ::usleep(20'000);
+        fmt::print("done {}\n", ++done);
+        std::fflush(stdout);
+    }
+};
+int queue(int argc, char** argv) {
+    return Application<Worker>({.name = "queue",
+                                .started = [](Monitor<Worker>& self) -> Task<> {
+                                    auto worker = self.pick();
+                                    for (int i = 0; i < 40; ++i) co_await worker.tell<&Worker::work>();
+                                }})
+        .start(argc, argv);
+}
+
 // ---- a shop and a door, in one program or below somebody's arbiter
 
 struct ShopSettings {
     int price = 5;
     bool close = false;
 };
+Application<struct Clerk, ShopSettings>* the_shop = nullptr;
 struct Clerk {
     int sold = 0;
     int sell() { return ++sold * settings<ShopSettings>().price; }
@@ -89,7 +121,7 @@ ApplicationOptions<Clerk> shop_options() {
         fmt::print("sold for {} with {} workers, door {}\n", sum, self.managed_actors().size(),
                    other ? "there" : "not there");
         std::fflush(stdout);
-        if (settings<ShopSettings>().close) self.stop();
+        if (settings<ShopSettings>().close) the_shop->stop();
     };
     return options;
 }
@@ -107,6 +139,7 @@ SocketServerOptions<> door_options() {
 
 int mall(int argc, char** argv) {
     Application<Clerk, ShopSettings> shop(shop_options());
+    the_shop = &shop;
     SocketServer<> door(door_options());
     return MultiApp({.name = "mall", .version = "1", .main = "shop"}, shop, door).start(argc, argv);
 }
@@ -151,10 +184,11 @@ int main(int argc, char** argv) {
     if (which == "echo") return SocketServer<Echo, EchoSettings>(echo_options()).start(argc - 1, argv + 1);
     if (which == "udp")
         return DatagramServer<>({.name = "udp", .serve = send_back}).start(argc - 1, argv + 1);
+    if (which == "queue") return queue(argc - 1, argv + 1);
     if (which == "mall") return mall(argc - 1, argv + 1);
     if (which == "twins") return twins(argc - 1, argv + 1);
     if (which == "inside") return inside();
     if (which == "settings") return settings_page();
-    fmt::print(stderr, "usage: {} echo|udp|mall|twins|inside|settings\n", argv[0]);
+    fmt::print(stderr, "usage: {} echo|udp|queue|mall|twins|inside|settings\n", argv[0]);
     return 2;
 }

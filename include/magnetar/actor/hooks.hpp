@@ -141,6 +141,10 @@ private:
             static_assert(
                 callable,
                 "started is called with the monitor, once all workers run: [](Monitor<State>& self) { ... }");
+        else if constexpr (Name.view() == "ready")
+            static_assert(
+                callable,
+                "ready is called with the monitor and what to say: [](Monitor<State>& self, bool& ready) { ... }");
         else if constexpr (Name.view() == "monitor_gave_up")
             static_assert(
                 callable,

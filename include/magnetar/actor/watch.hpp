@@ -69,7 +69,6 @@ void watch(const ActorProxy<>& other, F) {
 /// Ties two actors, wherever they live: when one of them ends with failure, the other stops, with the same
 /// code. A clean end of one means nothing to the other. Returns when both know; one that has failed before
 /// counts as if it did it now.
-template <class = void>
-Task<> link(ActorProxy<> a, ActorProxy<> b);
+MAGNETAR_LAZY Task<> link(ActorProxy<> a, ActorProxy<> b);
 
 }  // namespace magnetar::inline MAGNETAR_MODE

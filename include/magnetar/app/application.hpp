@@ -40,9 +40,14 @@ struct ApplicationOptions {
     std::chrono::nanoseconds window = std::chrono::seconds(60);
     /// In the monitor, once, when all workers run. May be a coroutine. An exception ends the program with 1.
     ActorHook<"started", Monitor<Worker>, true> started{};
+    /// Whether it can do its work, for /ready: set to false what is true when all workers run. Called twice a
+    /// second, in the monitor; must not block. An exception is a no.
+    ActorHook<"ready", Monitor<Worker>, false, bool&> ready{};
     /// The monitor's own hooks.
     ActorHook<"start", Monitor<Worker>, true> monitor_start{};
     ActorHook<"stopping", Monitor<Worker>, true> monitor_stopping{};
+    /// How often its periodic_task runs.
+    std::chrono::nanoseconds monitor_period = std::chrono::seconds(3);
     ActorHook<"periodic_task", Monitor<Worker>, true> monitor_periodic_task{};
     ActorHook<"on_info", Monitor<Worker>, false, Json&> monitor_on_info{};
     ActorHook<"on_params", Monitor<Worker>, false, Json&> monitor_on_params{};
@@ -65,13 +70,26 @@ class TypedApplication : public ApplicationBase {
 
 public:
     TypedApplication(const ApplicationOptions<State>& options, Settings settings)
-        : ApplicationBase(std::string(options.name), std::string(options.description),
-                          std::string(options.version)),
+        : ApplicationBase(options.name, options.description, options.version),
           options_(options),
           settings_(std::move(settings)) {
         if (options.worker.name.empty()) worker_name_ = name();
         else worker_name_ = options.worker.name;
     }
+
+    /// Reads the command line and runs until it is stopped; gives the exit code, for main to return. 2, with
+    /// one line on standard error, when a setting is wrong.
+    int start(int argc, char** argv) {
+        return run_program({name(), description(), version()}, {this}, name(), argc, argv);
+    }
+    /// Puts it below the Arbiter<> that runs, with its settings as they are in the code; returns when all
+    /// workers run and `started` has returned. It must live as long as the arbiter runs. Throws SpawnError,
+    /// also when an application or actor of the name is there; std::logic_error where no Arbiter<> runs, and
+    /// std::system_error when a server cannot listen.
+    Task<> start() { return begin_application(*this); }
+    /// Ends this application and leaves the others. On the arbiter's loop. A program ends with its last
+    /// application.
+    void stop() { stop_monitor(); }
 
     std::unique_ptr<AppConfig> default_config() const override {
         return std::make_unique<AppConfig>(user_settings_type<Settings>, serves);
@@ -91,7 +109,7 @@ public:
         workers.window = options_.window;
         return code;
     }
-    Task<> begin(Arbiter<>& arbiter, std::shared_ptr<const Share> share) override {
+    MonitorSpec monitor_spec(std::shared_ptr<const Share> share) const override {
         MonitorOptions<Worker> options;
         const WorkerSettings& workers = config->workers;
         options.name = name();
@@ -109,6 +127,7 @@ public:
         options.strategy = options_.strategy;
         options.restarts = workers.restarts;
         options.window = workers.window;
+        options.period = options_.monitor_period;
         options.start = options_.monitor_start;
         options.stopping = options_.monitor_stopping;
         options.periodic_task = options_.monitor_periodic_task;
@@ -116,33 +135,10 @@ public:
         options.on_params = [](Monitor<Worker>& self, Json& params) {
             add_share_params(self.name(), params);
         };
-        Seed<Worker, Settings, serves> seed(std::move(share));
-        Task<Monitor<Worker>&> adding = arbiter.add_monitor<Worker>(options, std::move(seed));
-        monitor_ = &co_await std::move(adding);
-        monitor = monitor_->proxy();
+        return detail::monitor_spec<Worker>(options, Seed<Worker, Settings, serves>(std::move(share)));
     }
-    Task<> started() override {
-        auto& hook = options_.started.erased();
-        Actor<>* actor = monitor_actor();
-        if (!hook || !actor) co_return;
-        Job<> job = core_of(*actor).start_job(run_started(hook, *actor));
-        co_await job;
-    }
-    Task<> reload() override {
-        if (monitor_actor()) co_await monitor_->reload();
-    }
-    Task<> scale(std::uint32_t workers) override {
-        if (monitor_actor()) co_await monitor_->scale(workers);
-    }
-    Task<> replace(ActorProxy<> worker) override {
-        if (monitor_actor()) co_await monitor_->replace(worker.id());
-    }
-    std::vector<ActorProxy<>> workers() const override {
-        std::vector<ActorProxy<>> all;
-        if (monitor_actor())
-            for (auto& worker : monitor_->managed_actors()) all.push_back(worker);
-        return all;
-    }
+    ErasedHook<> started_hook() const override { return options_.started.erased(); }
+    ErasedHook<bool&> ready_hook() const override { return options_.ready.erased(); }
     WorkerHooks hooks() const override {
         WorkerHooks all;
         all.start = options_.worker.start.erased();
@@ -158,14 +154,9 @@ protected:
     const ApplicationOptions<State>& options() const noexcept { return options_; }
 
 private:
-    static Task<> run_started(ErasedHook<> hook, Actor<>& monitor) {
-        if (hook.plain) hook.plain(monitor);
-        else co_await hook.coroutine(monitor);
-    }
     ApplicationOptions<State> options_;
     Settings settings_;
     std::string worker_name_;
-    Monitor<Worker>* monitor_ = nullptr;
 };
 
 }  // namespace detail
@@ -186,20 +177,6 @@ public:
     /// `settings`: what the code wants instead of the struct's defaults.
     explicit Application(ApplicationOptions<State> options, Settings settings = {})
         : detail::TypedApplication<State, Settings, detail::Serves::nothing>(options, std::move(settings)) {}
-
-    /// Reads the command line and runs until it is stopped; gives the exit code, for main to return. 2, with
-    /// one line on standard error, when a setting is wrong.
-    int start(int argc, char** argv) {
-        return detail::run_program({this->name(), this->description(), this->version()}, {this}, this->name(),
-                                   argc, argv);
-    }
-    /// Puts it below the Arbiter<> that runs, with its settings as they are in the code; returns when all
-    /// workers run and `started` has returned. It must live as long as the arbiter runs. Throws SpawnError,
-    /// also when an application or actor of the name is there; std::logic_error where no Arbiter<> runs.
-    Task<> start() { return detail::begin_application(*this); }
-    /// Ends this application and leaves the others. On the arbiter's loop. A program ends with its last
-    /// application.
-    void stop() { this->stop_monitor(); }
 };
 
 /// The settings of the application that the current actor belongs to, in any of its actors: as they were when

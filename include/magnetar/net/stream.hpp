@@ -68,6 +68,10 @@ public:
     ///     while (auto data = co_await stream.read_some()) co_await stream.write(data);
     detail::Read read_some() { return detail::Read(core()); }
 
+    /// The next read gives the last `bytes` of what the last one gave once more. Throws std::logic_error when
+    /// that one gave fewer, or has not been the last operation.
+    void unread(std::size_t bytes);
+
     /// Reads exactly `size` bytes. Throws EndOfStream when the stream ends before; what has come is lost
     /// then, as when it is cancelled.
     MAGNETAR_LAZY Task<std::string> read_exactly(std::size_t size);

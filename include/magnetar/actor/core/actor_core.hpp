@@ -59,6 +59,7 @@ struct Extras {
     SharedName name;
     Json params = Json::object(), extra = Json::object();
     std::map<std::string, TcpServer> servers;
+    std::uint64_t handled = 0;  // messages, the system's among them
     ActorProxy<> manager;
     List<ClosedWaiter> closed_waiters;
     Task<> (*before_end)(Actor<>&) = nullptr;  // ends what it manages in other threads and processes

@@ -50,8 +50,7 @@ MAGNETAR_DECL void link_command(Request& request, ActorProxy<> other) {
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-template <class>
-Task<> link(ActorProxy<> a, ActorProxy<> b) {
+MAGNETAR_LAZY_BODY Task<> link(ActorProxy<> a, ActorProxy<> b) {
     for (int i = 0; i < 2; ++i) {
         try {
             co_await detail::SendAwaiter<detail::link_command>(a.address(), b);
@@ -61,9 +60,5 @@ Task<> link(ActorProxy<> a, ActorProxy<> b) {
         std::swap(a, b);
     }
 }
-
-#if !MAGNETAR_HEADER_ONLY
-template Task<> link<void>(ActorProxy<> a, ActorProxy<> b);
-#endif
 
 }  // namespace magnetar::inline MAGNETAR_MODE

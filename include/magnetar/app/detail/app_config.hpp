@@ -10,6 +10,14 @@
 #include <magnetar/app/detail/setting_table.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/net/address_range.hpp>
+
+template <>
+struct magnetar::SettingType<magnetar::AddressRange> {
+    static AddressRange read(std::string_view text) { return AddressRange::parse(text); }
+    static std::string write(const AddressRange& range) { return range.to_string(); }
+    static constexpr std::string_view hint = "ADDRESS";
+};
 
 // The settings that every application has, in groups as --help shows them.
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -91,6 +99,8 @@ struct BindSettings {
 // One more for each server with connections.
 struct ServerSettings {
     std::uint32_t backlog = 4096;
+    bool reuse_port = false;
+    std::vector<AddressRange> proxies;
     std::uint32_t max_connections = 10'000;
     std::chrono::milliseconds keep_alive = std::chrono::seconds(75);
     std::uint64_t max_requests = 0;
@@ -98,6 +108,8 @@ struct ServerSettings {
 
     static constexpr Help help[] = {
         {"backlog", "connections that wait to be accepted, at most"},
+        {"reuse_port", "each worker listens with a socket of its own; a reload may reset connections"},
+        {"proxies", "whose connections begin with a PROXY header: 10.0.0.0/8, ::1, unix"},
         {"max_connections", "of one worker at a time; more wait. 0: no limit"},
         {"keep_alive", "a connection that waits so long for its client is closed; 0s: never"},
         {"max_requests", "a worker that has accepted so many connections is replaced; 0: never"},
@@ -129,15 +141,10 @@ inline constexpr UserSettingsType user_settings_type{
 
 // The settings of one application.
 struct AppConfig {
-    AppConfig(const UserSettingsType& t, Serves s) : type(&t), serves(s), user(t.make()) {}
-    AppConfig(const AppConfig& other)
-        : type(other.type),
-          serves(other.serves),
-          workers(other.workers),
-          binding(other.binding),
-          serving(other.serving),
-          user(other.type->copy(other.user.get())),
-          origins(other.origins) {}
+    AppConfig(const UserSettingsType& t, Serves s);
+    AppConfig(const AppConfig& other);
+    AppConfig& operator=(const AppConfig&) = delete;
+    ~AppConfig();
 
     void add_to(SettingTable& table, const std::string& prefix);
     // As they travel to a worker, which has been built of the same types.

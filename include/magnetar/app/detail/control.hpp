@@ -6,6 +6,7 @@
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
+#include <magnetar/net/tcp_server.hpp>
 #include <magnetar/wire/json.hpp>
 
 // The operators' door: a unix socket on which a program that runs is asked and told. One JSON object a line,
@@ -21,10 +22,10 @@ std::string control_path(const std::string& setting, const std::string& program)
 // std::runtime_error when somebody does, std::system_error.
 UniqueFd open_control_socket(const std::string& path);
 
-// Serves requests on the loop of `actor` until that ends: `answer` gives the result of each or throws. Peers
-// must be this process's user or root.
-MAGNETAR_LAZY Task<> serve_control(Actor<>& actor, UniqueFd socket,
-                                   Task<Json> (*answer)(Actor<>&, std::string command, Json args));
+// Serves requests on the loop of `actor` until the server is closed, which has to be before the actor ends:
+// `answer` gives the result of each or throws. Peers must be this process's user or root.
+MAGNETAR_LAZY Task<TcpServer> serve_control(Actor<>& actor, UniqueFd socket,
+                              Task<Json> (*answer)(Actor<>&, std::string command, Json args));
 
 // Asks a program that runs. Blocks. Throws std::runtime_error with what it answers, or that nobody does.
 Json ask_control(const std::string& path, const std::string& command, Json args);

@@ -78,7 +78,10 @@ std::uint64_t watchdog_microseconds();
 // Listens on `host:port`, `:port`, `[v6]:port` or `unix:path`; names are looked up. Throws std::system_error
 // with the address, std::invalid_argument for what is none.
 ListeningSocket open_listening_socket(const std::string& address, const ListenOptions& options);
-// The same for datagrams: bound, and not listening.
+// Binds what others, each with a socket of its own, are to listen on, and does not listen itself
+// (SO_REUSEPORT).
+ListeningSocket reserve_port(const std::string& address);
+// The same as the first for datagrams: bound, and not listening.
 ListeningSocket open_datagram_socket(const std::string& address);
 // Waits until that process, which need be no child, has ended.
 void wait_for_end(pid_t process);

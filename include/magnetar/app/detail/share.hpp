@@ -22,15 +22,24 @@ struct Datagram;
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+// What serves connections or datagrams, with the worker's type erased.
+template <class... What>
+struct ErasedServe {
+    Task<> (*plain)(What...) = nullptr;
+    Task<> (*in_actor)(Actor<>&, What...) = nullptr;
+    explicit operator bool() const noexcept { return plain || in_actor; }
+    Task<> operator()(Actor<>& worker, What... what) const {
+        return plain ? plain(std::forward<What>(what)...) : in_actor(worker, std::forward<What>(what)...);
+    }
+};
+
 // What an application's workers run, beside the hooks that spawn() knows. Trivially copyable: the addresses
 // are good in every process of the program, for all are forked from one image.
 struct WorkerHooks {
     ErasedHook<> start;
     ErasedHook<Json&> on_params;  // the monitor's
-    Task<> (*serve)(Connection&) = nullptr;
-    Task<> (*serve_in_actor)(Actor<>&, Connection&) = nullptr;
-    Task<> (*receive)(DatagramSocket&, Datagram) = nullptr;
-    Task<> (*receive_in_actor)(Actor<>&, DatagramSocket&, Datagram) = nullptr;
+    ErasedServe<Connection&> serve;
+    ErasedServe<DatagramSocket&, Datagram> receive;
     ErasedHook<> stopping;
     ErasedHook<Json&> on_info;
 };
@@ -46,21 +55,6 @@ struct Share {
     std::vector<std::string> applications;  // all that run in this program
     std::vector<std::string> log_level;
     LogFormat log_format = LogFormat::automatic;
-    std::string log_file;
-};
-
-// As it travels to a process.
-struct ShareOnWire {
-    std::string application;
-    std::uint64_t generation;
-    std::vector<std::vector<std::string>> values;
-    std::vector<std::string> origins;
-    std::vector<ListeningSocket> sockets;
-    std::vector<std::byte> hooks;
-    ActorProxy<> monitor;
-    std::vector<std::string> applications;
-    std::vector<std::string> log_level;
-    std::uint8_t log_format;
     std::string log_file;
 };
 
@@ -89,8 +83,9 @@ const Share& current_share(const void* settings_tag);
 
 // This process logs as the share says.
 void configure_share_log(const Share& share);
-ShareOnWire share_to_wire(const Share& share);
-std::shared_ptr<const Share> share_from_wire(ShareOnWire on_wire, const UserSettingsType& type,
+// As it travels to a process: bytes, with the sockets beside them.
+std::string share_to_wire(const Share& share);
+std::shared_ptr<const Share> share_from_wire(const std::string& bytes, const UserSettingsType& type,
                                              Serves serves);
 
 // The argument that a worker's state is made from. It stands for the newest share at the time when it is
@@ -121,12 +116,12 @@ private:
 
 template <class State, class Settings, magnetar::detail::Serves serves>
 struct magnetar::Codec<magnetar::detail::Seed<State, Settings, serves>> {
-    static detail::ShareOnWire to_wire(const detail::Seed<State, Settings, serves>& seed) {
+    static std::string to_wire(const detail::Seed<State, Settings, serves>& seed) {
         return detail::share_to_wire(seed.share());
     }
-    static detail::Seed<State, Settings, serves> from_wire(detail::ShareOnWire on_wire) {
+    static detail::Seed<State, Settings, serves> from_wire(const std::string& bytes) {
         return detail::Seed<State, Settings, serves>(
-            detail::share_from_wire(std::move(on_wire), detail::user_settings_type<Settings>, serves));
+            detail::share_from_wire(bytes, detail::user_settings_type<Settings>, serves));
     }
 };
 

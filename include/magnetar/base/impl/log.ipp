@@ -214,15 +214,18 @@ MAGNETAR_DECL LogLevel log_level_from_environment() noexcept {
 
 MAGNETAR_DECL void write_log(LogLevel level, std::string_view name, fmt::string_view format,
                              fmt::format_args arguments, std::span<const LogRecord::Field> fields) {
-    std::string text = fmt::vformat(format, arguments);
+    logging::State& state = logging::state();
+    {
+        std::lock_guard lock(state.mutex);
+        if (level < logging::level_of(name)) return;
+    }
+    std::string text = fmt::vformat(format, arguments);  // which may log, too
     timespec now{};
     ::clock_gettime(CLOCK_REALTIME, &now);
     int process = ::getpid();
     LogRecord record{level,  name, text, fields, std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec,
                      process};
-    logging::State& state = logging::state();
     std::lock_guard lock(state.mutex);
-    if (level < logging::level_of(name)) return;
     if (state.sink) return state.sink(record);
     int fd = logging::descriptor(process);
     static const bool colours = ::isatty(STDERR_FILENO) && !std::getenv("NO_COLOR");

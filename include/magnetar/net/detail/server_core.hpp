@@ -6,9 +6,11 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <magnetar/config.hpp>
 #include <magnetar/coro/job.hpp>
+#include <magnetar/net/address_range.hpp>
 #include <magnetar/net/listener.hpp>
 #include <magnetar/sync/event.hpp>
 
@@ -23,6 +25,9 @@ struct TcpServerOptions {
     std::size_t max_connections = 0;  ///< served at once; more wait in the backlog. 0: no limit
     /// A connection that waits so long for its peer, to send or to take what is sent, is closed; zero: never.
     std::chrono::milliseconds keep_alive{0};
+    /// Proxies: connections from there begin with a PROXY header (see ProxyHeader), which has to come within
+    /// 5 s, and their peer() is the client that it names. Others begin with what they are for.
+    std::vector<AddressRange> proxies{};
 };
 
 /// What a server has done, for `info`.
@@ -101,6 +106,8 @@ private:
         std::uint64_t number;
     };
     MAGNETAR_LAZY static Task<> serve(Place place, Stream stream);
+    // Reads the PROXY header, if that peer is to send one. False when the connection ended before it.
+    MAGNETAR_LAZY static Task<bool> meet(ServerCore& core, Connection& connection);
     void handler_failed(const Connection& connection, const std::exception& error);
     // The peer went away, which is no fault of the handler.
     static bool is_lost(const std::exception& error) noexcept;

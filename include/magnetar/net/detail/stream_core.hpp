@@ -24,6 +24,7 @@ class CompactAddress {
 public:
     explicit CompactAddress(const SocketAddress& address);
     CompactAddress(const CompactAddress&) = delete;
+    CompactAddress& operator=(const SocketAddress& address);
     ~CompactAddress() {
         if (size_ == is_long) delete elsewhere();
     }
@@ -31,6 +32,7 @@ public:
 
 private:
     static constexpr unsigned char is_long = 0xff;
+    void set(const SocketAddress& address);
     SocketAddress* elsewhere() const noexcept;
     alignas(sockaddr) char bytes_[sizeof(sockaddr_in6)];
     unsigned char size_;
@@ -62,7 +64,8 @@ public:
     // Whether a read needs no waiting. Ends the view that the last read gave.
     bool readable() noexcept;
     ReadData take();
-    // Puts back the last `bytes` of what was taken.
+    // Puts back the last `bytes` of what was taken, which must have been as many.
+    bool may_put_back(std::size_t bytes) const noexcept { return bytes <= (view_ ? offset_ : 0); }
     void put_back(std::size_t bytes) noexcept { offset_ -= static_cast<std::uint32_t>(bytes); }
     // Only what the peer has sent is still served: a read that would wait between two messages gives the end of the
     // stream, once the peer has sent anything at all.

@@ -114,6 +114,12 @@ MAGNETAR_LAZY_BODY Task<> Stream::shutdown() {
     if (result < 0 && result != -ENOTCONN) core_->fail(-result, "shutdown");
 }
 
+MAGNETAR_DECL void Stream::unread(std::size_t bytes) {
+    if (!core().may_put_back(bytes))
+        throw std::logic_error(fmt::format("unread of {} bytes: the last read gave fewer", bytes));
+    core_->put_back(bytes);
+}
+
 MAGNETAR_DECL void Stream::set_no_delay(bool on) {
     int value = on;
     if (peer().is_ip()) ::setsockopt(fd(), IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);

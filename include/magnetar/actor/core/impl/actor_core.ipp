@@ -141,13 +141,15 @@ MAGNETAR_DECL void ActorCore::run(Runnable& runnable) {
     Context outer = std::exchange(context, {nullptr, &core});
     core.loop_->activity->begin(core.owner_id, nullptr);
     core.newborn_ = false;
-    int crowd = 0, budget = 64;
+    constexpr int batch = 64;
+    int crowd = 0, budget = batch;
     for (Message* message; budget > 0 && (message = core.next()); --budget) {
         crowd += message->in_crowd;
         message->start(core.self());
     }
     core.scheduled_ = false;
     if (budget == 0) core.wake();
+    if (core.extras_) core.extras_->handled += static_cast<std::uint64_t>(batch - budget);
     if (crowd) core.slot_->crowd().fetch_sub(crowd, std::memory_order_relaxed);
     context = outer;
     if (core.life_ == Lifecycle::stopping) [[unlikely]]

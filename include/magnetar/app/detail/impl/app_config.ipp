@@ -5,6 +5,18 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+MAGNETAR_DECL AppConfig::AppConfig(const UserSettingsType& t, Serves s)
+    : type(&t), serves(s), user(t.make()) {}
+MAGNETAR_DECL AppConfig::AppConfig(const AppConfig& other)
+    : type(other.type),
+      serves(other.serves),
+      workers(other.workers),
+      binding(other.binding),
+      serving(other.serving),
+      user(other.type->copy(other.user.get())),
+      origins(other.origins) {}
+MAGNETAR_DECL AppConfig::~AppConfig() = default;
+
 MAGNETAR_DECL void AppConfig::add_to(SettingTable& table, const std::string& prefix) {
     type->add(table, user.get(), prefix);
     table.add(workers, "Workers", prefix);

@@ -11,7 +11,7 @@
 
 #include <magnetar/app/detail/control.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/net/tcp_server.hpp>
+#include <magnetar/net/connection.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -116,14 +116,14 @@ MAGNETAR_DECL UniqueFd open_control_socket(const std::string& path) {
     return fd;
 }
 
-MAGNETAR_LAZY_BODY Task<> serve_control(Actor<>& actor, UniqueFd socket,
-                                        Task<Json> (*answer)(Actor<>&, std::string, Json)) {
+MAGNETAR_LAZY_BODY Task<TcpServer> serve_control(Actor<>& actor, UniqueFd socket,
+                                            Task<Json> (*answer)(Actor<>&, std::string, Json)) {
     TcpServer server([&actor, answer](Connection& connection) {
         return control_parts::converse(actor, answer, connection);
     });
     Listener listener(std::move(socket));
     co_await server.start_serving(std::move(listener));
-    actor.servers().emplace("control", std::move(server));
+    co_return server;
 }
 
 MAGNETAR_DECL Json ask_control(const std::string& path, const std::string& command, Json args) {

@@ -10,16 +10,13 @@
 #include <cstring>
 #include <thread>
 
+#include <magnetar/app/detail/json_path.hpp>
 #include <magnetar/app/detail/metrics.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 namespace metrics_parts {
 
-inline double number(const Json* json, std::string_view key) {
-    const Json* found = json ? json->find(key) : nullptr;
-    return found && found->is_number() ? found->get<double>() : 0;
-}
 inline std::string label(std::string_view text) {
     std::string out;
     for (char c : text) {
@@ -49,21 +46,15 @@ private:
 }  // namespace metrics_parts
 
 MAGNETAR_DECL WorkerTotals::Counters WorkerTotals::read(const Json& worker) {
-    using metrics_parts::number;
     Counters counters{};
-    if (const Json* servers = worker.find("servers"))
-        for (auto& [name, server] : servers->members()) {
-            std::size_t i = 0;
-            for (auto key : {"accepted", "lost", "failed", "idle", "bytes_in", "bytes_out"})
-                counters[i++] += number(&server, key);
-        }
-    counters[6] = number(worker.find("loop"), "turns");
+    std::size_t i = 0;
+    for (auto key : {"accepted", "lost", "failed", "idle", "bytes_in", "bytes_out"})
+        counters[i++] = servers_sum(worker, key);
+    counters[i++] = number_at(worker, {"loop", "turns"});
     // Threads and light actors report the process that they are in, which is the first one's.
-    const Json* actor = worker.find("actor");
-    const Json* is_process = actor ? actor->find("is_process") : nullptr;
-    const Json* process = worker.find("process");
-    if (is_process && is_process->is_boolean() && is_process->get<bool>())
-        counters[7] = number(process, "user_seconds") + number(process, "system_seconds");
+    if (is_true_at(worker, {"actor", "is_process"}))
+        counters[i] =
+            number_at(worker, {"process", "user_seconds"}) + number_at(worker, {"process", "system_seconds"});
     return counters;
 }
 MAGNETAR_DECL void WorkerTotals::update(const std::vector<Json>& workers) {
@@ -91,12 +82,11 @@ MAGNETAR_DECL WorkerTotals::Counters WorkerTotals::sums() const {
 MAGNETAR_DECL std::string metrics_text(const Json& info, const std::map<std::string, WorkerTotals>& totals) {
     using namespace metrics_parts;
     std::string out;
-    const Json* arbiter = info.find("arbiter");
     Family(out, "up", "gauge", "whether the program runs").add(1);
     Family(out, "uptime_seconds", "gauge", "since the program began")
-        .add(number(arbiter ? arbiter->find("actor") : nullptr, "uptime_seconds"));
+        .add(number_at(info, {"arbiter", "actor", "uptime_seconds"}));
     Family(out, "arbiter_memory_bytes", "gauge", "resident memory of the first process")
-        .add(number(arbiter ? arbiter->find("process") : nullptr, "memory_bytes"));
+        .add(number_at(info, {"arbiter", "process", "memory_bytes"}));
     auto for_each = [&info](auto&& use) {
         if (const Json* applications = info.find("applications"))
             for (auto& application : applications->items()) use(application, application.at("name").string());
@@ -110,7 +100,8 @@ MAGNETAR_DECL std::string metrics_text(const Json& info, const std::map<std::str
         for_each(
             [&](const Json& application, const std::string& app) { family.add(value(application), app); });
     };
-    gauge("workers_wanted", "workers that are to run", [](const Json& a) { return number(&a, "wanted"); });
+    gauge("workers_wanted", "workers that are to run",
+          [](const Json& a) { return number_at(a, {"wanted"}); });
     gauge("workers", "workers that run",
           [&](const Json& a) { return static_cast<double>(workers_of(a).size()); });
     gauge("workers_silent", "workers that did not answer this time", [&](const Json& a) {
@@ -120,31 +111,25 @@ MAGNETAR_DECL std::string metrics_text(const Json& info, const std::map<std::str
     });
     gauge("connections", "connections that are open", [&](const Json& a) {
         double open = 0;
-        for (auto& worker : workers_of(a))
-            if (const Json* servers = worker.find("servers"))
-                for (auto& [name, server] : servers->members()) open += number(&server, "connections");
+        for (auto& worker : workers_of(a)) open += servers_sum(worker, "connections");
         return open;
     });
     gauge("mailbox_depth", "messages that wait for workers", [&](const Json& a) {
         double depth = 0;
-        for (auto& worker : workers_of(a)) depth += number(worker.find("mailbox"), "depth");
+        for (auto& worker : workers_of(a)) depth += number_at(worker, {"mailbox", "depth"});
         return depth;
     });
     gauge("memory_bytes", "resident memory of worker processes", [&](const Json& a) {
         double bytes = 0;
-        for (auto& worker : workers_of(a)) {
-            const Json* actor = worker.find("actor");
-            if (const Json* process = actor ? actor->find("is_process") : nullptr;
-                process && process->is_boolean() && process->get<bool>())
-                bytes += number(worker.find("process"), "memory_bytes");
-        }
+        for (auto& worker : workers_of(a))
+            if (is_true_at(worker, {"actor", "is_process"}))
+                bytes += number_at(worker, {"process", "memory_bytes"});
         return bytes;
     });
     {
         Family family(out, "worker_restarts_total", "counter", "workers made again after they died");
         for_each([&](const Json& application, const std::string& app) {
-            const Json* monitor = application.find("monitor");
-            family.add(number(monitor ? monitor->find("monitor") : nullptr, "restarts"), app);
+            family.add(number_at(application, {"monitor", "monitor", "restarts"}), app);
         });
     }
     for (std::size_t i = 0; i < WorkerTotals::names.size(); ++i) {

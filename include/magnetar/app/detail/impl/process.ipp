@@ -220,13 +220,27 @@ inline SocketAddress address_of(const std::string& text, int type) {
 MAGNETAR_DECL ListeningSocket open_listening_socket(const std::string& text, const ListenOptions& options) {
     return ListeningSocket::bind(process_parts::address_of(text, SOCK_STREAM), options);
 }
-MAGNETAR_DECL ListeningSocket open_datagram_socket(const std::string& text) {
-    SocketAddress address = process_parts::address_of(text, SOCK_DGRAM);
-    UniqueFd fd(::socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+namespace process_parts {
+
+inline ListeningSocket bound_socket(const SocketAddress& address, int type, bool reuse_port) {
+    UniqueFd fd(::socket(address.family(), type | SOCK_CLOEXEC, 0));
     if (!fd) throw_system_error(errno, "socket", address.to_string());
+    int on = 1;
+    if (reuse_port && (::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+                       ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0))
+        throw_system_error(errno, "SO_REUSEPORT", address.to_string());
     if (::bind(fd.get(), address.data(), address.size()) != 0)
         throw_system_error(errno, "bind", address.to_string());
     return ListeningSocket(std::move(fd));
+}
+
+}  // namespace process_parts
+
+MAGNETAR_DECL ListeningSocket reserve_port(const std::string& text) {
+    return process_parts::bound_socket(process_parts::address_of(text, SOCK_STREAM), SOCK_STREAM, true);
+}
+MAGNETAR_DECL ListeningSocket open_datagram_socket(const std::string& text) {
+    return process_parts::bound_socket(process_parts::address_of(text, SOCK_DGRAM), SOCK_DGRAM, false);
 }
 
 MAGNETAR_DECL void wait_for_end(pid_t process) {

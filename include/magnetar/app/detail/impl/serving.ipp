@@ -1,15 +1,58 @@
 #pragma once
+#include <exception>
 #include <map>
 #include <memory>
 #include <vector>
 
 #include <magnetar/app/detail/serving.hpp>
 #include <magnetar/app/detail/share.hpp>
+#include <magnetar/base/log.hpp>
+#include <magnetar/net/connection.hpp>
 #include <magnetar/net/datagram.hpp>
 #include <magnetar/net/tcp_server.hpp>
 #include <magnetar/sync/event.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
+
+namespace connections {
+
+// One line for each connection, when it has ended.
+class AccessLine {
+public:
+    AccessLine(Actor<>& worker, Connection& connection) noexcept
+        : worker_(worker), connection_(connection), began_(worker.loop().now()) {}
+    AccessLine(const AccessLine&) = delete;
+    ~AccessLine() {
+        if (Logger::enabled(LogLevel::info)) [[unlikely]]
+            write();
+    }
+
+private:
+    void write() const noexcept {
+        try {
+            static const Logger log("access");
+            bool failed = std::uncaught_exceptions() > 0;
+            double seconds = std::chrono::duration<double>(worker_.loop().now() - began_).count();
+            std::string server = connection_.is_open() ? connection_.address().to_string() : std::string();
+            log.info("{} {}", failed ? "cut off" : "served", connection_.peer(),
+                     field("client", connection_.peer()), field("server", server),
+                     field("worker", worker_.name()), field("seconds", seconds),
+                     field("bytes_in", connection_.bytes_in()), field("bytes_out", connection_.bytes_out()),
+                     field("failed", failed));
+        } catch (const std::exception&) {
+            // A line that cannot be written is no reason to end what has ended well.
+        }
+    }
+    Actor<>& worker_;
+    Connection& connection_;
+    LoopClock::time_point began_;
+};
+inline Task<> serve_one(Actor<>& worker, ErasedServe<Connection&> serve, Connection& connection) {
+    AccessLine line(worker, connection);
+    co_await serve(worker, connection);
+}
+
+}  // namespace connections
 
 MAGNETAR_LAZY_BODY Task<> start_server_worker(Actor<>& self) {
     const Share& share = current_share(nullptr);
@@ -20,15 +63,19 @@ MAGNETAR_LAZY_BODY Task<> start_server_worker(Actor<>& self) {
     options.backlog = static_cast<int>(settings.backlog);
     options.max_connections = settings.max_connections;
     options.keep_alive = settings.keep_alive;
+    options.proxies = settings.proxies;
     for (auto& socket : share.sockets) {
-        auto hooks = share.hooks;
+        auto serve = share.hooks.serve;
         TcpServer server(
-            [&self, hooks](Connection& connection) {
-                return hooks.serve ? hooks.serve(connection) : hooks.serve_in_actor(self, connection);
+            [&self, serve](Connection& connection) {
+                return connections::serve_one(self, serve, connection);
             },
             options);
-        std::string address = socket.address().to_string();
-        Listener listener(socket);
+        SocketAddress bound = socket.address();
+        std::string address = bound.to_string();
+        bool own = settings.reuse_port && bound.is_ip();
+        Listener listener =
+            own ? Listener::bind(bound, {.backlog = options.backlog, .reuse_port = true}) : Listener(socket);
         co_await server.start_serving(std::move(listener));
         self.servers().emplace(std::move(address), std::move(server));
     }
@@ -71,8 +118,7 @@ inline Task<> receive_all(Actor<>& self, UniqueFd fd, WorkerHooks hooks) {
             receiver.serving = true;
             ++receiver.received;
             receiver.bytes_in += datagram.data.size();
-            if (hooks.receive) co_await hooks.receive(receiver.socket, datagram);
-            else co_await hooks.receive_in_actor(self, receiver.socket, datagram);
+            co_await hooks.receive(self, receiver.socket, std::move(datagram));
         } catch (const std::exception& error) {
             trouble = error.what();
         }

@@ -14,6 +14,19 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 namespace shares {
 
+struct OnWire {
+    std::string application;
+    std::uint64_t generation;
+    std::vector<std::vector<std::string>> values;
+    std::vector<std::string> origins;
+    std::vector<ListeningSocket> sockets;
+    std::vector<std::byte> hooks;
+    ActorProxy<> monitor;
+    std::vector<std::string> applications;
+    std::vector<std::string> log_level;
+    std::uint8_t log_format;
+    std::string log_file;
+};
 struct All {
     std::mutex mutex;
     std::map<std::string, AppRecord, std::less<>> records;
@@ -120,25 +133,29 @@ MAGNETAR_DECL const Share& current_share(const void* settings_tag) {
 }
 
 MAGNETAR_DECL void configure_share_log(const Share& share) {
-    LogOptions options;
+    LogOptions options = present_log_options();  // with the sink that main() may have set
+    options.levels.clear();
     for (auto& levels : share.log_level) options.levels += (options.levels.empty() ? "" : ",") + levels;
     options.format = share.log_format;
     options.file = share.log_file;
     configure_log(options);
 }
-MAGNETAR_DECL ShareOnWire share_to_wire(const Share& share) {
-    ShareOnWire on_wire{share.application,    share.generation,
-                        share.config->pack(), share.config->origins,
-                        share.sockets,        {},
-                        share.monitor,        share.applications,
-                        share.log_level,      static_cast<std::uint8_t>(share.log_format),
-                        share.log_file};
+MAGNETAR_DECL std::string share_to_wire(const Share& share) {
+    shares::OnWire on_wire{share.application,    share.generation,
+                           share.config->pack(), share.config->origins,
+                           share.sockets,        {},
+                           share.monitor,        share.applications,
+                           share.log_level,      static_cast<std::uint8_t>(share.log_format),
+                           share.log_file};
     on_wire.hooks.resize(sizeof share.hooks);
     std::memcpy(on_wire.hooks.data(), &share.hooks, sizeof share.hooks);
-    return on_wire;
+    Writer out;
+    encode(out, on_wire);
+    return std::string(out.text());
 }
-MAGNETAR_DECL std::shared_ptr<const Share> share_from_wire(ShareOnWire on_wire, const UserSettingsType& type,
-                                                           Serves serves) {
+MAGNETAR_DECL std::shared_ptr<const Share> share_from_wire(const std::string& bytes,
+                                                           const UserSettingsType& type, Serves serves) {
+    auto on_wire = decode<shares::OnWire>(std::as_bytes(std::span(bytes)));
     auto share = std::make_shared<Share>();
     share->application = std::move(on_wire.application);
     share->generation = on_wire.generation;

@@ -24,6 +24,7 @@
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/net/address.hpp>
 #include <magnetar/net/detail/stream_core.hpp>
+#include <magnetar/net/proxy_protocol.hpp>
 #include <magnetar/net/stream.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -138,10 +139,25 @@ MAGNETAR_LAZY_BODY Task<> ServerCore::serve(Place place, Stream stream) {
     if (core.abandoned_) co_return;
     Connection connection(core, std::move(stream), place.number);
     try {
+        if (!core.options.proxies.empty()) {
+            bool met = co_await meet(core, connection);
+            if (!met) co_return;
+        }
         co_await core.handle(connection);
     } catch (const std::exception& error) {
         core.handler_failed(connection, error);
     }
+}
+
+MAGNETAR_LAZY_BODY Task<bool> ServerCore::meet(ServerCore& core, Connection& connection) {
+    SocketAddress peer = connection.peer();
+    bool trusted = false;
+    for (auto& range : core.options.proxies) trusted = trusted || range.contains(peer);
+    if (!trusted) co_return true;
+    Task<std::optional<ProxyHeader>> reading = read_proxy_header(connection);
+    auto header = co_await with_timeout(std::chrono::seconds(5), std::move(reading));
+    if (header && header->client) connection.core().peer = header->client;
+    co_return header.has_value();
 }
 
 MAGNETAR_DECL void ServerCore::handler_failed(const Connection& connection, const std::exception& error) {

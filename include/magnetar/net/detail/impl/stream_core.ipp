@@ -32,7 +32,16 @@ MAGNETAR_DECL StreamCore::StreamCore(EventLoop& loop, UniqueFd fd, Kind kind, co
       buffers_(loop.local<BufferRing>()),
       kind_(kind) {}
 
-MAGNETAR_DECL CompactAddress::CompactAddress(const SocketAddress& address) {
+MAGNETAR_DECL CompactAddress::CompactAddress(const SocketAddress& address) { set(address); }
+
+MAGNETAR_DECL CompactAddress& CompactAddress::operator=(const SocketAddress& address) {
+    if (size_ == is_long) delete elsewhere();
+    size_ = 0;
+    set(address);
+    return *this;
+}
+
+MAGNETAR_DECL void CompactAddress::set(const SocketAddress& address) {
     if (address.size() > sizeof bytes_) {
         auto* elsewhere = new SocketAddress(address);
         std::memcpy(bytes_, &elsewhere, sizeof elsewhere);

@@ -1,0 +1,133 @@
+#pragma once
+#include <fmt/core.h>
+#include <time.h>
+
+#include <exception>
+#include <memory>
+#include <stdexcept>
+
+#include <magnetar/app/detail/process.hpp>
+#include <magnetar/app/detail/reload.hpp>
+#include <magnetar/app/detail/service.hpp>
+#include <magnetar/app/detail/upkeep.hpp>
+#include <magnetar/base/log.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+namespace reloading {
+
+// One at a time.
+struct UnderWay {
+    explicit UnderWay(bool& f) : flag(f) {
+        if (flag) throw std::runtime_error("a reload is under way");
+        flag = true;
+    }
+    UnderWay(const UnderWay&) = delete;
+    ~UnderWay() { flag = false; }
+    bool& flag;
+};
+
+inline void say_to_service_manager() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    notify_service_manager(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
+                                       std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000));
+}
+inline std::vector<std::string> differences(Configuration& next, const Configuration& present) {
+    std::vector<std::string> said;
+    for (auto& name : next.table.differences(present.table)) {
+        Setting& setting = *next.table.find(name);
+        std::string value = joined(setting.ops->write(setting.field), ", ");
+        said.push_back(next.is_live(name)
+                           ? fmt::format("{} is now {} ({})", name, value, setting.origin)
+                           : fmt::format("{}: {} ({}) needs a restart", name, value, setting.origin));
+    }
+    return said;
+}
+// The new settings, with the old ones where they cannot change while it runs.
+inline std::unique_ptr<AppConfig> merged(const AppConfig& next, const AppConfig& present) {
+    auto fresh = std::make_unique<AppConfig>(next);
+    fresh->binding = present.binding;
+    fresh->serving.backlog = present.serving.backlog;
+    fresh->serving.reuse_port = present.serving.reuse_port;
+    fresh->workers = present.workers;
+    fresh->workers.max_lifetime = next.workers.max_lifetime;
+    fresh->workers.max_memory = next.workers.max_memory;
+    return fresh;
+}
+// Replaces the workers of one application by such with its next settings. Throws when a new one does not
+// start.
+inline Task<> replace_workers(Service& program, ApplicationBase& app, const AppConfig& next,
+                              std::uint32_t workers_before) {
+    auto old = std::exchange(app.config, merged(next, *app.config));
+    std::string trouble;
+    try {
+        program.publish(app);
+        co_await app.reload();
+        std::uint32_t wanted = next.workers.workers;
+        if (wanted != workers_before && wanted > 0) {
+            co_await app.scale(wanted);
+            app.config->workers.workers = wanted;
+        }
+        co_return;
+    } catch (const std::exception& error) {
+        trouble = error.what();
+    }
+    app.config = std::move(old);
+    program.publish(app);
+    throw std::runtime_error(fmt::format("{}: {}; the workers that ran go on", app.name(), trouble));
+}
+
+}  // namespace reloading
+
+MAGNETAR_DECL Task<std::vector<std::string>> reload_program(Service& program, Actor<>& arbiter) {
+    reloading::UnderWay under_way(program.reloading);
+    co_await program.ready.wait();
+    auto next = program.configure();
+    reloading::say_to_service_manager();
+    auto said = reloading::differences(*next, *program.present);
+    std::unique_ptr<Configuration> before = std::exchange(program.present, std::move(next));
+    std::exception_ptr failure;
+    try {
+        configure_log(program.log_options());
+        for (std::size_t i = 0; i < program.applications.size(); ++i) {
+            ApplicationBase& app = *program.applications[i];
+            if (!app.monitor) continue;
+            co_await reloading::replace_workers(program, app, *program.present->applications[i],
+                                                before->applications[i]->workers.workers);
+            said.push_back(fmt::format("{}: {} workers replaced", app.name(), app.workers().size()));
+        }
+    } catch (const std::exception&) {
+        failure = std::current_exception();
+    }
+    notify_service_manager("READY=1");
+    if (failure) {
+        program.present = std::move(before);
+        std::rethrow_exception(failure);
+    }
+    keep_up(program, arbiter);
+    Logger log(program.text.name);
+    for (auto& line : said) log.info("reload: {}", line);
+    co_return said;
+}
+
+namespace reloading {
+
+inline Task<> reload_and_log(Actor<>& arbiter) {
+    Service& program = *Service::current();
+    std::string trouble;
+    try {
+        co_await reload_program(program, arbiter);
+    } catch (const std::exception& error) {
+        trouble = error.what();
+    }
+    if (!trouble.empty()) Logger(program.text.name).error("reload: {}", trouble);
+}
+
+}  // namespace reloading
+
+MAGNETAR_DECL void reload_in_background(Actor<>& arbiter) {
+    core_of(arbiter).start_job(reloading::reload_and_log(arbiter)).detach();
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,0 +1,205 @@
+#pragma once
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <magnetar/app/detail/control.hpp>
+#include <magnetar/app/detail/control_commands.hpp>
+#include <magnetar/app/detail/scrape.hpp>
+#include <magnetar/app/detail/service.hpp>
+#include <magnetar/app/detail/upkeep.hpp>
+#include <magnetar/base/errors.hpp>
+#include <magnetar/loop/timer.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL void open_sockets(ApplicationBase& app) {
+    if (app.config->serves == Serves::nothing) return;
+    for (auto& address : app.config->binding.bind) {
+        if (app.config->serves == Serves::datagrams) {
+            app.sockets.push_back(open_datagram_socket(address));
+            continue;
+        }
+        const ServerSettings& serving = app.config->serving;
+        if (serving.reuse_port && !address.starts_with("unix:")) {
+            app.sockets.push_back(reserve_port(address));
+            continue;
+        }
+        ListenOptions options;
+        options.backlog = static_cast<int>(serving.backlog);
+        app.sockets.push_back(open_listening_socket(address, options));
+    }
+}
+
+MAGNETAR_DECL std::unique_ptr<Configuration> Service::configure(std::vector<SettingTable::Given>* words) {
+    auto made = [&](bool defaults) {
+        return std::make_unique<Configuration>(text.name, applications, without_prefix_, defaults);
+    };
+    // Where the file is, only environment and command line tell; and it is the same one after a change of
+    // folder.
+    auto first = made(false);
+    auto given = first->read(arguments_, {});
+    if (file_.empty() && !first->process.config.empty()) {
+        file_ = first->process.config;
+        if (!first->process.chdir.empty())
+            if (char* full = ::realpath(file_.c_str(), nullptr)) {
+                file_ = full;
+                std::free(full);
+            }
+    }
+    auto all = made(false);
+    all->table.mark_code(made(true)->table);
+    all->read(arguments_, file_);
+    all->validate();
+    if (words) *words = std::move(given);
+    return all;
+}
+MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration) {
+    present = std::move(configuration);
+    const ProcessSettings& process = present->process;
+    for (std::size_t i = 0; i < applications.size(); ++i)
+        applications[i]->config = std::make_unique<AppConfig>(*present->applications[i]);
+    if (process.daemon) become_daemon();
+    if (!process.chdir.empty() && ::chdir(process.chdir.c_str()) != 0)
+        throw_system_error(errno, "chdir", process.chdir);
+    if (!process.umask.empty()) ::umask(read_umask(process.umask));
+    auto given = take_listen_fds();
+    for (auto* app : applications) {
+        if (app->config->serves == Serves::nothing) continue;
+        app->sockets = std::move(given);  // the first server's
+        given.clear();
+        if (!app->sockets.empty()) continue;
+        open_sockets(*app);
+        for (auto& address : app->config->binding.bind)
+            if (address.starts_with("unix:") && address[5] != '@') own_paths_.emplace_back(address.substr(5));
+    }
+    if (!process.metrics.empty()) {
+        metrics_socket_.emplace(open_listening_socket(process.metrics, {}));
+        metrics_address = metrics_socket_->address().to_string();
+    }
+    if (!process.pid_file.empty()) pid_file_ = PidFile(process.pid_file);
+    become_user(process.user, process.group);
+    configure_log(log_options());
+    control = control_path(process.control, text.name);
+    if (!control.empty()) {
+        try {
+            control_socket_ = open_control_socket(control);
+            own_paths_.emplace_back(control);
+        } catch (const std::exception& error) {
+            // Two programs of one name may run; only one is where operators look first.
+            if (process.control != "auto") throw;
+            Logger(text.name).info("no control socket: {}", error.what());
+            control.clear();
+        }
+    }
+    if (process.engine != EngineChoice::automatic)
+        ::setenv("MAGNETAR_ENGINE", process.engine == EngineChoice::epoll ? "epoll" : "io_uring", 1);
+}
+
+MAGNETAR_DECL void Service::end() {
+    health.reset();
+    control_server_.reset();
+}
+MAGNETAR_DECL std::vector<std::string> Service::names() const {
+    std::vector<std::string> all;
+    for (auto* app : applications) all.push_back(app->name());
+    return all;
+}
+MAGNETAR_DECL LogOptions Service::log_options() const {
+    LogOptions options = present_log_options();  // with the sink that main() may have set
+    options.levels = joined(present->process.log_level, ",");
+    options.format = present->process.log_format;
+    options.file = present->process.log_file;
+    return options;
+}
+MAGNETAR_DECL void Service::beat() {
+    vitals.heartbeat_ns = monotonic_ns();
+    bool all = state == "running" && running > 0;
+    try {
+        for (auto* app : applications) all = all && (!app->monitor || app->is_ready());
+    } catch (const std::exception& error) {
+        Logger(text.name).warning("is not ready: {}", error.what());
+        all = false;
+    }
+    vitals.ready = all;
+}
+
+namespace services {
+
+// When the last application has ended there is nothing left to do.
+inline Task<> watch_end(Service& self, Arbiter<>& arbiter, ApplicationBase& app) {
+    ActorProxy<> monitor = app.monitor;
+    ExitStatus status = co_await monitor.closed();
+    forget_application(app.name());
+    app.monitor = {};
+    self.worst = std::max(self.worst, status.code());
+    if (--self.running == 0) arbiter.stop(self.worst);
+}
+inline Task<> run_started(Arbiter<>& arbiter, ApplicationBase& app) {
+    std::string trouble;
+    try {
+        co_await app.started();
+    } catch (const std::exception& error) {
+        trouble = error.what();
+    }
+    if (trouble.empty() || arbiter.life() >= Lifecycle::stopping) co_return;
+    arbiter.log().error("started of {}: {}", app.name(), trouble);
+    arbiter.stop(1);
+}
+
+}  // namespace services
+
+MAGNETAR_DECL Task<> Service::begin(Arbiter<>& arbiter) {
+    Service& self = *Service::current();
+    self.beat();
+    if (self.metrics_socket_) self.health.emplace(*std::move(self.metrics_socket_), self.vitals, &scrape);
+    keep_up(self, arbiter);
+    if (self.control_socket_)
+        self.control_server_ =
+            co_await serve_control(arbiter, std::move(self.control_socket_), &answer_operator);
+    std::string trouble;
+    for (auto* app : self.applications) {
+        try {
+            co_await app->begin(arbiter, self.publish(*app));
+        } catch (const std::exception& error) {
+            trouble = error.what();
+        }
+        if (arbiter.life() >= Lifecycle::stopping) co_return;  // it was told to stop meanwhile
+        if (!trouble.empty()) {
+            fmt::print(stderr, "{}: {}\n", self.text.name, trouble);
+            arbiter.stop(1);
+            co_return;
+        }
+        ++self.running;
+        core_of(arbiter).start_job(services::watch_end(self, arbiter, *app)).detach();
+    }
+    self.state = "running";
+    self.ready.set();
+    self.beat();
+    daemon_ready();
+    notify_service_manager(fmt::format("READY=1\nSTATUS=running\nMAINPID={}", ::getpid()));
+    Logger(self.text.name).info("runs: {}", joined(self.names(), ", "));
+    for (auto* app : self.applications)
+        core_of(arbiter).start_job(services::run_started(arbiter, *app)).detach();
+}
+MAGNETAR_DECL Task<> Service::drain(Actor<>&) {
+    Service& self = *Service::current();
+    Logger log(self.text.name);
+    self.state = "draining";
+    self.beat();
+    notify_service_manager("STOPPING=1\nSTATUS=stopping");
+    auto delay = self.present->process.drain_delay;
+    if (delay > std::chrono::nanoseconds::zero()) {
+        log.info("accepts for another {}", write_duration(delay.count(), 1, 1'000'000'000));
+        co_await sleep(delay);
+    }
+    self.state = "stopping";
+    log.info("stops");
+    // Operators are answered until here, and who has just told it to stop, too.
+    if (self.control_server_) co_await self.control_server_->close(std::chrono::seconds(1));
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

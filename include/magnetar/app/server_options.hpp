@@ -1,0 +1,109 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+#include <magnetar/app/application.hpp>
+#include <magnetar/app/detail/share.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/coro/task.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE {
+
+/// What a server does with each connection (`What` is Connection&) or datagram (DatagramSocket&, Datagram): a
+/// function, or a captureless lambda, that is a coroutine and takes these, or the worker and these.
+template <class Worker, class... What>
+class ServeHook {
+public:
+    constexpr ServeHook() noexcept = default;
+    constexpr ServeHook(Task<> (*serve)(What...)) noexcept { erased_.plain = serve; }
+    template <class F>
+        requires(!std::is_same_v<F, ServeHook> && !std::is_convertible_v<F, Task<> (*)(What...)>)
+    constexpr ServeHook(F) noexcept {
+        constexpr bool stateless = std::is_empty_v<F> && std::is_default_constructible_v<F>;
+        static_assert(
+            stateless,
+            "serve is stateless: its lambda must not capture; keep what it needs in the worker's state");
+        constexpr bool callable = std::is_invocable_r_v<Task<>, F&, Actor<Worker>&, What...>;
+        static_assert(
+            callable || !stateless,
+            "serve is a coroutine that takes a Connection&, or a DatagramSocket& and a Datagram, or "
+            "the worker and these: [](Connection& client) -> Task<> { ... }");
+        if constexpr (stateless && callable)
+            erased_.in_actor = [](Actor<>& actor, What... what) {
+                return F{}(static_cast<Actor<Worker>&>(actor), std::forward<What>(what)...);
+            };
+    }
+    explicit operator bool() const noexcept { return bool(erased_); }
+    const detail::ErasedServe<What...>& erased() const noexcept { return erased_; }
+
+private:
+    detail::ErasedServe<What...> erased_;
+};
+
+/// What a server is told; see ApplicationOptions for what is not described here.
+template <class State, class... What>
+struct ServerOptions {
+    using Worker = detail::WorkerState<State>;
+
+    std::string_view name{};
+    std::string_view description{}, version{};
+    std::uint32_t workers = 1;
+    /// What each connection or datagram is for.
+    ServeHook<Worker, What...> serve{};
+    /// Where it listens unless a setting says otherwise: see `--bind`.
+    std::string_view bind = "127.0.0.1:8080";
+    /// A start hook here has returned before the worker takes its first connection or datagram.
+    SpawnOptions<Worker> worker{};
+    std::uint32_t restarts = 10;
+    std::chrono::nanoseconds window = std::chrono::seconds(60);
+    ActorHook<"started", Monitor<Worker>, true> started{};
+    ActorHook<"ready", Monitor<Worker>, false, bool&> ready{};
+};
+
+namespace detail {
+
+// What servers of connections and of datagrams have in common.
+template <class State, class Settings, Serves serves, class... What>
+class Server : public TypedApplication<State, Settings, serves> {
+    using Base = TypedApplication<State, Settings, serves>;
+
+public:
+    /// `settings`: what the code wants instead of the struct's defaults. Throws std::invalid_argument without
+    /// `serve`.
+    explicit Server(const ServerOptions<State, What...>& options, Settings settings = {})
+        : Base(application_options(options), std::move(settings)),
+          serve_(options.serve.erased()),
+          bind_(options.bind) {
+        if (!serve_) throw_no_serve(this->name());
+    }
+    std::unique_ptr<AppConfig> code_config() const override {
+        auto code = Base::code_config();
+        code->binding.bind = {bind_};
+        return code;
+    }
+
+protected:
+    const ErasedServe<What...>& serve() const noexcept { return serve_; }
+
+private:
+    static ApplicationOptions<State> application_options(const ServerOptions<State, What...>& options) {
+        ApplicationOptions<State> all;
+        all.name = options.name;
+        all.description = options.description;
+        all.version = options.version;
+        all.workers = options.workers;
+        all.worker = options.worker;
+        all.restarts = options.restarts;
+        all.window = options.window;
+        all.started = options.started;
+        all.ready = options.ready;
+        return all;
+    }
+    ErasedServe<What...> serve_;
+    std::string bind_;
+};
+
+}  // namespace detail
+}  // namespace magnetar::inline MAGNETAR_MODE

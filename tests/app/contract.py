@@ -1,0 +1,405 @@
+#!/usr/bin/env python3
+"""The contract of stop and reload, a case for each row of docs/stop-and-reload.md. usage: contract.py PROGRAM [CASE ...]"""
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+
+from support import PROGRAM, Client, Program, case, echo, get, run_cases, until, write
+
+FOREVER = ("--exit-timeout", "60s")  # a test that waits for it to pass fails
+STOPS = (signal.SIGTERM, signal.SIGINT, "--stop")
+RELOADS = (signal.SIGHUP, "--reload")
+
+
+def tell(program, how):
+    """Has it stop or reload: by a signal, or by an operator's command, which returns when that is done."""
+    if isinstance(how, str):
+        return subprocess.Popen([PROGRAM, program.which, how, "--control", program.control], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+    program.process.send_signal(how)
+    return None
+
+
+def is_reloaded(program, before):
+    until("new workers", lambda: not {w["actor"]["id"] for w in program.workers()} & before)
+
+
+def ids(program):
+    return {worker["actor"]["id"] for worker in program.workers()}
+
+
+def greeted(program):
+    client = program.connect()
+    assert client.line() == "hello"
+    return client
+
+
+def ended_or_reset(client):
+    try:
+        return client.line() == ""
+    except ConnectionResetError:
+        return True
+
+
+# ---- a stop
+
+
+@case
+def signals_and_commands_stop_it_with_0():
+    for how in STOPS:
+        with echo(*FOREVER, "--log-level", "info") as program:
+            program.running()
+            command = tell(program, how)
+            program.ends()
+            assert "[info] echo: stops" in program.said(), program.said()
+            if command:
+                assert command.wait(20) == 0
+                assert "[info] echo: is told to stop" in program.said(), program.said()
+
+
+@case
+def a_stop_refuses_new_connections():
+    for how in STOPS:
+        with echo(*FOREVER, "--slow", "500ms") as program:
+            program.running()
+            client = greeted(program)
+            client.connection.sendall(b"work\n")
+            command = tell(program, how)
+
+            def refused():
+                try:
+                    socket.create_connection(("127.0.0.1", program.at[0]), 1).close()
+                except OSError:
+                    return True
+                return False
+
+            until("refused", refused)
+            assert client.line() == "work"
+            program.ends()
+            assert not command or command.wait(20) == 0
+
+
+@case
+def what_has_connected_and_says_something_is_served():
+    with echo(*FOREVER) as program:
+        program.running()
+        client = program.connect()
+        client.connection.sendall(b"first\n")
+        program.process.send_signal(signal.SIGTERM)
+        assert client.line() == "hello" and client.line() == "first"
+        program.ends()
+
+
+@case
+def an_idle_connection_is_closed_at_once():
+    for how in (*STOPS, *RELOADS):
+        with echo(*FOREVER, "--workers", "1") as program:
+            program.running()
+            client = greeted(program)
+            assert client.say("once") == "once"
+            command = tell(program, how)
+            assert client.line() == ""  # within the client's 10 s, which is less than a minute
+            assert not command or command.wait(20) == 0
+            program.ends(None if how in STOPS else signal.SIGTERM)
+
+
+@case
+def a_request_in_work_is_answered():
+    for how in (*STOPS, *RELOADS):
+        with echo(*FOREVER, "--slow", "500ms") as program:
+            program.running()
+            client = greeted(program)
+            client.connection.sendall(b"work\n")
+            command = tell(program, how)
+            assert client.line() == "work" and client.line() == ""
+            assert not command or command.wait(20) == 0
+            program.ends(None if how in STOPS else signal.SIGTERM)
+
+
+@case
+def what_takes_longer_than_exit_timeout_is_cut():
+    for how in (signal.SIGTERM, "--reload"):
+        with echo("--exit-timeout", "300ms", "--slow", "1h", "--workers", "1") as program:
+            program.running()
+            client = greeted(program)
+            client.connection.sendall(b"work\n")
+            command = tell(program, how)
+            assert ended_or_reset(client)
+            assert not command or command.wait(20) == 0, command.stderr.read()
+            program.ends(None if how == signal.SIGTERM else signal.SIGTERM)
+
+
+@case
+def messages_in_the_queue_are_carried_out():
+    for how in (signal.SIGTERM, signal.SIGHUP):
+        with Program("queue", *FOREVER) as program:
+            until("the first is done", lambda: "done 1\n" in program.said())
+            program.process.send_signal(how)
+            until("all are done", lambda: "done 40\n" in program.said())
+            assert "done 41\n" not in program.said()
+            program.ends(None if how == signal.SIGTERM else signal.SIGTERM)
+
+
+@case
+def a_stop_leaves_nothing_and_a_reload_everything():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    files = [os.path.join(folder, name) for name in ("pid", "echo.sock", "control.sock")]
+    with Program("echo", "--pid-file", files[0], "--bind", "unix:" + files[1], "--bind", "127.0.0.1:0", folder=folder) as program:
+        program.running()
+
+        def present():
+            return [os.stat(path).st_ino for path in files], open(files[0]).read()
+
+        before, workers = present(), ids(program)
+        program.ask("--reload")
+        assert present() == before and not ids(program) & workers
+        assert stat.S_IMODE(os.stat(files[2]).st_mode) == 0o600
+        processes = [w["actor"]["process_id"] for w in program.workers()]
+        program.ends(signal.SIGTERM)
+        assert not [path for path in files if os.path.exists(path)]
+        assert not [process for process in processes if os.path.exists(f"/proc/{process}")]
+
+
+@case
+def a_second_signal_ends_it_at_once():
+    for first, second in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)):
+        with echo(*FOREVER, "--slow", "1h", "--log-level", "info") as program:
+            program.running()
+            client = greeted(program)
+            client.connection.sendall(b"work\n")
+            processes = [w["actor"]["process_id"] for w in program.workers()]
+            program.process.send_signal(first)
+            until("it stops", lambda: "[info] echo: stops" in program.said())
+            program.process.send_signal(second)
+            code = program.process.wait(20)
+            assert code in (128 + second, -second), code
+            assert ended_or_reset(client)
+            until("no worker is left", lambda: not [p for p in processes if os.path.exists(f"/proc/{p}")])
+
+
+@case
+def a_drain_delay_is_not_ready_and_accepts():
+    with echo("--metrics", "127.0.0.1:0", "--drain-delay", "1500ms", "--log-level", "info") as program:
+        program.running()
+        at = program.info()["program"]["metrics"]
+        until("ready", lambda: get(at, "/ready")[0] == 200)
+        program.process.send_signal(signal.SIGTERM)
+        until("not ready", lambda: get(at, "/ready")[0] == 503)
+        assert greeted(program).say("still") == "still"
+        program.ends()
+        assert "accepts for another 1500ms" in program.said(), program.said()
+
+
+@case
+def a_second_signal_ends_a_drain_delay():
+    with echo("--drain-delay", "1h") as program:
+        program.running()
+        program.process.send_signal(signal.SIGTERM)
+        until("it drains", lambda: program.info()["program"]["state"] == "draining")
+        program.process.send_signal(signal.SIGTERM)
+        code = program.process.wait(20)
+        assert code in (128 + signal.SIGTERM, -signal.SIGTERM), code
+
+
+# ---- a reload
+
+
+@case
+def signals_commands_and_files_reload_it():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    path = os.path.join(folder, "watched")
+    write(path, "one")
+    with echo("--watch", path, "--log-level", "info", folder=folder) as program:
+        program.running()
+        for how in (*RELOADS, "file"):
+            before = ids(program)
+            if how == "file":
+                write(path, "two")
+            elif command := tell(program, how):
+                out, error = command.communicate(timeout=30)
+                assert command.returncode == 0 and "echo: 2 workers replaced" in out, (out, error)
+            is_reloaded(program, before)
+            until("it says so", lambda: program.said().count("reload: echo: 2 workers replaced") ==
+                  (*RELOADS, "file").index(how) + 1)
+        program.ends(signal.SIGTERM)
+
+
+@case
+def the_listening_socket_stays():
+    with echo("--workers", "1") as program:
+        program.running()
+
+        def sockets():
+            lines = [line.split() for line in open("/proc/net/tcp")]
+            return [line[9] for line in lines if line[1] == f"0100007F:{program.at[0]:04X}" and line[3] == "0A"]
+
+        before = sockets()
+        assert len(before) == 1
+        for _ in range(3):
+            program.ask("--reload")
+        assert sockets() == before
+        program.ends(signal.SIGTERM)
+        assert sockets() == []
+
+
+@case
+def with_reuse_port_each_worker_listens_itself():
+    with echo("--reuse-port") as program:
+        program.running()
+
+        def sockets():
+            lines = [line.split() for line in open("/proc/net/tcp")]
+            return {line[9] for line in lines if line[1] == f"0100007F:{program.at[0]:04X}" and line[3] == "0A"}
+
+        before = sockets()
+        assert len(before) == 2, before
+        for _ in range(20):
+            greeted(program).close()
+        program.ask("--reload")
+        until("the old ones are closed", lambda: len(sockets()) == 2)
+        assert not sockets() & before
+        greeted(program).close()
+        program.ends(signal.SIGTERM)
+    done = subprocess.run([PROGRAM, "echo", "--check-config", "--reuse-port", "--user", "nobody"], capture_output=True, text=True)
+    assert done.returncode == 2 and "--reuse-port" in done.stderr, done
+
+
+@case
+def a_new_worker_that_fails_leaves_the_old_ones():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    path = os.path.join(folder, "echo.toml")
+    write(path, "")
+    with echo("--config", path, "--metrics", "127.0.0.1:0", folder=folder) as program:
+        program.running()
+        client, before = greeted(program), ids(program)
+        write(path, "fail = true\n")
+        said = program.ask("--reload", code=1)
+        assert "it was told to fail" in said and "the workers that ran go on" in said, said
+        program.process.send_signal(signal.SIGHUP)
+        until("the log says so", lambda: "[error] echo: reload: " in program.said())
+        assert ids(program) == before and client.say("still here") == "still here"
+        at = program.info()["program"]["metrics"]
+        until("ready", lambda: get(at, "/ready")[0] == 200)
+        write(path, "")
+        program.ask("--reload")
+        assert not ids(program) & before
+        program.ends(signal.SIGTERM)
+
+
+@case
+def one_reload_at_a_time():
+    with echo(*FOREVER, "--slow", "5s", "--workers", "1") as program:
+        program.running()
+        client, before = greeted(program), ids(program)
+        client.connection.sendall(b"work\n")
+        first = tell(program, "--reload")
+        is_reloaded(program, before)  # and the old one is still at work
+        assert "a reload is under way" in program.ask("--reload", code=1)
+        assert client.line() == "work"
+        assert first.wait(30) == 0
+        program.ends(signal.SIGTERM)
+
+
+@case
+def a_stop_ends_a_reload():
+    with echo("--exit-timeout", "2s", "--slow", "1h", "--workers", "1") as program:
+        program.running()
+        client = greeted(program)
+        client.connection.sendall(b"work\n")
+        before, old = ids(program), program.workers()[0]["actor"]["process_id"]
+        program.process.send_signal(signal.SIGHUP)
+        until("the new one", lambda: not before & ids(program))
+        assert os.path.exists(f"/proc/{old}"), "the old one is still there"
+        program.ends(signal.SIGTERM)
+        assert not os.path.exists(f"/proc/{old}")
+
+
+# ---- a crash
+
+
+@case
+def a_worker_that_dies_takes_its_own_connections_alone():
+    with echo("--workers", "2", "--reuse-port") as program:  # the kernel spreads the connections
+        program.running()
+        clients = {}
+        until("a client of each worker", lambda: (c := greeted(program)) and clients.setdefault(c.say("pid"), c) and
+              len(clients) == 2)
+        dying, other = clients.values()
+        dying.connection.sendall(b"die\n")
+        assert ended_or_reset(dying)
+        assert other.say("still here") == "still here"
+        until("another worker", lambda: len([w for w in program.workers() if "error" not in w]) == 2)
+        info = program.info()["applications"][0]["monitor"]["monitor"]
+        assert info["restarts"] == 1 and len(info["last_exits"]) == 1, info
+        assert "1 restarts" in program.ask("--info") and "ended: " in program.ask("--info")
+        program.ends(signal.SIGTERM)
+
+
+@case
+def too_many_deaths_end_it_with_1():
+    with echo("--workers", "1", "--restarts", "1") as program:
+        program.running()
+        for _ in range(2):
+            client = until("a client", lambda: (c := program.connect()).line() == "hello" and c)
+            client.connection.sendall(b"die\n")
+            assert ended_or_reset(client)
+        program.ends(code=1)
+
+
+# ---- at most one worker of an application is away
+
+
+@case
+def workers_are_replaced_one_at_a_time():
+    with echo("--workers", "3", "--max-lifetime", "1s", "--log-level", "info") as program:
+        program.running()
+        least, first = [9], ids(program)
+
+        def look():
+            workers = [w for w in program.workers() if w.get("actor", {}).get("state") == "running"]
+            least[0] = min(least[0], len(workers))
+            return not {w["actor"]["id"] for w in workers} & first
+
+        until("all are new", look, 40)
+        assert least[0] >= 2, least  # one may just not have answered
+        program.ends(signal.SIGTERM)
+
+
+@case
+def reloads_under_load_lose_nothing_while_workers_recycle():
+    """What a client sees of reloads, max_requests and a scale at once: nothing."""
+    with echo("--max-requests", "200", *FOREVER) as program:
+        program.running()
+        stop, troubles, served = threading.Event(), [], [0]
+
+        def client():
+            while not stop.is_set():
+                try:
+                    connection = greeted(program)
+                    assert connection.say("x") == "x"
+                    connection.close()
+                    served[0] += 1
+                except (OSError, AssertionError) as error:
+                    troubles.append(repr(error))
+
+        threads = [threading.Thread(target=client) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for workers in ("3", "1", "2"):
+            program.ask("--scale", workers)
+            subprocess.run([PROGRAM, "echo", "--reload", "--control", program.control], capture_output=True)
+        until("some are served", lambda: served[0] > 100)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert not troubles, troubles[:5]
+        program.ends(signal.SIGTERM)
+
+
+run_cases()

@@ -1,0 +1,404 @@
+#!/usr/bin/env python3
+"""What operators, proxies and log collectors see of a program. usage: operators.py PROGRAM [CASE ...]"""
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+from support import PROGRAM, Client, Program, case, echo, get, run_cases, until
+
+V2 = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def lines(program, path=None):
+    """The lines of a JSON log; every one of them must be whole."""
+    return [json.loads(line) for line in open(path or os.path.join(program.folder, "log")) if line.startswith("{")]
+
+
+# ---- proxies and accesses
+
+
+@case
+def proxies_name_the_client():
+    with echo("--proxies", "127.0.0.0/8", "--log-level", "access=info,warning", "--log-format", "json") as program:
+        program.running()
+        client = program.connect()
+        client.connection.sendall(b"PROXY TCP4 10.1.2.3 10.0.0.1 4711 80\r\n")
+        assert client.line() == "hello" and client.say("peer") == "10.1.2.3:4711"
+        client.close()
+        client = program.connect()
+        body = socket.inet_pton(socket.AF_INET6, "2001:db8::1") * 2 + struct.pack("!HH", 4712, 80)
+        client.connection.sendall(V2 + struct.pack("!BBH", 0x21, 0x21, len(body)) + body)
+        assert client.line() == "hello" and client.say("peer") == "[2001:db8::1]:4712"
+        client.close()
+        client = program.connect()
+        client.connection.sendall(b"hello\n")
+        assert client.line() == "", "without a header nothing is served"
+        seen = until("both are in the log", lambda: (
+            found := {line["client"] for line in lines(program) if line["name"] == "access"}) and len(found) == 2 and found)
+        assert seen == {"10.1.2.3:4711", "[2001:db8::1]:4712"}, seen
+        program.ends(signal.SIGTERM)
+    with echo("--proxies", "10.0.0.0/8") as program:
+        program.running()
+        client = program.connect()
+        assert client.line() == "hello" and client.say("PROXY UNKNOWN") == "PROXY UNKNOWN", "from others it is what they say"
+        assert client.say("peer") == "127.0.0.1:%d" % client.connection.getsockname()[1]
+        program.ends(signal.SIGTERM)
+    done = subprocess.run([PROGRAM, "echo", "--check-config", "--proxies", "10.0.0.1/8"], capture_output=True, text=True)
+    assert done.returncode == 2 and "--proxies" in done.stderr and "behind its prefix" in done.stderr, done
+
+
+@case
+def the_access_log_is_a_logger_of_its_own():
+    with echo("--log-level", "warning,access=info", "--log-format", "json", "--workers", "1") as program:
+        program.running()
+        client = program.connect()
+        assert client.line() == "hello" and client.say("12345") == "12345"
+        mine = "127.0.0.1:%d" % client.connection.getsockname()[1]
+        client.close()
+        failing = program.connect()
+        assert failing.line() == "hello"
+        failing.connection.sendall(b"fail\n")
+        assert failing.line() == ""
+        records = until("two accesses", lambda: len(
+            found := [line for line in lines(program) if line["name"] == "access"]) == 2 and found)
+        well, failed = sorted(records, key=lambda record: record["failed"])
+        assert well["client"] == mine and well["server"] == f"127.0.0.1:{program.at[0]}" and well["worker"] == "echo-1", well
+        assert well["bytes_in"] == 6 and well["bytes_out"] == 12 and well["seconds"] >= 0 and well["level"] == "info", well
+        assert failed["failed"] is True and failed["text"].startswith("cut off "), failed
+        assert not [line for line in lines(program) if line["level"] == "info" and line["name"] != "access"]
+        program.ends(signal.SIGTERM)
+    with echo("--log-level", "info,access=off") as program:
+        program.running()
+        client = program.connect()
+        assert client.line() == "hello" and client.say("log something") == "log something"
+        client.close()
+        until("other lines", lambda: "something" in program.said())
+        program.ends(signal.SIGTERM)
+        assert "access" not in program.said(), program.said()
+
+
+# ---- logs
+
+
+@case
+def lines_say_when_who_and_what():
+    with echo("--log-level", "info", "--workers", "1", "--log-format", "text") as program:
+        program.running()
+        client = program.connect()
+        assert client.line() == "hello" and client.say('log a "quoted" \x1b[31m line') != ""
+        pid = program.workers()[0]["actor"]["process_id"]
+        found = until("the line", lambda: re.search(
+            r'^(\S+) (\d+) \[info\] echo-1: log a "quoted" \\x1b\[31m line client=127\.0\.0\.1:\d+$', program.said(), re.M))
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", found[1]) and int(found[2]) == pid
+        program.ends(signal.SIGTERM)
+
+
+@case
+def a_level_reaches_running_workers_and_new_ones():
+    with echo("--log-level", "warning", "--log-format", "json", "--workers", "1") as program:
+        program.running()
+        client = program.connect()
+        assert client.line() == "hello" and client.say("debug one") == "debug one"
+        program.ask("--set-log-level", "warning,echo=debug")
+        assert client.say("debug two") == "debug two"
+        os.kill(program.workers()[0]["actor"]["process_id"], signal.SIGKILL)
+        client = until("another worker", lambda: (c := program.connect()).line() == "hello" and c)
+        assert client.say("debug three") == "debug three"
+        program.ask("--reload")  # what the settings say counts again
+        client = program.connect()
+        assert client.line() == "hello" and client.say("debug four") == "debug four"
+        program.ends(signal.SIGTERM)
+        texts = [line["text"].strip() for line in lines(program) if line["text"].startswith("debug")]
+        assert texts == ["debug two", "debug three"], texts
+
+
+@case
+def lines_of_many_processes_are_whole():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    log = os.path.join(folder, "lines")
+    with echo("--log-level", "info,access=off", "--log-format", "json", "--log-file", log, "--workers", "4",
+              folder=folder) as program:
+        program.running()
+
+        def talk(number):
+            for i in range(40):  # each over a connection of its own: a reload closes those that are idle
+                client = program.connect()
+                assert client.line() == "hello"
+                said = f"log {number}-{i} " + "x" * 1000
+                assert client.say(said) == said
+                client.close()
+
+        threads = [threading.Thread(target=talk, args=(i,)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        # A collector moves the file away meanwhile.
+        os.rename(log, log + ".1")
+        program.process.send_signal(signal.SIGHUP)
+        for thread in threads:
+            thread.join()
+        program.ends(signal.SIGTERM)
+        said = [line["text"].split()[1] for path in (log + ".1", log) for line in lines(program, path)
+                if line["text"].startswith("log ")]
+        assert sorted(said) == sorted(f"{n}-{i}" for n in range(8) for i in range(40)), len(said)
+
+
+@case
+def colours_are_for_terminals():
+    for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+        main, other = pty.openpty()
+        process = subprocess.Popen([PROGRAM, "echo", "--bind", "127.0.0.1:0", "--control", "none", "--log-level", "info"],
+                                   stderr=other, stdout=subprocess.DEVNULL, env={**os.environ, **environment})
+        os.close(other)
+        shown = b""
+        while b"runs: echo" not in shown:
+            assert select.select([main], [], [], 20)[0]
+            shown += os.read(main, 10000)
+        assert (b"\x1b[32minfo" in shown or b"\x1b[32m[info]" in shown or b"\x1b[32m" in shown) == coloured, shown
+        process.terminate()
+        assert process.wait(20) == 0
+        os.close(main)
+
+
+# ---- what operators see
+
+
+@case
+def info_is_a_tree_with_numbers():
+    with echo("--workers", "2") as program:
+        program.running()
+        client = program.connect()
+        assert client.line() == "hello" and client.say("x") == "x"
+        info = program.info()
+        assert {"name", "version", "state", "control", "log_levels", "ready"} <= info["program"].keys()
+        assert info["program"]["name"] == "echo" and info["program"]["version"] == "3.1"
+        app = info["applications"][0]
+        assert app["name"] == "echo" and app["wanted"] == 2 and app["listens"] == [f"127.0.0.1:{program.at[0]}"]
+        assert app["monitor"]["monitor"]["workers"] == 2 and app["monitor"]["monitor"]["restarts"] == 0
+        server, = [w["servers"][app["listens"][0]] for w in app["workers"] if w["servers"][app["listens"][0]]["connections"]]
+        assert server["accepted"] == 1 and server["bytes_in"] == 2 and server["bytes_out"] == 8, server
+        text = program.ask("--info")
+        head, second, *rest = text.splitlines()
+        engine = info["arbiter"]["loop"]["engine"]
+        assert re.fullmatch(rf"echo 3\.1: process {program.process.pid}, running, up [\d.]+ s, {engine}", head), head
+        assert re.fullmatch(rf"  echo +2 of 2 workers, 0 restarts, listens on 127\.0\.0\.1:{program.at[0]}", second), second
+        assert len(rest) == 2, text
+        for line, worker in zip(rest, app["workers"]):
+            assert re.fullmatch(rf"    echo-[12] +process {worker['actor']['process_id']}, running, up [\d.]+ s, mailbox 0/1024, "
+                                rf"[\d.]+ MiB, cpu [\d.]+ s, connections [01] of [01]", line), line
+        program.ends(signal.SIGTERM)
+
+
+@case
+def top_sorts_reloads_and_stops_one():
+    with echo("--workers", "2", "--log-level", "info") as program:
+        program.running()
+        main, other = pty.openpty()
+        top = subprocess.Popen([PROGRAM, "echo", "--top", "--control", program.control], stdin=other, stdout=other)
+        shown = [b""]
+
+        def sees(what):
+            def look():
+                while select.select([main], [], [], 0)[0]:
+                    shown[0] += os.read(main, 10000)
+                return re.search(what, shown[0])
+            return until(f"top shows {what}", look)
+
+        sees(rb"ACTOR +KIND +PROCESS +STATE +MAILBOX +CONNS +NEW/S +MSG/S +CPU% +MIB +RUNS")
+        for key in (b"c", b"m", b"k", b"n"):
+            shown[0] = b""
+            os.write(main, key)
+            sees(rb"echo-2")
+        os.write(main, b"\x1b[B")  # down: the first, the arbiter
+        sees(rb"> arbiter")
+        os.write(main, b"s")
+        sees(rb"no worker has the id")
+        os.write(main, b"\x1b[B")
+        sees(rb"> echo-1")
+        before = {w["actor"]["name"]: w["actor"]["id"] for w in program.workers()}
+        os.write(main, b"s")
+        until("another in its place", lambda: before["echo-1"] not in (
+            now := [w["actor"]["id"] for w in program.workers()]) and before["echo-2"] in now and len(now) == 2)
+        before = {w["actor"]["id"] for w in program.workers()}
+        os.write(main, b"r")
+        until("all are new", lambda: not before & {w["actor"]["id"] for w in program.workers()})
+        os.write(main, b"q")
+        assert top.wait(20) == 0
+        program.ends(signal.SIGTERM)
+
+
+@case
+def the_control_socket_answers_lines_of_json():
+    with echo() as program:
+        program.running()
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(program.control)
+        client = Client(connection)
+
+        def ask(line):
+            return json.loads(client.say(line if isinstance(line, str) else json.dumps(line)))
+
+        assert ask({"id": "a", "command": "info"})["result"]["program"]["name"] == "echo"
+        assert ask({"id": 2, "command": "log_level", "args": ["error"]}) == {"id": 2, "result": "error"}
+        assert "greeting = " in ask({"id": 3, "command": "config"})["result"]
+        assert "unknown command" in ask({"id": 4, "command": "shout"})["error"]["message"]
+        assert "error" in ask("no JSON") and "error" in ask({"id": 5}) and "error" in ask({"id": 6, "command": "scale"})
+        assert ask({"id": 7, "command": "info"})["id"] == 7, "it goes on"
+        program.ends(signal.SIGTERM)
+
+
+@case
+def ready_asks_the_users_check():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    unready = os.path.join(folder, "unready")
+    with echo("--unready", unready, "--metrics", "127.0.0.1:0", folder=folder) as program:
+        program.running()
+        at = program.info()["program"]["metrics"]
+        until("ready", lambda: get(at, "/ready") == (200, "ready\n"))
+        open(unready, "w").close()
+        until("not ready", lambda: get(at, "/ready") == (503, "not ready\n"))
+        assert program.info()["program"]["ready"] is False and get(at, "/live")[0] == 200
+        os.unlink(unready)
+        until("ready again", lambda: get(at, "/ready")[0] == 200)
+        program.ends(signal.SIGTERM)
+
+
+@case
+def live_is_no_more_when_the_arbiter_hangs():
+    with echo("--metrics", "127.0.0.1:%d" % (port := free_port()), "--hang", "13s") as program:
+        at = f"127.0.0.1:{port}"
+
+        def asked(path):
+            try:
+                return get(at, path)[0]
+            except OSError:
+                return 0
+
+        until("live", lambda: asked("/live") == 200)
+        until("its workers run", lambda: "started 2" in program.said())
+        until("not live", lambda: asked("/live") == 503)
+        assert asked("/metrics") == 503
+        until("live again", lambda: asked("/live") == 200)
+        program.running().ends(signal.SIGTERM)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@case
+def metrics_have_names_types_and_labels():
+    with echo("--metrics", "127.0.0.1:0", "--concurrency", "process") as program:
+        program.running()
+        at = program.info()["program"]["metrics"]
+        client = program.connect()
+        assert client.line() == "hello" and client.say("12345") == "12345"
+        code, text = get(at, "/metrics")
+        assert code == 200
+        types = dict(re.findall(r"^# TYPE magnetar_(\S+) (\S+)$", text, re.M))
+        values = {name: float(value) for name, value in
+                  re.findall(r'^magnetar_(\w+)(?:\{application="echo"\})? (\S+)$', text, re.M)}
+        assert types.keys() == values.keys() and len(types) == len(re.findall("^# HELP", text, re.M)), (types, values)
+        assert all((kind == "counter") == name.endswith("_total") for name, kind in types.items()), types
+        for name, value in (("up", 1), ("workers", 2), ("workers_wanted", 2), ("workers_silent", 0), ("connections", 1),
+                            ("mailbox_depth", 0), ("worker_restarts_total", 0), ("connections_accepted_total", 1),
+                            ("bytes_received_total", 6), ("bytes_sent_total", 12), ("connections_failed_total", 0),
+                            ("connections_lost_total", 0), ("connections_idle_total", 0)):
+            assert values[name] == value, (name, values[name])
+        for name in ("uptime_seconds", "arbiter_memory_bytes", "memory_bytes", "loop_turns_total", "cpu_seconds_total"):
+            assert values[name] > 0, name
+        # A worker that does not answer is silent, and delays a scrape by its deadline alone.
+        silent = program.workers()[0]["actor"]["process_id"]
+        os.kill(silent, signal.SIGSTOP)
+        begin = time.monotonic()
+        code, text = get(at, "/metrics")
+        assert code == 200 and 'workers_silent{application="echo"} 1' in text, text
+        assert values["connections_accepted_total"] <= float(
+            re.search(r"^magnetar_connections_accepted_total\S* (\S+)$", text, re.M)[1])
+        assert time.monotonic() - begin < 2.5
+        os.kill(silent, signal.SIGCONT)
+        program.ends(signal.SIGTERM)
+
+
+# ---- the process
+
+
+@case
+def it_becomes_another_user():
+    if os.geteuid() != 0:
+        return
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    os.chmod(folder, 0o777)
+    with echo("--user", "nobody", "--umask", "027", folder=folder) as program:
+        program.running()
+        import pwd
+        nobody = pwd.getpwnam("nobody")
+        for process in [program.process.pid] + [w["actor"]["process_id"] for w in program.workers()]:
+            status = open(f"/proc/{process}/status").read()
+            for name, number in (("Uid", nobody.pw_uid), ("Gid", nobody.pw_gid)):
+                assert re.search(rf"^{name}:\t{number}\t{number}\t{number}\t{number}$", status, re.M), status
+            assert re.search(r"^Umask:\t0027$", status, re.M) and not re.search(r"^Groups:.*\b0\b", status, re.M), status
+        assert os.stat(program.control).st_uid == nobody.pw_uid
+        program.ends(signal.SIGTERM)
+    with echo("--group", "nogroup", folder=folder) as program:
+        program.running()
+        import grp
+        assert re.search(rf"^Gid:\t{grp.getgrnam('nogroup').gr_gid}\t", open(f"/proc/{program.process.pid}/status").read(), re.M)
+        program.ends(signal.SIGTERM)
+
+
+@case
+def it_goes_to_a_folder_and_finds_its_file_again():
+    folder, there = tempfile.mkdtemp(prefix="magnetar-app-"), tempfile.mkdtemp(prefix="magnetar-app-")
+    with open(os.path.join(folder, "echo.toml"), "w") as file:
+        file.write('greeting = "one"\n')
+    with echo("--config", "echo.toml", "--chdir", there, "--engine", "epoll", folder=folder) as program:
+        program.running()
+        assert os.readlink(f"/proc/{program.process.pid}/cwd") == there
+        assert program.info()["arbiter"]["loop"]["engine"] == "epoll" == program.workers()[0]["loop"]["engine"]
+        with open(os.path.join(folder, "echo.toml"), "w") as file:
+            file.write('greeting = "two"\n')
+        program.ask("--reload")
+        assert program.connect().line() == "two"
+        program.ends(signal.SIGTERM)
+
+
+@case
+def a_worker_with_too_much_memory_is_replaced():
+    with echo("--max-memory", "1MiB", "--workers", "1", "--log-level", "info") as program:
+        program.running()
+        until("it is replaced", lambda: re.search(r"is replaced: it has [\d.]+ MiB of memory", program.said()))
+        program.ends(signal.SIGTERM)
+
+
+@case
+def settings_have_their_origins():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    path = os.path.join(folder, "echo.toml")
+    with open(path, "w") as file:
+        file.write('greeting = "file"\nkeep_alive = "10s"\nbacklog = 7\n')
+    with echo("--config", path, "--keep-alive", "30s", folder=folder, environment={"ECHO_BACKLOG": "9"}) as program:
+        program.running()
+        shown = program.ask("--show-config")
+        for line in ('greeting = "file"', "echo.toml:1"), ("backlog = 9", "ECHO_BACKLOG"), ('keep_alive = "30s"', "--keep-alive"), (
+                "workers = 2", "code"), ("mailbox = 1024", "default"):
+            assert any(all(part in row for part in line) for row in shown.splitlines()), (line, shown)
+        # What is printed is a file that reads back.
+        with open(path, "w") as file:
+            file.write(shown)
+        done = subprocess.run([PROGRAM, "echo", "--print-config", "--config", path], capture_output=True, text=True)
+        without = [re.sub(r" *#.*", "", text) for text in (shown, done.stdout)]
+        assert done.returncode == 0 and without[0] == without[1], done
+        program.ends(signal.SIGTERM)
+
+
+run_cases()
