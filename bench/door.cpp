@@ -1,6 +1,7 @@
-// Requests of clients in JSON over WebSocket, over 1 and 64 connections, one in flight on each: an arbiter's door and a
-// light actor behind it, beside the plain TCP echo of the same run, and beside an echo server by Node's package `ws` where
-// NODE_PATH leads to it. And what an idle connection takes. The server is a process on core 0, the load comes from core 1.
+// Requests of clients in JSON over WebSocket, over 1 and 64 connections, one in flight on each: an arbiter's
+// door and a light actor behind it, beside the plain TCP echo of the same run, and beside an echo server by
+// Node's package `ws` where NODE_PATH leads to it. And what an idle connection takes. The server is a process
+// on core 0, the load comes from core 1.
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -96,9 +97,9 @@ public:
     std::uint16_t port() const { return port_; }
     std::size_t resident_bytes() const {
         std::ifstream statm(fmt::format("/proc/{}/statm", pid_));
-        std::size_t pages = 0, resident = 0;
-        statm >> pages >> resident;
-        return resident * 4096;
+        std::size_t pages = 0, find_local = 0;
+        statm >> pages >> find_local;
+        return find_local * 4096;
     }
 
     double cpu_seconds() const {

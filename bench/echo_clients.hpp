@@ -20,7 +20,8 @@ namespace bench {
 
 class EchoClients {
 public:
-    // What `connect()` gives, so many times. An answer has so many bytes; what is longer counts as the next one's.
+    // What `connect()` gives, so many times. An answer has so many bytes; what is longer counts as the next
+    // one's.
     template <class Connect>
     EchoClients(std::size_t count, Connect connect, std::string message, std::size_t answer)
         : message_(std::move(message)),

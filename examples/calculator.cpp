@@ -1,4 +1,5 @@
-// A calculator that other programs call through the open door, in any language: see examples/clients and docs/protocol.md.
+// A calculator that other programs call through the open door, in any language: see examples/clients and
+// docs/protocol.md.
 //
 //     CALCULATOR_TOKEN=secret calculator serve 127.0.0.1:7080
 //     CALCULATOR_TOKEN=secret calculator ws://127.0.0.1:7080 divide 84 2

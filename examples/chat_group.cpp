@@ -1,5 +1,5 @@
-// A chat over TCP in several processes behind one port. Each connection is a light actor that has joined the group "chat";
-// what one of them says is published there, and reaches them all, in whatever process they are.
+// A chat over TCP in several processes behind one port. Each connection is a light actor that has joined the
+// group "chat"; what one of them says is published there, and reaches them all, in whatever process they are.
 //
 //     chat_group [ADDRESS]         then, in other terminals: nc 127.0.0.1 7002
 #include <fmt/core.h>
@@ -11,8 +11,8 @@
 
 using namespace magnetar;
 
-// A light actor beside each connection: what is said waits here until the connection has room. Who does not read is shown
-// out, and nobody waits for him.
+// A light actor beside each connection: what is said waits here until the connection has room. Who does not
+// read is shown out, and nobody waits for him.
 struct Member {
     Channel<std::string> lines{64};
 

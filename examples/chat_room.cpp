@@ -27,8 +27,8 @@ struct Room {
     void announce(std::string text) { say(fmt::format("* {}\n", text)); }
 };
 
-// Somebody in the room, for as long as the connection lasts. Lines wait for the client in a channel of 64; a client that
-// does not read is shown out, and nobody waits for it.
+// Somebody in the room, for as long as the connection lasts. Lines wait for the client in a channel of 64; a
+// client that does not read is shown out, and nobody waits for it.
 class Member {
 public:
     Member(Room& room, std::string called) : name(std::move(called)), room_(room) {

@@ -1,5 +1,6 @@
-// An echo server of worker processes that share one listening socket. `kill -HUP` replaces the workers one by one, and no
-// connection is refused and no request cut off while that goes on. The line `pid` is answered with the worker's own.
+// An echo server of worker processes that share one listening socket. `kill -HUP` replaces the workers one by
+// one, and no connection is refused and no request cut off while that goes on. The line `pid` is answered
+// with the worker's own.
 //
 //     echo_reload [ADDRESS]
 #include <fmt/core.h>

@@ -1,5 +1,5 @@
-// Health checks: each worker says by on_info how it is, its monitor asks all of them from time to time, and one that is not
-// well is ended and made anew. /ready on --metrics says whether all are well.
+// Health checks: each worker says by on_info how it is, its monitor asks all of them from time to time, and
+// one that is not well is ended and made anew. /ready on --metrics says whether all are well.
 //
 //     health_checks --metrics 127.0.0.1:9100
 #include <fmt/core.h>

@@ -1,4 +1,5 @@
-// The smallest application: one line of work, and already a program with --help, --version, settings and logs.
+// The smallest application: one line of work, and already a program with --help, --version, settings and
+// logs.
 //
 //     hello --whom everybody
 #include <fmt/core.h>

@@ -82,7 +82,7 @@ Task<> echo_back(Connection& client) {
 
 struct Memory {
     double ours = static_cast<double>(::mallinfo2().uordblks + ::mallinfo2().hblkhd);
-    double resident = 0, kernel = 0;
+    double find_local = 0, kernel = 0;
 };
 // Bytes. The kernel's part is that of the whole machine: sockets are in its slabs.
 Task<Memory> memory() {
@@ -95,7 +95,7 @@ Task<Memory> memory() {
                    ? 0
                    : 1024 * std::strtod(text.c_str() + at + std::string_view(name).size(), nullptr);
     };
-    now.resident = kilobytes(process, "\nRss:");
+    now.find_local = kilobytes(process, "\nRss:");
     now.kernel = kilobytes(machine, "\nSlab:");
     co_return now;
 }
@@ -113,7 +113,7 @@ Task<> hold(Stream control, std::uint64_t number) {
     };
     fmt::print("{} idle connections; of memory, each takes\n", server.info().connections);
     fmt::print("{:8.0f} bytes of ours on the heap; the process has grown by {:.0f}\n", each(&Memory::ours),
-               each(&Memory::resident));
+               each(&Memory::find_local));
     fmt::print("{:8.0f} bytes of the kernel, for both ends\n", each(&Memory::kernel));
     co_await control.write("!");
     while (server.info().connections > 0) co_await sleep(std::chrono::milliseconds(10));

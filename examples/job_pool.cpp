@@ -1,5 +1,5 @@
-// Work for all cores: one worker process for each, the job cut into pieces, each piece given to whoever has least to do, and
-// progress told while it goes on.
+// Work for all cores: one worker process for each, the job cut into pieces, each piece given to whoever has
+// least to do, and progress told while it goes on.
 //
 //     job_pool --workers 8 --limit 5000000 --pieces 64
 #include <fmt/core.h>

@@ -1,5 +1,5 @@
-// Dining philosophers: each is a process, and the forks between them are light actors that each wait for. All take the fork
-// of the lower number first, so that nobody starves with one fork in hand.
+// Dining philosophers: each is a process, and the forks between them are light actors that each wait for. All
+// take the fork of the lower number first, so that nobody starves with one fork in hand.
 //
 //     philosophers --workers 5 --meals 3 --eating 20ms
 #include <fmt/core.h>

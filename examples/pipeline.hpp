@@ -1,5 +1,5 @@
-// A pipeline of light actors: readings are checked, gathered into windows of ten by sensor, and stored. Mailboxes are small,
-// so that a slow store slows down the source, and memory stays where it is.
+// A pipeline of light actors: readings are checked, gathered into windows of ten by sensor, and stored.
+// Mailboxes are small, so that a slow store slows down the source, and memory stays where it is.
 #pragma once
 #include <chrono>
 #include <magnetar/magnetar.hpp>

@@ -1,5 +1,5 @@
-// Tests the actors of pipeline.hpp in a simulation: on virtual time, for fifty seeds, each with other delays and another order
-// of what may happen in any order. A failed seed is run again with MAGNETAR_SEED.
+// Tests the actors of pipeline.hpp in a simulation: on virtual time, for fifty seeds, each with other delays
+// and another order of what may happen in any order. A failed seed is run again with MAGNETAR_SEED.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -61,7 +61,8 @@ int main() {
     for (auto seed : testing::seeds(50)) {
         testing::Simulation simulation(seed);
         simulation.run([](Actor<>&) { return nothing_is_lost(); });
-        // The store takes a millisecond of virtual time for each of the 54 full windows and the six that are flushed.
+        // The store takes a millisecond of virtual time for each of the 54 full windows and the six that are
+        // flushed.
         check(simulation.elapsed() >= 54ms, "the slow store has slowed down its sources");
         ++runs;
     }

@@ -1,5 +1,5 @@
-// Objects that live in another process: a bank opens accounts there and gives out proxies, whose member functions are called
-// as if they were here, exceptions and all.
+// Objects that live in another process: a bank opens accounts there and gives out proxies, whose member
+// functions are called as if they were here, exceptions and all.
 #include <fmt/core.h>
 
 #include <stdexcept>

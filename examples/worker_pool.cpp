@@ -1,5 +1,6 @@
-// Work for a pool of worker processes, with a deadline for each attempt and a new attempt when a worker crashes or is too
-// slow. One page crashes its worker and one hangs: both are done in the end, and the third that fails is told as what it is.
+// Work for a pool of worker processes, with a deadline for each attempt and a new attempt when a worker
+// crashes or is too slow. One page crashes its worker and one hangs: both are done in the end, and the third
+// that fails is told as what it is.
 #include <fmt/core.h>
 
 #include <chrono>

@@ -131,9 +131,9 @@ Sample sample(int process) {
     Sample now;
     auto folder = fmt::format("/proc/{}", process);
     if (std::FILE* file = std::fopen((folder + "/statm").c_str(), "r")) {
-        unsigned long all = 0, resident = 0;
-        if (std::fscanf(file, "%lu %lu", &all, &resident) == 2)
-            now.rss = static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1024;
+        unsigned long all = 0, find_local = 0;
+        if (std::fscanf(file, "%lu %lu", &all, &find_local) == 2)
+            now.rss = static_cast<double>(find_local) * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1024;
         std::fclose(file);
     }
     if (DIR* fds = ::opendir((folder + "/fd").c_str())) {

@@ -1,16 +1,18 @@
 // How the library is compiled. Every header includes this first.
 //
 // Header-only is the default. With MAGNETAR_SEPARATE_COMPILATION defined in every file of a program, a header
-// `layer/x.hpp` holds declarations, templates and the hot path, and what stands in its twin `layer/impl/x.ipp` is compiled
-// once: by the library `magnetar`, or by one file of the program's that includes <magnetar/src.hpp>.
+// `layer/x.hpp` holds declarations, templates and the hot path, and what stands in its twin
+// `layer/impl/x.ipp` is compiled once: by the library `magnetar`, or by one file of the program's that
+// includes <magnetar/src.hpp>.
 //
-// A function in a twin starts with MAGNETAR_DECL. A coroutine starts with MAGNETAR_LAZY_BODY instead, and its declaration with
-// MAGNETAR_LAZY: header-only it is a template, because g++ -O0 emits any other coroutine wherever it sees one, called or not,
-// with all that it calls. The same holds for plain functions that start coroutines of a part which few programs use: where
-// all ways into a part are lazy, a file that does not use it emits none of it. Further declarations, as those of friends,
-// start with MAGNETAR_LAZY_BODY too.
+// A function in a twin starts with MAGNETAR_DECL. A coroutine starts with MAGNETAR_LAZY_BODY instead, and its
+// declaration with MAGNETAR_LAZY: header-only it is a template, because g++ -O0 emits any other coroutine
+// wherever it sees one, called or not, with all that it calls. The same holds for plain functions that start
+// coroutines of a part which few programs use: where all ways into a part are lazy, a file that does not use
+// it emits none of it. Further declarations, as those of friends, start with MAGNETAR_LAZY_BODY too.
 //
-// The two ways use different inline namespaces: objects compiled one way do not link to declarations seen the other way.
+// The two ways use different inline namespaces: objects compiled one way do not link to declarations seen the
+// other way.
 #pragma once
 
 #if !defined(__cplusplus) || __cplusplus < 202002L

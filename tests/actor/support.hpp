@@ -140,11 +140,11 @@ inline std::vector<int> children_of(int pid) {
     return found;
 }
 inline std::size_t resident_bytes() {
-    long pages = 0, resident = 0;
+    long pages = 0, find_local = 0;
     FILE* statm = std::fopen("/proc/self/statm", "re");
-    if (std::fscanf(statm, "%ld %ld", &pages, &resident) != 2) resident = 0;
+    if (std::fscanf(statm, "%ld %ld", &pages, &find_local) != 2) find_local = 0;
     std::fclose(statm);
-    return static_cast<std::size_t>(resident) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    return static_cast<std::size_t>(find_local) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
 // A process seen by its descriptor: its end is noticed whoever its parent is.

@@ -362,7 +362,7 @@ TEST_CASE("commands: notify is heard by the manager") {
         }
         CHECK(least <= 0.05);
         CHECK(turns > 0);
-        co_await send("arbiter", notify, detail::Notice{});
+        co_await send("arbiter", notify, detail::Heartbeat{});
         (void)actor;
     });
 }

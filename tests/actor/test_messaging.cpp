@@ -143,7 +143,7 @@ TEST_CASE(
     });
     // Nobody is there any more.
     CHECK_FALSE(
-        tell_from_anywhere<&Labelled::up>(ActorProxy<Labelled>({{7}, detail::Where(0, 0, 3)}, {}), 1));
+        tell_from_anywhere<&Labelled::up>(ActorProxy<Labelled>({{7}, detail::Location(0, 0, 3)}, {}), 1));
 }
 
 TEST_CASE("messaging: ids, proxies, ends and addresses can be formatted, and errors name who has a name") {

@@ -1,5 +1,6 @@
-// Each form of an await that some compiler gets wrong, tried with this one. Prints a line for each; the exit code is 1 when a
-// form is wrong that `./dev lint` allows (tools/check_awaits.py knows those that it refuses).
+// Each form of an await that some compiler gets wrong, tried with this one. Prints a line for each; the exit
+// code is 1 when a form is wrong that `./dev lint` allows (tools/check_awaits.py knows those that it
+// refuses).
 #include <sys/wait.h>
 #include <unistd.h>
 

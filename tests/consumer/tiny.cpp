@@ -1,5 +1,6 @@
-// As little as proves that a build has found magnetar and all that it stands on, in the mode that it asked for: magnetar's
-// JSON needs simdjson and fmt, and a ring is liburing's. Whether the kernel grants the ring is another matter.
+// As little as proves that a build has found magnetar and all that it stands on, in the mode that it asked
+// for: magnetar's JSON needs simdjson and fmt, and a ring is liburing's. Whether the kernel grants the ring
+// is another matter.
 #include <fmt/core.h>
 #include <liburing.h>
 

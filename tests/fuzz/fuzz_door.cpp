@@ -1,5 +1,6 @@
-// Whatever a client sends behind the handshake, the door lives, says nothing that is not JSON, serves others, and lets
-// go of the connection: in a simulation, so that the input and its first byte are all that decides what happens.
+// Whatever a client sends behind the handshake, the door lives, says nothing that is not JSON, serves others,
+// and lets go of the connection: in a simulation, so that the input and its first byte are all that decides
+// what happens.
 #include <magnetar/actor/door/server.hpp>
 #include <magnetar/app/application.hpp>
 #include <magnetar/magnetar.hpp>

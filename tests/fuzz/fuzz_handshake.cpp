@@ -1,6 +1,6 @@
-// However an upgrade request is split, a server reads the same of it or refuses it with the same status; what it reads
-// holds nothing that could end a line, and nothing of it is invented. The same text is no answer that a client takes
-// for one to another key.
+// However an upgrade request is split, a server reads the same of it or refuses it with the same status; what
+// it reads holds nothing that could end a line, and nothing of it is invented. The same text is no answer
+// that a client takes for one to another key.
 #include <magnetar/wire/websocket/handshake.hpp>
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// Whatever the other end of a link writes, the process lives, lets go of the link, and serves others: in a simulation, so
-// that the input is all that decides what happens. Its first byte: whether this process is the master or a worker, and
-// whether what follows are bytes, or packets with two bytes of length before each.
+// Whatever the other end of a link writes, the process lives, lets go of the link, and serves others: in a
+// simulation, so that the input is all that decides what happens. Its first byte: whether this process is the
+// master or a worker, and whether what follows are bytes, or packets with two bytes of length before each.
 #include <magnetar/actor/node/link.hpp>
 #include <magnetar/actor/node/node.hpp>
 #include <magnetar/base/detail/virtual_sockets.hpp>
@@ -71,7 +71,7 @@ Task<> scenario(Actor<>& self, std::uint32_t peer, std::string bytes) {
     {
         Stream stream{UniqueFd(ends[1])};
         Job<> reading = self.loop().start(swallow(stream), nullptr);
-        ActorProxy<Mirror> there({{1}, detail::Where(peer, 0, 0)}, {});
+        ActorProxy<Mirror> there({{1}, detail::Location(peer, 0, 0)}, {});
         Job<> asking = self.loop().start([](ActorProxy<Mirror> to) -> Task<> {
             try {
                 co_await to.send<&Mirror::add>(1);
@@ -95,8 +95,8 @@ Task<> scenario(Actor<>& self, std::uint32_t peer, std::string bytes) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    (void)&detail::enlisted<&Mirror::give>;
-    (void)&detail::enlisted<&Mirror::wait>;
+    (void)&detail::registered_command<&Mirror::give>;
+    (void)&detail::registered_command<&Mirror::wait>;
     static const bool quiet = ::setenv("MAGNETAR_LOG", "off", 1) == 0;
     if (size < 1 || !quiet) return 0;
     bool worker = (data[0] & 1) != 0;

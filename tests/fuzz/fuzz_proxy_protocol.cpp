@@ -1,5 +1,5 @@
-// A header is read the same however much follows it, every true beginning of it waits for more, and what is refused is
-// refused as an argument.
+// A header is read the same however much follows it, every true beginning of it waits for more, and what is
+// refused is refused as an argument.
 #include <magnetar/net/address_range.hpp>
 #include <magnetar/net/proxy_protocol.hpp>
 

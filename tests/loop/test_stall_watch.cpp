@@ -84,7 +84,8 @@ TEST_CASE("stall watch: a limit of 0 looks at nothing; many come and go on many 
         co_return;
     }());
     CHECK(log.text() == "");
-    // All loops are there before the first ends: ThreadSanitizer does not see when the memory of a ring is given back.
+    // All loops are there before the first ends: ThreadSanitizer does not see when the memory of a ring is
+    // given back.
     std::barrier together(4);
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t)

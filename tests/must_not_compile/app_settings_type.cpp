@@ -1,4 +1,5 @@
-// expect: a setting cannot be of this type: make it a number, text, enumeration, duration, ByteSize, an optional
+// expect: a setting cannot be of this type: make it a number, text, enumeration, duration, ByteSize, an
+// optional
 #include <magnetar/magnetar.hpp>
 
 #include <magnetar/app/detail/setting_table.hpp>

@@ -1,4 +1,5 @@
-// expect: the state of an application's workers is made from its settings or from nothing: give it a constructor that takes
+// expect: the state of an application's workers is made from its settings or from nothing: give it a
+// constructor that takes
 #include <magnetar/magnetar.hpp>
 
 #include <magnetar/app/application.hpp>

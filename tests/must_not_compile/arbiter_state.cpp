@@ -1,4 +1,5 @@
-// expect: the actor's state cannot be made from these arguments: give Arbiter what its constructor or its braces take
+// expect: the actor's state cannot be made from these arguments: give Arbiter what its constructor or its
+// braces take
 #include <magnetar/magnetar.hpp>
 
 using namespace magnetar;

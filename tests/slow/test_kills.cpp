@@ -74,7 +74,7 @@ Task<Tally> press(Actor<>&, int seed) {
 
 int process_id(ActorId id) {
     int found = 0;
-    detail::the_supervisor->for_each([&](detail::Managed& child) {
+    detail::the_supervisor->for_each([&](detail::ChildRecord& child) {
         if (child.id == id && child.process) found = child.process->pid();
     });
     return found;
@@ -173,7 +173,8 @@ TEST_CASE(
 TEST_CASE(
     "kills: five thousand lives, also where the numbers of processes begin anew: nothing stays behind") {
     in_arbiter<500>([](Arbiter<>&) -> Task<> {
-        // Of each kind; a process takes a hundred times as long as the others, with sanitizers much longer still.
+        // Of each kind; a process takes a hundred times as long as the others, with sanitizers much longer
+        // still.
         struct Kind {
             Concurrency kind;
             int lives;

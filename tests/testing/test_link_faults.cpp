@@ -1,5 +1,5 @@
-// A link between two processes whose other end is cut at any byte, is slow, and loses its connection: in a simulation,
-// by seed. The other end is a worker that this test plays.
+// A link between two processes whose other end is cut at any byte, is slow, and loses its connection: in a
+// simulation, by seed. The other end is a worker that this test plays.
 #include <doctest/doctest.h>
 #include <magnetar/actor/node/link.hpp>
 #include <magnetar/actor/node/node.hpp>
@@ -60,13 +60,13 @@ void frame(Writer& out, Packet packet, Fill fill) {
     });
 }
 
-// The worker: says hello, asks for things, answers what it is asked, and is cut off after so many bytes that it has
-// written or read.
+// The worker: says hello, asks for things, answers what it is asked, and is cut off after so many bytes that
+// it has written or read.
 class Worker {
 public:
     Worker(Stream stream, detail::Address mirror, std::size_t writes, std::size_t reads)
         : stream_(std::move(stream)), mirror_(mirror), may_write_(writes), may_read_(reads) {
-        (void)&detail::enlisted<&Mirror::give_later>;
+        (void)&detail::registered_command<&Mirror::give_later>;
         detail::Hello hello;
         hello.host = worker_node;
         hello.features["build"] = detail::build_id();
@@ -81,7 +81,7 @@ public:
                 out_.put(mirror_.id.value);
                 out_.put(mirror_.where.to_wire());
                 out_.put(worker_id);
-                out_.put(detail::Where(worker_node, 0, 0).to_wire());
+                out_.put(detail::Location(worker_node, 0, 0).to_wire());
                 encode(out_, std::vector<std::byte>(i * 50));
             });
         }
@@ -146,7 +146,7 @@ Task<int> converse(Actor<>& self, ActorProxy<Mirror> mirror, std::size_t writes,
     Job<> link = detail::the_node->connect(worker_node, UniqueFd(ends[0]));
     Worker worker(Stream(UniqueFd(ends[1])), mirror.address(), writes, reads);
     Job<> running = self.loop().start(worker.run());
-    ActorProxy<Mirror> there({{worker_id}, detail::Where(worker_node, 0, 0)}, {});
+    ActorProxy<Mirror> there({{worker_id}, detail::Location(worker_node, 0, 0)}, {});
     std::vector<Job<>> asking;
     for (std::size_t i = 0; i < 8; ++i) {
         asking.push_back(

@@ -51,7 +51,8 @@ Task<> start_slowly(Actor<Hand>&) {
     if (fails) throw std::runtime_error("it does not start today");
 }
 
-// A call on its way: counted, whatever comes of it. What is thrown must be one of the errors that are documented.
+// A call on its way: counted, whatever comes of it. What is thrown must be one of the errors that are
+// documented.
 Task<> counted(Task<> call) {
     struct Count {
         Count() { ++pool_world.begun; }

@@ -67,7 +67,7 @@ public:
 protected:
     Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id)
         : ActorCore(settings, loop, id, *this) {}
-    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id, detail::Pack<>&)
+    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id, detail::Arguments<>&)
         : Actor(settings, loop, id) {}
 
 private:
@@ -86,14 +86,15 @@ public:
 protected:
     friend class detail::ActorCore;
     template <class... A>
-    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id, detail::Pack<A...>& arguments)
+    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id,
+          detail::Arguments<A...>& arguments)
         : Actor<>(settings, loop, id), state_(make(arguments)) {
         if constexpr (detail::HasOpenCommands<State>) (void)&detail::opened<State>;
     }
 
 private:
     template <class... A>
-    static State make(detail::Pack<A...>& arguments) {
+    static State make(detail::Arguments<A...>& arguments) {
         return detail::with_items(arguments, [](A&... a) -> State {
             if constexpr (std::is_constructible_v<State, A...>) return State(std::move(a)...);
             else return State{std::move(a)...};
@@ -111,7 +112,8 @@ inline ActorCore& core_of(Actor<>& actor) noexcept { return actor; }
 inline ActorCore* core_if(Actor<>* actor) noexcept { return actor ? &core_of(*actor) : nullptr; }
 
 template <class State, class... A>
-Actor<>* ActorCore::make(const ActorSettings& settings, EventLoop& loop, ActorId id, Pack<A...>& arguments) {
+Actor<>* ActorCore::make(const ActorSettings& settings, EventLoop& loop, ActorId id,
+                         Arguments<A...>& arguments) {
     if constexpr (std::is_void_v<State>) return new Actor<>(settings, loop, id);
     else return new Actor<State>(settings, loop, id, arguments);
 }

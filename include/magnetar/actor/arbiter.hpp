@@ -18,7 +18,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// What an arbiter is told; see SpawnOptions for the hooks.
+/// An arbiter's options; see SpawnOptions for the hooks.
 template <class State = void>
 struct ArbiterOptions {
     using Subject = Arbiter<State>;
@@ -38,16 +38,17 @@ struct ArbiterOptions {
     std::chrono::nanoseconds exit_timeout = std::chrono::seconds(3);
     /// What keeps its loop longer than this is named in the log: see StallWatch. 0: nothing is.
     std::chrono::nanoseconds stall = detail::usual_stall;
-    /// Where it listens for other programs, in any language: `host:port` (port 0: one that is free) or `unix:path`,
-    /// whose file only its own user can open. Empty: nowhere. See docs/protocol.md, and Commands for what of an actor
-    /// they may ask for. It listens before the start hook runs; when it cannot, run() logs why and gives 1.
+    /// Location it listens for other programs, in any language: `host:port` (port 0: one that is free) or
+    /// `unix:path`, whose file only its own user can open. Empty: nowhere. See docs/protocol.md, and Commands
+    /// for what of an actor they may ask for. It listens before the start hook runs; when it cannot, run()
+    /// logs why and gives 1.
     std::string_view address{};
     /// More of them.
     std::initializer_list<std::string_view> addresses{};
     /// What a client must show. Empty: nothing, and then only loopback and unix addresses are served.
     std::string_view token{};
-    /// What a client must show that may do everything: stop, spawn, kill, config, run any command by its name. Empty:
-    /// nobody may.
+    /// What a client must show that may do everything: stop, spawn, kill, config, run any command by its
+    /// name. Empty: nobody may.
     std::string_view admin_token{};
     /// The pages whose scripts may connect, as browsers write it in Origin: `https://example.com`.
     std::initializer_list<std::string_view> origins{};
@@ -64,8 +65,8 @@ struct ArbiterOptions {
 
 namespace detail {
 
-// The master process whatever the arbiter's state is: the fork server before any loop, the loop before any actor, and what
-// the arbiter does.
+// The master process whatever the arbiter's state is: the fork server before any loop, the loop before any
+// actor, and what the arbiter does.
 class Master {
 protected:
     // Throws std::logic_error when there is an arbiter already.
@@ -117,8 +118,8 @@ DoorSettings door_settings(const Options& options) {
 ///     }
 ///
 /// Making it forks the fork server, which all worker processes come from: threads and sockets that the
-/// program makes before are not there in its workers. SIGTERM and SIGINT stop it, a second one of them at once;
-/// SIGHUP reloads its monitors. When it stops, its monitors and actors end one after the other, in the
+/// program makes before are not there in its workers. SIGTERM and SIGINT stop it, a second one of them at
+/// once; SIGHUP reloads its monitors. When it stops, its monitors and actors end one after the other, in the
 /// reverse order of their start.
 template <class State = void>
 class Arbiter : detail::Master, public Actor<State> {
@@ -129,19 +130,19 @@ public:
     template <class... A>
     explicit Arbiter(ArbiterOptions<State> options = {}, A&&... arguments)
         : Arbiter(settings(options), options,
-                  detail::Pack<detail::Kept<A>...>(std::forward<A>(arguments)...)) {
+                  detail::Arguments<detail::Kept<A>...>(std::forward<A>(arguments)...)) {
         static_assert(
             detail::StateFrom<State, detail::Kept<A>...>,
             "the actor's state cannot be made from these arguments: give Arbiter what its constructor or its braces take");
     }
 
     /// Runs until it is stopped and everything it controls has ended; gives the exit code, for main to
-    /// return. A start hook that throws is logged and ends it with 1. Throws std::logic_error when it runs or has run
-    /// already.
+    /// return. A start hook that throws is logged and ends it with 1. Throws std::logic_error when it runs or
+    /// has run already.
     int run() { return Master::run(*this); }
 
-    /// Where it listens, as connect_arbiter takes it: `ws://127.0.0.1:PORT`, or `ws+unix:PATH`; the first of its
-    /// addresses. Empty before it runs, and without an address.
+    /// Location it listens, as connect_arbiter takes it: `ws://127.0.0.1:PORT`, or `ws+unix:PATH`; the first
+    /// of its addresses. Empty before it runs, and without an address.
     std::string address() const {
         auto all = addresses();
         return all.empty() ? std::string() : all.front();
@@ -150,9 +151,10 @@ public:
     std::vector<std::string> addresses() const { return Master::addresses(); }
 
     /// Makes a monitor, whose workers have States made from copies of `arguments`, and returns it when all
-    /// have started. Throws SpawnError, with the reason, when one cannot, ActorStopping when the arbiter or the monitor
-    /// is stopped meanwhile, and std::invalid_argument for options that make no sense; nothing is left then. The monitor
-    /// lives until it is stopped, gives up, or the arbiter ends; its handle, as long as the arbiter.
+    /// have started. Throws SpawnError, with the reason, when one cannot, ActorStopping when the arbiter or
+    /// the monitor is stopped meanwhile, and std::invalid_argument for options that make no sense; nothing is
+    /// left then. The monitor lives until it is stopped, gives up, or the arbiter ends; its handle, as long
+    /// as the arbiter.
     template <class Worker, class... A>
     Task<Monitor<Worker>&> add_monitor(MonitorOptions<Worker> options, A&&... arguments) {
         return detail::handle_from<Worker>(
@@ -167,7 +169,7 @@ public:
 private:
     template <class... A>
     Arbiter(const detail::ActorSettings& settings, const ArbiterOptions<State>& options,
-            detail::Pack<A...> arguments)
+            detail::Arguments<A...> arguments)
         : Master(settings), Actor<State>(settings, Master::main_loop(), ActorId::arbiter(), arguments) {
         Master::enter(*this, settings, options.name, options.monitor_gave_up.erased(),
                       detail::door_settings(options));
@@ -181,7 +183,7 @@ private:
 
 namespace detail {
 
-// What SIGHUP does instead of reloading every monitor, if something is to be done before.
+// Replaces what SIGHUP does by default, which is to reload every monitor.
 using HangupHook = void (*)(Actor<>& arbiter);
 inline constinit HangupHook on_hangup = nullptr;
 

@@ -9,8 +9,8 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// The commands of short names are functions that nobody calls, so that a program's own functions of these names
-// are overloads of them and no conflict; no call of such a one ever fits.
+// The commands of short names are functions that nobody calls, so that a program's own functions of these
+// names are overloads of them and no conflict; no call of such a one ever fits.
 struct CommandTag {
     explicit CommandTag() = default;
 };
@@ -34,10 +34,10 @@ struct RunCommand {
 ///     co_await send("pluto", "greet", "you");       // by name: JSON in, JSON out
 template <fixed_string Name, auto F>
 struct Command {
-    static_assert(detail::Binding<F>::travels,
+    static_assert(detail::CommandTraits<F>::is_serialisable,
                   "a named command's parameters and result must be types that the codec knows");
     static constexpr auto function = F;
-    constexpr Command() noexcept : enlisted_(&detail::enlisted_as<Name, F>) {}
+    constexpr Command() noexcept : enlisted_(&detail::registered_name<Name, F>) {}
 
 private:
     const bool* enlisted_;

@@ -31,7 +31,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 namespace detail {
 
 // What an actor tells its manager at every period.
-struct Notice {
+struct Heartbeat {
     std::uint64_t turns = 0;
     std::uint32_t mailbox = 0;
     std::uint32_t commands = 0;
@@ -47,7 +47,7 @@ std::string doing_command(Request& request);
 void stop_command(Request& request);
 // Ends the actor by force, as SIGKILL ends a process.
 inline void end_command(Request& request) { core_of(request.actor()).exit(128 + SIGKILL); }
-void notify_command(Request& request, Notice notice);
+void notify_command(Request& request, Heartbeat notice);
 Json config_command(Request& request, std::string setting, std::optional<Json> value);
 Task<ActorProxy<>> spawn_command(Request& request, std::string name, std::string concurrency);
 Task<> kill_command(Request& request, std::string target);
@@ -80,7 +80,8 @@ constexpr detail::RunCommand<detail::info_command> info(detail::CommandTag) { re
 /// Has the actor stop: it finishes what it has accepted and ends. `proxy.stop()` is the same. Overtakes other
 /// messages.
 constexpr detail::RunCommand<detail::stop_command> stop(detail::CommandTag) { return {}; }
-/// What an actor sends to its manager at every period; the manager puts down those that fall silent.
+/// The heartbeat that an actor sends to its manager at every period; the manager stops, then kills, those
+/// that miss theirs.
 constexpr detail::RunCommand<detail::notify_command> notify(detail::CommandTag) { return {}; }
 /// Reads one of the actor's parameters, or sets it: `send(actor, config, "level", std::nullopt)`,
 /// `send(actor, config, "level", Json(3))`.
@@ -137,19 +138,19 @@ inline constexpr bool is_system<system_open_command> = true;
 Task<Json> answered(Json answer);
 
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-Task<Json> call_task_by_name(Actor<>& actor, Request& request, typename Binding<F>::Args arguments) {
-    if constexpr (std::is_void_v<typename Binding<F>::Result>) {
-        co_await Binding<F>::call(actor, request, arguments);
+Task<Json> call_task_by_name(Actor<>& actor, Request& request, typename CommandTraits<F>::Args arguments) {
+    if constexpr (std::is_void_v<typename CommandTraits<F>::Result>) {
+        co_await CommandTraits<F>::call(actor, request, arguments);
         co_return Json();
     } else {
-        co_return to_json(co_await Binding<F>::call(actor, request, arguments));
+        co_return to_json(co_await CommandTraits<F>::call(actor, request, arguments));
     }
 }
 
 template <auto F, class Of>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments) {
-    using Bound = Binding<F>;
-    if constexpr (Bound::travels) {
+    using Bound = CommandTraits<F>;
+    if constexpr (Bound::is_serialisable) {
         if (arguments.is_null()) arguments = Json::array();
         auto decoded = from_json<typename Bound::Args>(arguments);
         if constexpr (Bound::is_task) {
@@ -170,7 +171,7 @@ Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments) {
 
 // What an actor is at, in words.
 std::string doing_command(Request& request);
-// The same for one who cannot wait for it: whoever keeps its loop does not answer.
+// The same without waiting for an answer: an actor that blocks its loop gives none.
 Task<std::string> what_it_does(Address target);
 
 Json process_info();

@@ -7,8 +7,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// What an arbiter with an address bears of its clients. The defaults suit an address that everybody can reach.
-/// docs/protocol.md tells what the clients see of each limit.
+/// What an arbiter with an address bears of its clients. The defaults suit an address that everybody can
+/// reach. docs/protocol.md tells what the clients see of each limit.
 struct DoorOptions {
     /// So many connections at once, on all addresses together; one more is answered with 503.
     std::uint32_t max_connections = 1024;
@@ -18,11 +18,11 @@ struct DoorOptions {
     std::chrono::nanoseconds handshake_timeout = std::chrono::seconds(10);
     /// One message, in bytes, all its fragments together; a longer one ends the connection with 1009.
     std::size_t max_message = std::size_t{1} << 20;
-    /// Requests of one client that are not yet answered; one more is answered with MailboxFull. And so many of its
-    /// tells that have not ended: meanwhile nothing more is read from it.
+    /// Requests of one client that are not yet answered; one more is answered with MailboxFull. And so many
+    /// of its tells that have not ended: meanwhile nothing more is read from it.
     std::uint32_t max_requests = 256;
-    /// Bytes of answers that wait for one client to read them; past it the connection ends with 1013. One answer may
-    /// be longer, alone.
+    /// Bytes of answers that wait for one client to read them; past it the connection ends with 1013. One
+    /// answer may be longer, alone.
     std::size_t max_unsent = std::size_t{1} << 20;
     /// A client not heard of for so long is sent a ping. 0: never.
     std::chrono::nanoseconds ping_after = std::chrono::seconds(30);

@@ -62,7 +62,7 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// A request to a serial actor that waits, itself or by others, for the one who asks: it could never be
+/// A request to a serial actor that waits, directly or through others, for the caller: it could never be
 /// answered. The text names the chain of commands that wait for one another. Thrown at once.
 class DeadlockError : public std::runtime_error {
 public:
@@ -75,8 +75,8 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// A client of an arbiter may not do this: the token is wrong, or what it asks for needs the administrator's. Says
-/// nothing of whether what was asked for exists.
+/// A client of an arbiter may not do this: the token is wrong, or what it asks for needs the administrator's.
+/// Says nothing of whether what was asked for exists.
 class PermissionDenied : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;

@@ -12,9 +12,9 @@
 
 // Groups: actors that join one by name are told what is published there, wherever they live.
 //
-// A member is entered by the first actor of its process in a table there, and by that one at the arbiter. What is published
-// goes to the arbiter, from there once to each process that has members, and there to each of them. So all members hear
-// the messages of a group in one order, whoever has published them.
+// A member is entered by the first actor of its process in a table there, and by that one at the arbiter.
+// What is published goes to the arbiter, from there once to each process that has members, and there to each
+// of them. So all members hear the messages of a group in one order, whoever has published them.
 namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
@@ -70,23 +70,23 @@ void missed_by(const Address& member);
 // The first actor of a process has not.
 void missed_by_node(const Published& message, const std::exception* error);
 
-template <auto F, class Args = typename Binding<F>::Args, class Of = std::remove_const_t<decltype(F)>>
+template <auto F, class Args = typename CommandTraits<F>::Args, class Of = std::remove_const_t<decltype(F)>>
 struct Publishing;
 template <auto F, class... P, class Of>
-struct Publishing<F, Pack<P...>, Of> {
+struct Publishing<F, Arguments<P...>, Of> {
     static_assert((std::is_copy_constructible_v<P> && ...),
                   "what is published goes to many: the command's parameters must be copyable");
 
     static void to_members(Actor<>&, Published message, P... arguments) {
         Address publisher = message.publisher.address();
         for (const Address& member : group_members_here(message, entry_of<F>.number))
-            if (!try_tell<F>(member, Pack<P...>(P(arguments)...), &publisher)) missed_by(member);
+            if (!try_tell<F>(member, Arguments<P...>(P(arguments)...), &publisher)) missed_by(member);
     }
     static void to_nodes(Request& request, std::string group, P... arguments) {
         Published message{std::move(group), request.caller()};
         for (const Address& root : group_nodes(message, entry_of<F>.number)) {
             try {
-                typename Binding<&Publishing::to_members>::Args copy(message, P(arguments)...);
+                typename CommandTraits<&Publishing::to_members>::Args copy(message, P(arguments)...);
                 if (!try_tell<&Publishing::to_members>(root, std::move(copy)))
                     missed_by_node(message, nullptr);
             } catch (const std::exception& error) {  // it cannot travel
@@ -99,9 +99,10 @@ struct Publishing<F, Pack<P...>, Of> {
 
 }  // namespace detail
 
-/// The actor that runs now is told from now on what is published in the group by this command: a member function of its
-/// state, or a function. It leaves by itself when it ends, also with its process. Joining twice is joining once. Returns
-/// when the arbiter knows: what is published after that reaches it, and what is published meanwhile may.
+/// The actor that runs now is told from now on what is published in the group by this command: a member
+/// function of its state, or a function. It leaves by itself when it ends, also with its process. Joining
+/// twice is joining once. Returns when the arbiter knows: what is published after that reaches it, and what
+/// is published meanwhile may.
 ///
 ///     struct Member {
 ///         void heard(std::string line);
@@ -109,11 +110,11 @@ struct Publishing<F, Pack<P...>, Of> {
 ///     // in its start hook, or a command:
 ///     co_await join<&Member::heard>("room");
 ///
-/// Throws std::invalid_argument for a name that is empty or no name for an actor, std::logic_error where no actor runs
-/// or the command is another actor type's.
+/// Throws std::invalid_argument for a name that is empty or no name for an actor, std::logic_error where no
+/// actor runs or the command is another actor type's.
 template <auto F>
 Task<> join(std::string group) {
-    (void)&detail::enlisted<F>;
+    (void)&detail::registered_command<F>;
     return detail::join_group(std::move(group), detail::entry_of<F>);
 }
 /// The same for a Command or `run<function>`.
@@ -123,11 +124,11 @@ Task<> join(std::string group, const C&) {
     return join<detail::function_of<C>>(std::move(group));
 }
 
-/// The actor that runs now is told no more; nothing when it is no member. Messages that stand in its mailbox already still
-/// come.
+/// The actor that runs now is told no more; nothing when it is no member. Messages that stand in its mailbox
+/// already still come.
 template <auto F>
 Task<> leave(std::string group) {
-    (void)&detail::enlisted<F>;
+    (void)&detail::registered_command<F>;
     return detail::leave_group(std::move(group), detail::entry_of<F>);
 }
 template <class C>
@@ -136,22 +137,23 @@ Task<> leave(std::string group, const C&) {
     return leave<detail::function_of<C>>(std::move(group));
 }
 
-/// Tells all members of the group that have joined by this command, in every process; the publisher, too, if it is one.
-/// Waits for nothing but room on the way to the arbiter, which passes it on, so that all members hear the messages of a
-/// group in the same order. No member holds up the others: one whose mailbox is full misses the message, or loses an
-/// older one if its `overflow` says so, and a process whose link is full misses it for all its members; see
-/// `group_messages_missed` of `info`. To have no members is no error. `request.caller()` is the publisher.
+/// Tells all members of the group that have joined by this command, in every process; the publisher, too, if
+/// it is one. Waits for nothing but room on the way to the arbiter, which passes it on, so that all members
+/// hear the messages of a group in the same order. No member holds up the others: one whose mailbox is full
+/// misses the message, or loses an older one if its `overflow` says so, and a process whose link is full
+/// misses it for all its members; see `group_messages_missed` of `info`. To have no members is no error.
+/// `request.caller()` is the publisher.
 ///
 ///     co_await publish<&Member::heard>("room", "hello");
 ///
-/// Throws std::invalid_argument for a name that cannot be a group's, std::logic_error where no actors run, ActorStopping
-/// when the arbiter stops.
+/// Throws std::invalid_argument for a name that cannot be a group's, std::logic_error where no actors run,
+/// ActorStopping when the arbiter stops.
 template <auto F, class... A>
 auto publish(std::string_view group, A&&... arguments) {
-    if constexpr (detail::check_call<F, typename detail::Binding<F>::State, A...>()) {
+    if constexpr (detail::check_call<F, typename detail::CommandTraits<F>::State, A...>()) {
         using Publishing = detail::Publishing<F>;
-        (void)&detail::enlisted<F>;
-        (void)&detail::enlisted<&Publishing::to_members>;
+        (void)&detail::registered_command<F>;
+        (void)&detail::registered_command<&Publishing::to_members>;
         detail::check_group(group);
         return detail::TellAwaiter<&Publishing::to_nodes>(detail::arbiter_address("publish"),
                                                           std::string(group), std::forward<A>(arguments)...);

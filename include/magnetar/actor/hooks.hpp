@@ -15,15 +15,15 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// What the arbiter's hook is told when a monitor has given up.
+/// The argument of the arbiter's hook when a monitor has given up.
 struct MonitorGaveUp {
     std::string monitor, reason;
 };
 
 namespace detail {
 
-// A hook with its actor type erased: a plain function, synchronous or a coroutine, or none. Trivial. It travels
-// to another process of the image as its number in the table of hooks, see Codec below.
+// A hook with its actor type erased: a plain function, synchronous or a coroutine, or none. Trivial. It
+// travels to another process of the image as its number in the table of hooks, see Codec below.
 template <class... Extra>
 struct ErasedHook {
     void (*plain)(Actor<>&, Extra...) = nullptr;
@@ -31,8 +31,8 @@ struct ErasedHook {
     explicit operator bool() const noexcept { return plain || coroutine; }
 };
 
-// The hooks of this program, entered before main: a process that speaks of one names its place here, so that no
-// address comes from outside. Never destroyed.
+// The hooks of this program, entered before main: a process that speaks of one names its place here, so that
+// no address comes from outside. Never destroyed.
 template <class Function>
 std::vector<Function>& hook_table() {
     static auto& table = *new std::vector<Function>;
@@ -70,7 +70,7 @@ struct HookFunction {
     static auto call(Actor<>& actor, Extra... extra) -> std::invoke_result_t<F, Subject&, Extra...> {
         return F{}(subject_of<Subject>(actor), extra...);
     }
-    static inline const bool enlisted = enlist_hook(&call);
+    static inline const bool registered_command = enlist_hook(&call);
 };
 
 }  // namespace detail
@@ -114,7 +114,7 @@ public:
             if constexpr (std::is_invocable_v<F, Subject&, Extra...>) {
                 using Function = detail::HookFunction<Subject, F, Extra...>;
                 using Result = std::invoke_result_t<F, Subject&, Extra...>;
-                (void)&Function::enlisted;
+                (void)&Function::registered_command;
                 if constexpr (std::is_same_v<Result, Task<>>) erased_.coroutine = &Function::call;
                 else if constexpr (std::is_void_v<Result>) erased_.plain = &Function::call;
             }

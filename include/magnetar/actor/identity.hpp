@@ -15,8 +15,8 @@ namespace magnetar::inline MAGNETAR_MODE {
 template <class State = void>
 class Actor;
 
-/// Where an actor lives: in a process of its own, on a thread of its spawner's process, or on its spawner's
-/// loop.
+/// Location an actor lives: in a process of its own, on a thread of its spawner's process, or on its
+/// spawner's loop.
 enum class Concurrency : std::uint8_t { process, thread, coroutine };
 
 /// The states of an actor's life, in order.

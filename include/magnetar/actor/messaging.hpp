@@ -40,7 +40,7 @@ inline constexpr Reach reach_of<directory_find> = Reach::first_actor;
 Task<Address> resolve(std::string target);
 
 template <auto F, class... A>
-Task<typename Binding<F>::Result> send_to_name(std::string target, A... arguments) {
+Task<typename CommandTraits<F>::Result> send_to_name(std::string target, A... arguments) {
     Address address = co_await resolve(std::move(target));
     co_return co_await SendAwaiter<F>(address, std::move(arguments)...);
 }
@@ -129,15 +129,15 @@ template <detail::MessageTarget Target, class C, class... A>
     requires(!detail::CommandName<C>)
 auto send(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
-    (void)&detail::enlisted<F>;
+    (void)&detail::registered_command<F>;
     if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>()) {
         if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
             return detail::SendAwaiter<F>(target.address(), std::forward<A>(arguments)...);
         else
-            return [&]<class... P>(detail::Pack<P...>*) {
+            return [&]<class... P>(detail::Arguments<P...>*) {
                 return detail::send_to_name<F, P...>(detail::target_text(target),
                                                      P(std::forward<A>(arguments))...);
-            }(static_cast<typename detail::Binding<F>::Args*>(nullptr));
+            }(static_cast<typename detail::CommandTraits<F>::Args*>(nullptr));
     }
 }
 
@@ -167,15 +167,15 @@ template <detail::MessageTarget Target, class C, class... A>
     requires(!detail::CommandName<C>)
 auto tell(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
-    (void)&detail::enlisted<F>;
+    (void)&detail::registered_command<F>;
     if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>()) {
         if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
             return detail::TellAwaiter<F>(target.address(), std::forward<A>(arguments)...);
         else
-            return [&]<class... P>(detail::Pack<P...>*) {
+            return [&]<class... P>(detail::Arguments<P...>*) {
                 return detail::tell_to_name<F, P...>(detail::target_text(target),
                                                      P(std::forward<A>(arguments))...);
-            }(static_cast<typename detail::Binding<F>::Args*>(nullptr));
+            }(static_cast<typename detail::CommandTraits<F>::Args*>(nullptr));
     }
 }
 
@@ -185,16 +185,16 @@ template <class Target, class C, class... A>
     requires std::is_base_of_v<ActorProxy<>, Target>
 bool try_tell(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
-    (void)&detail::enlisted<F>;
+    (void)&detail::registered_command<F>;
     if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>())
         return detail::try_tell<F>(target.address(),
-                                   typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+                                   typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
 }
 
 /// Sends a message that is not answered from any thread of the process, also one that runs no EventLoop (a
-/// library's, or the executor's): a loop takes it and tries to tell it, as try_tell does. True when it is on its
-/// way, false when no arbiter runs here or the target's thread has ended; then, or when there is no room for it, it
-/// is dropped without a word. What cannot travel is logged.
+/// library's, or the executor's): a loop takes it and tries to tell it, as try_tell does. True when it is on
+/// its way, false when no arbiter runs here or the target's thread has ended; then, or when there is no room
+/// for it, it is dropped without a word. What cannot travel is logged.
 ///
 ///     auto half = [](ActorProxy<State> to) { ...; tell_from_anywhere<&State::half_done>(to); };
 ///     co_await self.executor().run(half, self.proxy());
@@ -202,9 +202,9 @@ template <auto F, class State, class... A>
 bool tell_from_anywhere(const ActorProxy<State>& target, A&&... arguments) {
     constexpr auto G = detail::bind_command<State, F>();
     if constexpr (detail::check_call<G, State, A...>()) {
-        (void)&detail::enlisted<G>;
+        (void)&detail::registered_command<G>;
         return detail::tell_from_anywhere<G>(
-            target.address(), typename detail::Binding<G>::Args(std::forward<A>(arguments)...));
+            target.address(), typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...));
     }
 }
 /// The same for a Command, `run<function>` or `echo`.
@@ -212,10 +212,10 @@ template <class Target, class C, class... A>
     requires std::is_base_of_v<ActorProxy<>, Target>
 bool tell_from_anywhere(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
-    (void)&detail::enlisted<F>;
+    (void)&detail::registered_command<F>;
     if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>())
         return detail::tell_from_anywhere<F>(
-            target.address(), typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+            target.address(), typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
 }
 
 template <class Target, class C, class... A>

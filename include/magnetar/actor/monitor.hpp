@@ -24,7 +24,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 template <class State>
 class Monitor;
 
-/// What a monitor is told. Trivially destructible, as SpawnOptions.
+/// A monitor's options. Trivially destructible, as SpawnOptions.
 template <class State = void>
 struct MonitorOptions {
     using Subject = Monitor<State>;
@@ -66,16 +66,16 @@ namespace detail {
 // A request to any worker of a monitor: see Monitor::send.
 template <auto F>
 class [[nodiscard("a message is sent when it is awaited: co_await it")]] PoolRequest {
-    using Result = typename Binding<F>::Result;
-    using Args = typename Binding<F>::Args;
+    using Result = typename CommandTraits<F>::Result;
+    using Args = typename CommandTraits<F>::Args;
 
 public:
     PoolRequest(ActorProxy<> monitor, Args&& arguments)
         : monitor_(std::move(monitor)), arguments_(std::move(arguments)) {}
 
-    /// Has the request carry a deadline, counted from here: so long it may wait for a worker that is being made again, and
-    /// past it no worker starts it; then it fails with TimeoutError. (with_timeout does the same, and does not wait any
-    /// longer for one that has started.)
+    /// Has the request carry a deadline, counted from here: so long it may wait for a worker that is being
+    /// made again, and past it no worker starts it; then it fails with TimeoutError. (with_timeout does the
+    /// same, and does not wait any longer for one that has started.)
     template <class Rep, class Period>
     PoolRequest within(std::chrono::duration<Rep, Period> limit) && {
         deadline_ = deadline_after(EventLoop::require("a request's deadline").now(), limit);
@@ -92,9 +92,9 @@ public:
     // `chosen`, when it is not null, is told which worker got it.
     static Task<Result> run(ActorProxy<> monitor, Args arguments, LoopClock::time_point deadline,
                             ActorProxy<>* chosen) {
-        auto worker = co_await MonitorBase::choose_in_time(monitor, deadline);
+        auto worker = co_await WorkerPool::choose_in_time(monitor, deadline);
         if (chosen) *chosen = worker.worker;
-        MonitorBase::Asked asked(monitor.address(), worker.serial);
+        WorkerPool::Asked asked(monitor.address(), worker.serial);
         Address address = worker.worker.address();
         auto request =
             with_items(arguments, [&](auto&... a) { return SendAwaiter<F>(address, std::move(a)...); });
@@ -112,8 +112,8 @@ private:
 };
 
 template <auto F>
-Task<> tell_any(ActorProxy<> monitor, typename Binding<F>::Args arguments) {
-    auto chosen = co_await MonitorBase::choose_in_time(monitor, {});
+Task<> tell_any(ActorProxy<> monitor, typename CommandTraits<F>::Args arguments) {
+    auto chosen = co_await WorkerPool::choose_in_time(monitor, {});
     Address address = chosen.worker.address();
     auto telling =
         with_items(arguments, [&](auto&... a) { return TellAwaiter<F>(address, std::move(a)...); });
@@ -129,7 +129,8 @@ inline constexpr bool is_observer<next_worker_command> = true;
 
 Task<ActorProxy<>> next_worker(ActorProxy<> monitor);
 template <auto F>
-Task<typename Binding<F>::Result> send_by_monitor(ActorProxy<> monitor, typename Binding<F>::Args arguments) {
+Task<typename CommandTraits<F>::Result> send_by_monitor(ActorProxy<> monitor,
+                                                        typename CommandTraits<F>::Args arguments) {
     ActorProxy<> worker = co_await next_worker(std::move(monitor));
     Address address = worker.address();
     auto request =
@@ -137,7 +138,7 @@ Task<typename Binding<F>::Result> send_by_monitor(ActorProxy<> monitor, typename
     co_return co_await std::move(request);
 }
 template <auto F>
-Task<> tell_by_monitor(ActorProxy<> monitor, typename Binding<F>::Args arguments) {
+Task<> tell_by_monitor(ActorProxy<> monitor, typename CommandTraits<F>::Args arguments) {
     ActorProxy<> worker = co_await next_worker(std::move(monitor));
     Address address = worker.address();
     auto telling =
@@ -150,9 +151,10 @@ MonitorSpec monitor_spec(const MonitorOptions<Worker>& options, A&&... arguments
 
 }  // namespace detail
 
-/// The address of a pool, for any process and thread: a small value that is copied and sent in messages. Each request asks
-/// the pool's monitor for the worker whose turn it is, and goes there; while none runs it waits for the next, as
-/// Monitor::send does. (On the arbiter's loop, Monitor::send saves the question, and counts for Routing::least_loaded.)
+/// The address of a pool, for any process and thread: a small value that is copied and sent in messages. Each
+/// request asks the pool's monitor for the worker whose turn it is, and goes there; while none runs it waits
+/// for the next, as Monitor::send does. (On the arbiter's loop, Monitor::send saves the question, and counts
+/// for Routing::least_loaded.)
 ///
 ///     auto pool = co_await PoolProxy<Worker>::find("pool");     // in any actor
 ///     int answer = co_await pool.send<&Worker::handle>(21);
@@ -167,23 +169,23 @@ public:
         co_return PoolProxy(ActorProxy<>(address, detail::SharedName(name)));
     }
     const ActorProxy<>& monitor() const noexcept { return monitor_; }
-    /// A request to the worker whose turn it is. Throws what ActorProxy::send throws, for the monitor and for the worker,
-    /// and CommandNotFound when it is no monitor.
+    /// A request to the worker whose turn it is. Throws what ActorProxy::send throws, for the monitor and for
+    /// the worker, and CommandNotFound when it is no monitor.
     template <auto F, class... A>
-    Task<typename detail::Binding<F>::Result> send(A&&... arguments) const {
+    Task<typename detail::CommandTraits<F>::Result> send(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>()) {
-            (void)&detail::enlisted<F>;
+            (void)&detail::registered_command<F>;
             return detail::send_by_monitor<F>(
-                monitor_, typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+                monitor_, typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
         }
     }
     /// The same without an answer, see ActorProxy::tell.
     template <auto F, class... A>
     Task<> tell(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>()) {
-            (void)&detail::enlisted<F>;
+            (void)&detail::registered_command<F>;
             return detail::tell_by_monitor<F>(
-                monitor_, typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+                monitor_, typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
         }
     }
     bool operator==(const PoolProxy& other) const noexcept { return monitor_ == other.monitor_; }
@@ -203,17 +205,18 @@ struct Codec<PoolProxy<State>> {
 };
 
 /// A pool of workers of one type that is kept alive by an actor on the arbiter's loop: made by
-/// `arbiter.add_monitor<State>({...})`. Dead workers are made again, with a growing delay, until there are too many deaths;
-/// silent ones are put down. A worker's place keeps its name: of `.worker = {.name = "web"}` the second is `web-2`, and so
-/// is whoever takes its place.
+/// `arbiter.add_monitor<State>({...})`. Dead workers are made again, with a growing delay, until there are
+/// too many deaths; silent ones are put down. A worker's place keeps its name: of `.worker = {.name = "web"}`
+/// the second is `web-2`, and so is whoever takes its place.
 ///
-/// This is a handle to that actor: small, copied at will, and never dangling. The reference that add_monitor gives lives as
-/// long as the arbiter. Once the monitor has ended (it was stopped, or gave up), size() is 0 and is_running() false, and
-/// what needs it throws ActorNotFound; while it is stopping, ActorStopping. All members but proxy(), id(), name() and
-/// to_string() are for the arbiter's thread, and throw std::logic_error elsewhere.
+/// This is a handle to that actor: small, copied at will, and never dangling. The reference that add_monitor
+/// gives lives as long as the arbiter. Once the monitor has ended (it was stopped, or gave up), size() is 0
+/// and is_running() false, and what needs it throws ActorNotFound; while it is stopping, ActorStopping. All
+/// members but proxy(), id(), name() and to_string() are for the arbiter's thread, and throw std::logic_error
+/// elsewhere.
 ///
-/// scale, reload, replace, deaths and stop may come at any time and overlap: each changes what is wanted, the latest counts, and
-/// each call ends when what it asked for, or what was asked for after it, is there.
+/// scale, reload, replace, deaths and stop may come at any time and overlap: each changes what is wanted, the
+/// latest counts, and each call ends when what it asked for, or what was asked for after it, is there.
 ///
 ///     auto& pool = co_await self.add_monitor<Worker>({.name = "pool", .workers = 4});
 ///     int answer = co_await pool.send<&Worker::handle>(21);    // any one of them, in turn
@@ -230,67 +233,67 @@ public:
     Logger log() const { return Logger(to_string()); }
     /// It is there, and does not stop.
     bool is_running() const noexcept {
-        auto* found = detail::MonitorBase::find(proxy_.address());
+        auto* found = detail::WorkerPool::find(proxy_.address());
         return found && found->is_running();
     }
     /// How many workers run now and are to stay; 0 when it has ended.
     std::size_t size() const noexcept {
-        auto* found = detail::MonitorBase::find(proxy_.address());
+        auto* found = detail::WorkerPool::find(proxy_.address());
         return found ? found->size() : 0;
     }
     /// The workers that run now and are to stay, by their places; none when it has ended.
     std::vector<ActorProxy<State>> managed_actors() const {
         std::vector<ActorProxy<State>> actors;
-        if (auto* found = detail::MonitorBase::find(proxy_.address()))
+        if (auto* found = detail::WorkerPool::find(proxy_.address()))
             for (auto& worker : found->running()) actors.push_back(worker.template as<State>());
         return actors;
     }
 
     /// Has so many workers, and returns when it has: new ones have started, those too many have finished what
-    /// they had accepted and ended. Workers that have ended for good (see Restart) are made again. Throws SpawnError when a
-    /// new one cannot start, ActorStopping when the monitor ends meanwhile.
-    Task<> scale(std::uint32_t workers) const { return detail::MonitorBase::scale(proxy_, workers); }
+    /// they had accepted and ended. Workers that have ended for good (see Restart) are made again. Throws
+    /// SpawnError when a new one cannot start, ActorStopping when the monitor ends meanwhile.
+    Task<> scale(std::uint32_t workers) const { return detail::WorkerPool::scale(proxy_, workers); }
     /// Replaces all workers, one at a time: the new one has started before the old one is told to stop, and
-    /// takes its place and name; nothing that was accepted is lost. Throws SpawnError when a new one cannot start; the
-    /// old one stays then. ActorStopping when the monitor ends meanwhile.
-    Task<> reload() const { return detail::MonitorBase::reload(proxy_); }
-    /// Replaces that worker as reload() does, and leaves the others as they are. Returns when the new one runs and the old
-    /// one has ended; when it has died meanwhile, or is too many, it ends as such. Throws ActorNotFound when it is none of
-    /// the running workers, SpawnError, ActorStopping.
-    Task<> replace(ActorId worker) const { return detail::MonitorBase::replace(proxy_, worker); }
+    /// takes its place and name; nothing that was accepted is lost. Throws SpawnError when a new one cannot
+    /// start; the old one stays then. ActorStopping when the monitor ends meanwhile.
+    Task<> reload() const { return detail::WorkerPool::reload(proxy_); }
+    /// Replaces that worker as reload() does, and leaves the others as they are. Returns when the new one
+    /// runs and the old one has ended; when it has died meanwhile, or is too many, it ends as such. Throws
+    /// ActorNotFound when it is none of the running workers, SpawnError, ActorStopping.
+    Task<> replace(ActorId worker) const { return detail::WorkerPool::replace(proxy_, worker); }
     /// Begins to stop it with its workers; nothing when it does or has already.
     void stop(int code = 0) const {
-        if (auto* found = detail::MonitorBase::find(proxy_.address())) found->stop(code);
+        if (auto* found = detail::WorkerPool::find(proxy_.address())) found->stop(code);
     }
 
     /// The worker that is to get the next request, see Routing; throws ActorNotFound when none runs.
     ActorProxy<State> pick() const {
-        auto& self = detail::MonitorBase::living(proxy_);
+        auto& self = detail::WorkerPool::living(proxy_);
         auto chosen = self.choose();
         if (!chosen) throw self.none_runs();
         return chosen.worker.template as<State>();
     }
-    /// A request to any worker, which is chosen when it is awaited. While all are being made again it waits for the first
-    /// that is back; without limit, or so long as its deadline says:
+    /// A request to any worker, which is chosen when it is awaited. While all are being made again it waits
+    /// for the first that is back; without limit, or so long as its deadline says:
     ///
     ///     int answer = co_await pool.send<&Worker::handle>(21).within(2s);
     ///
-    /// Throws what ActorProxy::send throws, ActorNotFound when no worker runs and none is to come, and ActorStopping when
-    /// the monitor is stopping.
+    /// Throws what ActorProxy::send throws, ActorNotFound when no worker runs and none is to come, and
+    /// ActorStopping when the monitor is stopping.
     template <auto F, class... A>
     detail::PoolRequest<F> send(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>()) {
-            (void)&detail::enlisted<F>;
-            return {proxy_, typename detail::Binding<F>::Args(std::forward<A>(arguments)...)};
+            (void)&detail::registered_command<F>;
+            return {proxy_, typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...)};
         }
     }
     /// The same without an answer, see ActorProxy::tell.
     template <auto F, class... A>
     Task<> tell(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>()) {
-            (void)&detail::enlisted<F>;
-            return detail::tell_any<F>(proxy_,
-                                       typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+            (void)&detail::registered_command<F>;
+            return detail::tell_any<F>(
+                proxy_, typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
         }
     }
     /// The same without ever waiting: false when no worker runs, or the chosen one does not take it. See
@@ -298,17 +301,18 @@ public:
     template <auto F, class... A>
     bool try_tell(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>()) {
-            (void)&detail::enlisted<F>;
-            auto* found = detail::MonitorBase::find(proxy_.address());
-            auto chosen = found ? found->choose() : detail::MonitorBase::Chosen{};
-            return chosen && detail::try_tell<F>(chosen.worker.address(), typename detail::Binding<F>::Args(
-                                                                              std::forward<A>(arguments)...));
+            (void)&detail::registered_command<F>;
+            auto* found = detail::WorkerPool::find(proxy_.address());
+            auto chosen = found ? found->choose() : detail::WorkerPool::Chosen{};
+            return chosen && detail::try_tell<F>(
+                                 chosen.worker.address(),
+                                 typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
         }
     }
     /// A request to every worker that runs; all answers, or the first exception.
     template <auto F, class... A>
     auto broadcast(const A&... arguments) const {
-        using Result = typename detail::Binding<F>::Result;
+        using Result = typename detail::CommandTraits<F>::Result;
         std::vector<Task<Result>> requests;
         for (auto& actor : managed_actors())
             requests.push_back(as_task(actor.template send<F>(arguments...)));
@@ -319,7 +323,7 @@ public:
     EventLoop& loop() const { return living().loop(); }
     Executor& executor() const { return living().executor(); }
     Lifecycle life() const noexcept {
-        auto* found = detail::MonitorBase::find(proxy_.address());
+        auto* found = detail::WorkerPool::find(proxy_.address());
         return found ? found->life() : Lifecycle::closed;
     }
     Json& params() const { return living().params(); }
@@ -330,21 +334,22 @@ public:
 
     // The handle of the monitor that this actor is; for hooks.
     static Monitor& handle_of(Actor<>& actor) noexcept {
-        return *static_cast<Monitor*>(static_cast<detail::MonitorBase&>(actor).handle);
+        return *static_cast<Monitor*>(static_cast<detail::WorkerPool&>(actor).handle);
     }
 
 private:
     template <class Worker, class... A>
     friend detail::MonitorSpec detail::monitor_spec(const MonitorOptions<Worker>&, A&&...);
     explicit Monitor(ActorProxy<> proxy) : proxy_(std::move(proxy)) {}
-    detail::MonitorBase& living() const { return detail::MonitorBase::living(proxy_); }
+    detail::WorkerPool& living() const { return detail::WorkerPool::living(proxy_); }
     ActorProxy<> proxy_;
 };
 
-/// with_timeout of a request to a pool: as within(), and the error says who got it and what that one was doing.
+/// with_timeout of a request to a pool: as within(), and the error says who got it and what that one was
+/// doing.
 template <class Rep, class Period, auto F>
-Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep, Period> limit,
-                                                       detail::PoolRequest<F> request) {
+Task<typename detail::CommandTraits<F>::Result> with_timeout(std::chrono::duration<Rep, Period> limit,
+                                                             detail::PoolRequest<F> request) {
     ActorProxy<> monitor = request.monitor();
     ActorProxy<> chosen;
     std::string trouble;
@@ -386,7 +391,7 @@ MonitorSpec monitor_spec(const MonitorOptions<Worker>& options, A&&... arguments
                   options.window,  options.backoff,  options.max_backoff, {}};
     spec.workers = options.workers;
     spec.factory =
-        make_owned<TypedFactory<Worker, Kept<A>...>>(Pack<Kept<A>...>(std::forward<A>(arguments)...));
+        make_owned<TypedFactory<Worker, Kept<A>...>>(Arguments<Kept<A>...>(std::forward<A>(arguments)...));
     spec.make_handle = [](ActorProxy<> proxy) {
         return KeptHandle(new Monitor<Worker>(std::move(proxy)),
                           [](void* it) { delete static_cast<Monitor<Worker>*>(it); });

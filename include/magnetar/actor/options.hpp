@@ -19,14 +19,14 @@ inline constexpr Nanoseconds usual_stall = std::chrono::milliseconds(25);
 
 }  // namespace detail
 
-/// What a process may have the arbiter do for it, and all actors and threads in it: everything; only what concerns
-/// its own process (threads and named light actors in it); or nothing. Held to by the arbiter, whatever the process
-/// has become.
+/// What a process may have the arbiter do for it, and all actors and threads in it: everything; only what
+/// concerns its own process (threads and named light actors in it); or nothing. Held to by the arbiter,
+/// whatever the process has become.
 enum class Rights : std::uint8_t { all, local, none };
 
 namespace detail {
 
-// What an actor is told at its birth, with its type erased. Trivially copyable.
+// The options of a new actor, with its type erased. Trivially copyable.
 struct ActorSettings {
     Concurrency concurrency = Concurrency::process;
     bool serial = false;
@@ -49,17 +49,17 @@ static_assert(std::is_trivially_copyable_v<ActorSettings>);
 /// started after it.
 enum class RestartStrategy : std::uint8_t { one_for_one, one_for_all, rest_for_one };
 
-/// Whether a worker that has ended is made again: always; only after a crash, that is an exit code other than 0 or a
-/// signal; or never.
+/// Whether a worker that has ended is made again: always; only after a crash, that is an exit code other than
+/// 0 or a signal; or never.
 enum class Restart : std::uint8_t { permanent, transient, temporary };
 
 /// Which worker gets the next request that is sent by its monitor: each in turn, or the one that has the
 /// fewest of them to answer.
 enum class Routing : std::uint8_t { round_robin, least_loaded };
 
-/// What spawn() is told. One aggregate, trivially destructible: `co_await spawn({.name = "x"})` would
-/// otherwise be destroyed twice by g++ 10 to 12. No duration may be negative; beyond 50 years is 50 years. The name is read before spawn() returns; it need not live
-/// longer.
+/// The options of spawn(). One aggregate, trivially destructible: `co_await spawn({.name = "x"})` would
+/// otherwise be destroyed twice by g++ 10 to 12. No duration may be negative; beyond 50 years is 50 years.
+/// The name is read before spawn() returns; it need not live longer.
 template <class State = void>
 struct SpawnOptions {
     using Subject = Actor<State>;
@@ -77,21 +77,21 @@ struct SpawnOptions {
     Overflow overflow = Overflow::wait;
     /// How many threads its executor may have, for a process or thread; a light actor shares its loop's.
     std::uint32_t threads = 5;
-    /// Silent for longer than this, the actor is put down by its manager. Also how long its start may take to
-    /// begin.
+    /// Heartbeat timeout: an actor not heard from for this long is stopped, then killed. Also how long its
+    /// start may take to begin.
     std::chrono::nanoseconds timeout = std::chrono::seconds(30);
-    /// How often its periodic_task runs. 0: 0.3 x timeout, within 3 s and 60 s. As often, and never more seldom than that
-    /// time, it notifies its manager.
+    /// How often its periodic_task runs. 0: 0.3 x timeout, within 3 s and 60 s. As often, and never more
+    /// seldom than that time, it notifies its manager.
     std::chrono::nanoseconds period{};
     /// How long a stopping actor may take to finish what it has accepted.
     std::chrono::nanoseconds exit_timeout = detail::usual_exit_timeout;
     /// What keeps the loop of a process or thread longer than this is named in the log: see StallWatch. 0:
     /// nothing is.
     std::chrono::nanoseconds stall = detail::usual_stall;
-    /// What the process that is made may ask of the arbiter: with less than `Rights::all` it has no processes spawned,
-    /// and neither stops the arbiter nor ends actors of other processes with `kill_actor`; with `Rights::none` no
-    /// named actors live in it, either. (A process that it has spawned has the user and the capabilities of the one
-    /// that asked.) Of no meaning for threads and light actors.
+    /// What the process that is made may ask of the arbiter: with less than `Rights::all` it has no processes
+    /// spawned, and neither stops the arbiter nor ends actors of other processes with `kill_actor`; with
+    /// `Rights::none` no named actors live in it, either. (A process that it has spawned has the user and the
+    /// capabilities of the one that asked.) Of no meaning for threads and light actors.
     Rights rights = Rights::all;
     /// In the actor, before spawn() returns. May be a coroutine. An exception fails the spawn.
     ActorHook<"start", Subject, true> start{};

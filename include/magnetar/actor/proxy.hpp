@@ -33,7 +33,8 @@ template <auto F, class Of = std::remove_const_t<decltype(F)>>
 class TellAwaiter;
 // As told by that sender, within this process, or else by the actor that runs now.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-bool try_tell(const Address& target, typename Binding<F>::Args&& arguments, const Address* sender = nullptr);
+bool try_tell(const Address& target, typename CommandTraits<F>::Args&& arguments,
+              const Address* sender = nullptr);
 
 template <class State>
 constexpr bool lives_in_process() noexcept {
@@ -44,26 +45,26 @@ constexpr bool lives_in_process() noexcept {
 // The sentences for a call that cannot be made; true when it can.
 template <auto F, class State, class... A>
 consteval bool check_call() {
-    using Bound = Binding<F>;
+    using Bound = CommandTraits<F>;
     using Args = typename Bound::Args;
     constexpr bool belongs = std::is_void_v<typename Bound::State> || std::is_void_v<State> ||
                              std::is_same_v<typename Bound::State, State>;
     static_assert(belongs,
                   "this command belongs to another actor type: send it to a proxy of the type that has it");
     constexpr bool match = [] {
-        return []<class... P>(Pack<P...>*) {
+        return []<class... P>(Arguments<P...>*) {
             if constexpr (sizeof...(P) != sizeof...(A)) return false;
             else return (std::is_constructible_v<P, A> && ...);
         }(static_cast<Args*>(nullptr));
     }();
     static_assert(match, "the arguments do not match the command's parameters: their number or types differ");
-    constexpr bool can_travel = Bound::travels || lives_in_process<State>();
+    constexpr bool can_travel = Bound::is_serialisable || lives_in_process<State>();
     static_assert(
         can_travel,
         "this message cannot leave its process: make its parameters and result types that the codec knows, or declare "
         "`static constexpr bool in_process = true;` in the actor's state; the next error names what cannot");
     if constexpr (!can_travel)
-        []<class... P>(Pack<P...>*) {
+        []<class... P>(Arguments<P...>*) {
             explain_obstacle<typename Bound::Result, P...>();
         }(static_cast<Args*>(nullptr));
     return belongs && match && can_travel;
@@ -123,14 +124,14 @@ class ActorProxy : public ActorProxy<> {
 public:
     using ActorProxy<>::ActorProxy;
 
-    /// Calls a member function of the actor's state, its own or of a base class, there, and gives its result. Throws RemoteError when it
-    /// throws, ActorNotFound, ActorLost, ActorStopping, MailboxFull, or Cancelled. Nothing is sent before it
-    /// is awaited.
+    /// Calls a member function of the actor's state, its own or of a base class, there, and gives its result.
+    /// Throws RemoteError when it throws, ActorNotFound, ActorLost, ActorStopping, MailboxFull, or Cancelled.
+    /// Nothing is sent before it is awaited.
     template <auto F, class... A>
     detail::SendAwaiter<detail::bind_command<State, F>()> send(A&&... arguments) const {
         constexpr auto G = detail::bind_command<State, F>();
         if constexpr (detail::check_call<G, State, A...>())
-            return (void)&detail::enlisted<G>,
+            return (void)&detail::registered_command<G>,
                    detail::SendAwaiter<G>(address(), std::forward<A>(arguments)...);
     }
     /// The same without an answer: returns when the message has found room in the actor's mailbox (within one
@@ -140,7 +141,7 @@ public:
     detail::TellAwaiter<detail::bind_command<State, F>()> tell(A&&... arguments) const {
         constexpr auto G = detail::bind_command<State, F>();
         if constexpr (detail::check_call<G, State, A...>())
-            return (void)&detail::enlisted<G>,
+            return (void)&detail::registered_command<G>,
                    detail::TellAwaiter<G>(address(), std::forward<A>(arguments)...);
     }
     /// The same without ever waiting, and no coroutine is needed: true when the message is on its way, false
@@ -151,9 +152,9 @@ public:
     bool try_tell(A&&... arguments) const {
         constexpr auto G = detail::bind_command<State, F>();
         if constexpr (detail::check_call<G, State, A...>()) {
-            (void)&detail::enlisted<G>;
-            return detail::try_tell<G>(address(),
-                                       typename detail::Binding<G>::Args(std::forward<A>(arguments)...));
+            (void)&detail::registered_command<G>;
+            return detail::try_tell<G>(
+                address(), typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...));
         }
     }
 };

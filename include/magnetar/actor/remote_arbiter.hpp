@@ -10,16 +10,16 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// A connection to the arbiter of another program, on this machine or another: see connect_arbiter. Requests and tells
-/// go to its actors as to one's own, by name or by proxy, and fail with the same errors; what the other program does
-/// not open (see Commands) is CommandNotFound, what needs another token PermissionDenied. When the connection ends, all
-/// that is not answered fails with ActorLost, and so does everything after it. With a ReconnectPolicy it is made again:
-/// then what is sent by name or id reaches the actors that have them now. Proxies are those of one connection, and have
-/// to be found anew; nothing is sent twice.
+/// A connection to the arbiter of another program, on this machine or another: see connect_arbiter. Requests
+/// and tells go to its actors as to one's own, by name or by proxy, and fail with the same errors; what the
+/// other program does not open (see Commands) is CommandNotFound, what needs another token PermissionDenied.
+/// When the connection ends, all that is not answered fails with ActorLost, and so does everything after it.
+/// With a ReconnectPolicy it is made again: then what is sent by name or id reaches the actors that have them
+/// now. Proxies are those of one connection, and have to be found anew; nothing is sent twice.
 ///
-/// Belongs to the loop that made it, and must be destroyed before that; its proxies may be used on every loop of the
-/// process. They may be sent on in messages to actors of the same remote arbiter, and nowhere else (CodecError).
-/// Destroying it closes the connection.
+/// Belongs to the loop that made it, and must be destroyed before that; its proxies may be used on every loop
+/// of the process. They may be sent on in messages to actors of the same remote arbiter, and nowhere else
+/// (CodecError). Destroying it closes the connection.
 class RemoteArbiter {
 public:
     explicit RemoteArbiter(detail::RemoteConnection::Ref connection) noexcept
@@ -34,8 +34,8 @@ public:
     }
     ~RemoteArbiter() { close(); }
 
-    /// Sends a request to an actor there: by name, by id, by proxy, or to the `arbiter`. The command is a Command,
-    /// `run<function>` of an open function, echo, a Call, or a name (then JSON in, JSON out).
+    /// Sends a request to an actor there: by name, by id, by proxy, or to the `arbiter`. The command is a
+    /// Command, `run<function>` of an open function, echo, a Call, or a name (then JSON in, JSON out).
     template <class Target, class C, class... A>
         requires(!detail::CommandName<C>)
     auto send(const Target& target, const C& command, A&&... arguments) const {
@@ -43,9 +43,9 @@ public:
             return magnetar::send(target, command, std::forward<A>(arguments)...);
         } else {
             constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
-            (void)&detail::enlisted<F>;
+            (void)&detail::registered_command<F>;
             if constexpr (detail::check_call<F, void, A...>())
-                return typed<typename detail::Binding<F>::Result>(
+                return typed<typename detail::CommandTraits<F>::Result>(
                     link(), ask(target, name_of<F>(command), pack<F>(std::forward<A>(arguments)...)));
         }
     }
@@ -66,8 +66,8 @@ public:
         else return ask(target, command, json(arguments...));
     }
 
-    /// Sends a message that is not answered; returns when there is room for it on the connection. What goes wrong
-    /// there is not heard of here.
+    /// Sends a message that is not answered; returns when there is room for it on the connection. What goes
+    /// wrong there is not heard of here.
     template <class Target, class C, class... A>
         requires(!detail::CommandName<C>)
     auto tell(const Target& target, const C& command, A&&... arguments) const {
@@ -75,7 +75,7 @@ public:
             return magnetar::tell(target, command, std::forward<A>(arguments)...);
         } else {
             constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
-            (void)&detail::enlisted<F>;
+            (void)&detail::registered_command<F>;
             if constexpr (detail::check_call<F, void, A...>())
                 return detail::RemoteLink::tell(link(), std::string(name_of<F>(command)), target_json(target),
                                                 pack<F>(std::forward<A>(arguments)...));
@@ -87,14 +87,15 @@ public:
                                         json(arguments...));
     }
 
-    /// The actor of that name or id, for typed calls. Its State is taken on trust: a command that it does not have is
-    /// CommandNotFound. Throws ActorNotFound.
+    /// The actor of that name or id, for typed calls. Its State is taken on trust: a command that it does not
+    /// have is CommandNotFound. Throws ActorNotFound.
     template <class State = void>
     Task<ActorProxy<State>> find(std::string name) const {
         if constexpr (detail::HasOpenCommands<State>) (void)&detail::opened<State>;
         return typed<ActorProxy<State>>(link(), ask("arbiter", "find", json(name)));
     }
-    /// Its living actors that have a name or a process of their own: name, id, concurrency and manager of each.
+    /// Its living actors that have a name or a process of their own: name, id, concurrency and manager of
+    /// each.
     Task<Json> list() const;
     /// What the remote arbiter tells of itself.
     Task<Json> info() const;
@@ -117,7 +118,7 @@ private:
     template <auto F, class... A>
     Json pack(A&&... arguments) const {
         detail::RemoteScope scope(link()->host());
-        return to_json(typename detail::Binding<F>::Args(std::forward<A>(arguments)...));
+        return to_json(typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
     }
     template <class... A>
     Json json(const A&... arguments) const {
@@ -145,11 +146,11 @@ private:
     detail::RemoteConnection::Ref connection_;
 };
 
-/// Connects to an arbiter that listens at `url` (as its address() gives it), with its token, or its administrator's.
-/// It needs a loop, and no arbiter of one's own. Throws std::invalid_argument for what is no URL, std::system_error when
-/// nobody listens there, PermissionDenied when the token is not the right one, HandshakeError when what listens is no
-/// arbiter or has no room, TimeoutError when it does not answer within 10 s. It is `reconnect` that says what is done
-/// when the connection ends later.
+/// Connects to an arbiter that listens at `url` (as its address() gives it), with its token, or its
+/// administrator's. It needs a loop, and no arbiter of one's own. Throws std::invalid_argument for what is no
+/// URL, std::system_error when nobody listens there, PermissionDenied when the token is not the right one,
+/// HandshakeError when what listens is no arbiter or has no room, TimeoutError when it does not answer within
+/// 10 s. It is `reconnect` that says what is done when the connection ends later.
 ///
 ///     RemoteArbiter remote = co_await connect_arbiter("ws://127.0.0.1:8080", "open sesame");
 ///     ActorProxy<Counter> counter = co_await remote.find<Counter>("counter");

@@ -23,8 +23,8 @@ public:
 protected:
     // Throws std::invalid_argument for options that make no sense.
     Spawning(const ActorSettings& settings, std::string_view name, ActorId id);
-    // True when the actor is there already: a light actor without name and hooks is made on the spot, as a million of
-    // them is normal.
+    // True when the actor is there already: a light actor without name and hooks is made on the spot, as a
+    // million of them is normal.
     bool begin(StateFactory& factory);
     ActorProxy<> finish();
 
@@ -46,7 +46,7 @@ Task<ActorProxy<>> spawn_with(ActorSettings settings, std::string name, ActorId 
 template <class State, class... A>
 class [[nodiscard("an actor is spawned when this is awaited: co_await it")]] SpawnAwaiter : public Spawning {
 public:
-    SpawnAwaiter(const SpawnOptions<State>& options, Pack<A...>&& arguments)
+    SpawnAwaiter(const SpawnOptions<State>& options, Arguments<A...>&& arguments)
         : Spawning(settings_of(options), options.name, options.id), factory_(std::move(arguments)) {}
     bool await_ready() { return begin(factory_); }
     ActorProxy<State> await_resume() { return finish().template as<State>(); }
@@ -73,7 +73,7 @@ detail::SpawnAwaiter<State, detail::Kept<A>...> spawn(SpawnOptions<State> option
         detail::StateFrom<State, detail::Kept<A>...>,
         "the actor's state cannot be made from these arguments: give spawn() what its constructor or its braces take");
     if constexpr (detail::StateFrom<State, detail::Kept<A>...>)
-        return {options, detail::Pack<detail::Kept<A>...>(std::forward<A>(arguments)...)};
+        return {options, detail::Arguments<detail::Kept<A>...>(std::forward<A>(arguments)...)};
 }
 
 template <class State, class... A>

@@ -7,8 +7,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// A secret that clients show. It is compared in a time that does not tell how much of it is right, and has no way
-/// into a text or a log.
+/// A secret that clients show. It is compared in a time that does not tell how much of it is right, and has
+/// no way into a text or a log.
 class Token {
 public:
     /// No token: matches nothing.
@@ -17,7 +17,7 @@ public:
 
     /// Whether there is one.
     explicit operator bool() const noexcept { return !secret_.empty(); }
-    /// Whether `shown` is the secret. Takes as long for every text of one length.
+    /// Whether `shown` is the secret. Takes the same time for all texts of one length.
     bool matches(std::string_view shown) const noexcept;
 
 private:

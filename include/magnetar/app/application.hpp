@@ -20,7 +20,7 @@ template <class State>
 using WorkerState = std::conditional_t<std::is_void_v<State>, NoState, State>;
 }
 
-/// What an application is told. Trivially destructible, as SpawnOptions; the texts are read when the
+/// An application's options. Trivially destructible, as SpawnOptions; the texts are read when the
 /// Application is made.
 template <class State = void>
 struct ApplicationOptions {

@@ -8,7 +8,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// What a program of several applications is told.
+/// The options of a program of several applications.
 struct MultiAppOptions {
     /// The program's: how the environment's variables begin.
     std::string_view name{};

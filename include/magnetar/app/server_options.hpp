@@ -42,7 +42,7 @@ private:
     detail::ErasedServe<What...> erased_;
 };
 
-/// What a server is told; see ApplicationOptions for what is not described here.
+/// A server's options; see ApplicationOptions for those that are not described here.
 template <class State, class... What>
 struct ServerOptions {
     using Worker = detail::WorkerState<State>;
@@ -52,7 +52,7 @@ struct ServerOptions {
     std::uint32_t workers = 1;
     /// What each connection or datagram is for.
     ServeHook<Worker, What...> serve{};
-    /// Where it listens unless a setting says otherwise: see `--bind`.
+    /// Location it listens unless a setting says otherwise: see `--bind`.
     std::string_view bind = "127.0.0.1:8080";
     /// A start hook here has returned before the worker takes its first connection or datagram.
     SpawnOptions<Worker> worker{};

@@ -22,8 +22,8 @@ public:
 /// `connect 127.0.0.1:80: Connection refused`.
 [[noreturn]] void throw_system_error(int error, std::string_view operation, std::string_view object = {});
 
-/// The name of a type as a person writes it (`std::invalid_argument`), from its typeid name. The inline namespace of
-/// magnetar's own types is left out: both ways to compile give one name.
+/// The name of a type as a person writes it (`std::invalid_argument`), from its typeid name. The inline
+/// namespace of magnetar's own types is left out: both ways to compile give one name.
 std::string demangled(const char* mangled);
 
 /// Type and text of an exception, for answers and logs.

@@ -7,10 +7,10 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// A lock-free multi-producer queue: any thread pushes, one thread takes everything, in the order pushed. Elements are
-/// objects with a public member `T* next`; the inbox owns none of them. It can be closed, after which every
-/// push is refused, so that nothing is ever left in an inbox that nobody reads. (Treiber's stack, emptied
-/// whole and turned round.)
+/// A lock-free multi-producer queue: any thread pushes, one thread takes everything, in the order pushed.
+/// Elements are objects with a public member `T* next`; the inbox owns none of them. It can be closed, after
+/// which every push is refused, so that nothing is ever left in an inbox that nobody reads. (Treiber's stack,
+/// emptied whole and turned round.)
 template <class T>
 class Inbox {
 public:

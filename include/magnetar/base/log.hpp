@@ -48,7 +48,7 @@ struct LogRecord {
     int process;
 };
 
-/// Where lines go and which. See configure_log.
+/// Location lines go and which. See configure_log.
 struct LogOptions {
     /// `info,net=debug`: the least level that is written, and that of loggers whose name is `net` or begins
     /// with `net` and a `-`, `.`, `:`, `/` or space. Of two that fit, the longer name counts. Empty: as it
@@ -172,7 +172,8 @@ struct fmt::formatter<magnetar::LogField<T>> {
     constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <class Context>
     auto format(const magnetar::LogField<T>& field, Context& context) const {
-        // By no format_to: it calls a template that a libfmt compiled by g++ exports under another name than clang's.
+        // By no format_to: it calls a template that a libfmt compiled by g++ exports under another name than
+        // clang's.
         auto out = context.out();
         for (char c : fmt::format("{}={}", field.name, field.value)) *out++ = c;
         return out;

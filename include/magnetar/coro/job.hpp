@@ -14,8 +14,8 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// A started task and the one that joins it. Lives as long as it runs, its Job holds it, or the joiner has yet to take
-// its result.
+// A started task and the one that joins it. Lives as long as it runs, its Job holds it, or the joiner has yet
+// to take its result.
 template <class T>
 struct JobState final : JobBase, Pooled {
     JobState(Scheduler& scheduler, JobOwner* actor, Task<T> t)

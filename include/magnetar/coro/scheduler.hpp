@@ -51,8 +51,8 @@ struct Activity {
     }
 };
 
-/// What runs jobs: a ready queue, the list of living jobs that no actor owns, and the handler for failures that
-/// nobody awaits. An event loop is one; so is a test. Belongs to one thread.
+/// What runs jobs: a ready queue, the list of living jobs that no actor owns, and the handler for failures
+/// that nobody awaits. An event loop is one; so is a test. Belongs to one thread.
 struct Scheduler : JobOwner {
     Queue<Runnable> ready;
     /// For its watchers. Outlives it.

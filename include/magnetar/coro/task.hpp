@@ -108,7 +108,8 @@ public:
     private:
         std::coroutine_handle<promise_type> handle_;
     };
-    /// Throws std::logic_error for a task that was moved from, or is awaited for the second time, also by itself.
+    /// Throws std::logic_error for a task that was moved from, or is awaited for the second time, also by
+    /// itself.
     Awaiter operator co_await() const {
         if (!handle_ || handle_.promise().awaited_at.line() != 0) [[unlikely]]
             detail::throw_misused_task(bool(handle_));

@@ -77,8 +77,8 @@ public:
 
     /// The job for which this one works and which waits for it, as far as somebody must know it; null for
     /// none.
-    JobBase* errand() const noexcept { return errand_; }
-    void work_for(JobBase* errand) noexcept { errand_ = errand; }
+    JobBase* originator() const noexcept { return originator_; }
+    void set_originator(JobBase* originator) noexcept { originator_ = originator; }
 
     /// For promises: the coroutine that continues when the running one has finished.
     void continue_with(std::coroutine_handle<> parent) noexcept { next_ = parent; }
@@ -119,7 +119,7 @@ private:
     Waiter* waiting_ = nullptr;
     std::source_location where_;
     std::chrono::steady_clock::time_point since_{};
-    JobBase* errand_ = nullptr;
+    JobBase* originator_ = nullptr;
     bool cancel_pending_ = false, completed_ = false;
 };
 
@@ -127,8 +127,8 @@ private:
 inline JobBase* current_job() noexcept { return detail::context.job; }
 
 /// A leaf operation that a job waits for: the base of every awaiter that suspends. An awaiter calls `park` in
-/// its await_suspend, and the code that completes the operation calls `wake`, on the job's own thread; the job goes on
-/// from the ready queue.
+/// its await_suspend, and the code that completes the operation calls `wake`, on the job's own thread; the
+/// job goes on from the ready queue.
 class Waiter {
 public:
     Waiter() noexcept = default;

@@ -15,8 +15,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Bytes to and from another process, over a socket pair of the kernel's or of a simulation's. What is to go out is
-// gathered over a turn and written without waiting; descriptors go with it. Belongs to one loop.
+// Bytes to and from another process, over a socket pair of the kernel's or of a simulation's. What is to go
+// out is gathered over a turn and written without waiting; descriptors go with it. Belongs to one loop.
 class Transport {
 public:
     // Who is told what has come.
@@ -40,14 +40,14 @@ public:
     void flush() noexcept;
     std::size_t unsent() const noexcept { return out_.size() - sent_; }
 
-    // From now on nothing is read while more than this waits to be written, until half of it has gone. When none of it
-    // goes for `patience`, read() throws FrameError.
+    // From now on nothing is read while more than this waits to be written, until half of it has gone. When
+    // none of it goes for `patience`, read() throws FrameError.
     void limit(std::size_t most_unsent, LoopClock::duration patience) noexcept {
         most_unsent_ = most_unsent;
         patience_ = patience;
     }
-    // Reads until the end of the stream, and writes meanwhile what there was no room for. Throws what the receiver
-    // does, and std::system_error.
+    // Reads until the end of the stream, and writes meanwhile what there was no room for. Throws what the
+    // receiver does, and std::system_error.
     Task<> run(Receiver& receiver);
     // Ends the connection from this side: run() comes to its end.
     void shut_down() noexcept;

@@ -30,15 +30,16 @@ inline constexpr auto by_pidfd = static_cast<idtype_t>(3);
 // Collects a child that has ended, and one that gives its parent no signal as well.
 ExitStatus collect_child(idtype_t kind, id_t which, int pidfd);
 
-// Waits for the end of a child without a pidfd, which some tools (valgrind before 3.21) do not know: by looking.
+// Waits for the end of a child without a pidfd, which some tools (valgrind before 3.21) do not know: by
+// looking.
 MAGNETAR_LAZY Task<> look_for_end(pid_t pid);
 
 }  // namespace detail
 
 /// Waits until the child process behind `pidfd` has ended, collects it (it leaves no zombie) and tells how it
-/// ended: ExitStatus::unknown() when it was collected already, by a handler that waits for any child or because
-/// SIGCHLD is ignored, or is no child of this process, unless the kernel tells it all the same (Linux 6.15).
-/// Throws std::system_error. See pidfd_open(2), waitid(2).
+/// ended: ExitStatus::unknown() when it was collected already, by a handler that waits for any child or
+/// because SIGCHLD is ignored, or is no child of this process, unless the kernel tells it all the same (Linux
+/// 6.15). Throws std::system_error. See pidfd_open(2), waitid(2).
 MAGNETAR_LAZY Task<ExitStatus> wait_for_exit(int pidfd);
 
 /// A process that this one may wait for and signal; by descriptor, so that it is never mistaken for another
@@ -46,7 +47,7 @@ MAGNETAR_LAZY Task<ExitStatus> wait_for_exit(int pidfd);
 class ProcessHandle {
 public:
     /// For a child that has not been collected. Throws std::system_error when there is no such process.
-    /// Where pidfd_open(2) does not exist (under valgrind before 3.21, Linux before 5.3) it works by pid.
+    /// Location pidfd_open(2) does not exist (under valgrind before 3.21, Linux before 5.3) it works by pid.
     explicit ProcessHandle(pid_t pid);
     /// For a descriptor that clone3 gave (CLONE_PIDFD), or another process sent.
     ProcessHandle(pid_t pid, UniqueFd pidfd) noexcept : pid_(pid), fd_(std::move(pidfd)) {}

@@ -12,10 +12,12 @@ using LoopClock = std::chrono::steady_clock;
 
 namespace detail {
 
-// Longer than anybody waits, and short enough that sums and small multiples of it and of any time stay in range.
+// Longer than anybody waits, and short enough that sums and small multiples of it and of any time stay in
+// range.
 inline constexpr LoopClock::duration longest_wait = std::chrono::hours(24 * 365 * 50);
 
-// Any duration as one of the clock: what is out of its range is the nearest end of [-longest_wait, longest_wait], NaN is zero.
+// Any duration as one of the clock: what is out of its range is the nearest end of [-longest_wait,
+// longest_wait], NaN is zero.
 template <class Rep, class Period>
 constexpr LoopClock::duration clamped(std::chrono::duration<Rep, Period> length) noexcept {
     using Seconds = std::chrono::duration<double>;

@@ -11,8 +11,8 @@ struct io_uring_buf_ring;
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// Receives an operation's completions: its address travels as the entry's user_data. `on_cqe` is called on the
-/// loop's thread with the result (a negative errno on failure) and the IORING_CQE_F_ flags; it must not
+/// Receives an operation's completions: its address travels as the entry's user_data. `on_cqe` is called on
+/// the loop's thread with the result (a negative errno on failure) and the IORING_CQE_F_ flags; it must not
 /// throw. With IORING_CQE_F_MORE set there will be further calls (multishot operations); the object must live
 /// until the call without it.
 struct Completion {

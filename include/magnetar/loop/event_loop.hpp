@@ -110,7 +110,7 @@ public:
 
     /// Runs a work for the first time. The newest comes first, in turns with what is ready: so a tree of
     /// actors grows in depth, and is never alive as a whole.
-    void schedule_newborn(Runnable& work) noexcept { newborn_.push_front(work); }
+    void schedule_lifo(Runnable& work) noexcept { lifo_.push_front(work); }
     /// Runs `work` from the ready queue; from any thread. The works of one thread run in the order posted.
     /// False when the loop is being destroyed and takes no more. A work must not throw.
     bool post(Runnable& work) noexcept {
@@ -171,7 +171,7 @@ public:
     /// Every job that is suspended on this loop, a line each: its actor and command, what it waits for, for
     /// how long, and where, from the innermost `co_await` outwards. Only on the loop's thread.
     std::string dump();
-    /// Where the layer above lists the jobs of its actors, as `dump` lists those of none.
+    /// Location the layer above lists the jobs of its actors, as `dump` lists those of none.
     std::string (*dump_actors)(EventLoop&) = nullptr;
 
     /// Turns since the loop was made; a loop that stays in one is busy with one work. From any thread.
@@ -200,7 +200,7 @@ private:
     void run_to_end(std::coroutine_handle<> task);
     template <class Done>
     void run_until(Done done) noexcept;
-    bool has_work() const noexcept { return !ready.empty() || !newborn_.empty(); }
+    bool has_work() const noexcept { return !ready.empty() || !lifo_.empty(); }
     void turn() noexcept;
     bool poll_pollers() noexcept;
 
@@ -227,7 +227,7 @@ private:
 
     alignas(64) detail::SpinPolicy spin_;
     detail::TimerHeap timers_;
-    Queue<Runnable> newborn_;
+    Queue<Runnable> lifo_;
     List<TurnHook> hooks_;
     List<Poller> pollers_;
     std::atomic<std::uint64_t> turns_{0};

@@ -10,8 +10,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// How a process, or any actor, ended: it exited with a code, was killed by a signal, or in a way that nobody can
-/// tell any more. fmt prints it.
+/// How a process, or any actor, ended: it exited with a code, was killed by a signal, or in a way that nobody
+/// can tell any more. fmt prints it.
 class ExitStatus {
 public:
     /// It exited; code() tells how.
@@ -23,8 +23,8 @@ public:
         return status;
     }
 
-    /// Ended, but how is not known: its status was taken by somebody else, or nobody was to have it (SIGCHLD was
-    /// ignored).
+    /// Ended, but how is not known: its status was taken by somebody else, or nobody was to have it (SIGCHLD
+    /// was ignored).
     static constexpr ExitStatus unknown() noexcept {
         ExitStatus status{unknown_code};
         status.signal_ = -1;

@@ -15,8 +15,8 @@
 namespace magnetar::inline MAGNETAR_MODE {
 
 /// The only way into a loop from other threads. Doors live in a table of the process and are never freed: a
-/// LoopHandle& stays valid for ever, and when its loop has ended it refuses everything, until a later loop takes it
-/// over. Posting is lock-free and costs a system call only when the loop sleeps.
+/// LoopHandle& stays valid for ever, and when its loop has ended it refuses everything, until a later loop
+/// takes it over. Posting is lock-free and costs a system call only when the loop sleeps.
 class alignas(64) LoopHandle {
 public:
     /// The greatest number of loops that may live at once in a process.
@@ -31,8 +31,8 @@ public:
         if (sleeping_.load(std::memory_order_seq_cst)) ring();
         return true;
     }
-    /// Has the loop run `function()`, which must not throw; from any thread, also one without a loop. False when
-    /// the loop has ended.
+    /// Has the loop run `function()`, which must not throw; from any thread, also one without a loop. False
+    /// when the loop has ended.
     ///
     ///     LoopHandle& door = self.loop().handle();             // in an actor; it may be kept for ever
     ///     door.post([] { log_file_rotated.set(); });   // in a thread of a library's

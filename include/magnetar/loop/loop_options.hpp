@@ -7,10 +7,12 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 /// How a loop is made.
 struct LoopOptions {
-    /// Submission entries of the ring: operations that one turn can start without an additional system call. 1 to 32768.
+    /// Submission entries of the ring: operations that one turn can start without an additional system call.
+    /// 1 to 32768.
     unsigned entries = 256;
     /// How long at most an idle loop spins before it sleeps, when it has lately been spoken to from outside:
-    /// about what waking a thread costs. At most 100 µs, more counts as that; zero never spins, less is refused.
+    /// about what waking a thread costs. At most 100 µs, more counts as that; zero never spins, less is
+    /// refused.
     std::chrono::microseconds spin{50};
     /// How many threads its executor may have, for work that computes or blocks: at least 1.
     unsigned threads = 5;

@@ -19,7 +19,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// Where a signal's handler puts what has come: all that it touches is safe there, on any thread.
+// Location a signal's handler puts what has come: all that it touches is safe there, on any thread.
 struct SignalBox {
     std::atomic<std::uint64_t> arrived{0};  // a bit per signal
     int bell = -1;                          // an eventfd
@@ -33,16 +33,17 @@ void signal_arrived(int signal) noexcept;
 
 }  // namespace detail
 
-/// Has writes to a closed pipe fail (EPIPE) and not end the program, unless it has decided on SIGPIPE itself. By
-/// a handler that does nothing: programs that are started get the default back, where what is ignored would
-/// stay ignored.
+/// Has writes to a closed pipe fail (EPIPE) and not end the program, unless it has decided on SIGPIPE itself.
+/// By a handler that does nothing: programs that are started get the default back, where what is ignored
+/// would stay ignored.
 void survive_broken_pipes() noexcept;
 
-/// Signals as values: those given wait in a queue, to be taken by `co_await signals.next()`, whichever thread of
-/// the process gets them. Destroying it restores what they did before. They are caught by a handler and not
-/// blocked: threads may have been started before, and programs that are started afterwards have their signals as
-/// usual. Calls on this thread that wait may end with EINTR, those that can be are restarted (see signal(7)). Of
-/// two sets with one signal the newer one gets it; they are to end in the reverse order. See sigaction(2).
+/// Signals as values: those given wait in a queue, to be taken by `co_await signals.next()`, whichever thread
+/// of the process gets them. Destroying it restores what they did before. They are caught by a handler and
+/// not blocked: threads may have been started before, and programs that are started afterwards have their
+/// signals as usual. Calls on this thread that wait may end with EINTR, those that can be are restarted (see
+/// signal(7)). Of two sets with one signal the newer one gets it; they are to end in the reverse order. See
+/// sigaction(2).
 ///
 ///     SignalSet signals{SIGTERM, SIGINT};
 ///     int signal = co_await signals.next();
@@ -54,8 +55,8 @@ public:
     SignalSet& operator=(const SignalSet&) = delete;
     ~SignalSet();
 
-    /// Waits for the next signal and gives its number; of those that have come, the lowest. Signals of one kind
-    /// that come faster than they are taken are one. One coroutine at a time; the set must stay until it
+    /// Waits for the next signal and gives its number; of those that have come, the lowest. Signals of one
+    /// kind that come faster than they are taken are one. One coroutine at a time; the set must stay until it
     /// returns.
     MAGNETAR_LAZY Task<int> next();
 

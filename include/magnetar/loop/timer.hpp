@@ -85,7 +85,8 @@ private:
 
 }  // namespace detail
 
-/// Waits for `length`, by the loop's clock. Zero, less, or NaN waits for the next turn; beyond 50 years is for ever.
+/// Waits for `length`, by the loop's clock. Zero, less, or NaN waits for the next turn; beyond 50 years is
+/// for ever.
 template <class Rep, class Period>
 detail::Sleep<std::chrono::duration<Rep, Period>> sleep(std::chrono::duration<Rep, Period> length) noexcept {
     return detail::Sleep{length};
@@ -102,9 +103,9 @@ detail::Sleep<LoopClock::time_point> sleep_until(LoopClock::time_point when) noe
 /// Lets everything run that is ready now, then goes on.
 inline detail::Yield yield() noexcept { return {}; }
 
-/// Waits until `event` is set, for `limit` at most: true when it was set, false when the time is over. Throws nothing for
-/// that, and allocates nothing: what waits with a limit in its everyday course uses this and not with_timeout. The event
-/// must outlive the wait, unless it is set before its end.
+/// Waits until `event` is set, for `limit` at most: true when it was set, false when the time is over. Throws
+/// nothing for that, and allocates nothing: what waits with a limit in its everyday course uses this and not
+/// with_timeout. The event must outlive the wait, unless it is set before its end.
 ///
 ///     if (!co_await wait_for(drained, 3s)) cut_off();
 template <class Rep, class Period>
@@ -114,8 +115,8 @@ detail::WaitFor wait_for(Event& event, std::chrono::duration<Rep, Period> limit)
     return {event, std::chrono::ceil<LoopClock::duration>(limit)};
 }
 
-/// Awaits `awaitable` for `limit` (see sleep) at most, from its start here: then it is cancelled, waited for, and
-/// TimeoutError thrown. A value or a failure that arrives all the same is given as it is. Cancelling it
+/// Awaits `awaitable` for `limit` (see sleep) at most, from its start here: then it is cancelled, waited for,
+/// and TimeoutError thrown. A value or a failure that arrives all the same is given as it is. Cancelling it
 /// cancels the awaitable.
 ///
 ///     auto text = co_await with_timeout(5s, stream.read_some());

@@ -8,8 +8,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// A network in CIDR notation, one address, or all unix sockets: `10.0.0.0/8`, `2001:db8::/32`, `::1`, `unix`.
-/// A value. An IPv4 network contains the same addresses mapped into IPv6, as sockets for both have them.
+/// A network in CIDR notation, one address, or all unix sockets: `10.0.0.0/8`, `2001:db8::/32`, `::1`,
+/// `unix`. A value. An IPv4 network contains the same addresses mapped into IPv6, as sockets for both have
+/// them.
 class AddressRange {
 public:
     /// Throws std::invalid_argument for anything else, and when bits are set behind the prefix.

@@ -95,11 +95,11 @@ static_assert(AsyncObject<File>);
 MAGNETAR_LAZY Task<FileStatus> stat_file(std::string path);
 /// All that the file holds. Throws std::system_error.
 MAGNETAR_LAZY Task<std::string> read_file(std::string path);
-/// Replaces the file's content by `data` in one step: a reader meanwhile, or after a crash, sees
-/// the old or the new, and of several writers at once the last one's data stays whole. It is on the disk when this ends.
-/// The bytes must stay until then. The file keeps its mode and owner (not ACLs, extended attributes or hard links);
-/// through a symbolic link the file behind it is replaced. Throws std::system_error: also if the owner cannot be kept,
-/// and for what is no regular file.
+/// Replaces the file's content by `data` in one step: a reader meanwhile, or after a crash, sees the old or
+/// the new, and of several writers at once the last one's data stays whole. It is on the disk when this ends.
+/// The bytes must stay until then. The file keeps its mode and owner (not ACLs, extended attributes or hard
+/// links); through a symbolic link the file behind it is replaced. Throws std::system_error: also if the
+/// owner cannot be kept, and for what is no regular file.
 MAGNETAR_LAZY_BODY Task<> write_file(std::string path, std::string_view data);
 
 }  // namespace magnetar::inline MAGNETAR_MODE

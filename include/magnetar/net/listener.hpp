@@ -94,7 +94,8 @@ struct ListenOptions {
     /// Other sockets, of other processes too, may listen on the same port: the kernel spreads the
     /// connections. See socket(7).
     bool reuse_port = false;
-    /// The permissions of a unix socket's file, as 0600, which say who may connect; 0: as the umask leaves them.
+    /// The permissions of a unix socket's file, as 0600, which say who may connect; 0: as the umask leaves
+    /// them.
     unsigned mode = 0;
 };
 
@@ -108,8 +109,8 @@ class ListeningSocket;
 class Listener {
 public:
     /// Listens on the address, on the loop that runs now. Port 0 is one that is free; see address(). The file
-    /// of a unix socket on which nobody listens any more is replaced; any other file at the path stays, and is
-    /// an error. The own file is removed in the end, unless another one has taken its place. Throws
+    /// of a unix socket on which nobody listens any more is replaced; any other file at the path stays, and
+    /// is an error. The own file is removed in the end, unless another one has taken its place. Throws
     /// std::system_error, std::invalid_argument for a negative backlog.
     static Listener bind(const SocketAddress& address, ListenOptions options = {});
     /// Takes over a socket that listens already: passed on by a parent process, say. On the loop that runs
@@ -124,7 +125,7 @@ public:
     }
 
     EventLoop& loop() const { return core().descriptor.loop(); }
-    /// Where it listens, with the port that it got.
+    /// Location it listens, with the port that it got.
     const SocketAddress& address() const { return core().address; }
     bool is_open() const noexcept { return core_ && core_->descriptor; }
     int fd() const { return core().descriptor.get(); }
@@ -136,13 +137,13 @@ public:
     void close() noexcept {
         if (core_) core_->close();
     }
-    /// Accepts no more, and leaves new connections to the other listeners of the socket (see ListeningSocket):
-    /// accept() gives what has been accepted already, and then throws ECANCELED.
+    /// Accepts no more, and leaves new connections to the other listeners of the socket (see
+    /// ListeningSocket): accept() gives what has been accepted already, and then throws ECANCELED.
     void finish() noexcept {
         if (core_ && core_->descriptor) core_->finish();
     }
-    /// Accepts a connection only when accept() waits for one, and otherwise leaves it to others who share the socket (see
-    /// ListeningSocket), or in the backlog. (As it is, up to 16 are accepted ahead.)
+    /// Accepts a connection only when accept() waits for one, and otherwise leaves it to others who share the
+    /// socket (see ListeningSocket), or in the backlog. (As it is, up to 16 are accepted ahead.)
     void accept_singly() noexcept {
         if (core_) core_->accept_singly();
     }

@@ -14,8 +14,8 @@ struct Codec;
 /// A socket that listens and belongs to no loop: made once, it is given to every worker of a pool as an
 /// argument of its state, and connections that come while workers are replaced wait in it for the next.
 /// Copies are descriptors of the same socket, which stops listening when the last is gone. To a process it
-/// travels only from the arbiter's process, when the actor is spawned. The file of a unix socket is removed when
-/// the last copy, or Listener on one, is gone in the process that bound it.
+/// travels only from the arbiter's process, when the actor is spawned. The file of a unix socket is removed
+/// when the last copy, or Listener on one, is gone in the process that bound it.
 ///
 ///     auto socket = ListeningSocket::bind(SocketAddress::parse("0.0.0.0:8080"));
 ///     auto& pool = co_await self.add_monitor<Web>({.name = "web", .workers = 4}, socket);
@@ -32,7 +32,7 @@ public:
     ListeningSocket(const ListeningSocket& other) : fd_(other.duplicate()), path_(other.path_) {}
     ListeningSocket& operator=(ListeningSocket other) noexcept;
 
-    /// Where it listens, with the port that it got.
+    /// Location it listens, with the port that it got.
     SocketAddress address() const { return SocketAddress::of_socket(fd_.get()); }
     int fd() const noexcept { return fd_.get(); }
     /// Another descriptor of the same socket. Throws std::system_error when out of descriptors.

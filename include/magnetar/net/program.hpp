@@ -21,7 +21,7 @@ enum class ProgramStream : std::uint8_t { inherited, none, pipe };
 /// How a program is started. All that it refers to is copied before run_program or the constructor of
 /// RunningProgram returns.
 struct ProgramOptions {
-    /// Where it runs; empty: where this process does.
+    /// Location it runs; empty: where this process does.
     std::string_view directory{};
     /// Its whole environment, as `NAME=value`; null: this process's.
     const std::vector<std::string>* environment = nullptr;
@@ -36,23 +36,25 @@ struct ProgramOptions {
     std::chrono::nanoseconds patience = std::chrono::seconds(3);
 };
 
-/// A program in a process of its own, a child of this one, with pipes to it. It has every signal as by default and none
-/// blocked, and no descriptors but the standard streams (before glibc 2.34: and those of this process that are not
-/// closed on exec). It stays in this process's group, and so ends with it when this is a worker that ends.
+/// A program in a process of its own, a child of this one, with pipes to it. It has every signal as by
+/// default and none blocked, and no descriptors but the standard streams (before glibc 2.34: and those of
+/// this process that are not closed on exec). It stays in this process's group, and so ends with it when this
+/// is a worker that ends.
 ///
 /// Belongs to the loop on which it was made. Destroyed before its end is known, it is killed.
 class RunningProgram {
 public:
     /// Starts `command`, its name (looked for in PATH when it has no `/`) and its arguments. Throws
-    /// std::system_error when it cannot be started, std::invalid_argument for no command at all. See posix_spawn(3).
+    /// std::system_error when it cannot be started, std::invalid_argument for no command at all. See
+    /// posix_spawn(3).
     RunningProgram(std::span<const std::string> command, const ProgramOptions& options = {});
     RunningProgram(RunningProgram&&) noexcept = default;
     RunningProgram& operator=(RunningProgram&&) = delete;
     ~RunningProgram();
 
     pid_t pid() const noexcept { return pid_; }
-    /// The pipes; std::logic_error for a stream that is not one. What is written to `in` it reads, to the end of the
-    /// stream when that is closed.
+    /// The pipes; std::logic_error for a stream that is not one. What is written to `in` it reads, to the end
+    /// of the stream when that is closed.
     Stream& in();
     Stream& out();
     Stream& err();
@@ -78,10 +80,10 @@ struct ProgramEnd {
     std::string out, err;
 };
 
-/// Runs a program until its end, gives it what it is to read and gathers what it writes. Cancelled, by with_timeout as by
-/// the end of its actor, it ends the program first, and waits until it has ended. What others have of its pipes, as a
-/// child that it leaves behind, is not waited for longer than a second after its own end. Throws as RunningProgram,
-/// and std::length_error when it writes too much.
+/// Runs a program until its end, gives it what it is to read and gathers what it writes. Cancelled, by
+/// with_timeout as by the end of its actor, it ends the program first, and waits until it has ended. What
+/// others have of its pipes, as a child that it leaves behind, is not waited for longer than a second after
+/// its own end. Throws as RunningProgram, and std::length_error when it writes too much.
 ///
 ///     auto listing = co_await run_program({"ls", "-l", "/tmp"});
 ///     if (listing.status.clean()) fmt::print("{}", listing.out);

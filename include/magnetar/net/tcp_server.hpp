@@ -46,10 +46,10 @@ public:
     /// Serves the connections of a listener made elsewhere.
     MAGNETAR_LAZY Task<> start_serving(Listener listener);
 
-    /// Closes gracefully: accepts no more, lets the handlers finish what they are about, and after `drain` cancels
-    /// those that are left. Reads that would wait for a new message give the end of the stream, unless the
-    /// client has connected and sent nothing yet: its first message is waited for. Returns when the last
-    /// connection has ended.
+    /// Closes gracefully: accepts no more, lets the handlers finish what they are about, and after `drain`
+    /// cancels those that are left. Reads that would wait for a new message give the end of the stream,
+    /// unless the client has connected and sent nothing yet: its first message is waited for. Returns when
+    /// the last connection has ended.
     template <class Rep = std::int64_t, class Period = std::ratio<1>>
     Task<> close(std::chrono::duration<Rep, Period> drain = std::chrono::seconds(3)) {
         return detail::ServerCore::close(core_, detail::clamped(drain));
@@ -58,7 +58,7 @@ public:
     bool is_serving() const noexcept { return core_ && core_->listener && !core_->closing; }
     /// Throws std::logic_error before it serves.
     EventLoop& loop() const { return core_->loop(); }
-    /// Where it listens, with the port that it got. Throws std::logic_error before it serves.
+    /// Location it listens, with the port that it got. Throws std::logic_error before it serves.
     const SocketAddress& address() const { return core_->loop(), core_->listener->address(); }
     /// Connections now, and what happened since it began.
     ServerInfo info() const { return core_->info(); }

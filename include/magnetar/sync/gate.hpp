@@ -17,8 +17,8 @@ public:
     GateClosed() : std::runtime_error("enter: the gate is closed") {}
 };
 
-/// Counts the users of a resource, so that its owner can wait until nobody uses it before ending it. Belongs to one loop, and
-/// must outlive its passes.
+/// Counts the users of a resource, so that its owner can wait until nobody uses it before ending it. Belongs
+/// to one loop, and must outlive its passes.
 ///
 ///     auto pass = gate.enter();   // in each user: it is inside until the pass dies
 ///     co_await gate.close();      // lets nobody in any more, and waits until all have left

@@ -23,8 +23,8 @@ public:
 
 namespace detail {
 
-using magnetar::detail::Binding;
 using magnetar::detail::CommandEntry;
+using magnetar::detail::CommandTraits;
 using magnetar::detail::entry_of;
 
 // One message that came: the arguments are the command's Args.
@@ -60,11 +60,11 @@ private:
 
 // A single argument as itself, others as a tuple.
 template <class... A>
-std::tuple<A...> plain(magnetar::detail::Pack<A...>&& all) {
+std::tuple<A...> plain(magnetar::detail::Arguments<A...>&& all) {
     return with_items(all, [](auto&... each) { return std::tuple<A...>(std::move(each)...); });
 }
 template <class A>
-A plain(magnetar::detail::Pack<A>&& one) {
+A plain(magnetar::detail::Arguments<A>&& one) {
     return with_items(one, [](A& value) { return std::move(value); });
 }
 
@@ -76,8 +76,8 @@ Task<> next_message(std::shared_ptr<Records> records) {
     }
 }
 template <auto F>
-Task<decltype(plain(std::declval<typename Binding<F>::Args>()))> expect(std::shared_ptr<Records> records,
-                                                                        std::chrono::nanoseconds within) {
+Task<decltype(plain(std::declval<typename CommandTraits<F>::Args>()))> expect(
+    std::shared_ptr<Records> records, std::chrono::nanoseconds within) {
     bool late = false;
     try {
         co_await with_timeout(within, next_message(records));
@@ -94,7 +94,7 @@ Task<decltype(plain(std::declval<typename Binding<F>::Args>()))> expect(std::sha
     if (message.command != &entry_of<F>)
         throw Unexpected(
             fmt::format("{} came, where {} was expected", message.command->name, entry_of<F>.name));
-    co_return plain(std::move(*static_cast<typename Binding<F>::Args*>(message.arguments.get())));
+    co_return plain(std::move(*static_cast<typename CommandTraits<F>::Args*>(message.arguments.get())));
 }
 template <class = void>
 Task<> expect_nothing(std::shared_ptr<Records> records, std::chrono::nanoseconds during) {
@@ -109,7 +109,7 @@ Task<> expect_nothing(std::shared_ptr<Records> records, std::chrono::nanoseconds
 
 }  // namespace detail
 
-/// Stands in for an actor of type State, and records what it is told: nobody who has its proxy can tell the
+/// Stands in for an actor of type State, and records its messages: a holder of its proxy cannot tell the
 /// difference. It takes the commands that it was told to; what else is sent to it fails with CommandNotFound.
 /// Its actor is a light one, a child of the actor that made it, and ends with that. It works in simulations
 /// and in programs, there by the loop's own time.
@@ -142,7 +142,7 @@ public:
     /// value.
     template <auto F>
     void record() {
-        using Result = typename detail::Binding<F>::Result;
+        using Result = typename detail::CommandTraits<F>::Result;
         if constexpr (std::is_void_v<Result>) take<F>([](auto&...) {});
         else take<F>([](auto&...) { return Result(); });
     }
@@ -173,8 +173,8 @@ public:
 private:
     template <auto F, class Function>
     void take(Function function) {
-        using Args = typename detail::Binding<F>::Args;
-        using Result = typename detail::Binding<F>::Result;
+        using Args = typename detail::CommandTraits<F>::Args;
+        using Result = typename detail::CommandTraits<F>::Result;
         records_->takers[&detail::entry_of<F>] = [function](detail::Records& records, void* arguments,
                                                             void* outcome) {
             auto kept = std::make_shared<Args>(std::move(*static_cast<Args*>(arguments)));

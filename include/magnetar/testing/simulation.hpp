@@ -19,7 +19,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::testing {
 
-/// Thrown by Simulation::run when its scenario can never end. The text tells who waits for what.
+/// Thrown by Simulation::run when its scenario can never end. The text lists what each actor waits for.
 class Stuck : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
@@ -68,9 +68,9 @@ inline std::vector<std::uint64_t> seeds(std::uint64_t count) {
 ///         assert(sum == 42);
 ///     });
 ///
-/// All of spawn, send, monitors, streams, listeners, TcpServer, timers and what is built on them works as it does in a
-/// program; addresses belong to the simulation, so that ports are never taken. Every actor is a light one,
-/// whatever concurrency is asked for. Not there: the executor (host names, therefore), files,
+/// All of spawn, send, monitors, streams, listeners, TcpServer, timers and what is built on them works as it
+/// does in a program; addresses belong to the simulation, so that ports are never taken. Every actor is a
+/// light one, whatever concurrency is asked for. Not there: the executor (host names, therefore), files,
 /// datagrams, signals. It belongs to the thread that made it. A process has one at a time, and no Arbiter
 /// beside it.
 class Simulation : SimulationEngine::Idle {
@@ -87,7 +87,7 @@ public:
 
     /// What goes wrong from now on. May be changed at any time.
     Faults faults;
-    /// So much virtual time a scenario may take, in which something goes on that never ends.
+    /// The virtual time that a scenario may take before it counts as stuck.
     std::chrono::nanoseconds limit = std::chrono::hours(24);
 
     /// Runs `scenario(actor)`, a coroutine, in the first actor of a world of its own, and ends the actor with
@@ -111,8 +111,8 @@ public:
         }
     }
 
-    /// Makes a monitor, as Arbiter::add_monitor does; for the scenario. Its workers are light actors. The handle lives as
-    /// long as the simulation.
+    /// Makes a monitor, as Arbiter::add_monitor does; for the scenario. Its workers are light actors. The
+    /// handle lives as long as the simulation.
     ///
     ///     auto& pool = co_await simulation.add_monitor<Worker>({.name = "pool", .workers = 4});
     template <class Worker, class... A>
@@ -122,10 +122,10 @@ public:
         return magnetar::detail::handle_from<Worker>(
             magnetar::detail::start_monitor(stage_.first(), monitors_, std::move(spec)));
     }
-    /// Ends an actor by force, as SIGKILL ends a process: what it has not answered fails with ActorLost, and its exit code
-    /// is 137. Nothing happens when it has ended.
+    /// Ends an actor by force, as SIGKILL ends a process: what it has not answered fails with ActorLost, and
+    /// its exit code is 137. Nothing happens when it has ended.
     void kill(const ActorProxy<>& actor) noexcept {
-        if (auto* living = magnetar::detail::resident_here(actor.address()))
+        if (auto* living = magnetar::detail::find_local_here(actor.address()))
             magnetar::detail::core_of(*living).exit(128 + SIGKILL);
     }
     /// The names and ids that are taken: 1, the first actor's, when nothing else lives.
@@ -161,7 +161,7 @@ private:
         bool never = next == LoopClock::time_point::max();
         if (!stage_.body || !stuck_.empty() || (!never && next.time_since_epoch() <= limit)) return false;
         stuck_ = never ? "nothing can happen any more:" : "the scenario has not ended in its time:";
-        tell_waiting(*stage_.root, "the scenario");
+        tell_waiting(*stage_.main_actor, "the scenario");
         stage_.body->cancel();
         return true;
     }

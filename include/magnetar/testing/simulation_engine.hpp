@@ -22,7 +22,7 @@ namespace magnetar::inline MAGNETAR_MODE::testing {
 /// thread is one of its own.
 class SimulationEngine final : public Engine, private detail::Network {
 public:
-    /// Who is asked before time passes, up to `next`; time_point::max(): nothing will happen ever again.
+    /// Asked before virtual time advances to `next`; time_point::max(): nothing will happen ever again.
     /// `quiet` tells that no operation is under way, and the loop waits for a timer alone. True when there is
     /// work now: then no time passes.
     struct Idle {
@@ -45,7 +45,7 @@ public:
     LoopClock::time_point now() noexcept override { return time_; }
     bool pending() const noexcept override { return !submitted_.empty() || next_due() <= time_; }
     void poll() noexcept override {
-        // Works that are ready again and again would wait for ever for a time that never comes.
+        // Work that is always ready again would keep virtual time from advancing.
         if (pending()) polls_in_vain_ = 0;
         else if (++polls_in_vain_ % 1000 == 0) time_ += std::chrono::microseconds(1);
         begin_submitted();
@@ -287,7 +287,7 @@ private:
     void complete(const io_uring_sqe& sqe, std::uint64_t number, int result, unsigned flags) {
         if (sqe.user_data) completed_.push_back({sqe.user_data, number, sqe.opcode, result, flags});
     }
-    // Owners may submit when they are told: nobody is while operations are gone through.
+    // Completion handlers may submit: none is called while the operations are iterated.
     void deliver_all() noexcept {
         for (const Completed& done : completed_) {
             if (done.opcode != IORING_OP_PROVIDE_BUFFERS)

@@ -38,7 +38,8 @@ inline T load_little(const std::byte* from) noexcept {
     return value;
 }
 
-/// How much memory a decoded value may take whatever its input, in bytes, and how many times the size of its input beyond.
+/// How much memory a decoded value may take whatever its input, in bytes, and how many times the size of its
+/// input beyond.
 inline constexpr std::size_t free_memory = 1 << 20;
 inline constexpr std::size_t memory_factor = 64;
 
@@ -137,10 +138,11 @@ public:
         if (count > capacity_ - size_) grow(count);
     }
 
-    /// Never grows beyond `most` bytes from now on: what would need that throws SizeError, before memory is taken.
+    /// Never grows beyond `most` bytes from now on: what would need that throws SizeError, before memory is
+    /// taken.
     void limit(std::size_t most) noexcept { limit_ = most; }
 
-    /// Where an error found while writing is.
+    /// Location an error found while writing is.
     [[noreturn, gnu::cold]] void fail(const char* reason) const;
 
     void swap(Writer& other) noexcept {
@@ -159,8 +161,9 @@ private:
     std::size_t limit_ = SIZE_MAX;
 };
 
-/// Reads bytes that nobody vouches for: every read is checked against what is left and throws CodecError. What is
-/// decoded takes at most 1 MiB of memory and 64 times the size of the bytes. The bytes must outlive the reader.
+/// Reads bytes that nobody vouches for: every read is checked against what is left and throws CodecError.
+/// What is decoded takes at most 1 MiB of memory and 64 times the size of the bytes. The bytes must outlive
+/// the reader.
 class Reader {
 public:
     explicit Reader(std::span<const std::byte> bytes) noexcept
@@ -200,16 +203,16 @@ public:
         return static_cast<std::size_t>(count);
     }
 
-    /// To be called before memory is taken for `count` values of `size` bytes. Throws CodecError when the whole takes
-    /// more than its input allows.
+    /// To be called before memory is taken for `count` values of `size` bytes. Throws CodecError when the
+    /// whole takes more than its input allows.
     void charge(std::size_t count, std::size_t size) {
         if (count > memory_left_ / size) [[unlikely]]
             fail("a value that takes more memory than its input allows");
         memory_left_ -= count * size;
     }
 
-    /// To be called now and then while a hash map is filled, with the length of a chain in it. Throws CodecError when
-    /// the chains of all maps are so long that the keys must have been chosen for it.
+    /// To be called now and then while a hash map is filled, with the length of a chain in it. Throws
+    /// CodecError when the chains of all maps are so long that the keys must have been chosen for it.
     void collide(std::size_t chain) {
         if (chain > collisions_left_) [[unlikely]]
             fail("too many keys that collide");

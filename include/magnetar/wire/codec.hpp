@@ -5,8 +5,8 @@
 #include <magnetar/wire/detail/binary_codec.hpp>
 #include <magnetar/wire/detail/shape.hpp>
 
-/// How values travel: a compact binary form between programs of one image (here), and JSON for everything else
-/// (<magnetar/wire/json_codec.hpp>). Both are derived from the type alone; neither needs a declaration.
+/// How values travel: a compact binary form between programs of one image (here), and JSON for everything
+/// else (<magnetar/wire/json_codec.hpp>). Both are derived from the type alone; neither needs a declaration.
 ///
 /// type                                  | binary                  | JSON
 /// --------------------------------------|-------------------------|---------------------------------------
@@ -32,9 +32,9 @@
 /// Lengths, counts and indices are varints. No value takes less than one byte, so a count is never greater
 /// than the input; structs and tuples without members are a zero byte. In JSON a number for an integer must
 /// be one and fit, and objects must have every field of the struct and no other. What decodes cannot crash or
-/// exhaust the decoder: it takes at most 1 MiB and 64 times its input in memory, and hash maps whose keys were
-/// chosen to collide are refused; it may hold any value of its type: also an enumeration any of its underlying type,
-/// and a string any bytes.
+/// exhaust the decoder: it takes at most 1 MiB and 64 times its input in memory, and hash maps whose keys
+/// were chosen to collide are refused; it may hold any value of its type: also an enumeration any of its
+/// underlying type, and a string any bytes.
 namespace magnetar::inline MAGNETAR_MODE {
 
 /// How a type of one's own travels, in both forms, unless it is a struct of fields that travel: as another

@@ -14,7 +14,8 @@ class CodecError : public std::runtime_error {
 public:
     CodecError(std::string where, std::string reason);
 
-    /// Where: `$.points[3].x` in the JSON form, `byte 17` in the binary form; empty when it is of the whole.
+    /// Location: `$.points[3].x` in the JSON form, `byte 17` in the binary form; empty when it is of the
+    /// whole.
     const std::string& path() const noexcept { return path_; }
 
     /// What is wrong there.

@@ -35,10 +35,9 @@ constexpr bool is_finite(double value) noexcept { return value - value == 0; }
 ///     auto points = info["points"].get<std::vector<Point>>();
 ///     Json same = Json::parse(info.dump());
 ///
-/// Integers keep all their 64 bits; a text's integers beyond them become the nearest double, as in most parsers. A real
-/// number is written so that reading it gives the same number. An
-/// object keeps the order of insertion and finds a member by looking at each: made for messages, not for
-/// databases.
+/// Integers keep all their 64 bits; a text's integers beyond them become the nearest double, as in most
+/// parsers. A real number is written so that reading it gives the same number. An object keeps the order of
+/// insertion and finds a member by looking at each: made for messages, not for databases.
 class Json {
 public:
     enum class Kind : unsigned char { null, boolean, integer, unsigned_integer, real, text, array, object };
@@ -98,8 +97,9 @@ public:
     static Json from(const T& value);
 
     /// Reads a JSON text, which must be one value, valid UTF-8, nested at most `max_nesting` deep and without
-    /// two members of one name in an object. Takes at most 64 times the text's size in memory. Throws JsonError with
-    /// the reason; for a number, one that no double holds for instance, also with the byte at which it begins.
+    /// two members of one name in an object. Takes at most 64 times the text's size in memory. Throws
+    /// JsonError with the reason; for a number, one that no double holds for instance, also with the byte at
+    /// which it begins.
     static Json parse(std::string_view text);
 
     /// Writes the value as JSON text: in one line, or with `indent` spaces for each level. Throws JsonError
@@ -130,8 +130,9 @@ public:
     const std::string& string() const;
 
     /// The member `key`, made (as null) if it is not there; null becomes an empty object. Throws JsonError if
-    /// this is neither. References to members last until the next member is added. A member made so knows where it was
-    /// looked for: using it as if it were there is an error that names the path, from the first object on that was there.
+    /// this is neither. References to members last until the next member is added. A member made so knows
+    /// where it was looked for: using it as if it were there is an error that names the path, from the first
+    /// object on that was there.
     Json& operator[](std::string_view key);
 
     /// The member `key`. Throws JsonError if it is not there.

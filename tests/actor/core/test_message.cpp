@@ -13,7 +13,7 @@ namespace {
 struct Letter final : detail::Message {
     explicit Letter(int n) : number(n) {}
     void start(Actor<>&) noexcept override {}
-    void refuse(detail::Refusal, ActorId) noexcept override {}
+    void refuse(detail::RejectReason, ActorId) noexcept override {}
     void admitted() noexcept override { ++admissions; }
     int number, admissions = 0;
 };

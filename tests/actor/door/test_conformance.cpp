@@ -1,5 +1,6 @@
-// The groups of cases that the public conformance suite for WebSocket tries, against a live door: each as whole frames,
-// and again byte by byte. What a case does not say ends with our close frame, so that all has been read.
+// The groups of cases that the public conformance suite for WebSocket tries, against a live door: each as
+// whole frames, and again byte by byte. What a case does not say ends with our close frame, so that all has
+// been read.
 #include "../door_support.hpp"
 
 using namespace magnetar;
@@ -53,8 +54,8 @@ struct Case {
 };
 const std::string ended = "close 1000 end", broken = "close 1002 end";
 
-// What comes before the last two words of `expected` is waited for before we close: an answer that is not ready then is
-// none. After a violation there may be an answer to what came before it, or not.
+// What comes before the last two words of `expected` is waited for before we close: an answer that is not
+// ready then is none. After a violation there may be an answer to what came before it, or not.
 Task<> try_all(std::string url, const std::vector<Case>& cases) {
     for (auto& one : cases) {
         std::size_t step = one.bytes.size();

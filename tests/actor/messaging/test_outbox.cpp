@@ -7,8 +7,8 @@
 
 using namespace magnetar;
 using namespace magnetar::test;
+using detail::Batch;
 using detail::outbox;
-using detail::Parcel;
 
 namespace {
 
@@ -74,22 +74,22 @@ Task<long> tell_all(Actor<>&, ActorProxy<> to, int count) {
 TEST_CASE("parcel: as many messages as it has room for, not one more; they arrive in order") {
     EventLoop loop;
     std::vector<int> log, expected;
-    Parcel* parcel = Parcel::make(loop.handle(), Parcel::small);
+    Batch* parcel = Batch::make(loop.handle(), Batch::small);
     int placed = 0;
-    while (parcel->has_room(Parcel::space<Note>)) parcel->place<Note>(log, ++placed);
+    while (parcel->has_room(Batch::space<Note>)) parcel->place<Note>(log, ++placed);
     CHECK(placed >= 8);
-    CHECK(placed * sizeof(Note) <= Parcel::small);
+    CHECK(placed * sizeof(Note) <= Batch::small);
     loop.post(*parcel);
     loop.run(yield());
     for (int i = 1; i <= placed; ++i) expected.push_back(i);
     CHECK(log == expected);
-    for (Note* note : std::exchange(Note::arrived, {})) Parcel::drop(*note);
+    for (Note* note : std::exchange(Note::arrived, {})) Batch::drop(*note);
 }
 
 TEST_CASE("parcel: it goes home when the last of its messages is dropped, wherever that is") {
     EventLoop loop;
     std::vector<int> log;
-    Parcel* parcel = Parcel::make(loop.handle(), Parcel::small);
+    Batch* parcel = Batch::make(loop.handle(), Batch::small);
     for (int i = 1; i <= 3; ++i) parcel->place<Note>(log, i);
     std::thread([&] {
         EventLoop there;
@@ -97,16 +97,16 @@ TEST_CASE("parcel: it goes home when the last of its messages is dropped, wherev
         there.run(yield());
         auto notes = std::exchange(Note::arrived, {});
         REQUIRE(notes.size() == 3);
-        Parcel::drop(*notes[1]);
-        Parcel::drop(*notes[0]);
+        Batch::drop(*notes[1]);
+        Batch::drop(*notes[0]);
         CHECK(loop.handle().returned.empty());
         CHECK(notes[2]->number == 3);
-        Parcel::drop(*notes[2]);
+        Batch::drop(*notes[2]);
     }).join();
     CHECK(log == std::vector{1, 2, 3, -2, -1, -3});
     CHECK_FALSE(loop.handle().returned.empty());
     // The next parcel of this thread takes in what has come back.
-    Parcel* next = Parcel::make(loop.handle(), Parcel::small);
+    Batch* next = Batch::make(loop.handle(), Batch::small);
     CHECK(parcels_at_home(loop.handle()) == 0);
     loop.post(*next);
     loop.run(yield());
@@ -116,13 +116,13 @@ TEST_CASE("parcel: a message larger than any parcel gets one of its size") {
     EventLoop loop;
     std::vector<int> log;
     using Heavy = Sheet<50'000>;
-    Parcel* parcel = Parcel::make(loop.handle(), Parcel::size_for(Parcel::small, Parcel::space<Heavy>));
-    REQUIRE(parcel->has_room(Parcel::space<Heavy>));
+    Batch* parcel = Batch::make(loop.handle(), Batch::size_for(Batch::small, Batch::space<Heavy>));
+    REQUIRE(parcel->has_room(Batch::space<Heavy>));
     parcel->place<Heavy>(log, 1).rest[49'999] = 'x';
     CHECK_FALSE(parcel->has_room(1));
     loop.post(*parcel);
     loop.run(yield());
-    for (Heavy* heavy : std::exchange(Heavy::arrived, {})) Parcel::drop(*heavy);
+    for (Heavy* heavy : std::exchange(Heavy::arrived, {})) Batch::drop(*heavy);
     CHECK(log == std::vector{1, -1});
 }
 
@@ -137,7 +137,7 @@ TEST_CASE("outbox: what is placed goes at the end of the turn, or before a work 
         there.run([](std::atomic<bool>& o) -> Task<> {
             while (!o) co_await yield();
         }(over));
-        for (Note* note : std::exchange(Note::arrived, {})) Parcel::drop(*note);
+        for (Note* note : std::exchange(Note::arrived, {})) Batch::drop(*note);
     });
     while (!door) std::this_thread::yield();
     struct Last : Runnable {
@@ -172,7 +172,7 @@ TEST_CASE(
         co_await yield();
     }(log, *ended));
     CHECK(log == std::vector{1, 2});
-    for (Note* note : std::exchange(Note::arrived, {})) Parcel::drop(*note);
+    for (Note* note : std::exchange(Note::arrived, {})) Batch::drop(*note);
     CHECK(log == std::vector{1, 2, -1, -2});
 }
 

@@ -48,8 +48,8 @@ std::vector<std::byte> frame_of(detail::Packet packet, Fill fill) {
 template <auto F, class... A>
 std::vector<std::byte> call_of(detail::Packet packet, const detail::Address& target,
                                const detail::Address& sender, A... arguments) {
-    (void)&detail::enlisted<F>;
-    typename detail::Binding<F>::Args args{std::move(arguments)...};
+    (void)&detail::registered_command<F>;
+    typename detail::CommandTraits<F>::Args args{std::move(arguments)...};
     return frame_of(packet, [&](Writer& out) {
         out.put(std::uint64_t{1} << 50);
         out.put(detail::entry_of<F>.number);

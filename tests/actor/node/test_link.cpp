@@ -74,7 +74,7 @@ std::vector<std::vector<std::byte>> nonsense(std::uint32_t from, std::uint32_t t
     all.push_back(frame_of(Packet::request, call(~0u, 1)));                             // no such command
     all.push_back(frame_of(Packet::request, call(0, std::uint64_t{0xfff} << 40 | 1)));  // another host
     // In the arbiter's name: its id is 1, and so is its place on the wire.
-    all.push_back(frame_of(Packet::request, call(0, detail::Where(to, 0, 0).to_wire(), 1)));
+    all.push_back(frame_of(Packet::request, call(0, detail::Location(to, 0, 0).to_wire(), 1)));
     return all;
 }
 
@@ -151,7 +151,7 @@ TEST_CASE(
         auto bystander = co_await spawn({});
         for (std::size_t i = 0; i < nonsense(0, 0).size(); ++i) {
             auto liar = co_await spawn({});
-            auto bytes = nonsense(liar.address().where.host(), 0)[i];
+            auto bytes = nonsense(liar.address().where.node(), 0)[i];
             auto asking = self.loop().start([](ActorProxy<> to) -> Task<std::string> {
                 co_return co_await error_of<ActorLost>(send(to, run<stay>));
             }(liar));
@@ -170,7 +170,7 @@ TEST_CASE("link: nonsense between two workers ends their link alone, and they ge
     in_arbiter([](Arbiter<>&) -> Task<> {
         auto a = co_await spawn({});
         auto b = co_await spawn({});
-        auto all = nonsense(a.address().where.host(), b.address().where.host());
+        auto all = nonsense(a.address().where.node(), b.address().where.node());
         for (auto& bytes : all) {
             auto answer = co_await send(a, run<relay_ping>, b);
             CHECK(answer == "pong");
@@ -250,7 +250,8 @@ int leave_a_child(Actor<>&) {
     }
     return pid;
 }
-// Takes all descriptors that are left to this process. The hard limit stays: not everybody may raise it again.
+// Takes all descriptors that are left to this process. The hard limit stays: not everybody may raise it
+// again.
 void limit_descriptors(rlim_t soft) {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -358,7 +359,7 @@ TEST_CASE(
         std::size_t fds = 0;
         for (int life = 0; life < lives; ++life) {
             auto worker = co_await spawn({.name = "comes"});
-            CHECK(worker.address().where.host() != 0);
+            CHECK(worker.address().where.node() != 0);
             auto pong = co_await send(stays, run<relay_ping>, worker);
             CHECK(pong == "pong");
             if (life % 3 == 0) ::kill(co_await send(worker, run<process_again>), SIGKILL);

@@ -1,5 +1,5 @@
-// A worker is not trusted more than it must be: what it may not do ends its link, with a reason, and nothing else is
-// harmed.
+// A worker is not trusted more than it must be: what it may not do ends its link, with a reason, and nothing
+// else is harmed.
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -24,9 +24,9 @@ namespace {
 using Bytes = std::vector<std::byte>;
 
 // What the master has about its processes.
-detail::Managed* managed(const ActorProxy<>& worker) {
-    detail::Managed* found = nullptr;
-    detail::the_supervisor->for_each([&](detail::Managed& child) {
+detail::ChildRecord* managed(const ActorProxy<>& worker) {
+    detail::ChildRecord* found = nullptr;
+    detail::the_supervisor->for_each([&](detail::ChildRecord& child) {
         if (child.id == worker.id()) found = &child;
     });
     return found;
@@ -115,7 +115,8 @@ constexpr std::array ways{"kill", "stop", "spawn"};
 constexpr std::array<std::size_t, 2> sizes{100, 1 << 20};
 int descriptors_here(Actor<>&) { return static_cast<int>(open_fds()); }
 
-// Writes the frame so many times and reads nothing; how many went before nobody took any more for two seconds.
+// Writes the frame so many times and reads nothing; how many went before nobody took any more for two
+// seconds.
 int flood(Actor<>&, Bytes frame, int count) {
     int fd = sockets().at(0), sent = 0;
     timeval patience{2, 0};
@@ -196,7 +197,7 @@ TEST_CASE("trust: who speaks is known by the link: nobody notifies, greets or as
         for (int attack = 0; attack < 6; ++attack) {
             auto liar = co_await spawn({.name = "liar"});
             detail::Address own = liar.address(), forged = own;
-            detail::Notice notice{12345, 0, 0};
+            detail::Heartbeat notice{12345, 0, 0};
             Bytes bytes;
             forged.id = victim.id();  // another's id at its own place
             if (attack == 0)
@@ -239,7 +240,7 @@ TEST_CASE("trust: a worker greets for one that is being made, and the spawn give
                                            std::uint64_t{0x1234567}, ActorProxy<>(address_of(liar), {}));
         co_await must_end(liar, std::move(bytes), std::vector<ActorProxy<>>());
         auto made = co_await making;
-        CHECK(made.address().where.host() != liar.address().where.host());
+        CHECK(made.address().where.node() != liar.address().where.node());
         auto name = co_await send(made, run<name_of>);
         CHECK(name == "made");
     });
@@ -367,7 +368,7 @@ TEST_CASE("trust: a worker's child cannot hold up the arbiter's end: its timeout
         auto made = co_await send(worker, run<spawn_named>, std::string("made"));
         CHECK(managed(made)->settings.exit_timeout <= 60s);
         CHECK(managed(made)->settings.timeout <= 24h);
-        CHECK(managed(made)->asker == worker.address().where.host());
+        CHECK(managed(made)->asker == worker.address().where.node());
     });
 }
 
@@ -441,7 +442,7 @@ TEST_CASE("trust: forged introductions fill nobody's table of descriptors") {
         auto bystander = co_await spawn({});
         auto liar = co_await spawn({});
         int before = co_await send(bystander, run<descriptors_here>);
-        int done = co_await send(liar, run<introduce>, bystander.address().where.host(), 300);
+        int done = co_await send(liar, run<introduce>, bystander.address().where.node(), 300);
         CHECK(done == 300);
         int after = co_await send(bystander, run<descriptors_here>);
         CHECK(after <= before + 2);

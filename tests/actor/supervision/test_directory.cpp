@@ -8,7 +8,7 @@ using detail::Directory;
 namespace {
 
 ActorProxy<> proxy_of(std::uint64_t id, std::string_view name, std::uint32_t host = 0) {
-    return ActorProxy<>({{id}, detail::Where(host, 0, 0)}, detail::SharedName(name));
+    return ActorProxy<>({{id}, detail::Location(host, 0, 0)}, detail::SharedName(name));
 }
 
 }  // namespace
@@ -119,6 +119,6 @@ TEST_CASE(
     directory.remove_node(2);
     CHECK(directory.free_node(detail::greatest_node) == 2);
     // An address and an id keep it apart from all others.
-    CHECK(detail::Where(detail::greatest_node, 0, 0).host() == detail::greatest_node);
+    CHECK(detail::Location(detail::greatest_node, 0, 0).host() == detail::greatest_node);
     CHECK((detail::root_id(detail::greatest_node).value >> 40) == detail::greatest_node);
 }

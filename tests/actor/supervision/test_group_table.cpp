@@ -8,7 +8,7 @@ using detail::GroupTable;
 
 namespace {
 
-Address member_at(std::uint64_t id, std::uint32_t host = 0) { return {{id}, detail::Where(host, 0, 0)}; }
+Address member_at(std::uint64_t id, std::uint32_t host = 0) { return {{id}, detail::Location(host, 0, 0)}; }
 
 }  // namespace
 

@@ -6,11 +6,11 @@
 #include <type_traits>
 #include <utility>
 
-using magnetar::detail::Pack;
+using magnetar::detail::Arguments;
 using magnetar::detail::with_items;
 
 TEST_CASE("pack: holds values of several types, made from what they are made from") {
-    Pack<int, std::string, int> pack(1, "two", 3);
+    Arguments<int, std::string, int> pack(1, "two", 3);
     auto text = with_items(pack, [](int& a, std::string& b, int& c) {
         b += '!';
         return std::to_string(a) + b + std::to_string(c);
@@ -25,12 +25,12 @@ TEST_CASE("pack: holds values of several types, made from what they are made fro
 }
 
 TEST_CASE("pack: copies, and moves what cannot be copied") {
-    Pack<std::string> one("text");
-    Pack<std::string> copy(one), moved(std::move(one));
+    Arguments<std::string> one("text");
+    Arguments<std::string> copy(one), moved(std::move(one));
     with_items(copy, [](std::string& text) { CHECK(text == "text"); });
     with_items(moved, [](std::string& text) { CHECK(text == "text"); });
 
-    Pack<std::unique_ptr<int>, bool> first(std::make_unique<int>(7), true);
+    Arguments<std::unique_ptr<int>, bool> first(std::make_unique<int>(7), true);
     auto second = std::move(first);
     with_items(second, [](std::unique_ptr<int>& number, bool) { CHECK(*number == 7); });
     with_items(first, [](std::unique_ptr<int>& number, bool) { CHECK(number == nullptr); });
@@ -38,6 +38,6 @@ TEST_CASE("pack: copies, and moves what cannot be copied") {
 }
 
 TEST_CASE("pack: may be empty") {
-    Pack<> nothing;
+    Arguments<> nothing;
     CHECK(with_items(nothing, [] { return 5; }) == 5);
 }

@@ -27,17 +27,18 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-struct CallTerms;
+struct CallContext;
 struct CommandEntry;
 
-// Blocks of ids of this process. The first is never given out: the processes' first actors have their ids there.
+// Blocks of ids of this process. The first is never given out: the processes' first actors have their ids
+// there.
 inline constinit std::atomic<std::uint64_t> id_blocks{0};
 // Fresh ids for the actors of this thread: blocks are drawn from a counter of the process, whose number
 // stands in the high bits, so that no two processes of an application ever make the same. The counter begins
 // anew after 2^40 ids and never reaches into another process's.
 ActorId fresh_id() noexcept;
 // The first actor of a process.
-ActorId root_id(std::uint32_t host) noexcept;
+ActorId root_id(std::uint32_t node) noexcept;
 
 // For a new arbiter or simulation: empties the registry of how actors have ended.
 void forget_exits();
@@ -67,8 +68,8 @@ struct Extras {
     bool registered = false, ending = false, in_groups = false;
 };
 
-// An actor as the framework sees it: its mailbox, its lifecycle, its children. Actor<> is the same object as its own
-// code sees it. On the actor's loop, all of it:
+// An actor as the framework sees it: its mailbox, its lifecycle, its children. Actor<> is the same object as
+// its own code sees it. On the actor's loop, all of it:
 //
 //     initial -> starting -> running -> stopping -> closed (exit code 0) or terminated
 //                    \__________\__________/ stop(), exit()
@@ -76,12 +77,13 @@ class ActorCore : public Runnable, public JobOwner, public TaggedNode<Siblings>,
 public:
     ActorCore(const ActorCore&) = delete;
     template <class State, class... A>
-    static Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id, Pack<A...>& arguments);
+    static Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id,
+                         Arguments<A...>& arguments);
     static void destroy(Actor<>* actor) noexcept;
 
     Actor<>& self() noexcept;
     ActorId id() const noexcept { return {slot_->id.load(std::memory_order_relaxed)}; }
-    Address address() const noexcept { return {id(), Where(*slot_)}; }
+    Address address() const noexcept { return {id(), Location(*slot_)}; }
     const std::string& name() const noexcept;
     std::string to_string() const { return name().empty() ? id().to_string() : name(); }
     ActorProxy<> proxy() const;
@@ -107,21 +109,21 @@ public:
 
     // ---- mailbox
 
-    // Takes the message, or refuses it.
-    Receipt receive(Message& message) noexcept;
+    // Queues the message, or rejects it; `waiting` when its sender has to wait for room.
+    EnqueueResult receive(Message& message) noexcept;
     void wake() noexcept;
-    // Whether a sender would have to wait for room.
+    // Whether a sender would have to wait for capacity.
     bool would_wait() const noexcept { return mailbox_.full() && mailbox_.policy() == Overflow::wait; }
     bool withdraw(Message& message) noexcept { return mailbox_.remove(message); }
     Mailbox& mailbox() noexcept { return mailbox_; }
-    bool is_late(const CallTerms& terms) const noexcept;
+    bool is_late(const CallContext& terms) const noexcept;
     static void run(Runnable& runnable);
 
     // ---- commands
 
     void command_started() noexcept { ++commands_; }
     void command_ended() noexcept;
-    // Those that wait for something.
+    // Commands that have begun and not ended.
     std::uint32_t running_commands() const noexcept { return commands_; }
     // Takes a command of another actor type, for one that stands in for such: the arguments are the command's
     // Args, `outcome` is the call's, which it sets, or null for a tell. False when it does not.
@@ -163,7 +165,7 @@ protected:
 
 private:
     Message* next() noexcept;
-    Receipt overflow(Message& message) noexcept;
+    EnqueueResult overflow(Message& message) noexcept;
 
     Task<> periodic();
 
@@ -182,19 +184,19 @@ private:
     // Stopping, draining, forcing.
     Task<> closing();
     void lose_messages() noexcept;
-    // The last of an actor: afterwards only its status is left. A light actor deletes itself; others belong
-    // to their thread's main.
+    // Final step: rejects what is queued and publishes the exit status. A light actor deletes itself; others
+    // belong to their thread's main.
     void finish() noexcept;
-    // Before anybody can hear that it has ended: who does may use its name again.
+    // Frees its name before its end becomes known, so that whoever learns of its end can reuse the name.
     Task<> deregister();
 
-    Cell* slot_;
+    ActorSlot* slot_;
     EventLoop* loop_;
-    // The next seven bytes stand in what the mailbox leaves free at its end.
+    // The next seven bytes occupy the mailbox's tail padding.
     [[no_unique_address]] Mailbox mailbox_;
     Concurrency concurrency_;
     Lifecycle life_ = Lifecycle::initial;
-    bool newborn_ = true, scheduled_ = false, serial_, stop_asked_ = false, lost_ = false;
+    bool lifo_ = true, scheduled_ = false, serial_, stop_asked_ = false, lost_ = false;
     ActorCore* parent_ = nullptr;  // a light actor's spawner
     List<ActorCore, Siblings> children_;
     Owned<Extras> extras_;

@@ -26,7 +26,7 @@ struct FreeChain {
 using CallChainPtr = Owned<CallChain, FreeChain>;
 
 // What a request says beside its arguments.
-struct CallTerms {
+struct CallContext {
     LoopClock::time_point deadline{};  // past it the callee does not start it; none when it is zero
     CallChainPtr chain;                // null when no serial actor waits for it
 };

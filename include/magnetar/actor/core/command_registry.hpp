@@ -15,27 +15,28 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 class CallMessage;
-class WireCall;
-class WireAnswer;
+class IncomingCall;
+class IncomingAnswer;
 struct Transcoder;
 struct Address;
 
-// Who may ask for a command from another process. Those of an application: anyone, of any actor. The framework's own:
-// also of the first actor of a process alone, the arbiter's process alone, or nobody.
+// Who may ask for a command from another process. Those of an application: anyone, of any actor. The
+// framework's own: also of the first actor of a process alone, the arbiter's process alone, or nobody.
 enum class Reach : std::uint8_t { anyone, first_actor, from_arbiter, nobody };
 
 // Carries out a command: see invoke. `args` and `outcome` are the command's Args and Outcome.
 using ErasedInvoke = bool(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
                           CallMessage* call, void* outcome) noexcept;
 
-// One row of the table of commands: all that is done with a command without knowing which it is, so that what carries
-// requests about is compiled once for all commands of the same parameters and result. Every process of an application
-// is the same image, forked when the table is complete, so a row's number means the same command in each of them.
+// One row of the table of commands: all that is done with a command without knowing which it is, so that what
+// carries requests about is compiled once for all commands of the same parameters and result. Every process
+// of an application is the same image, forked when the table is complete, so a row's number means the same
+// command in each of them.
 struct CommandEntry {
     static constexpr std::uint32_t unlisted = ~0u;
     std::string_view name;
-    const void* state;               // the only actor type that has it; null for all
-    WireAnswer* (*open)(WireCall&);  // decodes a request from elsewhere
+    const void* state;                       // the only actor type that has it; null for all
+    IncomingAnswer* (*open)(IncomingCall&);  // decodes a request from elsewhere
     ErasedInvoke* invoke;
     Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);  // null for what has no name of its own
     bool system;
@@ -46,7 +47,7 @@ struct CommandEntry {
 
 // Never destroyed, as a thread that was given up may still look into it when the program ends.
 std::vector<const CommandEntry*>& command_table();
-bool enlist(CommandEntry& entry);
+bool register_command(CommandEntry& entry);
 
 // A command without a number cannot be told to another process.
 [[gnu::cold]] std::exception_ptr unlisted_error(const CommandEntry& entry);
@@ -58,7 +59,7 @@ bool enlist(CommandEntry& entry);
 const CommandEntry* find_command(std::string_view name, const void* state) noexcept;
 
 template <class Args, class Result>
-WireAnswer* open_from_wire(WireCall& call);
+IncomingAnswer* open_from_wire(IncomingCall& call);
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 bool invoke_erased(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
                    CallMessage* call, void* outcome) noexcept;
@@ -80,15 +81,15 @@ inline constexpr bool is_observer = false;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constinit CommandEntry entry_of{
     function_name<F>(),
-    state_tag<typename Binding<F>::State>(),
-    &open_from_wire<typename Binding<F>::Args, typename Binding<F>::Result>,
+    state_tag<typename CommandTraits<F>::State>(),
+    &open_from_wire<typename CommandTraits<F>::Args, typename CommandTraits<F>::Result>,
     &invoke_erased<F>,
     nullptr,
     is_system<F>,
     reach_of<F>};
 
-// An actor type that says what other programs may ask for. Using a command of its, or making such an actor, enters
-// them all in a table before main runs.
+// An actor type that says what other programs may ask for. Using a command of its, or making such an actor,
+// enters them all in a table before main runs.
 template <class State>
 concept HasOpenCommands = requires { typename State::commands; };
 template <class State>
@@ -101,20 +102,21 @@ struct TranscoderOf;
 // Using one of these enters the command in the table before main runs. A name makes it callable by name,
 // which costs the way through JSON.
 template <auto F>
-bool enlist_function() {
-    if constexpr (HasOpenCommands<typename Binding<F>::State>) (void)&opened<typename Binding<F>::State>;
-    return enlist(entry_of<F>);
+bool register_function() {
+    if constexpr (HasOpenCommands<typename CommandTraits<F>::State>)
+        (void)&opened<typename CommandTraits<F>::State>;
+    return register_command(entry_of<F>);
 }
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-inline const bool enlisted = enlist_function<F>();
+inline const bool registered_command = register_function<F>();
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-bool enlist_as(std::string_view name) {
+bool register_as(std::string_view name) {
     entry_of<F>.name = name;
     entry_of<F>.by_name = &call_by_name<F>;
     TranscoderOf<F>::add(name);
-    return enlist(entry_of<F>);
+    return register_command(entry_of<F>);
 }
 template <fixed_string Name, auto F>
-inline const bool enlisted_as = enlist_as<F>(Name.view());
+inline const bool registered_name = register_as<F>(Name.view());
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -52,21 +52,21 @@ template <class... P>
 struct Parameters {
     static constexpr First first = First::none;
     using State = void;
-    using Args = Pack<KeptParameter<P>...>;
+    using Args = Arguments<KeptParameter<P>...>;
 };
 template <class P, class... Rest>
     requires(FirstParameter<P>::kind == First::actor)
 struct Parameters<P, Rest...> {
     static constexpr First first = First::actor;
     using State = typename FirstParameter<P>::State;
-    using Args = Pack<KeptParameter<Rest>...>;
+    using Args = Arguments<KeptParameter<Rest>...>;
 };
 template <class P, class... Rest>
     requires(FirstParameter<P>::kind == First::request)
 struct Parameters<P, Rest...> {
     static constexpr First first = First::request;
     using State = void;
-    using Args = Pack<KeptParameter<Rest>...>;
+    using Args = Arguments<KeptParameter<Rest>...>;
 };
 
 // How a command function is called: F is a function, or a member function of an actor's state.
@@ -109,20 +109,20 @@ constexpr const void* state_tag() noexcept {
 template <class Args, class Result>
 inline constexpr bool can_travel = false;
 template <class... A, class Result>
-inline constexpr bool can_travel<Pack<A...>, Result> =
+inline constexpr bool can_travel<Arguments<A...>, Result> =
     (Wireable<A> && ...) && (std::is_void_v<Result> || Wireable<Result>);
 
-// All that is known of a command function at compile time. All templates of a command have its type as a second
-// parameter: g++ 12 takes `&S::f` of a class S in an unnamed namespace for a name that other files share, and would
-// merge two of them, unless a type of the file's own stands beside it.
+// All that is known of a command function at compile time. All templates of a command have its type as a
+// second parameter: g++ 12 takes `&S::f` of a class S in an unnamed namespace for a name that other files
+// share, and would merge two of them, unless a type of the file's own stands beside it.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-struct Binding {
+struct CommandTraits {
     using Signature_ = Signature<decltype(F)>;
     using Result = typename ReturnOf<typename Signature_::Return>::type;
     using State = typename Signature_::State;
     using Args = typename Signature_::Args;
     static constexpr bool is_task = ReturnOf<typename Signature_::Return>::is_task;
-    static constexpr bool travels = can_travel<Args, Result>;
+    static constexpr bool is_serialisable = can_travel<Args, Result>;
 
     // Calls it with the arguments, moved. Defined where Actor and Request are complete.
     static typename Signature_::Return call(Actor<>& actor, Request& request, Args& args);
@@ -147,10 +147,10 @@ struct Inherited<State, F, R (Base::*)(P...) const noexcept> : Inherited<State, 
 // F as a proxy of that state's actors calls it. (A variable of that value, g++ 12 would not take.)
 template <class State, auto F>
 constexpr auto bind_command() noexcept {
-    using Owner = typename Binding<F>::State;
+    using Owner = typename CommandTraits<F>::State;
     if constexpr (std::is_void_v<State> || std::is_void_v<Owner> || std::is_same_v<State, Owner>) return F;
     else if constexpr (!std::is_member_pointer_v<decltype(F)> || !std::is_base_of_v<Owner, State>) return F;
-    else if constexpr (Binding<F>::Signature_::first != First::none) return F;
+    else if constexpr (CommandTraits<F>::Signature_::first != First::none) return F;
     else return &Inherited<State, F>::call;
 }
 

@@ -15,8 +15,8 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 template <auto F, class Of>
-typename Binding<F, Of>::Signature_::Return Binding<F, Of>::call(Actor<>& actor, Request& request,
-                                                                 Args& args) {
+typename CommandTraits<F, Of>::Signature_::Return CommandTraits<F, Of>::call(Actor<>& actor, Request& request,
+                                                                             Args& args) {
     constexpr First first = Signature_::first;
     return with_items(args, [&](auto&... a) -> typename Signature_::Return {
         if constexpr (Signature_::member) {
@@ -45,7 +45,7 @@ public:
     std::uint64_t number() const noexcept { return number_; }
     // The commands that wait for its end; null for none.
     const CallChain* callers() const noexcept { return callers_.get(); }
-    // What a request says that it makes.
+    // The call chain of the requests that this command makes.
     CallChainPtr chain() const;
     // Itself in a chain.
     ChainLink link() const;
@@ -63,13 +63,13 @@ protected:
     CallMessage* call_;
 
 private:
-    // Moves the command's value to the caller's outcome, if somebody waits for it; gives the error, if that is
-    // how it ended.
+    // Moves the command's value to the caller's outcome, if somebody waits for it; gives the error, if that
+    // is how it ended.
     virtual std::exception_ptr hand_over() noexcept = 0;
     void ended() noexcept;
-    // It holds nothing up, and may outlive its actor.
+    // An observer: shutdown does not wait for it, and it may outlive its actor.
     bool observes() const noexcept { return !JobBase::actor(); }
-    // From now on its requests say on whose behalf they are made: it is a serial actor's, or works for one
+    // From now on its requests carry a call chain: it runs in a serial actor, or on behalf of one
     // itself.
     void belongs_to_chain(CallChainPtr callers) noexcept;
 
@@ -78,14 +78,15 @@ private:
     CallChainPtr callers_;
 };
 
-// Whether the job that runs now has something to say with a request that it makes; and what.
-bool on_an_errand() noexcept;
+// Whether the requests of the job that runs now carry a call chain; and that chain.
+bool has_originator() noexcept;
 [[gnu::noinline]] inline CallChainPtr current_chain() {
-    return static_cast<CommandJobBase*>(current_job()->errand())->chain();
+    return static_cast<CommandJobBase*>(current_job()->originator())->chain();
 }
 // Whether a command of this actor's waits for an answer, itself or in a child.
 bool waits_for_answer(Actor<>& actor, const JobBase& command);
-// Fails a request that has come to this actor and could never be answered, or has that found out by and by.
+// Fails a request to this actor that could never be answered, or starts a probe for a cycle that is not
+// visible yet.
 std::exception_ptr check_chain(Actor<>& actor, const CallChain& chain, std::string_view command);
 // Fails a request that this actor could never answer: a command that runs here waits for it. Null when it may
 // come.
@@ -101,8 +102,8 @@ void fail_call(Actor<>& actor, CallMessage* call, const std::exception_ptr& erro
 
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 class CommandJob final : public CommandJobBase {
-    using Args = typename Binding<F>::Args;
-    using Result = typename Binding<F>::Result;
+    using Args = typename CommandTraits<F>::Args;
+    using Result = typename CommandTraits<F>::Result;
 
 public:
     static void begin(Actor<>& actor, Args&& args, const Address& sender, LoopClock::time_point arrived,
@@ -117,7 +118,7 @@ private:
         : CommandJobBase(actor, is_observer<F> ? nullptr : &core_of(actor), sender, entry_of<F>.name, arrived,
                          call),
           args_(std::move(args)),
-          task_(Binding<F>::call(actor, request_, args_)),
+          task_(CommandTraits<F>::call(actor, request_, args_)),
           outcome_(outcome) {}
     std::exception_ptr hand_over() noexcept override {
         auto& ended = task_.outcome();
@@ -134,12 +135,12 @@ private:
 void refuse_other_type(Actor<>& actor, CallMessage* call, std::string_view command) noexcept;
 
 // Carries out a command. `call` and `outcome` are null for a tell. True when the call's outcome is set and it
-// is still to be told so; otherwise it is told by itself, and may be gone when this returns.
+// must still be completed by the caller; otherwise it was completed, and may be gone when this returns.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Address& sender,
+inline bool invoke(Actor<>& actor, typename CommandTraits<F>::Args& args, const Address& sender,
                    LoopClock::time_point arrived, CallMessage* call,
-                   Outcome<typename Binding<F>::Result>* outcome = nullptr) noexcept {
-    using Bound = Binding<F>;
+                   Outcome<typename CommandTraits<F>::Result>* outcome = nullptr) noexcept {
+    using Bound = CommandTraits<F>;
     actor.loop().activity->command.store(&entry_of<F>.name, std::memory_order_relaxed);
     try {
         if constexpr (!std::is_void_v<typename Bound::State>)
@@ -173,8 +174,8 @@ inline bool invoke(Actor<>& actor, typename Binding<F>::Args& args, const Addres
 template <auto F, class Of>
 bool invoke_erased(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
                    CallMessage* call, void* outcome) noexcept {
-    return invoke<F>(actor, *static_cast<typename Binding<F>::Args*>(args), sender, arrived, call,
-                     static_cast<Outcome<typename Binding<F>::Result>*>(outcome));
+    return invoke<F>(actor, *static_cast<typename CommandTraits<F>::Args*>(args), sender, arrived, call,
+                     static_cast<Outcome<typename CommandTraits<F>::Result>*>(outcome));
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

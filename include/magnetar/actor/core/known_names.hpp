@@ -7,8 +7,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// The names of actors that this process has made or heard of, so that errors and logs, which know only an id, can
-// name them, also when they have ended. The last 4,096 are kept. From any thread.
+// The names of actors that this process has made or heard of, so that errors and logs, which know only an id,
+// can name them, also when they have ended. The last 4,096 are kept. From any thread.
 void remember_name(ActorId id, std::string_view name);
 // The actor's name if one is known, else its id: for people.
 std::string name_or_id(ActorId id);

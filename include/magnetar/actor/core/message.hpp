@@ -13,7 +13,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 namespace detail {
 
 // Why a message was not carried out.
-enum class Refusal : std::uint8_t { not_found, lost, stopping, full, dropped, unknown_command, late };
+enum class RejectReason : std::uint8_t { not_found, lost, stopping, full, dropped, unknown_command, late };
 
 // A message at its target's loop: it stands in the mailbox, and is consumed by exactly one of start and
 // refuse.
@@ -22,17 +22,17 @@ public:
     Message* next = nullptr;
     Address sender;
     LoopClock::time_point arrived{};
-    bool system = false;          // overtakes user messages, is taken by a stopping actor too
-    bool waits_for_room = false;  // its sender is suspended until the mailbox has room
-    bool never_waits = false;     // a tell that is dropped when it would have to
-    bool in_crowd = false;        // it is counted in the crowd of its target's cell
+    bool system = false;             // overtakes user messages, is taken by a stopping actor too
+    bool waits_for_room = false;     // its sender is suspended until the mailbox has room
+    bool never_waits = false;        // a tell that is dropped when it would have to
+    bool counted_in_flight = false;  // it is counted in the in_flight of its target's cell
 
     virtual void start(Actor<>& actor) noexcept = 0;
-    virtual void refuse(Refusal reason, ActorId target) noexcept = 0;
+    virtual void refuse(RejectReason reason, ActorId target) noexcept = 0;
     // There is room for it now.
     virtual void admitted() noexcept {}
     // What a request says beside its arguments, and the name of its command. Null and empty for a tell.
-    virtual CallTerms* call_terms() noexcept { return nullptr; }
+    virtual CallContext* call_terms() noexcept { return nullptr; }
     virtual std::string_view command_name() const noexcept { return {}; }
     // Ends a request that was taken out of its mailbox.
     virtual void fail(std::exception_ptr) noexcept {}
@@ -45,18 +45,18 @@ protected:
 class CommandJobBase;
 
 // What became of a message that an actor received.
-enum class Receipt : std::uint8_t { accepted, waiting, refused };
+enum class EnqueueResult : std::uint8_t { accepted, waiting, refused };
 
 // A message that is answered, whatever its types: `answered` is called once its outcome has a value, or its
 // error is set. Who knows the types has the outcome.
 class CallMessage : public Message {
 public:
-    CallTerms terms;
+    CallContext terms;
     std::exception_ptr error;
     CommandJobBase* running = nullptr;
 
     virtual void answered() noexcept = 0;
-    CallTerms* call_terms() noexcept final { return &terms; }
+    CallContext* call_terms() noexcept final { return &terms; }
     void fail(std::exception_ptr failure) noexcept final;
 
 protected:

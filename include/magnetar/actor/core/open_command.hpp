@@ -11,8 +11,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// How a command that was encoded for another process of this image becomes the JSON that other programs read, and its
-// answer the encoded form again: who sends it knows only its number then.
+// How a command that was encoded for another process of this image becomes the JSON that other programs read,
+// and its answer the encoded form again: who sends it knows only its number then.
 struct Transcoder {
     std::string_view name;  // as other programs know it
     Json (*arguments)(Reader& encoded);
@@ -32,8 +32,8 @@ void transcode_result(const Json& answer, Writer& encoded) {
 
 template <auto F>
 struct TranscoderOf {
-    using Args = typename Binding<F>::Args;
-    using Result = typename Binding<F>::Result;
+    using Args = typename CommandTraits<F>::Args;
+    using Result = typename CommandTraits<F>::Result;
     static inline constinit Transcoder here{
         {}, &transcode_arguments<Args, Result>, &transcode_result<Args, Result>};
 
@@ -57,7 +57,7 @@ struct OpenCommand {
 std::vector<OpenCommand>& open_commands();
 // The command of that name that the actor type opens, or null.
 const OpenCommand* find_open_command(std::string_view name, const void* state) noexcept;
-// Commands that every actor answers, whoever asks.
+// Commands that every actor answers, to any client.
 bool is_open_to_all(std::string_view name) noexcept;
 
 template <fixed_string Name, auto F, fixed_string... Parameters>
@@ -87,20 +87,20 @@ template <class State, auto Item>
 bool open_one() {
     using Open = OpenItem<Item>;
     constexpr auto F = Open::function;
-    using Bound = Binding<F>;
+    using Bound = CommandTraits<F>;
     static_assert(std::is_void_v<typename Bound::State> || std::is_same_v<typename Bound::State, State>,
                   "an actor type can open its own commands, and functions that any actor can carry out");
-    static_assert(Bound::travels,
+    static_assert(Bound::is_serialisable,
                   "an open command's parameters and result must be types that the codec knows");
     static_assert(
         Open::parameters.empty() ||
-            []<class... P>(Pack<P...>*) {
+            []<class... P>(Arguments<P...>*) {
                 return sizeof...(P) == Open::parameters.size();
             }(static_cast<typename Bound::Args*>(nullptr)),
         "Named gives all of a command's parameters a name, or none");
     TranscoderOf<F>::add(Open::name);
     open_commands().push_back({Open::name, state_tag<State>(), Open::parameters, &call_by_name<F>});
-    return enlist(entry_of<F>);
+    return register_command(entry_of<F>);
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

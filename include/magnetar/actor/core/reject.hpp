@@ -8,7 +8,7 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // The exception that a caller gets for a message that was not carried out.
-std::exception_ptr refusal_error(Refusal reason, ActorId target, std::string_view command);
+std::exception_ptr reject_error(RejectReason reason, ActorId target, std::string_view command);
 
 // The same when the two processes have no link, and why.
 std::exception_ptr no_link_error(ActorId target, std::string_view command, std::string_view reason);

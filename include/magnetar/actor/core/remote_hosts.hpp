@@ -6,14 +6,14 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Each connection from this process to a remote arbiter has the number of a host of its own: proxies of its actors are
-// routed by that, as those of other processes are. The numbers mean nothing outside this process.
+// Each connection from this process to a remote arbiter has the number of a host of its own: proxies of its
+// actors are routed by that, as those of other processes are. The numbers mean nothing outside this process.
 inline constexpr std::uint32_t first_remote_host = greatest_node + 1;
 
 constexpr bool is_remote(std::uint32_t host) noexcept { return host >= first_remote_host; }
 
-// The remote arbiter to which, or from which, this thread converts values now; 0 for none. Proxies in them are those of
-// its actors, and are written as it writes them.
+// The remote arbiter to which, or from which, this thread converts values now; 0 for none. Proxies in them
+// are those of its actors, and are written as it writes them.
 inline constinit thread_local std::uint32_t remote_scope = 0;
 
 class RemoteScope {
@@ -33,15 +33,15 @@ private:
 std::uint64_t remote_place_to_wire(const Address& address);
 
 inline std::uint64_t place_to_wire(const Address& address) {
-    if (remote_scope == 0 && !is_remote(address.where.host())) [[likely]]
+    if (remote_scope == 0 && !is_remote(address.where.node())) [[likely]]
         return address.where.to_wire();
     return remote_place_to_wire(address);
 }
 // What somebody else writes there never leads out of this application.
-inline Where place_from_wire(std::uint64_t bits) noexcept {
-    Where where = Where::from_wire(bits);
-    if (remote_scope != 0) return Where(remote_scope, where.loop_index(), where.index());
-    return is_remote(where.host()) ? Where() : where;
+inline Location place_from_wire(std::uint64_t bits) noexcept {
+    Location where = Location::from_wire(bits);
+    if (remote_scope != 0) return Location(remote_scope, where.loop_index(), where.index());
+    return is_remote(where.node()) ? Location() : where;
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -32,7 +32,8 @@ concept StateFrom = makes_state<State, A...>();
 // How an actor of one type is made from encoded arguments, in a process of the same image.
 using MakeActor = Actor<>* (*)(const ActorSettings&, EventLoop&, ActorId, Reader& arguments);
 
-// The types that can be made so, entered before main: spawn requests name one by its place here. Never destroyed.
+// The types that can be made so, entered before main: spawn requests name one by its place here. Never
+// destroyed.
 inline std::vector<MakeActor>& actor_types() {
     static auto& table = *new std::vector<MakeActor>;
     return table;
@@ -44,12 +45,12 @@ inline std::uint32_t enlist_actor_type(MakeActor make) {
 template <class State, class... A>
 inline const std::uint32_t actor_type_number =
     enlist_actor_type([](const ActorSettings& settings, EventLoop& loop, ActorId id, Reader& reader) {
-        auto arguments = decode<Pack<A...>>(reader);
+        auto arguments = decode<Arguments<A...>>(reader);
         return ActorCore::make<State>(settings, loop, id, arguments);
     });
 
-// Makes an actor from the arguments of its state, which it keeps; the types are erased, so that all of spawning is
-// compiled once.
+// Makes an actor from the arguments of its state, which it keeps; the types are erased, so that all of
+// spawning is compiled once.
 class StateFactory {
 public:
     virtual ~StateFactory() = default;
@@ -59,15 +60,15 @@ public:
     virtual Owned<StateFactory> to_heap() = 0;
     // A factory with copies of the arguments, for one that makes many; null when they cannot be copied.
     virtual Owned<StateFactory> copy() const = 0;
-    // For another process: the number of what makes the actor there, and the arguments encoded. Throws SpawnError when
-    // they cannot leave this process.
+    // For another process: the number of what makes the actor there, and the arguments encoded. Throws
+    // SpawnError when they cannot leave this process.
     virtual std::uint32_t encode(Writer& out) const = 0;
 };
 
 template <class State, class... A>
 class TypedFactory final : public StateFactory {
 public:
-    explicit TypedFactory(Pack<A...>&& arguments) : arguments_(std::move(arguments)) {}
+    explicit TypedFactory(Arguments<A...>&& arguments) : arguments_(std::move(arguments)) {}
     Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id) override {
         return ActorCore::make<State>(settings, loop, id, arguments_);
     }
@@ -94,7 +95,7 @@ public:
     }
 
 private:
-    Pack<A...> arguments_;
+    Arguments<A...> arguments_;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

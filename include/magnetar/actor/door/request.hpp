@@ -20,7 +20,7 @@ struct DoorRequest {
     Json id;                         // null: nobody waits for an answer
     Json target;                     // name, id or proxy; null: the arbiter
     Json arguments = Json::array();  // or an object of their names
-    LoopClock::duration deadline{};  // how long the client waits; 0: for ever
+    LoopClock::duration deadline{};  // how long the client waits; 0: without limit
 };
 
 // It is no request.
@@ -37,8 +37,8 @@ DoorRequest read_request(Json message);
 // Commands that need the administrator's token, whatever actor they are sent to.
 bool is_reserved_command(std::string_view name) noexcept;
 
-// Carries a request out, on the arbiter's loop: what the door itself answers, and for all else the actor. Throws what
-// `send` throws, PermissionDenied, and CodecError for arguments that do not fit.
+// Carries a request out, on the arbiter's loop: what the door itself answers, and for all else the actor.
+// Throws what `send` throws, PermissionDenied, and CodecError for arguments that do not fit.
 Task<Json> perform(DoorRequest request, DoorRole role);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

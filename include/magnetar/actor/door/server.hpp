@@ -17,18 +17,18 @@ class Actor;
 
 namespace detail {
 
-// The arbiter's listeners, and who is let in. Its connections are those of TcpServers of the arbiter's, so that they
-// drain with them when it stops.
+// The arbiter's listeners and the admission of clients. Its connections are those of TcpServers of the
+// arbiter's, so that they drain with them when it stops.
 class DoorServer {
 public:
     // Throws std::invalid_argument for limits that make no sense.
     explicit DoorServer(DoorSettings settings);
     DoorServer(const DoorServer&) = delete;
 
-    // Listens on every address. Throws std::system_error, and std::invalid_argument for an address that strangers can
-    // reach when no token is asked for.
+    // Listens on every address. Throws std::system_error, and std::invalid_argument for an address that
+    // strangers can reach when no token is asked for.
     Task<> open(Actor<void>& arbiter);
-    // Where it listens, as URLs.
+    // Location it listens, as URLs.
     const std::vector<std::string>& urls() const noexcept { return urls_; }
 
 private:
@@ -36,7 +36,7 @@ private:
         DoorRole role = DoorRole::client;
         std::string first;   // what came behind the request
         int refused = 0;     // the status, if it was
-        std::string answer;  // what the client is to be told
+        std::string answer;  // sent to the client
         void refuse(int status, std::string_view why) {
             refused = status;
             answer = refusal_answer(status, why);

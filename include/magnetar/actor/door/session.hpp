@@ -12,8 +12,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// One client of the arbiter, from the upgrade to the end of its connection: frames, limits and the count of what is
-// being carried out. It lives in its connection's job.
+// One client of the arbiter, from the upgrade to the end of its connection: frames, limits and the count of
+// what is being carried out. It lives in its connection's job.
 //
 //     reading ──── its close frame, the end of the stream ────▶ over
 //        └── we close: a violation, silence, a slow reader ──▶ closing ── its answer, or close_timeout ──▶ over
@@ -23,8 +23,8 @@ public:
     DoorSession(const DoorSession&) = delete;
     ~DoorSession();
 
-    // Serves the client until one of both has had enough; `first` is what came behind the upgrade request. When it
-    // returns or throws, nothing that it started lives any more.
+    // Serves the client until one of both has had enough; `first` is what came behind the upgrade request.
+    // When it returns or throws, nothing that it started lives any more.
     Task<> run(std::string first);
 
 private:

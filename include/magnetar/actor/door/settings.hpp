@@ -8,7 +8,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What an arbiter with addresses is told of its clients.
+// The options of an arbiter with addresses that concern its clients.
 struct DoorSettings {
     std::vector<std::string> addresses;
     Token token, admin_token;

@@ -50,7 +50,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 // The fork server comes first: it is forked before the process has threads, and with the table of commands.
 struct Master::Parts {
     explicit Parts(const LoopOptions& options)
-        : fork_server((open_missing_standard_streams(), enlist_framework_commands(), run_worker)),
+        : fork_server((open_missing_standard_streams(), register_framework_commands(), run_worker)),
           runtime(options) {
         runtime.supervisor.fork_server = &fork_server;
         fork_server.watch(runtime.loop);
@@ -77,7 +77,7 @@ MAGNETAR_DECL EventLoop& Master::main_loop() const noexcept { return parts_->run
 MAGNETAR_DECL void Master::enter(Actor<>& arbiter, const ActorSettings& settings, std::string_view name,
                                  const ErasedHook<const MonitorGaveUp&>& monitor_gave_up, DoorSettings door) {
     parts_->runtime.enter(arbiter, settings, name);
-    core_of(arbiter).extras().before_end = &end_in_reverse_order;
+    core_of(arbiter).extras().before_end = &shut_down_in_order;
     parts_->runtime.supervisor.monitor_gave_up = monitor_gave_up;
     if (!door.addresses.empty()) parts_->door.emplace(std::move(door));
 }
@@ -94,14 +94,14 @@ MAGNETAR_DECL Task<void*> Master::add_monitor(Actor<>& arbiter, MonitorSpec spec
 MAGNETAR_DECL std::map<std::string, ActorProxy<>> Master::monitors(Actor<>& arbiter) {
     std::map<std::string, ActorProxy<>> found;
     core_of(arbiter).for_each_child([&](Actor<>& child) {
-        if (dynamic_cast<MonitorBase*>(&child)) found.emplace(child.name(), child.proxy());
+        if (dynamic_cast<WorkerPool*>(&child)) found.emplace(child.name(), child.proxy());
     });
     return found;
 }
 
 MAGNETAR_DECL Actor<>* arbiter_here() noexcept {
     if (!the_node || this_node != 0 || &the_node->loop() != EventLoop::current()) return nullptr;
-    return the_node->root;
+    return the_node->main_actor;
 }
 
 MAGNETAR_DECL Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
@@ -118,7 +118,7 @@ MAGNETAR_DECL Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
                 continue;
             }
             core_of(arbiter).for_each_child([](Actor<>& child) {
-                if (auto* monitor = dynamic_cast<MonitorBase*>(&child); monitor && monitor->is_running())
+                if (auto* monitor = dynamic_cast<WorkerPool*>(&child); monitor && monitor->is_running())
                     monitor->reload_by_signal();
             });
             continue;

@@ -87,16 +87,16 @@ MAGNETAR_DECL std::string doing_command(Request& request) {
 MAGNETAR_DECL Json process_info() {
     rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
-    long pages = 0, resident = 0;
+    long pages = 0, find_local = 0;
     if (FILE* statm = std::fopen("/proc/self/statm", "re")) {
-        if (std::fscanf(statm, "%ld %ld", &pages, &resident) != 2) resident = 0;
+        if (std::fscanf(statm, "%ld %ld", &pages, &find_local) != 2) find_local = 0;
         std::fclose(statm);
     }
     auto seconds = [](const timeval& t) {
         return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
     };
     Json json = Json::object();
-    json["memory_bytes"] = static_cast<std::int64_t>(resident) * ::sysconf(_SC_PAGESIZE);
+    json["memory_bytes"] = static_cast<std::int64_t>(find_local) * ::sysconf(_SC_PAGESIZE);
     json["peak_memory_bytes"] = static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
     json["user_seconds"] = seconds(usage.ru_utime);
     json["system_seconds"] = seconds(usage.ru_stime);
@@ -148,7 +148,7 @@ MAGNETAR_DECL Json info_command(Request& request) {
     about_mailbox["running"] = std::move(running);
 
     info["process"] = process_info();
-    if (&actor == the_node->root) add_application_info(info);
+    if (&actor == the_node->main_actor) add_application_info(info);
     core_of(actor).add_info(info);
     auto* extras = core_of(actor).extras_if();
     if (extras && !extras->servers.empty()) {
@@ -185,21 +185,21 @@ MAGNETAR_DECL void add_application_info(Json& info) {
         }
     }
     Json& children = info["children"] = Json::array();
-    the_supervisor->for_each([&](Managed& managed) {
+    the_supervisor->for_each([&](ChildRecord& managed) {
         Json child = Json::object();
         child["name"] = managed.name;
         child["id"] = managed.id.to_string();
         child["process_id"] = managed.process ? Json(managed.process->pid()) : Json();
-        child["notice"] = to_json(managed.notice);
+        child["notice"] = to_json(managed.heartbeat);
         child["silent_seconds"] =
-            std::chrono::duration<double>(the_node->loop().now() - managed.heard).count();
+            std::chrono::duration<double>(the_node->loop().now() - managed.last_seen).count();
         children.push_back(std::move(child));
     });
 }
 
-MAGNETAR_DECL void notify_command(Request& request, Notice notice) {
-    if (&request.actor() == the_node->root)
-        the_supervisor->heard(request.caller().id(), notice, node_of_caller(request));
+MAGNETAR_DECL void notify_command(Request& request, Heartbeat heartbeat) {
+    if (&request.actor() == the_node->main_actor)
+        the_supervisor->last_seen(request.caller().id(), heartbeat, node_of_caller(request));
 }
 
 MAGNETAR_DECL Task<ActorProxy<>> spawn_command(Request& request, std::string name, std::string concurrency) {
@@ -217,15 +217,15 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_command(Request& request, std::string nam
 
 MAGNETAR_DECL void stop_command(Request& request) {
     Actor<>& actor = request.actor();
-    if (the_node && this_node == 0 && &actor == the_node->root) require_all_rights(request, "stop");
+    if (the_node && this_node == 0 && &actor == the_node->main_actor) require_all_rights(request, "stop");
     actor.stop();
 }
 
 MAGNETAR_DECL Task<> kill_command(Request& request, std::string target) {
     std::uint32_t asker = node_of_caller(request);
     if (EventLoop::current() != &the_node->loop())
-        co_await SendAwaiter<kill_for>(core_of(*the_node->root).address(), asker, std::move(target));
-    else co_await kill_for(*the_node->root, asker, std::move(target));
+        co_await SendAwaiter<kill_for>(core_of(*the_node->main_actor).address(), asker, std::move(target));
+    else co_await kill_for(*the_node->main_actor, asker, std::move(target));
 }
 
 // Whether that process may end this actor: the arbiter and one's own process always, others by their rights.
@@ -233,7 +233,7 @@ MAGNETAR_DECL bool may_end(std::uint32_t asker, const Address& victim) {
     if (asker == this_node || asker == 0 || is_remote(asker)) return true;
     if (this_node != 0) return false;
     auto worker = the_supervisor->at(asker);
-    return worker && (worker->settings.rights == Rights::all || victim.where.host() == asker);
+    return worker && (worker->settings.rights == Rights::all || victim.where.node() == asker);
 }
 
 MAGNETAR_DECL Task<> kill_for(Actor<>& root, std::uint32_t asker, std::string target) {
@@ -242,7 +242,7 @@ MAGNETAR_DECL Task<> kill_for(Actor<>& root, std::uint32_t asker, std::string ta
         throw std::invalid_argument("kill_actor: the arbiter can only be stopped");
     if (!may_end(asker, address))
         throw PermissionDenied(fmt::format("this process may not have that done: kill_actor '{}'", target));
-    bool at_home = address.where.host() == this_node && address.id != root.id();
+    bool at_home = address.where.node() == this_node && address.id != root.id();
     if (the_supervisor->knows(address.id)) {
         co_await the_supervisor->kill(address.id);
     } else if (at_home) {  // a light actor
@@ -250,7 +250,7 @@ MAGNETAR_DECL Task<> kill_for(Actor<>& root, std::uint32_t asker, std::string ta
         co_await closed(address);
     } else if (this_node != 0) {
         co_await SendAwaiter<kill_command>(the_node->arbiter, std::move(target));
-    } else if (auto worker = the_supervisor->at(address.where.host())) {
+    } else if (auto worker = the_supervisor->at(address.where.node())) {
         co_await SendAwaiter<kill_command>(worker->address, std::move(target));
     }
 }

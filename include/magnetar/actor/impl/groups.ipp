@@ -27,7 +27,7 @@ MAGNETAR_DECL Address arbiter_address(const char* operation) {
 MAGNETAR_DECL Task<> group_join(Request& request, std::string group, std::uint32_t command,
                                 ActorProxy<> member) {
     std::uint32_t asker = node_of_caller(request);
-    bool own = asker == this_node || (member.address().where.host() == asker &&
+    bool own = asker == this_node || (member.address().where.node() == asker &&
                                       the_supervisor->groups.may_change(member.id(), asker));
     if (!own) {
         the_node->expel(asker, "it has an actor of another process join a group");
@@ -35,7 +35,7 @@ MAGNETAR_DECL Task<> group_join(Request& request, std::string group, std::uint32
     }
     GroupTable& groups = the_supervisor->groups;
     if (this_node == 0) {
-        if (!the_supervisor->directory->lives(member.address().where.host()))
+        if (!the_supervisor->directory->lives(member.address().where.node()))
             throw ActorNotFound(fmt::format("join: the process of {} has ended", member.to_string()));
         groups.join(group, command, member.address());
         co_return;
@@ -57,7 +57,8 @@ MAGNETAR_DECL Task<> group_join(Request& request, std::string group, std::uint32
     joined = true;
 }
 
-MAGNETAR_DECL void group_leave(Request& request, std::string group, std::uint32_t command, std::uint64_t member) {
+MAGNETAR_DECL void group_leave(Request& request, std::string group, std::uint32_t command,
+                               std::uint64_t member) {
     if (!the_supervisor->groups.may_change({member}, node_of_caller(request))) return;
     the_supervisor->groups.leave(group, command, {member});
     if (this_node != 0) post_tell<group_leave>(the_node->arbiter, std::move(group), command, member);
@@ -87,16 +88,16 @@ MAGNETAR_DECL Task<> join_group(std::string group, const CommandEntry& command) 
     if (command.state && core_of(*self).state_tag() != command.state)
         throw std::logic_error(fmt::format("join: {} is no command of {}", command.name, self->to_string()));
     core_of(*self).extras().in_groups = true;
-    co_await SendAwaiter<group_join>(core_of(*the_node->root).address(), std::move(group), command.number,
-                                     self->proxy());
+    co_await SendAwaiter<group_join>(core_of(*the_node->main_actor).address(), std::move(group),
+                                     command.number, self->proxy());
 }
 
 MAGNETAR_DECL Task<> leave_group(std::string group, const CommandEntry& command) {
     Actor<>* self = get_actor();
     if (!self || !the_node)
         throw std::logic_error("leave needs an actor: call it in an actor's hook or command");
-    co_await SendAwaiter<group_leave>(core_of(*the_node->root).address(), std::move(group), command.number,
-                                      self->id().value);
+    co_await SendAwaiter<group_leave>(core_of(*the_node->main_actor).address(), std::move(group),
+                                      command.number, self->id().value);
 }
 
 MAGNETAR_DECL std::vector<Address> group_members_here(const Published& message, std::uint32_t command) {
@@ -111,7 +112,7 @@ MAGNETAR_DECL std::vector<Address> group_nodes(const Published& message, std::ui
 }
 
 MAGNETAR_DECL void missed_by(const Address& member) {
-    Cell* cell = member.where.cell();
+    ActorSlot* cell = member.where.slot();
     bool gone = cell && cell->id.load(std::memory_order_acquire) != member.id.value;
     if (gone) forget_member(member.id.value);
     else ++the_supervisor->groups.missed;

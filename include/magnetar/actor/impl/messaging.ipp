@@ -59,7 +59,7 @@ MAGNETAR_DECL Task<StatusOnWire> watch_command(Actor<>& self) {
 
 MAGNETAR_DECL Task<ExitStatus> closed_from_main(Address target) {
     if (the_supervisor->knows(target.id)) co_return co_await the_supervisor->closed(target.id);
-    std::uint32_t host = target.where.host();
+    std::uint32_t host = target.where.node();
     if (target.where.known() && host == this_node) {
         try {
             co_return from_wire(co_await SendAwaiter<watch_command>(target));
@@ -80,22 +80,22 @@ MAGNETAR_DECL Task<ExitStatus> closed_from_main(Address target) {
 }
 
 MAGNETAR_DECL Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64_t where) {
-    Address target{{id}, Where::from_wire(where)};
+    Address target{{id}, Location::from_wire(where)};
     co_return to_wire(co_await closed_from_main(target));
 }
 
 MAGNETAR_DECL Task<ExitStatus> closed(Address target) {
-    if (is_remote(target.where.host()))
+    if (is_remote(target.where.node()))
         co_return from_wire(co_await SendAwaiter<closed_command>(target, target.id.value, std::uint64_t{0}));
     if (!the_node) throw std::logic_error("closed() needs a process in which actors run");
-    bool mine = target.where.known() && target.where.host() == this_node;
+    bool mine = target.where.known() && target.where.node() == this_node;
     if (mine && target.where.loop_index() == this_loop)
-        if (Actor<>* actor = resident(target); actor && actor->concurrency() == Concurrency::coroutine)
+        if (Actor<>* actor = find_local(target); actor && actor->concurrency() == Concurrency::coroutine)
             co_return co_await core_of(*actor).wait_closed();
     bool main = this_loop == the_node->loop().handle().index();
     if (main && (mine || this_node == 0)) co_return co_await closed_from_main(target);
     std::uint64_t id = target.id.value, where = target.where.to_wire();
-    Address asked = mine ? core_of(*the_node->root).address() : the_node->arbiter;
+    Address asked = mine ? core_of(*the_node->main_actor).address() : the_node->arbiter;
     co_return from_wire(co_await SendAwaiter<closed_command>(asked, id, where));
 }
 

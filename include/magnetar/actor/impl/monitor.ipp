@@ -33,9 +33,9 @@ struct NextWorker {
 MAGNETAR_DECL Task<NextWorker> next_worker_command(Actor<>& self) {
     NextWorker next;
     try {
-        if (!dynamic_cast<MonitorBase*>(&self))
+        if (!dynamic_cast<WorkerPool*>(&self))
             throw CommandNotFound(fmt::format("{} is no monitor", self.to_string()));
-        auto chosen = co_await MonitorBase::choose_in_time(self.proxy(), {});
+        auto chosen = co_await WorkerPool::choose_in_time(self.proxy(), {});
         next.worker = chosen.worker;
     } catch (const std::exception&) {
         next.failure = to_wire(std::current_exception());
@@ -44,7 +44,7 @@ MAGNETAR_DECL Task<NextWorker> next_worker_command(Actor<>& self) {
 }
 
 MAGNETAR_DECL Task<ActorProxy<>> next_worker(ActorProxy<> monitor) {
-    (void)&enlisted<next_worker_command>;
+    (void)&registered_command<next_worker_command>;
     NextWorker next = co_await SendAwaiter<next_worker_command>(monitor.address());
     if (next.failure) std::rethrow_exception(from_wire(std::move(*next.failure)));
     co_return std::move(next.worker);

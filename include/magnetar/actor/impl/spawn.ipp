@@ -50,20 +50,20 @@ MAGNETAR_DECL Json child_params(Actor<>& parent) {
 }
 
 // The manager's own loop needs no message.
-template <auto F, class Plan>
-Task<ActorProxy<>> ask_for(Address manager, Plan plan) {
-    if (Actor<>* here = resident_here(manager)) {
+template <auto F, class SpawnRequest_>
+Task<ActorProxy<>> ask_for(Address manager, SpawnRequest_ request) {
+    if (Actor<>* here = find_local_here(manager)) {
         Request own(*here, manager);
-        co_return co_await F(own, std::move(plan));
+        co_return co_await F(own, std::move(request));
     }
-    co_return co_await SendAwaiter<F>(manager, std::move(plan));
+    co_return co_await SendAwaiter<F>(manager, std::move(request));
 }
 
 MAGNETAR_DECL Task<> undo_spawn(Job<ActorProxy<>> spawning) {
     try {
         ActorProxy<> nobodys = co_await spawning;
         // A process belongs to the arbiter, who knows that it was made for this one.
-        if (this_node == 0 || nobodys.address().where.host() == this_node)
+        if (this_node == 0 || nobodys.address().where.node() == this_node)
             post_tell<end_command>(nobodys.address());
         else co_await SendAwaiter<kill_command>(the_node->arbiter, nobodys.id().to_string());
     } catch (const std::exception&) {
@@ -72,10 +72,10 @@ MAGNETAR_DECL Task<> undo_spawn(Job<ActorProxy<>> spawning) {
 }
 
 // A manager makes an actor to the end, even if the one who asked for it has given up: then it is ended again.
-template <auto F, class Plan>
-Task<ActorProxy<>> spawn_by(Address manager, Plan plan) {
+template <auto F, class SpawnRequest_>
+Task<ActorProxy<>> spawn_by(Address manager, SpawnRequest_ request) {
     EventLoop& loop = *EventLoop::current();
-    Job<ActorProxy<>> spawning = loop.start(ask_for<F>(manager, std::move(plan)), nullptr);
+    Job<ActorProxy<>> spawning = loop.start(ask_for<F>(manager, std::move(request)), nullptr);
     try {
         co_return co_await spawning;
     } catch (const Cancelled&) {}
@@ -107,7 +107,7 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_elsewhere(Actor<>& parent, std::string na
         birth.settings = settings;
         birth.params = child_params(parent);
         birth.factory = std::move(factory);
-        Address root = core_of(*the_node->root).address();
+        Address root = core_of(*the_node->main_actor).address();
         co_return co_await spawn_by<spawn_thread>(root, std::move(birth));
     } catch (const std::exception&) {
         error = std::current_exception();
@@ -167,7 +167,7 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_light(Actor<>& parent, std::string name, 
     } catch (const std::exception& e) {
         reason = e.what();
     }
-    actor = resident(address);
+    actor = find_local(address);
     if (given_up) {
         if (actor) core_of(*actor).exit(1);
         throw Cancelled();

@@ -42,7 +42,7 @@ MAGNETAR_DECL void EndWithIt::operator()(Actor<>& self, ActorProxy<> other, Exit
 
 MAGNETAR_DECL void link_command(Request& request, ActorProxy<> other) {
     Actor<>& self = request.actor();
-    if (this_node == 0 && &self == the_node->root) require_all_rights(request, "link");
+    if (this_node == 0 && &self == the_node->main_actor) require_all_rights(request, "link");
     core_of(self).start_job(watching<EndWithIt>(self, std::move(other))).detach();
 }
 

@@ -7,7 +7,7 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // What waits for an answer from another thread of this process, in a list of the thread that waits. A thread
-// that hangs and is given up will never answer: then those who wait for it are told.
+// that hangs and is abandoned will never answer: then its waiters fail.
 struct Outstanding : ListNode {
     explicit Outstanding(void (*f)(Outstanding&)) noexcept : lost(f) {}
     void (*lost)(Outstanding&);

@@ -24,7 +24,7 @@ public:
     bool tell = false;
     bool never_waits = false;  // a tell that is dropped when there is no room for it on the link
     std::size_t weight = 0;    // what it counts for on its link until it is answered
-    CallTerms terms;
+    CallContext terms;
     Writer body;               // the encoded arguments; later the encoded answer
     std::exception_ptr error;  // in place of an answer
     LoopHandle* origin = nullptr;

@@ -11,18 +11,19 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Messages for another loop, side by side in one block of memory: they are made in it, go there together, stand
-// there in the mailboxes of their actors, and the last one to be let go sends the block home. So a message costs
-// no memory of its own, and the other core, which reads one after the other, has the next ones fetched while it
-// works. A parcel belongs to one thread at a time: first to the one that fills it, then to the one it went to.
-class Parcel final : public Runnable {
+// A batch of messages for one other loop, built in place in one block of memory. They are handed over
+// together and queue in their actors' mailboxes from there; when the last one has been consumed, the block
+// returns to the thread that allocated it. So a message costs no allocation, and the other core prefetches
+// the following ones while it works. A batch belongs to one thread at a time: first the sender's, then the
+// receiver's.
+class Batch final : public Runnable {
     // Stands before each message.
     struct Slot {
         void (*arrive)(Slot&);
         std::uint32_t size;    // up to the next slot
-        std::uint32_t offset;  // from the beginning of the parcel
+        std::uint32_t offset;  // from the beginning of the batch
         void* content() noexcept { return this + 1; }
-        Parcel& parcel() noexcept;
+        Batch& batch() noexcept;
     };
     static constexpr std::uint32_t alignment = alignof(std::max_align_t);
     static_assert(sizeof(Slot) % alignment == 0);
@@ -33,7 +34,7 @@ public:
     template <class T>
     static constexpr std::uint32_t space = (sizeof(Slot) + sizeof(T) + alignment - 1) / alignment * alignment;
 
-    static Parcel* make(LoopHandle& maker, std::uint32_t size);
+    static Batch* make(LoopHandle& maker, std::uint32_t size);
     static constexpr std::uint32_t size_for(std::uint32_t wanted, std::uint32_t bytes) noexcept {
         return wanted > begin + bytes ? wanted : begin + bytes;
     }
@@ -52,15 +53,15 @@ public:
     }
     template <class T>
     static void drop(T& message) noexcept {
-        Parcel& parcel = (reinterpret_cast<Slot*>(&message) - 1)->parcel();
+        Batch& batch = (reinterpret_cast<Slot*>(&message) - 1)->batch();
         message.~T();
         pool_retire(&message, sizeof(T));
-        parcel.release();
+        batch.release();
     }
 
 private:
-    Parcel(LoopHandle& maker, std::uint32_t size) noexcept
-        : Runnable(&Parcel::unpack), maker_(maker), size_(size) {}
+    Batch(LoopHandle& maker, std::uint32_t size) noexcept
+        : Runnable(&Batch::unpack), maker_(maker), size_(size) {}
     template <class T>
     static T& content(Slot& slot) noexcept {
         return *std::launder(reinterpret_cast<T*>(slot.content()));
@@ -73,10 +74,10 @@ private:
     LoopHandle& maker_;
     std::uint32_t size_;
     std::uint32_t used_ = begin;
-    std::uint32_t alive_ = 1;  // the messages, and the parcel until all have arrived
+    std::uint32_t alive_ = 1;  // the messages, and the batch until all have arrived
 };
-inline constexpr std::uint32_t Parcel::begin =
-    (sizeof(Parcel) + Parcel::alignment - 1) / Parcel::alignment * Parcel::alignment;
+inline constexpr std::uint32_t Batch::begin =
+    (sizeof(Batch) + Batch::alignment - 1) / Batch::alignment * Batch::alignment;
 
 // What this thread has for other loops. Tells wait for the end of the turn, so that many of them cost one
 // atomic operation and one wake-up; what somebody waits for goes at once, with all that was before it.
@@ -84,20 +85,20 @@ class Outbox final : public TurnHook {
 public:
     Outbox() noexcept : TurnHook([](TurnHook& self) { static_cast<Outbox&>(self).flush(); }) {}
 
-    // Makes a message for that loop, see Parcel::place. It goes off with the next flush.
+    // Makes a message for that loop, see Batch::place. It goes off with the next flush.
     template <class T, class... A>
     T& place(LoopHandle& door, A&&... arguments) {
-        if (door_ != &door || !parcel_ || !parcel_->has_room(Parcel::space<T>)) [[unlikely]]
-            begin_parcel(door, Parcel::space<T>);
+        if (door_ != &door || !parcel_ || !parcel_->has_room(Batch::space<T>)) [[unlikely]]
+            begin_parcel(door, Batch::space<T>);
         return parcel_->place<T>(std::forward<A>(arguments)...);
     }
     // Sends a work at once.
     void post(LoopHandle& door, Runnable& work) noexcept;
     void flush() noexcept;
 
-    // The crowd before an actor counts all messages that are on their way there. It is looked at once for
-    // each parcel, and those in the parcel are added when it goes: cores that count by ones would wait for
-    // each other at each. So the crowd may grow past its room by a parcel for each thread.
+    // The in_flight before an actor counts all messages that are on their way there. It is looked at once for
+    // each batch, and those in the batch are added when it goes: cores that count by ones would wait for
+    // each other at each. So the in_flight may grow past its capacity by a batch for each thread.
     bool has_room(const Address& target) const noexcept { return target.id == crowded_.id && room_ > 0; }
     bool find_room(const Address& target) noexcept;
     void take_room() noexcept;
@@ -107,8 +108,8 @@ private:
     void count_crowd() noexcept;
     void begin_parcel(LoopHandle& door, std::uint32_t bytes);
     LoopHandle* door_ = nullptr;
-    Parcel* parcel_ = nullptr;
-    std::uint32_t wanted_ = Parcel::small;
+    Batch* parcel_ = nullptr;
+    std::uint32_t wanted_ = Batch::small;
     Address crowded_;
     int room_ = 0, joined_ = 0;
 };

@@ -28,7 +28,7 @@ namespace detail {
 // Addresses a message to an actor of another host.
 void stamp(RemoteCall& call, const CommandEntry& command, const Address& target) noexcept;
 inline std::exception_ptr not_found(const Address& target, const CommandEntry& command) {
-    return refusal_error(Refusal::not_found, target.id, command.name);
+    return reject_error(RejectReason::not_found, target.id, command.name);
 }
 
 class Sending;
@@ -45,14 +45,15 @@ public:
 protected:
     ThreadCall(Sending& waiter, LoopHandle& origin) noexcept;
     ~ThreadCall() = default;
-    void refuse(Refusal reason, ActorId target) noexcept override;
+    void refuse(RejectReason reason, ActorId target) noexcept override;
     void answered() noexcept override;
     const CommandEntry& command() const noexcept { return command_; }
     LoopHandle& origin_;
 
 private:
     virtual void dispose() noexcept = 0;
-    // Another core has written to it: has all of it brought over at once, and not line after line as it is used.
+    // Another core has written to it: has all of it brought over at once, and not line after line as it is
+    // used.
     void fetch() const noexcept;
     static void arrive(Runnable& self);
     static void come_back(Runnable& self);
@@ -93,7 +94,7 @@ protected:
         terms.deadline = other.terms.deadline;
     }
     ~Sending() = default;
-    void refuse(Refusal reason, ActorId target) noexcept override;
+    void refuse(RejectReason reason, ActorId target) noexcept override;
 
 private:
     friend class ThreadCall;
@@ -134,7 +135,7 @@ private:
     ThreadCallOf(Sending& waiter, Args&& args, LoopHandle& origin)
         : ThreadCall(waiter, origin), args_(std::move(args)) {}
     void start(Actor<>& actor) noexcept override {
-        if (core_of(actor).is_late(terms)) return refuse(Refusal::late, actor.id());
+        if (core_of(actor).is_late(terms)) return refuse(RejectReason::late, actor.id());
         if (command().invoke(actor, &args_, sender, arrived, this, &outcome)) answered();
     }
     void dispose() noexcept override {
@@ -183,20 +184,20 @@ private:
 /// Sends a request and waits for its answer.
 template <auto F, class Of>
 class [[nodiscard("a message is sent when it is awaited: co_await it")]] SendAwaiter final
-    : public TypedSending<typename Binding<F>::Args, typename Binding<F>::Result> {
-    using Base = TypedSending<typename Binding<F>::Args, typename Binding<F>::Result>;
+    : public TypedSending<typename CommandTraits<F>::Args, typename CommandTraits<F>::Result> {
+    using Base = TypedSending<typename CommandTraits<F>::Args, typename CommandTraits<F>::Result>;
 
 public:
     template <class... A>
     explicit SendAwaiter(const Address& target, A&&... arguments)
         : Base(target, entry_of<F>, std::forward<A>(arguments)...) {
-        (void)&enlisted<F>;
+        (void)&registered_command<F>;
     }
     SendAwaiter(SendAwaiter&& other) noexcept = default;
 
     /// Has the request carry a deadline, counted from here: past it the callee does not start it, and it
     /// fails with TimeoutError when its turn comes. (Not to wait any longer, too, is what with_timeout does;
-    /// it gives this deadline by itself.)
+    /// it sets this deadline.)
     ///
     ///     int answer = co_await worker.send<&Worker::handle>(21).within(2s);
     template <class Rep, class Period>
@@ -209,7 +210,7 @@ private:
     // The way within one loop, where nanoseconds count: the command is inlined here.
     void start(Actor<>& actor) noexcept override {
         if (core_of(actor).is_late(this->terms)) [[unlikely]]
-            return this->refuse(Refusal::late, actor.id());
+            return this->refuse(RejectReason::late, actor.id());
         if (invoke<F>(actor, this->args_, this->sender, this->arrived, this, &this->outcome_)) this->wake();
     }
 };
@@ -225,8 +226,8 @@ Task<std::string> what_it_does(Address target);
 /// with_timeout of a request: the callee does not start it later than that, and the error says what the
 /// callee was doing, when it can still be asked (for 200 ms at most).
 template <class Rep, class Period, auto F>
-Task<typename detail::Binding<F>::Result> with_timeout(std::chrono::duration<Rep, Period> limit,
-                                                       detail::SendAwaiter<F> request) {
+Task<typename detail::CommandTraits<F>::Result> with_timeout(std::chrono::duration<Rep, Period> limit,
+                                                             detail::SendAwaiter<F> request) {
     detail::Address callee = request.target();
     std::string trouble;
     try {

@@ -39,7 +39,7 @@ private:
     std::exception_ptr error_;
 };
 
-// A message without an answer, in or on its way to a mailbox of this process: in a parcel if it comes from
+// A message without an answer, in or on its way to a mailbox of this process: in a batch if it comes from
 // another thread.
 class Tell : public Message {
 public:
@@ -50,12 +50,12 @@ public:
     Acknowledgement* acknowledgement = nullptr;  // on another
 
 protected:
-    Tell(const Address& target, const CommandEntry& command, bool in_parcel) noexcept
-        : in_parcel_(in_parcel), target_(target) {
+    Tell(const Address& target, const CommandEntry& command, bool in_batch) noexcept
+        : in_parcel_(in_batch), target_(target) {
         stamp(*this, command);
     }
     ~Tell() = default;
-    void refuse(Refusal reason, ActorId target) noexcept override;
+    void refuse(RejectReason reason, ActorId target) noexcept override;
     void admitted() noexcept override;
     bool in_parcel_;
 
@@ -66,7 +66,7 @@ private:
 
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 class TellOf final : public Tell {
-    using Args = typename Binding<F>::Args;
+    using Args = typename CommandTraits<F>::Args;
 
 public:
     static TellOf& make(const Address& target, Args&& args) {
@@ -75,10 +75,10 @@ public:
     static TellOf& make(LoopHandle& door, const Address& target, Args&& args) {
         return outbox().place<TellOf>(door, target, std::move(args), true);
     }
-    TellOf(const Address& target, Args&& args, bool in_parcel)
-        : Tell(target, entry_of<F>, in_parcel), args_(std::move(args)) {}
+    TellOf(const Address& target, Args&& args, bool in_batch)
+        : Tell(target, entry_of<F>, in_batch), args_(std::move(args)) {}
     void dispose() noexcept override {
-        if (in_parcel_) return Parcel::drop(*this);
+        if (in_parcel_) return Batch::drop(*this);
         this->~TellOf();
         pool_free(this, sizeof(TellOf));
     }
@@ -105,12 +105,12 @@ private:
 
 // Throws CodecError.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-Owned<NodeTell> tell_for_node(const Address& target, const typename Binding<F>::Args& args,
+Owned<NodeTell> tell_for_node(const Address& target, const typename CommandTraits<F>::Args& args,
                               Telling* waiter = nullptr) {
-    if constexpr (Binding<F>::travels) {
+    if constexpr (CommandTraits<F>::is_serialisable) {
         if (entry_of<F>.number == CommandEntry::unlisted) std::rethrow_exception(unlisted_error(entry_of<F>));
         auto call = make_owned<NodeTell>(waiter);
-        RemoteScope scope(target.where.host());
+        RemoteScope scope(target.where.node());
         encode_message(call->body, args, entry_of<F>.name);
         stamp(*call, entry_of<F>, target);
         return call;
@@ -166,28 +166,28 @@ public:
     template <class... A>
     explicit TellAwaiter(const Address& target, A&&... arguments)
         : Telling(target, entry_of<F>), args_(std::forward<A>(arguments)...) {
-        (void)&enlisted<F>;
+        (void)&registered_command<F>;
     }
     TellAwaiter(TellAwaiter&& other) noexcept : Telling(std::move(other)), args_(std::move(other.args_)) {}
 
     // Most tells find room, and end here.
     bool await_ready() {
-        if (target_.where.host() != this_node || !target_.where.known()) return false;
+        if (target_.where.node() != this_node || !target_.where.known()) return false;
         if (target_.where.loop_index() == this_loop) {
-            Actor<>* actor = resident(target_);
+            Actor<>* actor = find_local(target_);
             if (!actor) fail_not_found();
             return try_here(*actor, TellOf<F>::make(target_, std::move(args_)));
         }
-        Cell* cell = target_.where.cell();
-        if (!cell) return false;
+        ActorSlot* slot = target_.where.slot();
+        if (!slot) return false;
         Outbox& out = outbox();
         if (is_system<F> || !out.has_room(target_)) {
-            if (cell->id.load(std::memory_order_acquire) != target_.id.value) fail_not_found();
+            if (slot->id.load(std::memory_order_acquire) != target_.id.value) fail_not_found();
             if (!is_system<F> && !out.find_room(target_)) return false;
         }
         auto& tell = TellOf<F>::make(*loop_handle_at(target_.where.loop_index()), target_, std::move(args_));
         if (!is_system<F>) {
-            tell.in_crowd = true;
+            tell.counted_in_flight = true;
             out.take_room();
         }
         return true;
@@ -197,7 +197,7 @@ private:
     Tell& to_thread(LoopHandle& door) override { return TellOf<F>::make(door, target_, std::move(args_)); }
     Owned<NodeTell> to_node() override { return tell_for_node<F>(target_, args_, this); }
 
-    typename Binding<F>::Args args_;
+    typename CommandTraits<F>::Args args_;
 };
 
 // Sends a system message that nobody waits for. It needs no coroutine, so that it works at the very end of a
@@ -205,15 +205,15 @@ private:
 template <auto F, class... A>
 void post_tell(const Address& target, A... arguments) {
     static_assert(is_system<F>);
-    (void)&enlisted<F>;
-    typename Binding<F>::Args args(std::move(arguments)...);
-    if (target.where.host() != this_node) return send_to_node(*tell_for_node<F>(target, args).release());
+    (void)&registered_command<F>;
+    typename CommandTraits<F>::Args args(std::move(arguments)...);
+    if (target.where.node() != this_node) return send_to_node(*tell_for_node<F>(target, args).release());
     LoopHandle* door = loop_handle_at(target.where.loop_index());
     if (!door) return;
     if (door->index() != this_loop) {
         TellOf<F>::make(*door, target, std::move(args));
         outbox().flush();
-    } else if (Actor<>* actor = resident(target)) {
+    } else if (Actor<>* actor = find_local(target)) {
         core_of(*actor).receive(TellOf<F>::make(target, std::move(args)));
     }
 }
@@ -223,11 +223,11 @@ void require_loop_to_tell();
 
 // Tells without waiting for anything; false when it is known that the message is not taken.
 template <auto F, class Of>
-bool try_tell(const Address& target, typename Binding<F>::Args&& args, const Address* sender) {
-    if (!target.where.known() || !can_send_to(target.where.host())) return false;
+bool try_tell(const Address& target, typename CommandTraits<F>::Args&& args, const Address* sender) {
+    if (!target.where.known() || !can_send_to(target.where.node())) return false;
     if (this_loop == no_loop) [[unlikely]]
         require_loop_to_tell();
-    if (target.where.host() != this_node) {
+    if (target.where.node() != this_node) {
         // The link is known on the main loop alone; from elsewhere the message is on its way, and dropped
         // there.
         if (!link_has_room(target)) return false;
@@ -237,22 +237,22 @@ bool try_tell(const Address& target, typename Binding<F>::Args&& args, const Add
         return true;
     }
     if (target.where.loop_index() == this_loop) {
-        Actor<>* actor = resident(target);
+        Actor<>* actor = find_local(target);
         if (!actor || core_of(*actor).would_wait()) return false;
         auto& tell = TellOf<F>::make(target, std::move(args));
         if (sender) tell.sender = *sender;
-        return core_of(*actor).receive(tell) == Receipt::accepted;
+        return core_of(*actor).receive(tell) == EnqueueResult::accepted;
     }
     LoopHandle* door = loop_handle_at(target.where.loop_index());
-    Cell* cell = target.where.cell();
-    if (!door || (cell && cell->id.load(std::memory_order_acquire) != target.id.value)) return false;
+    ActorSlot* slot = target.where.slot();
+    if (!door || (slot && slot->id.load(std::memory_order_acquire) != target.id.value)) return false;
     Outbox& out = outbox();
-    if (cell && !out.has_room(target) && !out.find_room(target)) return false;
+    if (slot && !out.has_room(target) && !out.find_room(target)) return false;
     auto& tell = TellOf<F>::make(*door, target, std::move(args));
     tell.never_waits = true;
     if (sender) tell.sender = *sender;
-    if (cell) {
-        tell.in_crowd = true;
+    if (slot) {
+        tell.counted_in_flight = true;
         out.take_room();
     }
     return true;
@@ -263,7 +263,7 @@ bool try_tell(const Address& target, typename Binding<F>::Args&& args, const Add
 // A tell on its way to a loop that takes it further, from a thread that need not have one.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 struct TellFromAnywhere final : Runnable {
-    TellFromAnywhere(const Address& to, typename Binding<F>::Args&& a)
+    TellFromAnywhere(const Address& to, typename CommandTraits<F>::Args&& a)
         : Runnable(&TellFromAnywhere::arrive), target(to), args(std::move(a)) {}
     static void arrive(Runnable& self) {
         Owned<TellFromAnywhere> tell(&static_cast<TellFromAnywhere&>(self));
@@ -274,13 +274,13 @@ struct TellFromAnywhere final : Runnable {
         }
     }
     Address target;
-    typename Binding<F>::Args args;
+    typename CommandTraits<F>::Args args;
 };
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-bool tell_from_anywhere(const Address& target, typename Binding<F>::Args&& args) {
+bool tell_from_anywhere(const Address& target, typename CommandTraits<F>::Args&& args) {
     LoopHandle* main = main_loop_handle.load(std::memory_order_acquire);
     if (!main || !target.where.known()) return false;
-    LoopHandle* door = target.where.host() == this_node ? loop_handle_at(target.where.loop_index()) : main;
+    LoopHandle* door = target.where.node() == this_node ? loop_handle_at(target.where.loop_index()) : main;
     auto tell = make_owned<TellFromAnywhere<F>>(target, std::move(args));
     if (!door || !door->post(*tell)) return false;
     tell.release();

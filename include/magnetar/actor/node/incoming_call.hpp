@@ -15,15 +15,15 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // A message from another host, at its target's loop: the arguments are decoded when the command starts. It
 // ends by going back to the main loop with the answer's bytes.
-class WireCall final : public Runnable, public Message, public Outstanding, public Pooled {
+class IncomingCall final : public Runnable, public Message, public Outstanding, public Pooled {
 public:
-    WireCall(std::uint64_t link, std::uint64_t id, bool tell, Address target, const CommandEntry& entry,
-             std::span<const std::byte> arguments);
+    IncomingCall(std::uint64_t link, std::uint64_t id, bool tell, Address target, const CommandEntry& entry,
+                 std::span<const std::byte> arguments);
 
     bool is_tell() const noexcept { return tell_; }
-    CallTerms terms;
+    CallContext terms;
     void set_terms(TermsOnWire on_wire);
-    CallTerms* call_terms() noexcept override { return tell_ ? nullptr : &terms; }
+    CallContext* call_terms() noexcept override { return tell_ ? nullptr : &terms; }
     std::string_view command_name() const noexcept override { return entry_.name; }
     const CommandEntry& entry() const noexcept { return entry_; }
     std::span<const std::byte> arguments() const noexcept { return body_.bytes(); }
@@ -50,8 +50,8 @@ public:
 private:
     static void arrive(Runnable& self);
     void start(Actor<>& actor) noexcept override;
-    void refuse(Refusal reason, ActorId target) noexcept override {
-        fail(refusal_error(reason, target, entry_.name));
+    void refuse(RejectReason reason, ActorId target) noexcept override {
+        fail(reject_error(reason, target, entry_.name));
     }
     void carry_out(Actor<>& actor) noexcept;
     void go_back() noexcept;
@@ -67,31 +67,32 @@ private:
     std::exception_ptr error_;
 };
 
-// What is carried out of a WireCall: its arguments, decoded, and its outcome, to be encoded.
-class WireAnswer : public CallMessage, public Pooled {
+// What is carried out of a IncomingCall: its arguments, decoded, and its outcome, to be encoded.
+class IncomingAnswer : public CallMessage, public Pooled {
 public:
-    virtual ~WireAnswer() = default;
-    // Carries it out, to the end: then it is gone, and the WireCall is on its way back.
+    virtual ~IncomingAnswer() = default;
+    // Carries it out, to the end: then it is gone, and the IncomingCall is on its way back.
     void run(Actor<>& actor) noexcept;
 
 protected:
-    explicit WireAnswer(WireCall& wire) noexcept;
+    explicit IncomingAnswer(IncomingCall& wire) noexcept;
     const CommandEntry& command() const noexcept { return wire_.entry(); }
 
 private:
     // True when its outcome is set. Nobody is answered when `call` is null.
     virtual bool invoke_with(Actor<>& actor, CallMessage* call) noexcept = 0;
     virtual void encode_outcome(Writer& out) = 0;
-    void refuse(Refusal, ActorId) noexcept override {}
+    void refuse(RejectReason, ActorId) noexcept override {}
     void start(Actor<>&) noexcept override {}
     void answered() noexcept override;
-    WireCall& wire_;
+    IncomingCall& wire_;
 };
 
 template <class Args, class Result>
-class WireAnswerOf final : public WireAnswer {
+class IncomingAnswerOf final : public IncomingAnswer {
 public:
-    WireAnswerOf(WireCall& wire, Reader& arguments) : WireAnswer(wire), args_(decode<Args>(arguments)) {
+    IncomingAnswerOf(IncomingCall& wire, Reader& arguments)
+        : IncomingAnswer(wire), args_(decode<Args>(arguments)) {
         arguments.finish();
     }
 
@@ -108,10 +109,10 @@ private:
 };
 
 template <class Args, class Result>
-WireAnswer* open_from_wire(WireCall& call) {
+IncomingAnswer* open_from_wire(IncomingCall& call) {
     if constexpr (can_travel<Args, Result>) {
         Reader reader(call.arguments());
-        return new WireAnswerOf<Args, Result>(call, reader);
+        return new IncomingAnswerOf<Args, Result>(call, reader);
     } else {
         throw_cannot_leave(call.entry());
     }

@@ -23,21 +23,21 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 class Node;
 struct CommandEntry;
 
-// The connection to another host: requests and tells out, answers back, and the same the other way round, as
-// WebSocket frames over a transport. Lives on its host's main loop.
+// The connection to another node: requests and tells out, answers back, and the same the other way round, as
+// WebSocket frames over a transport. Lives on its node's main loop.
 class Link final : Transport::Receiver {
 public:
-    // So many tells, or bytes of them, to one actor may be on their way before senders wait; the receiver gives credit
-    // back by halves. Who sends more loses the link.
+    // So many tells, or bytes of them, to one actor may be on their way before senders wait; the receiver
+    // gives credit back by halves. Who sends more loses the link.
     static constexpr std::uint32_t window = 1024;
     static constexpr std::size_t window_bytes = std::size_t{16} << 20;
-    // So much may be asked and not answered before the next requests wait at their sender. The receiver, who also
-    // counts what no sender has wait (system commands), suffers thrice that.
+    // So much may be asked and not answered before the next requests wait at their sender. The receiver, who
+    // also counts what no sender has wait (system commands), suffers thrice that.
     static constexpr std::size_t most_asked = std::size_t{64} << 20;
     // When more than this waits to be written, nothing is read until half of it has gone.
     static constexpr std::size_t most_unread = std::size_t{128} << 20;
 
-    Link(Node& host, EventLoop& loop, UniqueFd fd, std::uint32_t peer, std::uint64_t number);
+    Link(Node& node, EventLoop& loop, UniqueFd fd, std::uint32_t peer, std::uint64_t number);
     Link(const Link&) = delete;
 
     std::uint32_t peer() const noexcept { return peer_; }
@@ -54,7 +54,7 @@ public:
     // A user's tell from there has been started, or dropped; another message from there has ended.
     void consumed(std::uint64_t target, std::size_t weight);
     void ended(std::size_t weight) noexcept { asked_here_ -= weight; }
-    // Gives the other end a link of its own to a third host.
+    // Gives the other end a link of its own to a third node.
     void introduce(std::uint32_t third, UniqueFd fd);
     // Tells the other end that a process has ended with which it may have a link of its own.
     void tell_end_of(std::uint32_t third);
@@ -104,10 +104,10 @@ private:
     void check_sender(Address& sender) const;
     void check_reach(const CommandEntry& command, ActorId target) const;
 
-    Node& host_;
+    Node& node_;
     EventLoop& loop_;
     std::uint32_t peer_;
-    std::uint64_t number_;  // among its host's links
+    std::uint64_t number_;  // among its node's links
     Transport transport_;
     Writer& out_ = transport_.out();
     unsigned awaited_ = 0;  // messages in it that somebody waits for

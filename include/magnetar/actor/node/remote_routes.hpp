@@ -17,12 +17,13 @@ protected:
     ~RemotePeer() = default;
 };
 
-// Gives a peer on the loop that runs now its number, and takes it back. Throws std::length_error when all are in use.
+// Gives a peer on the loop that runs now its number, and takes it back. Throws std::length_error when all are
+// in use.
 std::uint32_t add_remote(RemotePeer& peer);
 void remove_remote(std::uint32_t host) noexcept;
 
-// Takes a call to the loop of its remote arbiter's connection; on any thread that runs a loop. ActorLost when there is
-// no such connection any more.
+// Takes a call to the loop of its remote arbiter's connection; on any thread that runs a loop. ActorLost when
+// there is no such connection any more.
 void send_to_remote(RemoteCall& call) noexcept;
 // Whether a tell would find room, as far as it is known on this thread.
 bool remote_has_room(std::uint32_t host) noexcept;

@@ -12,8 +12,8 @@ namespace magnetar::inline MAGNETAR_MODE {
 struct ReconnectPolicy {
     /// How often it is tried before it is given up, counted from each end; 0: never.
     std::uint32_t attempts = 0;
-    /// The pause before the first of them; each failure doubles it. The true one is between half of that and all of it,
-    /// so that many clients of one arbiter do not all come at once.
+    /// The pause before the first of them; each failure doubles it. The true one is between half of that and
+    /// all of it, so that many clients of one arbiter do not all come at once.
     std::chrono::nanoseconds backoff = std::chrono::milliseconds(100);
     /// The longest pause.
     std::chrono::nanoseconds max_backoff = std::chrono::seconds(10);
@@ -41,7 +41,7 @@ private:
     ~RemoteConnection() = default;
 
     static Task<> keep(Ref connection);
-    // A link in place of the one that has ended; false when none can be had.
+    // Replaces the link that has ended; false when it cannot be made.
     static Task<bool> connect_again(Ref connection);
 
     RemoteLink::Ref link_;

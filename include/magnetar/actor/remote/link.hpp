@@ -14,7 +14,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Somebody who waits for an answer of the remote arbiter's.
+// A caller that waits for an answer of the remote arbiter.
 class RemoteAsked {
 public:
     virtual void take(const Json& result) noexcept = 0;
@@ -24,14 +24,14 @@ protected:
     ~RemoteAsked() = default;
 };
 
-// The connection to a remote arbiter: requests and tells out as JSON, answers back. Lives on the loop that made it, kept
-// by the RemoteArbiter and by its own reader.
+// The connection to a remote arbiter: requests and tells out as JSON, answers back. Lives on the loop that
+// made it, kept by the RemoteArbiter and by its own reader.
 class RemoteLink final : public RemotePeer, public Counted, Timer {
 public:
     using Ref = CountedRef<RemoteLink>;
 
-    // Connects and shakes hands. Throws std::invalid_argument for no URL, std::system_error, PermissionDenied,
-    // HandshakeError, TimeoutError.
+    // Connects and shakes hands. Throws std::invalid_argument for no URL, std::system_error,
+    // PermissionDenied, HandshakeError, TimeoutError.
     static Task<Ref> connect(std::string url, std::string token);
 
     std::uint32_t host() const noexcept { return host_; }
@@ -46,7 +46,7 @@ public:
     static Task<Json> ask(Ref link, std::string command, Json target, Json arguments);
     // The same without an answer.
     static Task<> tell(Ref link, std::string command, Json target, Json arguments);
-    // Says good-bye; what is not answered yet fails with ActorLost.
+    // Starts the close handshake; open requests fail with ActorLost.
     void close() noexcept;
     // Waits for its end.
     static Task<> closed(Ref link);

@@ -12,9 +12,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What a process hands down to those that it forks and what the master may have taken on since it forked the fork
-// server: workers get what is so now. No other process can be given a seccomp filter, a namespace, a root directory
-// or a security label.
+// What a process hands down to those that it forks and what the master may have taken on since it forked the
+// fork server: workers get what is so now. No other process can be given a seccomp filter, a namespace, a
+// root directory or a security label.
 struct Circumstances {
     std::array<rlimit, RLIM_NLIMITS> limits{};
     int nice = 0;

@@ -19,28 +19,29 @@ public:
         ActorProxy<> proxy;
         Concurrency kind = Concurrency::process;
         ActorId manager;
-        std::uint32_t host = 0;  // the process with which it ends, as long as it is not ready
+        std::uint32_t node = 0;  // the process with which it ends, as long as it is not ready
         bool ready = false;      // spawn() has returned it
-        bool yields = false;     // its name is for the next who asks
+        bool yields = false;     // its name goes to the next actor that reserves it
         ActorId before;          // whose name it has taken over
     };
 
     // Holds a name and an id until the actor is entered or given up, or the process ends for which they are
     // held: the one that the actor is, or that makes it. Throws SpawnError when one is taken.
-    void reserve(const std::string& name, ActorId id, std::uint32_t host = 0);
-    // An actor that is to be replaced leaves its name to its successor: whoever reserves it next. Until that one runs,
-    // the name still finds the old one, and does so again when the new one fails.
+    void reserve(const std::string& name, ActorId id, std::uint32_t node = 0);
+    // An actor that is being replaced leaves its name to its successor, the next actor that reserves it.
+    // Until that one runs, the name still finds the old one, and does so again when the new one fails.
     void yield_name(ActorId id, bool yields = true) noexcept {
         if (Entry* entry = entries_.find(id.value)) entry->yields = yields;
     }
-    // A number for a new process, which lives until remove_node: the next after `last` that no living one has.
-    // Throws SpawnError when there is none.
+    // A number for a new process, which lives until remove_node: the next after `last` that no living one
+    // has. Throws SpawnError when there is none.
     std::uint32_t free_node(std::uint32_t last);
-    bool lives(std::uint32_t host) const noexcept { return host == 0 || hosts_.find(host); }
-    // Whether that process may speak for the actor: it is, or holds, its process. One that is not known harms nobody.
-    bool may_change(ActorId id, std::uint32_t host) const noexcept {
+    bool lives(std::uint32_t node) const noexcept { return node == 0 || hosts_.find(node); }
+    // Whether that process may speak for the actor: it is, or holds, its process. One that is not known harms
+    // nobody.
+    bool may_change(ActorId id, std::uint32_t node) const noexcept {
         const Entry* entry = entries_.find(id.value);
-        return !entry || host == 0 || host == home(*entry);
+        return !entry || node == 0 || node == home(*entry);
     }
     // It runs now. One that has ended meanwhile, and was removed, is not entered.
     void enter(ActorProxy<> proxy, Concurrency kind, ActorId manager);
@@ -48,7 +49,7 @@ public:
     // Takes a reservation back.
     void release(const std::string& name, ActorId id);
     // All that lived in a process that has ended.
-    void remove_node(std::uint32_t host);
+    void remove_node(std::uint32_t node);
     const Entry* find(ActorId id) const noexcept;
     const Entry* find(const std::string& name) const noexcept;
     const IdMap<Entry>& entries() const noexcept { return entries_; }

@@ -41,11 +41,11 @@ struct ForkRequest {
 // sockets. It does not return.
 using RunChild = void (*)(std::span<const std::byte>, std::vector<UniqueFd>);
 
-// Where the fork servers are: two that may serve, and one that makes others when both have gone at once.
+// Location the fork servers are: two that may serve, and one that makes others when both have gone at once.
 inline constexpr std::size_t fork_server_places = 3, fork_server_seed = 2;
 
-// In the fork server all that would end it by chance (`pkill -USR1 program` means its master) is ignored; its children
-// have what the master had.
+// In the fork server all that would end it by chance (`pkill -USR1 program` means its master) is ignored; its
+// children have what the master had.
 class IgnoredSignals {
 public:
     IgnoredSignals() noexcept;
@@ -61,7 +61,8 @@ private:
 // Keeps nothing of what the master had open: a worker inherits its link and the standard streams alone.
 void close_from(unsigned first) noexcept;
 
-// Its main: serves until the other end is closed. Where it stands in `made` the kernel notes what it makes.
+// Its main: serves until the other end is closed. Location it stands in `made` the kernel notes what it
+// makes.
 [[noreturn]] void serve_forks(UniqueFd control, RunChild run_child, std::size_t place, pid_t* made,
                               const sigset_t& mask) noexcept;
 
@@ -69,9 +70,10 @@ void close_from(unsigned first) noexcept;
 Circumstances& circumstances_of_birth();
 
 // The master's side of the fork server: a process of one thread, forked before the master has threads or
-// rings, that makes every worker process from a clean image. Beside it a second one waits to take its place, and a
-// third that only makes others. Each is watched: one that has ended is made anew by those that are left, and one
-// that does not answer in time is ended. Only when all three are gone at once no process can be made any more.
+// rings, that makes every worker process from a clean image. Beside it a second one waits to take its place,
+// and a third that only makes others. Each is watched: one that has ended is made anew by those that are
+// left, and one that does not answer in time is ended. Only when all three are gone at once no process can be
+// made any more.
 class ForkServer {
 public:
     // Forks them. To be called before anything else is made. Throws std::system_error.
@@ -89,8 +91,8 @@ public:
     // Starts to watch them, on the loop that is asked for forks.
     void watch(EventLoop& loop);
 
-    // Makes a process that runs the plan, with these descriptors: its end of the link first. A fork server that
-    // has not answered after `limit` is ended, and another is asked. Throws std::system_error when it
+    // Makes a process that runs the plan, with these descriptors: its end of the link first. A fork server
+    // that has not answered after `limit` is ended, and another is asked. Throws std::system_error when it
     // cannot, for the lack of processes or because there is no fork server. Cancelled, it leaves no process.
     Task<pid_t> fork(std::span<const std::byte> plan, std::vector<UniqueFd> descriptors,
                      std::chrono::nanoseconds limit = std::chrono::seconds(5));
@@ -116,10 +118,10 @@ private:
     static Task<> tend(ForkServer& self, EventLoop& loop, std::size_t number);
     // A process that nobody was told of: who asked for it had gone.
     static Task<> end_stray(pid_t pid);
-    // Has one made for that place by whoever is left. The turn is the caller's.
+    // Has a new one made for that place by one that still lives. The caller holds the turn.
     Task<> make(std::size_t number, std::chrono::nanoseconds limit);
-    // One request and its answer: the pid, or 0 when that fork server is no more and another may be asked, and the
-    // descriptors are still there. Throws when it answers that it cannot.
+    // One request and its answer: the pid, or 0 when that fork server is no more and another may be asked,
+    // and the descriptors are still there. Throws when it answers that it cannot.
     Task<pid_t> ask(std::size_t number, ForkRequest request, std::span<const std::byte> plan,
                     std::vector<UniqueFd>& descriptors, std::chrono::nanoseconds limit);
     static Task<std::int64_t> converse(int fd, ForkRequest request, std::span<const std::byte> plan,

@@ -16,16 +16,16 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 Directory& directory_here();
 void add_application_info(Json& info);
 
-// The arbiter gives two workers that have something to say to each other a link of their own. False when one of
-// them lives no more.
+// The arbiter gives two workers that have something to say to each other a link of their own. False when one
+// of them lives no more.
 bool introduce_nodes(Request& request, std::uint32_t peer, bool again);
 template <>
 inline constexpr bool is_system<introduce_nodes> = true;
 template <>
 inline constexpr Reach reach_of<introduce_nodes> = Reach::first_actor;
 
-// Those that have a name; the others are in the table as soon as anything sends them. Before the fork server is
-// made: the table must be the same in every process.
-void enlist_framework_commands();
+// Those that have a name; the others are in the table as soon as anything sends them. Before the fork server
+// is made: the table must be the same in every process.
+void register_framework_commands();
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

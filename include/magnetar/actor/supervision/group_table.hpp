@@ -12,8 +12,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Who has joined which group, by the command that tells him: in a worker process its own members, at the arbiter those of
-// all processes. On the main loop.
+// Who has joined which group, by the command that tells him: in a worker process its own members, at the
+// arbiter those of all processes. On the main loop.
 class GroupTable {
 public:
     // Whether that process may change the memberships of an actor: its own, or one that has none yet.

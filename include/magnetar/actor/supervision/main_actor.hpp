@@ -18,12 +18,12 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 std::string dump_actors(EventLoop& loop);
 
-// Gives a loop's thread its place in the addresses of actors.
-class Resident {
+// Binds a loop to its thread: routing finds the actors of this thread by the loop's index.
+class LoopBinding {
 public:
-    explicit Resident(EventLoop& loop) noexcept;
-    Resident(const Resident&) = delete;
-    ~Resident() { this_loop = no_loop; }
+    explicit LoopBinding(EventLoop& loop) noexcept;
+    LoopBinding(const LoopBinding&) = delete;
+    ~LoopBinding() { this_loop = no_loop; }
 };
 
 Task<> notify_manager(Actor<>& self, Address manager);
@@ -31,24 +31,24 @@ Task<> notify_manager(Actor<>& self, Address manager);
 // Like to_wire, but with the type's name for all that are logged by it.
 ErrorOnWire start_failure(const std::exception_ptr& error);
 
-// The start hook as a job of the actor's, so that get_actor() is right in it. What went wrong, if something
+// Runs the start hook as a job of the actor, so that get_actor() is right in it. Returns the failure, if
 // did.
 Task<std::optional<ErrorOnWire>> started(Actor<>& self);
 
-// The life of the first actor of a loop: handshake, start, running, end.
+// The lifecycle of the main actor of a thread or process: handshake, start, running, end.
 Task<ExitStatus> live(Actor<>& self, Address manager);
 
 void set_up(Actor<>& self, const ActorSettings& settings, std::string_view name, Json params);
 
 // ---- a thread
 
-// The news that a thread has ended, for its manager; which may have given it up, and even be gone.
+// Tells the manager that a thread has ended; the manager may have abandoned it.
 struct ThreadOver final : Runnable {
-    ThreadOver(Supervisor& s, std::shared_ptr<Managed> c)
+    ThreadOver(Supervisor& s, std::shared_ptr<ChildRecord> c)
         : Runnable(&ThreadOver::arrive), supervisor(s), child(std::move(c)) {}
     static void arrive(Runnable& self);
     Supervisor& supervisor;
-    std::shared_ptr<Managed> child;
+    std::shared_ptr<ChildRecord> child;
     ExitStatus status{1};
     std::optional<ErrorOnWire> failure;
 };
@@ -63,10 +63,11 @@ inline constexpr bool is_system<dump_command> = true;
 template <>
 inline constexpr Reach reach_of<dump_command> = Reach::from_arbiter;
 
-// SIGTERM stops a worker well; the terminal's SIGINT is for the arbiter, which stops its workers itself.
+// SIGTERM stops a worker gracefully; the terminal's SIGINT is for the arbiter, which stops its workers
+// itself.
 Task<> stop_on_signal(Actor<>& root);
 
-Task<> live_in_worker(Node& host, SpawnPlan& plan, UniqueFd link, ExitStatus& status);
+Task<> live_in_worker(Node& node, SpawnRequest& request, UniqueFd link, ExitStatus& status);
 
 [[noreturn]] void run_worker(std::span<const std::byte> bytes, std::vector<UniqueFd> descriptors) noexcept;
 

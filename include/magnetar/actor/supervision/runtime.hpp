@@ -11,8 +11,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What a process needs to run actors: the main loop, the links to other processes, the manager of its own processes and
-// threads. A process has one at a time; while it lives, the_node and the_supervisor lead into it.
+// What a process needs to run actors: the main loop, the links to other processes, the manager of its own
+// processes and threads. A process has one at a time; while it lives, the_node and the_supervisor lead into
+// it.
 class Runtime {
 public:
     explicit Runtime(const LoopOptions& options);
@@ -27,14 +28,15 @@ public:
     EventLoop loop;
 
 private:
-    Resident resident_;
+    LoopBinding resident_;
 
 public:
     Node node;
     Supervisor supervisor;
 };
 
-// That of the arbiter's process, which knows all names. Commands of the framework are in the table once it is made.
+// That of the arbiter's process, which knows all names. Commands of the framework are in the table once it is
+// made.
 class ArbiterRuntime : public Runtime {
 public:
     explicit ArbiterRuntime(const LoopOptions& options);

@@ -8,8 +8,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Ends what the arbiter controls in the reverse order of its start: what came later may need what was there
-// before. Workers belong to their monitor; light actors without name and hooks have no order.
-Task<> end_in_reverse_order(Actor<>& arbiter);
+// Coordinated shutdown: ends what the arbiter controls in the reverse order of its start, as later actors may
+// need before. Workers belong to their monitor; light actors without name and hooks have no order.
+Task<> shut_down_in_order(Actor<>& arbiter);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -11,7 +11,7 @@
 #include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/detail/descriptors.hpp>
 
-// Within the arbiter's process they are moved with the plan; from another there is no way.
+// Within the arbiter's process they are moved with the request; from another there is no way.
 template <>
 struct magnetar::Codec<magnetar::detail::Descriptors> {
     static std::monostate to_wire(const detail::Descriptors& sockets);
@@ -20,8 +20,8 @@ struct magnetar::Codec<magnetar::detail::Descriptors> {
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What the one who spawns a process says of its actor. It holds no address: types and hooks are numbers in tables
-// that all processes of the image have.
+// What the one who spawns a process says of its actor. It holds no address: types and hooks are numbers in
+// tables that all processes of the image have.
 struct SpawnOrder {
     std::uint32_t type = 0;  // in actor_types()
     std::string name;
@@ -33,11 +33,11 @@ struct SpawnOrder {
 };
 
 // What the arbiter makes of it, for the new process.
-struct SpawnPlan {
+struct SpawnRequest {
     SpawnOrder order;
     std::uint64_t arbiter = 0;  // its address, for processes
     std::uint64_t arbiter_id = 0;
-    std::uint32_t host = 0;
+    std::uint32_t node = 0;
     std::vector<std::string> environment;
     std::string directory;
     std::vector<std::byte> circumstances;  // packed; none: those of the fork server

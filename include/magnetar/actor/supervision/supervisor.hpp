@@ -87,24 +87,24 @@ inline constexpr bool is_observer<spawn_thread> = true;
 
 // The process whose actor asks.
 inline std::uint32_t node_of_caller(const Request& request) {
-    return request.caller().address().where.host();
+    return request.caller().address().where.node();
 }
 // Throws PermissionDenied when it is a worker that has less than all rights; asked of the arbiter.
 void require_all_rights(const Request& request, std::string_view what);
 
 // A process or thread actor, as its manager sees it. Shared by its spawn, its watchers and those who wait for
 // its end.
-struct Managed {
+struct ChildRecord {
     ActorId id;
     std::string name;
     ActorSettings settings;
-    std::uint32_t host = 0;       // the process it is
-    std::uint32_t asker = 0;      // the process that had it spawned
-    Address address;              // since it has greeted
-    LoopClock::time_point begun;  // when its spawn began
-    LoopClock::time_point heard;  // from it, last
-    Notice notice;                // what it said then
-    Event changed;                // set whenever one of the following changes
+    std::uint32_t node = 0;           // the process it is
+    std::uint32_t asker = 0;          // the process that had it spawned
+    Address address;                  // since it has greeted
+    LoopClock::time_point begun;      // when its spawn began
+    LoopClock::time_point last_seen;  // from it, last
+    Heartbeat heartbeat;              // what it said then
+    Event changed;                    // set whenever one of the following changes
     bool greeted = false, started = false, ended = false;
     bool unwanted = false;               // asked to end before it could hear it
     std::optional<ErrorOnWire> failure;  // of its start
@@ -121,15 +121,15 @@ struct Managed {
 // process.
 class Supervisor {
 public:
-    explicit Supervisor(Node& host) noexcept : host_(host) {
-        if (this_node == 0) host.link_ended = &Supervisor::link_ended;
+    explicit Supervisor(Node& node) noexcept : node_(node) {
+        if (this_node == 0) node.link_ended = &Supervisor::link_ended;
     }
 
     std::size_t size() const noexcept { return children_.size(); }
     template <class F>
     void for_each(F f) const {
         children_.for_each_in_order(
-            [&f](std::uint64_t, const std::shared_ptr<Managed>& child) { f(*child); });
+            [&f](std::uint64_t, const std::shared_ptr<ChildRecord>& child) { f(*child); });
     }
     // In a simulation, where processes and threads are light actors, too.
     bool light_actors_only = false;
@@ -139,7 +139,7 @@ public:
     Directory* directory = nullptr;
     GroupTable groups;
 
-    // Makes a process with one actor, and gives its address when the actor's start hook has returned. Throws
+    // Spawns a process with one actor; returns its proxy when the actor's start hook has returned. Throws
     // SpawnError, and then nothing of it is left.
     Task<ActorProxy<>> spawn_process(SpawnOrder order, std::uint32_t asker);
     // The same on a thread of this process.
@@ -148,14 +148,14 @@ public:
     // What an actor of the process `node` says of itself.
     void greeted(ActorId id, const ActorProxy<>& proxy, std::uint32_t node);
     void started(ActorId id, std::optional<ErrorOnWire> failure, std::uint32_t node);
-    void heard(ActorId id, const Notice& notice, std::uint32_t node);
-    void thread_over(Managed& child, ExitStatus status, std::optional<ErrorOnWire> failure);
+    void last_seen(ActorId id, const Heartbeat& heartbeat, std::uint32_t node);
+    void thread_over(ChildRecord& child, ExitStatus status, std::optional<ErrorOnWire> failure);
     // The worker process of that number, or null.
-    std::shared_ptr<Managed> at(std::uint32_t host) const noexcept;
+    std::shared_ptr<ChildRecord> at(std::uint32_t node) const noexcept;
     // For tests: the next process gets a number after this.
-    void number_from(std::uint32_t host) noexcept { last_node_ = host; }
+    void number_from(std::uint32_t node) noexcept { last_node_ = node; }
     bool knows(ActorId id) const noexcept { return children_.find(id.value) != nullptr; }
-    // The process that an actor of it is; null for another, and when it has ended.
+    // The process of this process actor; null for other actors, and once it has ended.
     const ProcessHandle* process_of(ActorId id) const noexcept;
     Task<ExitStatus> closed(ActorId id);
     // Ends one by force, and waits until it is gone.
@@ -166,10 +166,10 @@ public:
     Task<> end_all();
 
 private:
-    // The child of that id, of which `node` speaks; null when none is known. Another process than the child's loses
-    // its link by it.
-    Managed* spoken_of(ActorId id, std::uint32_t node);
-    Managed& expected(ActorId id, std::uint32_t node);
+    // The child of that id, of which `node` speaks; null when none is known. Another process than the child's
+    // loses its link by it.
+    ChildRecord* spoken_of(ActorId id, std::uint32_t node);
+    ChildRecord& expected(ActorId id, std::uint32_t node);
     // Holds a worker to its rights, and what it wants to bounds. Throws SpawnError.
     void check(SpawnOrder& order, std::uint32_t asker) const;
     // A spawn that is under way.
@@ -180,14 +180,14 @@ private:
         Supervisor& self;
     };
     void refuse_when_stopping() const;
-    void forget(Managed& child);
+    void forget(ChildRecord& child);
 
-    // Waits until it holds, for `limit` of the time in which this loop runs: while the whole process stands still,
-    // in a debugger, a paused container or somebody's long computation, nothing that has come can be read, and so
-    // nobody is late. A loop that wakes later than asked is believed one step only.
+    // Waits until it holds, for `limit` of the time in which this loop runs: while the whole process stands
+    // still, in a debugger, a paused container or somebody's long computation, nothing that has come can be
+    // read, and so nobody is late. A late wake-up counts as one step of waiting.
     template <class Condition>
-    Task<bool> until(Managed& child, LoopClock::duration limit, Condition holds) {
-        EventLoop& loop = host_.loop();
+    Task<bool> until(ChildRecord& child, LoopClock::duration limit, Condition holds) {
+        EventLoop& loop = node_.loop();
         auto step = std::max<LoopClock::duration>(limit / patience, std::chrono::milliseconds(1));
         LoopClock::duration waited{};
         for (;;) {
@@ -199,38 +199,38 @@ private:
             if (waited >= limit) co_return false;
         }
     }
-    // A worker that has a process spawned cannot ask for more, so that it holds nobody's end up: of the second, no
-    // more than the arbiter itself may take where that is longer.
+    // A worker that has a process spawned cannot ask for more, so that it holds nobody's end up: of the
+    // second, no more than the arbiter itself may take where that is longer.
     static constexpr std::chrono::hours longest_timeout{24};
     static constexpr std::chrono::seconds longest_exit_timeout{60};
     // So many times a limit is looked at while it passes.
     static constexpr int patience = 8;
 
     // What its process hands down to it: the master, or the worker that had it spawned.
-    Circumstances circumstances_for(const Managed& child) const;
-    Task<> launch(Managed& child, SpawnOrder order);
-    // From its making to the end of its start hook; watched from then on.
-    Task<ActorProxy<>> accompany(std::shared_ptr<Managed> child);
+    Circumstances circumstances_for(const ChildRecord& child) const;
+    Task<> launch(ChildRecord& child, SpawnOrder order);
+    // Waits for the handshake and the start hook; the heartbeat is watched from then on.
+    Task<ActorProxy<>> await_start(std::shared_ptr<ChildRecord> child);
 
-    Task<> see_end(std::shared_ptr<Managed> child);
-    void ask_to_stop(Managed& child);
-    Task<> end_by_force(Managed& child);
-    // A thread cannot be ended from outside: the process goes on without it, and what was asked of it fails.
-    void give_up(Managed& child);
-    void over(Managed& child, ExitStatus status);
-    // Sees the end of a process at once, and lets go of all that was its.
-    static Task<> collect(Supervisor& self, std::shared_ptr<Managed> child);
-    // Puts it down when it falls silent.
-    static Task<> guard(Supervisor& self, std::shared_ptr<Managed> child);
-    // Nothing can be asked of a process without a link. Mostly it was its end that has ended the link; if not (it
+    Task<> await_exit(std::shared_ptr<ChildRecord> child);
+    void ask_to_stop(ChildRecord& child);
+    Task<> end_by_force(ChildRecord& child);
+    // A thread cannot be ended from outside: the process goes on without it, and its open requests fail.
+    void give_up(ChildRecord& child);
+    void over(ChildRecord& child, ExitStatus status);
+    // Reaps the process: kills what is left of its group, drains its link, forgets it.
+    static Task<> reap(Supervisor& self, std::shared_ptr<ChildRecord> child);
+    // Stops the child when its heartbeats cease, and kills it when it does not end.
+    static Task<> watch_heartbeat(Supervisor& self, std::shared_ptr<ChildRecord> child);
+    // A process without a link is unreachable. Usually its end has ended the link; if not (it
     // has closed its descriptors, or become another program), it is ended.
-    static void link_ended(Node& host, std::uint32_t peer);
-    static Task<> end_linkless(Supervisor& self, std::shared_ptr<Managed> child);
-    static void run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
+    static void link_ended(Node& node, std::uint32_t peer);
+    static Task<> end_linkless(Supervisor& self, std::shared_ptr<ChildRecord> child);
+    static void run_thread(Supervisor& self, std::shared_ptr<ChildRecord> child, Json params,
                            Owned<StateFactory> factory);
 
-    Node& host_;
-    IdMap<std::shared_ptr<Managed>> children_;
+    Node& node_;
+    IdMap<std::shared_ptr<ChildRecord>> children_;
     std::uint32_t last_node_ = 0;
     int spawning_ = 0;
     mutable bool told_of_seccomp_ = false;

@@ -59,20 +59,21 @@ Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, MonitorSpec spec);
 
 // A monitor whatever its workers are. It lives on the arbiter's loop.
 //
-// There is one desired state: the slots, the generation that the workers are to be of, and whether it ends. scale, reload,
-// replace, deaths and stops change that and nothing else. One coroutine, `reconcile`, compares it with the workers there are and
-// begins what is missing: a worker's making, or its end. Each worker has a job of its own, from its making to its end,
-// which tells what has become of it; no job keeps a slot or a worker beyond an await. Who waits for a change stands in
-// `calls_`, and goes on when the workers are as he wanted them, or the monitor ends.
-class MonitorBase : public Actor<> {
+// There is one desired state: the slots, the generation that the workers are to be of, and whether it ends.
+// scale, reload, replace, deaths and stops change that and nothing else. One coroutine, `reconcile`, compares
+// it with the workers there are and begins what is missing: a worker's making, or its end. Each worker has a
+// job of its own, from its making to its end, which tells what has become of it; no job keeps a slot or a
+// worker beyond an await. Who waits for a change stands in `calls_`, and goes on when the workers are as he
+// wanted them, or the monitor ends.
+class WorkerPool : public Actor<> {
 public:
     // Throws std::invalid_argument for what makes no sense.
-    MonitorBase(EventLoop& loop, MonitorSpec spec);
+    WorkerPool(EventLoop& loop, MonitorSpec spec);
 
     // The monitor of that address. Throws when it has ended, and on another thread than its own.
-    static MonitorBase& living(const ActorProxy<>& monitor);
-    static MonitorBase* find(const Address& monitor) noexcept {
-        return static_cast<MonitorBase*>(resident_here(monitor));
+    static WorkerPool& living(const ActorProxy<>& monitor);
+    static WorkerPool* find(const Address& monitor) noexcept {
+        return static_cast<WorkerPool*>(find_local_here(monitor));
     }
 
     // How many workers run now and are to stay.
@@ -88,7 +89,7 @@ public:
     std::vector<ActorId> worker_ids() const;
     // In the background, as SIGHUP asks for it; not twice at once.
     void reload_by_signal();
-    // The coroutine that keeps the workers as they are to be; for who makes the monitor.
+    // The coroutine that drives the workers towards the desired state; started by the maker of the monitor.
     void begin();
     // Stops all workers, and waits; for the monitor's own end.
     Task<> end_workers();
@@ -112,7 +113,8 @@ public:
         std::uint64_t serial = 0;
         explicit operator bool() const noexcept { return serial != 0; }
     };
-    // The worker for the next request: in turn, and of those with the fewest to answer if so chosen. None when none runs.
+    // The worker for the next request: in turn, and of those with the fewest to answer if so chosen. None
+    // when none runs.
     Chosen choose();
     ActorNotFound none_runs() const;
     // The same; while none runs and one is to come, waits for it until the deadline.
@@ -141,13 +143,14 @@ private:
     struct Slot {
         std::uint32_t number = 0;
         Worker* current = nullptr;    // it runs, and is to stay
-        Worker* making = nullptr;     // it is to be the current one
+        Worker* making = nullptr;     // becomes the current one
         std::uint64_t after = 0;      // not before this one is gone
         bool fresh = true;            // nobody has run here since it was asked for
         bool rested = false;          // its worker has ended for good, see Restart
         LoopClock::time_point due{};  // not before this time
     };
-    // Who waits for the end of a scale or, with its generation, of a reload, or, with its worker, of a replacement.
+    // Who waits for the end of a scale or, with its generation, of a reload, or, with its worker, of a
+    // replacement.
     struct Call : magnetar::ListNode {
         std::uint64_t generation = 0;
         std::uint64_t worker = 0;  // its serial number
@@ -158,7 +161,7 @@ private:
     // So many are made at once; a reload makes one at a time.
     static constexpr int width = 8;
 
-    // ---- what is wanted
+    // ---- desired state
 
     bool arbiter_stops() const noexcept;
     bool ends() const noexcept { return ending_ || life() >= Lifecycle::stopping; }
@@ -170,12 +173,12 @@ private:
 
     // ---- driving towards it
 
-    static Task<> reconcile(MonitorBase& self);
-    // Begins what is missing; when there is something to do again by itself.
+    static Task<> reconcile(WorkerPool& self);
+    // Starts what is missing; returns when to look again.
     LoopClock::time_point step();
     void begin(Slot& slot);
     // One worker, from its making to its end.
-    static Task<> live_of(MonitorBase& self, std::uint64_t serial, std::string name, ActorId id);
+    static Task<> live_of(WorkerPool& self, std::uint64_t serial, std::string name, ActorId id);
     Slot* slot_with(Worker* Slot::* member, const Worker& worker) noexcept;
     void made(std::uint64_t serial, const ActorProxy<>& proxy, const std::exception_ptr& failure);
     void not_made(Slot& slot, const std::exception_ptr& failure);
@@ -196,7 +199,7 @@ private:
     // Has it end, and by force when it does not in time. False when it cannot be reached yet.
     bool tell_to_stop(Worker& worker);
 
-    // ---- who waits
+    // ---- waiting callers
 
     // Tells those whose wish has come true.
     void settle_calls();
@@ -204,7 +207,7 @@ private:
     bool is_replaced(const Call& call) const noexcept;
     void fail_calls(const std::exception_ptr& error, bool reloads_only = false);
     static void finish(Call& call) noexcept;
-    static Task<> reload_and_log(MonitorBase& self);
+    static Task<> reload_and_log(WorkerPool& self);
 
     RestartRules rules_;
     std::string worker_name_;

@@ -60,7 +60,7 @@ public:
                                          const std::vector<std::string>& applications);
 
 private:
-    MonitorBase* living() const noexcept;
+    WorkerPool* living() const noexcept;
 
     std::string name_, description_, version_;
     KeptHandles handles_;  // the monitor's

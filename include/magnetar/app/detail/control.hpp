@@ -14,7 +14,7 @@
 // "error": {"type": ..., "message": ...}}.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Where the socket is: `setting` is a path, `auto` or `none`; empty for none. In the service's runtime
+// Location the socket is: `setting` is a path, `auto` or `none`; empty for none. In the service's runtime
 // directory, the user's, or one below /tmp that belongs to the user alone.
 std::string control_path(const std::string& setting, const std::string& program);
 
@@ -25,7 +25,7 @@ UniqueFd open_control_socket(const std::string& path);
 // Serves requests on the loop of `actor` until the server is closed, which has to be before the actor ends:
 // `answer` gives the result of each or throws. Peers must be this process's user or root.
 MAGNETAR_LAZY Task<TcpServer> serve_control(Actor<>& actor, UniqueFd socket,
-                              Task<Json> (*answer)(Actor<>&, std::string command, Json args));
+                                            Task<Json> (*answer)(Actor<>&, std::string command, Json args));
 
 // Asks a program that runs. Blocks. Throws std::runtime_error with what it answers, or that nobody does.
 Json ask_control(const std::string& path, const std::string& command, Json args);

@@ -45,7 +45,7 @@ struct Vitals {
 std::int64_t monotonic_ns() noexcept;
 
 // Serves /metrics, /live and /ready over HTTP by a thread of its own, so that it answers when the arbiter
-// does not: live is whoever's heart has beaten within 10 s, at /metrics it gives up after 2 s.
+// does not: live means a heartbeat within the last 10 s; /metrics gives up after 2 s.
 class HealthServer {
 public:
     // `scrape` is called on that thread; an empty text is no answer.

@@ -17,13 +17,13 @@ struct PackItems;
 template <std::size_t... I, class... T>
 struct PackItems<std::index_sequence<I...>, T...> : PackItem<I, T>... {};
 
-// Values of several types: what std::tuple is, for a tenth of its functions. Every command and every spawn has
-// one of its own, and compilers take their time for tuples.
+// Values of several types: what std::tuple is, for a tenth of its functions. Every command and every spawn
+// has one of its own, and compilers take their time for tuples.
 template <class... T>
-struct Pack : PackItems<std::index_sequence_for<T...>, T...> {
+struct Arguments : PackItems<std::index_sequence_for<T...>, T...> {
     template <class... A>
-        requires(sizeof...(A) == sizeof...(T) && !(std::is_same_v<std::remove_cvref_t<A>, Pack> || ...))
-    constexpr explicit Pack(A&&... values)
+        requires(sizeof...(A) == sizeof...(T) && !(std::is_same_v<std::remove_cvref_t<A>, Arguments> || ...))
+    constexpr explicit Arguments(A&&... values)
         : PackItems<std::index_sequence_for<T...>, T...>{{T(std::forward<A>(values))}...} {}
 };
 

@@ -72,8 +72,9 @@ private:
     std::size_t size_ = 0;
 };
 
-// Values by 64-bit numbers, in no order; they stay where they are until they are erased. What std::unordered_map
-// is, for a tenth of its functions: each of a program's dozen maps would cost compilers a hundred and fifty.
+// Values by 64-bit numbers, in no order; they stay where they are until they are erased. What
+// std::unordered_map is, for a tenth of its functions: each of a program's dozen maps would cost compilers a
+// hundred and fifty.
 template <class T>
 class IdMap {
 public:

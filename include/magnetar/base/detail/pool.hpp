@@ -54,9 +54,9 @@ void pool_overflow(void* block) noexcept;
 
 }  // namespace detail
 
-/// Memory of `bytes` bytes, at least one, from the calling thread's free lists (by size class, at most 4,088 bytes;
-/// larger from malloc), aligned as malloc aligns. Throws std::bad_alloc. Under AddressSanitizer it is plain
-/// malloc, so that every misuse is seen.
+/// Memory of `bytes` bytes, at least one, from the calling thread's free lists (by size class, at most 4,088
+/// bytes; larger from malloc), aligned as malloc aligns. Throws std::bad_alloc. Under AddressSanitizer it is
+/// plain malloc, so that every misuse is seen.
 [[gnu::always_inline]] inline void* pool_allocate(std::size_t bytes) {
 #ifndef MAGNETAR_POOL_OFF
     using detail::PoolLists;
@@ -97,7 +97,8 @@ void pool_overflow(void* block) noexcept;
 #endif
 }
 
-/// A part of a block is not used any more: AddressSanitizer reports any access to it until the block is freed.
+/// A part of a block is not used any more: AddressSanitizer reports any access to it until the block is
+/// freed.
 inline void pool_retire([[maybe_unused]] void* part, [[maybe_unused]] std::size_t bytes) noexcept {
 #ifdef MAGNETAR_POOL_OFF
     __asan_poison_memory_region(part, bytes);

@@ -7,8 +7,8 @@ namespace magnetar::inline MAGNETAR_MODE {
 /// where reading first and writing then takes two. A hint, and harmless whatever the address.
 inline void prefetch_to_write(const void* address) noexcept {
 #if defined(__x86_64__)
-    // The builtin makes a plain prefetch of it unless the compiler is told of a processor that has this one; on the
-    // others it does nothing.
+    // The builtin makes a plain prefetch of it unless the compiler is told of a processor that has this one;
+    // on the others it does nothing.
     asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(address)));
 #else
     __builtin_prefetch(address, 1);

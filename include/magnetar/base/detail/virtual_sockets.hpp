@@ -28,7 +28,8 @@ public:
     virtual int close(int fd) = 0;
     /// Whether a read, or an accept, would not wait.
     virtual bool readable(int fd) = 0;
-    /// As sendmsg(2) with MSG_DONTWAIT, without control data, and shutdown(2) of both directions. None by default.
+    /// As sendmsg(2) with MSG_DONTWAIT, without control data, and shutdown(2) of both directions. None by
+    /// default.
     virtual ssize_t send_now(int fd, const msghdr& message);
     virtual int shut_down(int fd);
 

@@ -17,7 +17,7 @@ class Children;
 // A job that belongs to the coroutine that awaits it.
 struct ChildBase : JobBase, TaggedNode<Children> {
     explicit ChildBase() noexcept : JobBase(current_job()->scheduler(), current_job()->actor()) {
-        work_for(current_job()->errand());
+        set_originator(current_job()->originator());
     }
     virtual std::exception_ptr error() const noexcept = 0;
     virtual void forget() noexcept {}  // its parent needs it no more

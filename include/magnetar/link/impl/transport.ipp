@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <exception>
 
-#include <magnetar/base/errors.hpp>
 #include <magnetar/base/detail/virtual_sockets.hpp>
+#include <magnetar/base/errors.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/loop/operation.hpp>
 #include <magnetar/loop/timer.hpp>

@@ -85,7 +85,8 @@ private:
     // `fd` has become ready for `events`.
     void ready(int fd, unsigned events);
     // Has epoll tell when `fd` becomes ready for what its operations wait for, and also if it is already.
-    // Edge-triggered, as multishot polls need it: an operation that has to wait again need not register again.
+    // Edge-triggered, as multishot polls need it: an operation that has to wait again need not register
+    // again.
     void watch(int fd, const Waiting* newest);
     // `fd` is about to be closed. The file may live on under other numbers, and would be told of for ever.
     void unwatch(int fd);

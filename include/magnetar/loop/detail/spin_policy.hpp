@@ -8,7 +8,8 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 bool several_cpus() noexcept;
 
-// Tells the core that this is a spin-wait loop, so that it does not speculate past the load (the PAUSE instruction).
+// Tells the core that this is a spin-wait loop, so that it does not speculate past the load (the PAUSE
+// instruction).
 inline void pause() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();

@@ -116,7 +116,7 @@ MAGNETAR_DECL void EventLoop::turn() noexcept {
     for (; left > 0; --left) {
         Runnable* work = ready.pop();
         if (work) work->run(*work);
-        Runnable* newborn = newborn_.pop();
+        Runnable* newborn = lifo_.pop();
         if (newborn) newborn->run(*newborn);
         if (!work && !newborn) break;
     }

@@ -59,7 +59,8 @@ private:
         if (!work.door->post(work)) delete &work;
     }
     void start_thread() {
-        // With the signal mask of the thread that starts it: signals blocked here would stay blocked in programs that the work starts.
+        // With the signal mask of the thread that starts it: signals blocked here would stay blocked in
+        // programs that the work starts.
         try {
             auto& thread = threads_.emplace_back([this] { work(); });
             pthread_setname_np(thread.native_handle(), fmt::format("executor {}", threads_.size()).c_str());

@@ -7,8 +7,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// The file of a unix socket that this process has bound. All copies share it, on whatever thread; the last one removes the
-// file, unless another one stands there by then (its device and inode tell), or another process does the removing.
+// The file of a unix socket that this process has bound. All copies share it, on whatever thread; the last
+// one removes the file, unless another one stands there by then (its device and inode tell), or another
+// process does the removing.
 class BoundPath {
 public:
     BoundPath() noexcept = default;
@@ -30,8 +31,8 @@ private:
     File* file_ = nullptr;
 };
 
-// Binds; the file of a socket on which nobody listens any more is replaced. What is no socket, or is answered on, stays. Throws
-// std::system_error.
+// Binds; the file of a socket on which nobody listens any more is replaced. What is no socket, or is answered
+// on, stays. Throws std::system_error.
 void bind_to(int fd, const SocketAddress& address);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

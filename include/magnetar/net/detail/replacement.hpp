@@ -16,13 +16,14 @@ public:
     Replacement(const Replacement&) = delete;
     ~Replacement();
 
-    // A name that no other replacement uses, to be made with O_EXCL; another one at every call. It is removed in the end
-    // though the open fails: if that was cancelled, the file may be there.
+    // A name that no other replacement uses, to be made with O_EXCL; another one at every call. It is removed
+    // in the end though the open fails: if that was cancelled, the file may be there.
     const std::string& next_name();
     mode_t mode() const noexcept { return exists_ ? 0600 : 0644; }
     // Gives the new file mode and owner of the old one. Throws std::system_error.
     void keep_owner(int fd) const;
-    // Puts it in place and gives the directory, for fsync; none if it may not be opened. Throws std::system_error.
+    // Puts it in place and gives the directory, for fsync; none if it may not be opened. Throws
+    // std::system_error.
     UniqueFd commit();
 
 private:

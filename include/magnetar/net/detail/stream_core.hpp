@@ -67,8 +67,8 @@ public:
     // Puts back the last `bytes` of what was taken, which must have been as many.
     bool may_put_back(std::size_t bytes) const noexcept { return bytes <= (view_ ? offset_ : 0); }
     void put_back(std::size_t bytes) noexcept { offset_ -= static_cast<std::uint32_t>(bytes); }
-    // Only what the peer has sent is still served: a read that would wait between two messages gives the end of the
-    // stream, once the peer has sent anything at all.
+    // Only what the peer has sent is still served: a read that would wait between two messages gives the end
+    // of the stream, once the peer has sent anything at all.
     void drain() noexcept;
     void set_mid_message(bool in) noexcept { mid_message_ = in; }
 

@@ -23,7 +23,8 @@ public:
         wake();
     }
 
-    // What it waits for is being destroyed: its await throws. The same holds for a waiter that was already taken out of the queue.
+    // What it waits for is being destroyed: its await throws. The same holds for a waiter that was already
+    // taken out of the queue.
     void abandon() noexcept {
         abandoned_ = true;
         wake();

@@ -39,21 +39,21 @@ public:
     std::size_t names_taken() const noexcept { return runtime_.directory.entries().size(); }
 
     // The first actor and the job of its scenario, while it runs.
-    Actor<>* root = nullptr;
+    Actor<>* main_actor = nullptr;
     Job<>* body = nullptr;
 
 private:
     struct Root {
         explicit Root(Stage& s) : stage(s) {
             auto settings = magnetar::detail::settings_of(ArbiterOptions<>{});
-            magnetar::detail::Pack<> none;
-            stage.root = ActorCore::make<void>(settings, stage.loop, ActorId::arbiter(), none);
-            stage.runtime_.enter(*stage.root, settings, "arbiter");
+            magnetar::detail::Arguments<> none;
+            stage.main_actor = ActorCore::make<void>(settings, stage.loop, ActorId::arbiter(), none);
+            stage.runtime_.enter(*stage.main_actor, settings, "arbiter");
         }
         Root(const Root&) = delete;
         ~Root() {
             stage.runtime_.leave();
-            ActorCore::destroy(std::exchange(stage.root, nullptr));
+            ActorCore::destroy(std::exchange(stage.main_actor, nullptr));
         }
         Stage& stage;
     };

@@ -26,7 +26,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-/// Where in a JSON value the codec is: a chain of steps on the stack, put into words only for an error.
+/// Location in a JSON value the codec is: a chain of steps on the stack, put into words only for an error.
 struct Path {
     const Path* outer = nullptr;
     std::string_view name{};
@@ -45,7 +45,7 @@ struct Path {
     [[noreturn, gnu::cold]] void fail(std::string reason) const;
 };
 
-/// Where every path begins, and what belongs to the whole of a conversion.
+/// Location every path begins, and what belongs to the whole of a conversion.
 struct RootPath : Path {
     explicit RootPath(const Json* j = nullptr) noexcept : json(j) {}
 

@@ -9,7 +9,8 @@
 #include <magnetar/config.hpp>
 #include <magnetar/wire/detail/shape.hpp>
 
-// Why a type cannot travel, in words, for the compiler's error: which part of it, and what is wrong with that.
+// Why a type cannot travel, in words, for the compiler's error: which part of it, and what is wrong with
+// that.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 struct ObstacleText {

@@ -40,7 +40,7 @@ enum class Shape {
     bytes_view,   // spans of bytes: encoded as bytes, never decoded
     optional,
     variant,
-    tuple,  // pair, tuple and Pack
+    tuple,  // pair, tuple and Arguments
     array,  // std::array
     sequence,
     set,
@@ -126,7 +126,7 @@ consteval Shape shape_of() {
         return Shape::bytes_view;
     else if constexpr (is_a<T, std::optional>) return Shape::optional;
     else if constexpr (is_a<T, std::variant>) return Shape::variant;
-    else if constexpr (is_a<T, std::tuple> || is_a<T, std::pair> || is_a<T, Pack>) return Shape::tuple;
+    else if constexpr (is_a<T, std::tuple> || is_a<T, std::pair> || is_a<T, Arguments>) return Shape::tuple;
     else if constexpr (is_std_array<T>) return Shape::array;
     else if constexpr (is_a<T, std::vector> || DequeLike<T>) return Shape::sequence;
     else if constexpr (PathLike<T>) return Shape::path;
@@ -176,7 +176,7 @@ auto parts_of() {
 template <class T>
 using PartsOf = decltype(parts_of<T>());
 
-// Returns `use(value...)`, as for a Pack.
+// Returns `use(value...)`, as for a Arguments.
 template <class First, class Second, class F>
 void with_items(const std::pair<First, Second>& pair, F&& use) {
     use(pair.first, pair.second);
@@ -265,8 +265,8 @@ template <class T>
 inline constexpr std::size_t memory_of_empty =
     DequeLike<T> && requires(T& list) { list.shrink_to_fit(); } ? 640 : 0;
 
-/// Of hash containers: lets `watch` (a Reader or a Path) know how long the chain is that a key was put into, every
-/// eighth time. Those of keys that nobody chose for it are shorter than eight.
+/// Of hash containers: lets `watch` (a Reader or a Path) know how long the chain is that a key was put into,
+/// every eighth time. Those of keys that nobody chose for it are shorter than eight.
 template <class Watch, class T, class Iterator>
 void watch_collisions([[maybe_unused]] Watch& watch, [[maybe_unused]] const T& container,
                       [[maybe_unused]] const Iterator& at) {

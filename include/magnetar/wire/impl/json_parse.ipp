@@ -1,5 +1,5 @@
-// Json::parse: the only file that includes simdjson. Its document parser, because the on-demand one (3.0) reads
-// real numbers of more than 19 digits wrongly and accepts words that merely begin like `false`.
+// Json::parse: the only file that includes simdjson. Its document parser, because the on-demand one (3.0)
+// reads real numbers of more than 19 digits wrongly and accepts words that merely begin like `false`.
 #pragma once
 
 #include <magnetar/wire/json.hpp>
@@ -10,9 +10,9 @@
 #include <optional>
 #include <system_error>
 
-// The library picks the parser of the processor it runs on. The header would bring all of them in source, too,
-// for the on-demand parser: half of what it costs to compile. Left out are those that this compilation could
-// not count on, and which the header therefore does not choose for anything.
+// The library picks the parser of the processor it runs on. The header would bring all of them in source,
+// too, for the on-demand parser: half of what it costs to compile. Left out are those that this compilation
+// could not count on, and which the header therefore does not choose for anything.
 #if !defined(__AVX512VBMI2__) && !defined(SIMDJSON_IMPLEMENTATION_ICELAKE)
 #define SIMDJSON_IMPLEMENTATION_ICELAKE 0
 #endif
@@ -111,8 +111,8 @@ void find_number(std::string_view text, Use use) {
     }
 }
 
-/// The text with an exponent of 0 behind every integer beyond 64 bits, so that it is read as a double; nothing
-/// if there is none.
+/// The text with an exponent of 0 behind every integer beyond 64 bits, so that it is read as a double;
+/// nothing if there is none.
 MAGNETAR_DECL std::optional<std::string> widen_integers(std::string_view text) {
     std::string widened;
     std::size_t copied = 0;
@@ -129,7 +129,7 @@ MAGNETAR_DECL std::optional<std::string> widen_integers(std::string_view text) {
     return widened;
 }
 
-/// Where the first number is that cannot be read, and why; empty if there is none.
+/// Location the first number is that cannot be read, and why; empty if there is none.
 MAGNETAR_DECL std::string number_error(std::string_view text) {
     std::string reason;
     find_number(text, [&](const NumberWord& number) {
@@ -176,7 +176,8 @@ private:
         return parser_.parse(padded_.data(), text.size(), false).get(root);
     }
 
-    /// In words of our own, for simdjson changes its words; nullptr for numbers, and for what only some versions have.
+    /// In words of our own, for simdjson changes its words; nullptr for numbers, and for what only some
+    /// versions have.
     static const char* reason(simdjson::error_code error) noexcept {
         switch (error) {
             case simdjson::CAPACITY:

@@ -67,7 +67,7 @@ MAGNETAR_DECL ActorId fresh_id() noexcept {
     return {std::uint64_t{this_node} << 40 | next++};
 }
 
-MAGNETAR_DECL ActorId root_id(std::uint32_t host) noexcept { return {std::uint64_t{host} << 40 | 1}; }
+MAGNETAR_DECL ActorId root_id(std::uint32_t node) noexcept { return {std::uint64_t{node} << 40 | 1}; }
 
 MAGNETAR_DECL const std::string& ActorCore::name() const noexcept {
     static const std::string none;
@@ -85,21 +85,21 @@ MAGNETAR_DECL Extras& ActorCore::extras() {
 
 MAGNETAR_DECL ActorCore::ActorCore(const ActorSettings& settings, EventLoop& loop, ActorId id, Actor<>& self)
     : Runnable(&ActorCore::run),
-      slot_(&cell_table(this_loop).take(this_loop)),
+      slot_(&slot_table(this_loop).take(this_loop)),
       loop_(&loop),
       mailbox_(settings.mailbox, settings.overflow),
       concurrency_(settings.concurrency),
       serial_(settings.serial),
       started_(loop.now()) {
     slot_->actor = &self;
-    slot_->room = settings.overflow == Overflow::wait && settings.mailbox < INT_MAX
-                      ? static_cast<int>(settings.mailbox)
-                      : INT_MAX;
+    slot_->capacity = settings.overflow == Overflow::wait && settings.mailbox < INT_MAX
+                          ? static_cast<int>(settings.mailbox)
+                          : INT_MAX;
     slot_->id.store(id.value, std::memory_order_release);
     owner_id = id.value;
 }
 
-MAGNETAR_DECL ActorCore::~ActorCore() { cell_table(this_loop).give_back(*slot_); }
+MAGNETAR_DECL ActorCore::~ActorCore() { slot_table(this_loop).give_back(*slot_); }
 
 MAGNETAR_DECL ActorProxy<> ActorCore::manager() const {
     if (parent_) return parent_->proxy();
@@ -108,31 +108,31 @@ MAGNETAR_DECL ActorProxy<> ActorCore::manager() const {
 
 MAGNETAR_DECL void ActorCore::destroy(Actor<>* actor) noexcept { delete static_cast<ActorCore*>(actor); }
 
-MAGNETAR_DECL Receipt ActorCore::receive(Message& message) noexcept {
+MAGNETAR_DECL EnqueueResult ActorCore::receive(Message& message) noexcept {
     message.arrived = loop_->now();
     if (message.system) {
         if (life_ >= Lifecycle::closed) [[unlikely]] {  // it is about to be deleted
-            message.refuse(Refusal::not_found, id());
-            return Receipt::refused;
+            message.refuse(RejectReason::not_found, id());
+            return EnqueueResult::refused;
         }
         mailbox_.push_system(message);
         wake();
-        return Receipt::accepted;
+        return EnqueueResult::accepted;
     }
     if (life_ >= Lifecycle::stopping) [[unlikely]] {
-        message.refuse(lost_ ? Refusal::lost : Refusal::stopping, id());
-        return Receipt::refused;
+        message.refuse(lost_ ? RejectReason::lost : RejectReason::stopping, id());
+        return EnqueueResult::refused;
     }
     if (mailbox_.full()) [[unlikely]]
         return overflow(message);
     mailbox_.push(message);
     wake();
-    return Receipt::accepted;
+    return EnqueueResult::accepted;
 }
 
 MAGNETAR_DECL void ActorCore::wake() noexcept {
     if (std::exchange(scheduled_, true)) return;
-    if (newborn_) loop_->schedule_newborn(*this);
+    if (lifo_) loop_->schedule_lifo(*this);
     else loop_->schedule(*this);
 }
 
@@ -140,17 +140,17 @@ MAGNETAR_DECL void ActorCore::run(Runnable& runnable) {
     auto& core = static_cast<ActorCore&>(runnable);
     Context outer = std::exchange(context, {nullptr, &core});
     core.loop_->activity->begin(core.owner_id, nullptr);
-    core.newborn_ = false;
+    core.lifo_ = false;
     constexpr int batch = 64;
-    int crowd = 0, budget = batch;
+    int in_flight = 0, budget = batch;
     for (Message* message; budget > 0 && (message = core.next()); --budget) {
-        crowd += message->in_crowd;
+        in_flight += message->counted_in_flight;
         message->start(core.self());
     }
     core.scheduled_ = false;
     if (budget == 0) core.wake();
     if (core.extras_) core.extras_->handled += static_cast<std::uint64_t>(batch - budget);
-    if (crowd) core.slot_->crowd().fetch_sub(crowd, std::memory_order_relaxed);
+    if (in_flight) core.slot_->in_flight().fetch_sub(in_flight, std::memory_order_relaxed);
     context = outer;
     if (core.life_ == Lifecycle::stopping) [[unlikely]]
         core.settle();
@@ -236,7 +236,7 @@ MAGNETAR_DECL Task<ExitStatus> ActorCore::wait_closed() {
     co_return waiter.status;
 }
 
-MAGNETAR_DECL bool ActorCore::is_late(const CallTerms& terms) const noexcept {
+MAGNETAR_DECL bool ActorCore::is_late(const CallContext& terms) const noexcept {
     return terms.deadline != LoopClock::time_point{} && loop_->now() >= terms.deadline;
 }
 
@@ -254,24 +254,24 @@ MAGNETAR_DECL Message* ActorCore::next() noexcept {
     return mailbox_.pop();
 }
 
-[[gnu::noinline]] MAGNETAR_DECL Receipt ActorCore::overflow(Message& message) noexcept {
+[[gnu::noinline]] MAGNETAR_DECL EnqueueResult ActorCore::overflow(Message& message) noexcept {
     switch (mailbox_.policy()) {
         case Overflow::reject:
-            message.refuse(Refusal::full, id());
-            return Receipt::refused;
+            message.refuse(RejectReason::full, id());
+            return EnqueueResult::refused;
         case Overflow::drop_newest:
-            message.refuse(Refusal::dropped, id());
-            return Receipt::refused;
+            message.refuse(RejectReason::dropped, id());
+            return EnqueueResult::refused;
         case Overflow::drop_oldest:
-            mailbox_.pop()->refuse(Refusal::dropped, id());
+            mailbox_.pop()->refuse(RejectReason::dropped, id());
             mailbox_.push(message);
-            return Receipt::accepted;
+            return EnqueueResult::accepted;
         case Overflow::wait:
             break;
     }
     message.waits_for_room = true;
     mailbox_.push(message);
-    return Receipt::waiting;
+    return EnqueueResult::waiting;
 }
 
 MAGNETAR_DECL Task<> ActorCore::periodic() {
@@ -284,7 +284,8 @@ MAGNETAR_DECL Task<> ActorCore::periodic() {
         } catch (const std::exception& e) {
             log().error("periodic_task: {}: {}", demangled(typeid(e).name()), e.what());
         } catch (const Cancelled&) {
-            // The actor's end is what cancels its jobs. Else the hook has let through what it cancelled itself.
+            // The actor's end is what cancels its jobs. Else the hook has let through what it cancelled
+            // itself.
             if (life_ >= Lifecycle::stopping) throw;
             log().error("periodic_task: it let a Cancelled pass, and nobody had cancelled it");
         }
@@ -335,7 +336,7 @@ MAGNETAR_DECL Task<> ActorCore::closing() {
         co_await with_timeout(extras.settings.exit_timeout, stopping_hook());
     } catch (const TimeoutError&) {
         log().warning("its stopping hook was cut off");
-    } catch (const Cancelled&) {  // the end goes on all the same
+    } catch (const Cancelled&) {  // the shutdown continues
         log().error("stopping: it let a Cancelled pass, and nobody had cancelled it");
     }
     if (!co_await until_quiet(deadline, [](ActorCore& core) { return core.idle() || core.lost_; }))
@@ -344,7 +345,8 @@ MAGNETAR_DECL Task<> ActorCore::closing() {
     lost_ = true;
     if (extras.before_end) co_await extras.before_end(self());
     children_.for_each([](ActorCore& child) { child.stop(0); });
-    // A child with the same exit_timeout ends by itself, and says what it cuts off, before it is ended by force.
+    // A child with the same exit_timeout ends by itself, and says what it cuts off, before it is ended by
+    // force.
     co_await until_quiet(deadline_after(deadline, std::chrono::milliseconds(100)),
                          [](ActorCore& core) { return core.children_.empty(); });
     if (extras.registered) co_await deregister();
@@ -363,14 +365,14 @@ MAGNETAR_DECL Task<> ActorCore::closing() {
 
 MAGNETAR_DECL void ActorCore::lose_messages() noexcept {
     mailbox_.admit_no_more();
-    while (Message* message = mailbox_.pop()) message->refuse(Refusal::lost, id());
+    while (Message* message = mailbox_.pop()) message->refuse(RejectReason::lost, id());
 }
 
 MAGNETAR_DECL void ActorCore::finish() noexcept {
     ActorId mine = id();
     ExitStatus status(exit_code_);
     life_ = status.clean() ? Lifecycle::closed : Lifecycle::terminated;
-    while (Message* message = mailbox_.pop_system()) message->refuse(Refusal::not_found, mine);
+    while (Message* message = mailbox_.pop_system()) message->refuse(RejectReason::not_found, mine);
     lose_messages();
     bool registered = extras_ && extras_->registered;
     if (!status.clean()) exit_registry().add(mine, status);
@@ -380,9 +382,9 @@ MAGNETAR_DECL void ActorCore::finish() noexcept {
             waiter->status = status;
             waiter->ended.set();
         }
-    if (extras_ && extras_->in_groups && !revoked() && the_node && the_node->root &&
-        &core_of(*the_node->root) != this)
-        post_tell<group_remove>(core_of(*the_node->root).address(), mine.value);
+    if (extras_ && extras_->in_groups && !revoked() && the_node && the_node->main_actor &&
+        &core_of(*the_node->main_actor) != this)
+        post_tell<group_remove>(core_of(*the_node->main_actor).address(), mine.value);
     if (concurrency_ != Concurrency::coroutine) return;
     ActorCore* parent = parent_;
     delete this;

@@ -33,12 +33,12 @@ MAGNETAR_DECL void CommandJobBase::belongs_to_chain(CallChainPtr callers) noexce
     static constinit thread_local std::uint64_t last = 0;
     callers_ = std::move(callers);
     number_ = ++last;
-    work_for(this);
+    set_originator(this);
 }
 
-MAGNETAR_DECL bool on_an_errand() noexcept {
+MAGNETAR_DECL bool has_originator() noexcept {
     JobBase* job = current_job();
-    return job && job->errand();
+    return job && job->originator();
 }
 
 [[gnu::noinline]] MAGNETAR_DECL std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain,
@@ -48,7 +48,7 @@ MAGNETAR_DECL bool on_an_errand() noexcept {
         if (link->actor != actor.id().value) continue;
         bool runs = false;  // the one that asked may have given up
         JobBase* now = current_job();
-        JobBase* asks_now = now ? now->errand() : nullptr;
+        JobBase* asks_now = now ? now->originator() : nullptr;
         auto look_at = [&](JobBase& job) {
             auto* running = dynamic_cast<CommandJobBase*>(&job);
             runs = runs || (running && running->number() == link->number &&

@@ -3,23 +3,23 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL std::uint64_t Where::to_wire() const noexcept {
-    if (const Cell* c = cell()) return Where(this_node, c->door, c->index).bits_;
+MAGNETAR_DECL std::uint64_t Location::to_wire() const noexcept {
+    if (const ActorSlot* c = slot()) return Location(this_node, c->loop, c->index).bits_;
     return bits_;
 }
 
-MAGNETAR_DECL Where Where::from_wire(std::uint64_t bits) noexcept {
-    Where where;
+MAGNETAR_DECL Location Location::from_wire(std::uint64_t bits) noexcept {
+    Location where;
     where.bits_ = bits & 1 ? bits : 0;
     return where;
 }
 
-MAGNETAR_DECL std::uint32_t Where::loop_index() const noexcept {
+MAGNETAR_DECL std::uint32_t Location::loop_index() const noexcept {
     return static_cast<std::uint32_t>(bits_ & 1 ? bits_ >> 28 & 0xfff : bits_ >> 48);
 }
 
-MAGNETAR_DECL std::uint32_t Where::index() const noexcept {
-    const Cell* c = cell();
+MAGNETAR_DECL std::uint32_t Location::index() const noexcept {
+    const ActorSlot* c = slot();
     return c ? c->index : static_cast<std::uint32_t>(bits_ >> 1 & 0x7ffffff);
 }
 

@@ -10,27 +10,27 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL std::exception_ptr refusal_error(Refusal reason, ActorId target, std::string_view command) {
+MAGNETAR_DECL std::exception_ptr reject_error(RejectReason reason, ActorId target, std::string_view command) {
     auto who = name_or_id(target);
     switch (reason) {
-        case Refusal::not_found:
+        case RejectReason::not_found:
             return std::make_exception_ptr(
                 ActorNotFound(fmt::format("{}: no living actor {}", command, who)));
-        case Refusal::lost:
+        case RejectReason::lost:
             return std::make_exception_ptr(
                 ActorLost(fmt::format("{}: {} ended before it answered", command, who)));
-        case Refusal::stopping:
+        case RejectReason::stopping:
             return std::make_exception_ptr(ActorStopping(fmt::format("{}: {} is stopping", command, who)));
-        case Refusal::full:
+        case RejectReason::full:
             return std::make_exception_ptr(
                 MailboxFull(fmt::format("{}: the mailbox of {} is full", command, who)));
-        case Refusal::dropped:
+        case RejectReason::dropped:
             return std::make_exception_ptr(
                 MailboxFull(fmt::format("{}: dropped from the full mailbox of {}", command, who)));
-        case Refusal::late:
+        case RejectReason::late:
             return std::make_exception_ptr(
                 TimeoutError(fmt::format("{}: not started by {}: its deadline had passed", command, who)));
-        case Refusal::unknown_command:
+        case RejectReason::unknown_command:
             return std::make_exception_ptr(
                 CommandNotFound(fmt::format("{} has no command {}", who, command)));
     }

@@ -10,15 +10,15 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL std::uint64_t remote_place_to_wire(const Address& address) {
-    const Where& where = address.where;
-    if (address.id && where.host() != remote_scope)
+    const Location& where = address.where;
+    if (address.id && where.node() != remote_scope)
         throw CodecError("",
                          fmt::format("the proxy of {} means nothing there: proxies go to actors of their own "
                                      "application, or of the remote arbiter that they came from",
                                      address.id.to_string()));
     // The process that made the actor stands in its id; ids of one's own are found without.
     auto host = static_cast<std::uint32_t>(address.id.value >> 40);
-    return is_remote(host) ? 0 : Where(host, where.loop_index(), where.index()).to_wire();
+    return is_remote(host) ? 0 : Location(host, where.loop_index(), where.index()).to_wire();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -7,43 +7,43 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL std::atomic<int>& Cell::crowd() noexcept {
+MAGNETAR_DECL std::atomic<int>& ActorSlot::in_flight() noexcept {
     std::uint32_t place = index % per_chunk;
-    return reinterpret_cast<CellChunk*>(this - place)->crowds[place];
+    return reinterpret_cast<SlotChunk*>(this - place)->in_flight[place];
 }
 
-MAGNETAR_DECL Cell& CellTable::take(std::uint32_t door) {
-    if (!free_) grow(door);
-    Cell* cell = std::exchange(free_, free_->next_free);
-    cell->actor = nullptr;
-    return *cell;
+MAGNETAR_DECL ActorSlot& SlotTable::take(std::uint32_t loop) {
+    if (!free_) grow(loop);
+    ActorSlot* slot = std::exchange(free_, free_->next_free);
+    slot->actor = nullptr;
+    return *slot;
 }
 
-MAGNETAR_DECL void CellTable::give_back(Cell& cell) noexcept {
-    cell.revoke();
-    cell.next_free = std::exchange(free_, &cell);
+MAGNETAR_DECL void SlotTable::give_back(ActorSlot& slot) noexcept {
+    slot.revoke();
+    slot.next_free = std::exchange(free_, &slot);
 }
 
-MAGNETAR_DECL Cell* CellTable::at(std::uint32_t index) const noexcept {
-    return index / Cell::per_chunk < chunks_.size()
-               ? &chunks_[index / Cell::per_chunk]->cells[index % Cell::per_chunk]
+MAGNETAR_DECL ActorSlot* SlotTable::at(std::uint32_t index) const noexcept {
+    return index / ActorSlot::per_chunk < chunks_.size()
+               ? &chunks_[index / ActorSlot::per_chunk]->slots[index % ActorSlot::per_chunk]
                : nullptr;
 }
 
-MAGNETAR_DECL void CellTable::grow(std::uint32_t door) {
-    auto base = static_cast<std::uint32_t>(chunks_.size()) * Cell::per_chunk;
-    auto& chunk = *chunks_.emplace_back(make_owned<CellChunk>());
-    for (std::uint32_t i = Cell::per_chunk; i-- > 0;) {
-        Cell& cell = chunk.cells[i];
-        cell.index = base + i;
-        cell.door = door;
-        cell.next_free = std::exchange(free_, &cell);
+MAGNETAR_DECL void SlotTable::grow(std::uint32_t loop) {
+    auto base = static_cast<std::uint32_t>(chunks_.size()) * ActorSlot::per_chunk;
+    auto& chunk = *chunks_.emplace_back(make_owned<SlotChunk>());
+    for (std::uint32_t i = ActorSlot::per_chunk; i-- > 0;) {
+        ActorSlot& slot = chunk.slots[i];
+        slot.index = base + i;
+        slot.loop = loop;
+        slot.next_free = std::exchange(free_, &slot);
     }
 }
 
-MAGNETAR_DECL CellTable& cell_table(std::uint32_t door) {
-    static CellTable* const tables = new CellTable[LoopHandle::limit];
-    return tables[door];
+MAGNETAR_DECL SlotTable& slot_table(std::uint32_t loop) {
+    static SlotTable* const tables = new SlotTable[LoopHandle::limit];
+    return tables[loop];
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -61,8 +61,8 @@ MAGNETAR_DECL bool is_reserved_command(std::string_view name) noexcept {
     return std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved);
 }
 
-// Where a client's target is. An id that no living actor has is still an address, so that one can ask how it ended; a
-// name is not. Throws ActorNotFound, CodecError.
+// Location a client's target is. An id that no living actor has is still an address, so that one can ask how
+// it ended; a name is not. Throws ActorNotFound, CodecError.
 inline Address address_of(const Json& target) {
     if (target.is_null()) return the_node->arbiter;
     Directory& directory = *the_supervisor->directory;
@@ -70,7 +70,7 @@ inline Address address_of(const Json& target) {
     if (target.is_object()) {
         address = from_json<ActorProxy<>>(target).address();
         // What a client writes there is nobody's word: only places in this application count.
-        if (is_remote(address.where.host())) address.where = {};
+        if (is_remote(address.where.node())) address.where = {};
     } else if (auto* named = directory.find(target.string())) {
         return named->proxy.address();
     } else if (auto id = ActorId::parse(target.string())) {
@@ -128,9 +128,9 @@ MAGNETAR_DECL Task<Json> perform(DoorRequest request, DoorRole role) {
         co_return ended;
     }
     if (command == "reload") {
-        auto* monitor = dynamic_cast<MonitorBase*>(resident_here(target));
+        auto* monitor = dynamic_cast<WorkerPool*>(find_local_here(target));
         if (!monitor) throw CommandNotFound(fmt::format("{} is no monitor", target.id.to_string()));
-        co_await MonitorBase::reload(monitor->proxy());
+        co_await WorkerPool::reload(monitor->proxy());
         co_return Json();
     }
     if (command == "kill") command = "kill_actor";

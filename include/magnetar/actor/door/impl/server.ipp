@@ -13,7 +13,7 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 inline constexpr std::string_view door_protocol = "magnetar.v1";
-// So many more are accepted than served: each is told so, and gone.
+// Connections accepted beyond the limit, to be refused with 503 and closed.
 inline constexpr std::size_t spare_connections = 64;
 
 inline bool is_local(const SocketAddress& address) noexcept {

@@ -62,7 +62,7 @@ MAGNETAR_DECL Task<> DoorSession::read() {
         heard_ = loop_.now();
         pinged_ = false;
         if (!deaf_) take(data.bytes());
-        // Whose tells find no room is not heard; nor is it silent then.
+        // A client whose tells find no room is not read from, and its silence does not count then.
         while (tells_ >= limits_.max_requests && !closing_ && !over_) {
             paused_ = true;
             changed_.clear();
@@ -183,7 +183,7 @@ MAGNETAR_DECL Task<> DoorSession::flush(Place place) {
         try {
             co_await session.connection_.write(session.sending_.bytes());
         } catch (const std::exception&) {
-            session.broken_ = true;  // whoever reads hears of it, too
+            session.broken_ = true;  // the reader sees it, too
         }
         session.sending_ = Writer();
     }
@@ -210,7 +210,8 @@ MAGNETAR_DECL void DoorSession::begin_close(CloseCode code, std::string_view rea
     loop_.arm(*this, deadline_after(loop_.now(), limits_.close_timeout));
 }
 
-// There is no time to wait for anything: the frame goes if there is room for it, and nothing of another is half sent.
+// There is no time to wait for anything: the frame goes if there is room for it, and nothing of another is
+// half sent.
 MAGNETAR_DECL void DoorSession::close_at_once() noexcept {
     int fd = connection_.is_open() ? connection_.fd() : -1;
     if (fd < 0 || VirtualSockets::of(fd) || closing_ || flushes_ > 0) return;

@@ -16,7 +16,7 @@ void for_each_command(Actor<>& actor, F f) {
 template <class F>
 void for_each_request(Actor<>& actor, const JobBase& command, F f) {
     core_of(actor).jobs.for_each([&](JobBase& job) {
-        if (job.errand() != &command) return;
+        if (job.originator() != &command) return;
         if (auto* request = dynamic_cast<const Sending*>(job.waiting())) f(*request);
     });
 }
@@ -26,7 +26,7 @@ MAGNETAR_DECL void follow(Actor<>& actor, CommandJobBase& command, const CallCha
     for_each_request(actor, command,
                      [&](const Sending& request) { post_tell<probe_cycle>(request.target(), chain); });
 }
-// Who waits in front of a serial actor waits for the command that it carries out.
+// A request queued at a serial actor waits for the command that it runs.
 MAGNETAR_DECL void follow_all(Actor<>& actor, const CallChain& chain) {
     for_each_command(actor, [&](CommandJobBase& command) {
         CallChain longer = chain;
@@ -63,7 +63,7 @@ MAGNETAR_DECL void probe_cycle(Actor<>& actor, CallChain chain) {
     if (!serial) return;
     auto& mailbox = core_of(actor).mailbox();
     for (Message* message = mailbox.first(); message; message = message->next) {
-        CallTerms* terms = message->call_terms();
+        CallContext* terms = message->call_terms();
         if (!terms || !asked_here(terms->chain.get())) continue;
         if (auto cycle = find_cycle(actor, chain, message->command_name())) {
             mailbox.remove(*message);

@@ -21,7 +21,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 MAGNETAR_DECL void send_to_node(RemoteCall& call) noexcept {
     EventLoop& here = *EventLoop::current();
     call.origin = &here.handle();
-    if (is_remote(call.target.where.host())) return send_to_remote(call);
+    if (is_remote(call.target.where.node())) return send_to_remote(call);
     if (&the_node->loop() == &here) {
         the_node->send(call);
         return;
@@ -31,9 +31,9 @@ MAGNETAR_DECL void send_to_node(RemoteCall& call) noexcept {
 }
 
 MAGNETAR_DECL bool link_has_room(const Address& target) noexcept {
-    if (is_remote(target.where.host())) return remote_has_room(target.where.host());
+    if (is_remote(target.where.node())) return remote_has_room(target.where.node());
     if (&the_node->loop() != EventLoop::current()) return true;
-    Link* link = the_node->link_to(target.where.host());
+    Link* link = the_node->link_to(target.where.node());
     return link ? link->has_room(target.id) : this_node != 0;
 }
 

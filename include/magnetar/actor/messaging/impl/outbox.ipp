@@ -13,20 +13,19 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL Parcel& Parcel::Slot::parcel() noexcept {
-    return *std::launder(reinterpret_cast<Parcel*>(reinterpret_cast<char*>(this) - offset));
+MAGNETAR_DECL Batch& Batch::Slot::batch() noexcept {
+    return *std::launder(reinterpret_cast<Batch*>(reinterpret_cast<char*>(this) - offset));
 }
 
-MAGNETAR_DECL Parcel* Parcel::make(LoopHandle& maker, std::uint32_t size) {
-    for (auto back = maker.returned.take(); Runnable* parcel = back.pop();)
-        static_cast<Parcel*>(parcel)->free();
-    return ::new (pool_allocate(size)) Parcel(maker, size);
+MAGNETAR_DECL Batch* Batch::make(LoopHandle& maker, std::uint32_t size) {
+    for (auto back = maker.returned.take(); Runnable* batch = back.pop();) static_cast<Batch*>(batch)->free();
+    return ::new (pool_allocate(size)) Batch(maker, size);
 }
 
-MAGNETAR_DECL void Parcel::unpack(Runnable& self) {
-    auto& parcel = static_cast<Parcel&>(self);
-    auto* at = reinterpret_cast<char*>(&parcel) + begin;
-    auto* end = reinterpret_cast<char*>(&parcel) + parcel.used_;
+MAGNETAR_DECL void Batch::unpack(Runnable& self) {
+    auto& batch = static_cast<Batch&>(self);
+    auto* at = reinterpret_cast<char*>(&batch) + begin;
+    auto* end = reinterpret_cast<char*>(&batch) + batch.used_;
     constexpr unsigned ahead = 512;
     while (at != end) {
         auto& slot = *std::launder(reinterpret_cast<Slot*>(at));
@@ -35,10 +34,10 @@ MAGNETAR_DECL void Parcel::unpack(Runnable& self) {
         prefetch_to_write(at + ahead + 64);
         slot.arrive(slot);
     }
-    parcel.release();
+    batch.release();
 }
 
-MAGNETAR_DECL void Parcel::release() noexcept {
+MAGNETAR_DECL void Batch::release() noexcept {
     if (--alive_ > 0) return;
     if (maker_.index() == this_loop) free();
     else maker_.returned.push(*this);
@@ -51,15 +50,15 @@ MAGNETAR_DECL void Outbox::post(LoopHandle& door, Runnable& work) noexcept {
 
 MAGNETAR_DECL void Outbox::flush() noexcept {
     count_crowd();
-    wanted_ = Parcel::small;
-    if (Parcel* parcel = std::exchange(parcel_, nullptr)) hand_over(*door_, *parcel);
+    wanted_ = Batch::small;
+    if (Batch* batch = std::exchange(parcel_, nullptr)) hand_over(*door_, *batch);
 }
 
 MAGNETAR_DECL bool Outbox::find_room(const Address& target) noexcept {
     count_crowd();
     crowded_ = target;
-    Cell& cell = *target.where.cell();
-    room_ = cell.room - cell.crowd().load(std::memory_order_relaxed);
+    ActorSlot& slot = *target.where.slot();
+    room_ = slot.capacity - slot.in_flight().load(std::memory_order_relaxed);
     return room_ > 0;
 }
 
@@ -75,16 +74,16 @@ MAGNETAR_DECL void Outbox::hand_over(LoopHandle& door, Runnable& work) noexcept 
 
 MAGNETAR_DECL void Outbox::count_crowd() noexcept {
     if (joined_)
-        crowded_.where.cell()->crowd().fetch_add(std::exchange(joined_, 0), std::memory_order_relaxed);
+        crowded_.where.slot()->in_flight().fetch_add(std::exchange(joined_, 0), std::memory_order_relaxed);
     room_ = 0;
 }
 
 [[gnu::noinline]] MAGNETAR_DECL void Outbox::begin_parcel(LoopHandle& door, std::uint32_t bytes) {
     bool filled = parcel_ && door_ == &door;
     flush();
-    if (filled) wanted_ = Parcel::large;
+    if (filled) wanted_ = Batch::large;
     EventLoop& loop = *EventLoop::current();
-    parcel_ = Parcel::make(loop.handle(), Parcel::size_for(wanted_, bytes));
+    parcel_ = Batch::make(loop.handle(), Batch::size_for(wanted_, bytes));
     door_ = &door;
     loop.at_turn_end(*this);
 }

@@ -63,8 +63,8 @@ MAGNETAR_DECL void ThreadCall::forget_sender() noexcept {
     Outstanding::unlink();
 }
 
-MAGNETAR_DECL void ThreadCall::refuse(Refusal reason, ActorId target) noexcept {
-    error = refusal_error(reason, target, command_.name);
+MAGNETAR_DECL void ThreadCall::refuse(RejectReason reason, ActorId target) noexcept {
+    error = reject_error(reason, target, command_.name);
     answered();
 }
 
@@ -82,10 +82,10 @@ MAGNETAR_DECL void ThreadCall::fetch() const noexcept {
 MAGNETAR_DECL bool Sending::await_suspend(Suspension leaf) {
     if (!park(leaf)) return false;
     stamp(*this, command_);
-    if (!command_.system && on_an_errand()) [[unlikely]]
+    if (!command_.system && has_originator()) [[unlikely]]
         terms.chain = current_chain();
-    if (target_.where.loop_index() == this_loop && target_.where.host() == this_node) [[likely]] {
-        if (Actor<>* actor = resident(target_)) [[likely]] {
+    if (target_.where.loop_index() == this_loop && target_.where.node() == this_node) [[likely]] {
+        if (Actor<>* actor = find_local(target_)) [[likely]] {
             if (terms.chain) [[unlikely]]
                 if (auto cycle = check_chain(*actor, *terms.chain, command_.name))
                     return end_at_once(std::move(cycle));
@@ -97,8 +97,8 @@ MAGNETAR_DECL bool Sending::await_suspend(Suspension leaf) {
     return depart();
 }
 
-MAGNETAR_DECL void Sending::refuse(Refusal reason, ActorId target) noexcept {
-    error = refusal_error(reason, target, command_.name);
+MAGNETAR_DECL void Sending::refuse(RejectReason reason, ActorId target) noexcept {
+    error = reject_error(reason, target, command_.name);
     wake();
 }
 
@@ -109,12 +109,12 @@ MAGNETAR_DECL bool Sending::end_at_once(std::exception_ptr failure) noexcept {
 }
 
 [[gnu::noinline]] MAGNETAR_DECL bool Sending::depart() {
-    if (!target_.where.known() || !can_send_to(target_.where.host()))
+    if (!target_.where.known() || !can_send_to(target_.where.node()))
         return end_at_once(not_found(target_, command_));
-    if (target_.where.host() != this_node) return depart_to_node();
-    Cell* cell = target_.where.cell();
+    if (target_.where.node() != this_node) return depart_to_node();
+    ActorSlot* slot = target_.where.slot();
     LoopHandle* door = loop_handle_at(target_.where.loop_index());
-    if (!door || (cell && cell->id.load(std::memory_order_acquire) != target_.id.value))
+    if (!door || (slot && slot->id.load(std::memory_order_acquire) != target_.id.value))
         return end_at_once(not_found(target_, command_));
     thread_call_ = &to_thread();
     stamp(*thread_call_, command_);
@@ -127,7 +127,7 @@ MAGNETAR_DECL bool Sending::depart_to_node() {
     if (command_.number == CommandEntry::unlisted) return end_at_once(unlisted_error(command_));
     auto call = make_owned<NodeCall>(*this);
     try {
-        RemoteScope scope(target_.where.host());
+        RemoteScope scope(target_.where.node());
         encode_arguments(call->body);
     } catch (const CodecError&) {
         return end_at_once(std::current_exception());
@@ -153,7 +153,7 @@ MAGNETAR_DECL void Sending::request_cancel() noexcept {
         node_call_->forget_sender();
     } else if (running) {
         running->forget_call();
-    } else if (Actor<>* actor = resident(target_); !actor || !core_of(*actor).withdraw(*this)) {
+    } else if (Actor<>* actor = find_local(target_); !actor || !core_of(*actor).withdraw(*this)) {
         job()->cancel_next();  // its command is being carried out at this moment
         return;
     }
@@ -176,8 +176,8 @@ MAGNETAR_DECL ThreadCall::ThreadCall(Sending& waiter, LoopHandle& origin) noexce
 MAGNETAR_DECL void ThreadCall::arrive(Runnable& self) {
     auto& call = static_cast<ThreadCall&>(self);
     call.fetch();
-    Actor<>* actor = resident_here(call.target_);
-    if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
+    Actor<>* actor = find_local_here(call.target_);
+    if (!actor) return call.refuse(RejectReason::not_found, call.target_.id);
     if (call.terms.chain)
         if (auto cycle = check_chain(*actor, *call.terms.chain, call.command_.name)) {
             call.error = std::move(cycle);
@@ -199,7 +199,7 @@ MAGNETAR_DECL void ThreadCall::come_back(Runnable& self) {
 MAGNETAR_DECL void ThreadCall::lose(Outstanding& self) {
     auto& call = static_cast<ThreadCall&>(self);
     if (auto* waiter = std::exchange(call.waiter_, nullptr))
-        waiter->settle(refusal_error(Refusal::lost, call.target_.id, call.command_.name));
+        waiter->settle(reject_error(RejectReason::lost, call.target_.id, call.command_.name));
 }
 
 MAGNETAR_DECL void NodeCall::deliver() noexcept {
@@ -207,7 +207,7 @@ MAGNETAR_DECL void NodeCall::deliver() noexcept {
     if (!waiter_) return;
     if (!error) {
         try {
-            RemoteScope scope(target.where.host());
+            RemoteScope scope(target.where.node());
             Reader reader(body.bytes());
             waiter_->take_answer(reader);
             reader.finish();

@@ -44,10 +44,10 @@ MAGNETAR_DECL void Acknowledgement::give(std::exception_ptr error) noexcept {
 }
 
 MAGNETAR_DECL void Tell::arrive() noexcept {
-    Actor<>* actor = resident_here(target_);
-    if (!actor) return refuse(Refusal::not_found, target_.id);
-    if (never_waits && core_of(*actor).would_wait()) return refuse(Refusal::full, target_.id);
-    if (core_of(*actor).receive(*this) == Receipt::accepted && acknowledgement) admitted();
+    Actor<>* actor = find_local_here(target_);
+    if (!actor) return refuse(RejectReason::not_found, target_.id);
+    if (never_waits && core_of(*actor).would_wait()) return refuse(RejectReason::full, target_.id);
+    if (core_of(*actor).receive(*this) == EnqueueResult::accepted && acknowledgement) admitted();
 }
 
 MAGNETAR_DECL bool Telling::await_suspend(Suspension leaf) {
@@ -67,11 +67,11 @@ MAGNETAR_DECL bool Telling::try_here(Actor<>& actor, Tell& tell) noexcept {
     local_ = &tell;
     tell.waiter = this;
     switch (core_of(actor).receive(tell)) {
-        case Receipt::waiting:
+        case EnqueueResult::waiting:
             return false;
-        case Receipt::refused:  // await_resume tells why
+        case EnqueueResult::refused:  // await_resume tells why
             return true;
-        case Receipt::accepted:
+        case EnqueueResult::accepted:
             break;
     }
     std::exchange(local_, nullptr)->waiter = nullptr;
@@ -85,9 +85,9 @@ MAGNETAR_DECL bool Telling::end_at_once(std::exception_ptr error) noexcept {
 }
 
 [[gnu::noinline]] MAGNETAR_DECL bool Telling::depart() {
-    if (!target_.where.known() || !can_send_to(target_.where.host()))
+    if (!target_.where.known() || !can_send_to(target_.where.node()))
         return end_at_once(not_found(target_, command_));
-    if (target_.where.host() != this_node) return depart_to_node();
+    if (target_.where.node() != this_node) return depart_to_node();
     LoopHandle* door = loop_handle_at(target_.where.loop_index());
     if (!door) return end_at_once(not_found(target_, command_));
     acknowledgement_ = new Acknowledgement(*this, EventLoop::current()->handle());
@@ -117,7 +117,7 @@ MAGNETAR_DECL void Telling::settle(std::exception_ptr error) noexcept {
 }
 
 MAGNETAR_DECL void Telling::withdraw() noexcept {
-    if (Actor<>* actor = resident(target_)) core_of(*actor).withdraw(*local_);
+    if (Actor<>* actor = find_local(target_)) core_of(*actor).withdraw(*local_);
     local_->waiter = nullptr;
     local_->dispose();
 }
@@ -136,7 +136,7 @@ MAGNETAR_DECL void Acknowledgement::come_back(Runnable& self) {
 
 MAGNETAR_DECL void Acknowledgement::lose(Outstanding& self) {
     if (auto* waiter = std::exchange(static_cast<Acknowledgement&>(self).waiter_, nullptr))
-        waiter->settle(refusal_error(Refusal::lost, waiter->target_.id, waiter->command_.name));
+        waiter->settle(reject_error(RejectReason::lost, waiter->target_.id, waiter->command_.name));
 }
 
 MAGNETAR_DECL void NodeTell::deliver() noexcept {
@@ -144,9 +144,9 @@ MAGNETAR_DECL void NodeTell::deliver() noexcept {
     if (waiter_) waiter_->settle(std::move(error));
 }
 
-MAGNETAR_DECL void Tell::refuse(Refusal reason, ActorId target) noexcept {
-    if (in_crowd) target_.where.cell()->crowd().fetch_sub(1, std::memory_order_relaxed);
-    auto error = reason == Refusal::dropped ? nullptr : refusal_error(reason, target, command().name);
+MAGNETAR_DECL void Tell::refuse(RejectReason reason, ActorId target) noexcept {
+    if (counted_in_flight) target_.where.slot()->in_flight().fetch_sub(1, std::memory_order_relaxed);
+    auto error = reason == RejectReason::dropped ? nullptr : reject_error(reason, target, command().name);
     if (waiter) waiter->settle(std::move(error));
     else if (acknowledgement) acknowledgement->give(std::move(error));
     dispose();
@@ -157,9 +157,9 @@ MAGNETAR_DECL void Tell::admitted() noexcept {
         std::exchange(waiter, nullptr)->settle(nullptr);
     } else if (acknowledgement) {
         // From now on it takes the room of one that comes without waiting.
-        if (Cell* cell = target_.where.cell()) {
-            in_crowd = true;
-            cell->crowd().fetch_add(1, std::memory_order_relaxed);
+        if (ActorSlot* slot = target_.where.slot()) {
+            counted_in_flight = true;
+            slot->in_flight().fetch_add(1, std::memory_order_relaxed);
         }
         std::exchange(acknowledgement, nullptr)->give(nullptr);
     }

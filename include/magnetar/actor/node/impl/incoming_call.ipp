@@ -28,9 +28,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL void WireCall::go_back() noexcept {
+MAGNETAR_DECL void IncomingCall::go_back() noexcept {
     run = [](Runnable& self) {
-        Owned<WireCall> call(&static_cast<WireCall&>(self));
+        Owned<IncomingCall> call(&static_cast<IncomingCall&>(self));
         if (!call->reported_) call->report(call->error_);
     };
     if (!the_node) {
@@ -42,7 +42,7 @@ MAGNETAR_DECL void WireCall::go_back() noexcept {
     else outbox().post(main, *this);
 }
 
-MAGNETAR_DECL void WireCall::report(const std::exception_ptr& error) noexcept {
+MAGNETAR_DECL void IncomingCall::report(const std::exception_ptr& error) noexcept {
     Link* link = the_node ? the_node->link(link_) : nullptr;
     if (!link) return;
     if (tell_ && !entry_.system) return link->consumed(target_.id.value, weight_);
@@ -52,10 +52,10 @@ MAGNETAR_DECL void WireCall::report(const std::exception_ptr& error) noexcept {
     else link->answer(id_, body_.bytes());
 }
 
-MAGNETAR_DECL WireCall::WireCall(std::uint64_t link, std::uint64_t id, bool tell, Address target,
-                                 const CommandEntry& entry, std::span<const std::byte> arguments)
-    : Runnable(&WireCall::arrive),
-      Outstanding(&WireCall::lose),
+MAGNETAR_DECL IncomingCall::IncomingCall(std::uint64_t link, std::uint64_t id, bool tell, Address target,
+                                         const CommandEntry& entry, std::span<const std::byte> arguments)
+    : Runnable(&IncomingCall::arrive),
+      Outstanding(&IncomingCall::lose),
       link_(link),
       id_(id),
       tell_(tell),
@@ -65,18 +65,18 @@ MAGNETAR_DECL WireCall::WireCall(std::uint64_t link, std::uint64_t id, bool tell
     body_.append(arguments);
 }
 
-MAGNETAR_DECL void WireCall::set_terms(TermsOnWire on_wire) {
+MAGNETAR_DECL void IncomingCall::set_terms(TermsOnWire on_wire) {
     if (on_wire.left != on_wire.left.zero())
         terms.deadline = deadline_after(the_node->loop().now(), on_wire.left);
     if (!on_wire.chain.empty()) terms.chain.reset(new CallChain(std::move(on_wire.chain)));
 }
 
-MAGNETAR_DECL void WireCall::fail(std::exception_ptr error) noexcept {
+MAGNETAR_DECL void IncomingCall::fail(std::exception_ptr error) noexcept {
     error_ = std::move(error);
     go_back();
 }
 
-MAGNETAR_DECL void WireCall::deliver() noexcept {
+MAGNETAR_DECL void IncomingCall::deliver() noexcept {
     LoopHandle* door = loop_handle_at(target_.where.loop_index());
     if (door && door->index() != this_loop) {
         wait_for_loop(*this, door->index());
@@ -86,45 +86,45 @@ MAGNETAR_DECL void WireCall::deliver() noexcept {
     }
 }
 
-MAGNETAR_DECL void WireCall::arrive(Runnable& self) {
-    auto& call = static_cast<WireCall&>(self);
-    Actor<>* actor = resident_here(call.target_);
-    if (!actor) return call.refuse(Refusal::not_found, call.target_.id);
+MAGNETAR_DECL void IncomingCall::arrive(Runnable& self) {
+    auto& call = static_cast<IncomingCall&>(self);
+    Actor<>* actor = find_local_here(call.target_);
+    if (!actor) return call.refuse(RejectReason::not_found, call.target_.id);
     if (call.terms.chain)
         if (auto cycle = check_chain(*actor, *call.terms.chain, call.entry_.name))
             return call.fail(std::move(cycle));
     core_of(*actor).receive(call);
 }
 
-MAGNETAR_DECL void WireCall::start(Actor<>& actor) noexcept {
-    if (core_of(actor).is_late(terms)) refuse(Refusal::late, actor.id());
+MAGNETAR_DECL void IncomingCall::start(Actor<>& actor) noexcept {
+    if (core_of(actor).is_late(terms)) refuse(RejectReason::late, actor.id());
     else if (entry_.state && entry_.state != core_of(actor).state_tag())
-        refuse(Refusal::unknown_command, actor.id());
+        refuse(RejectReason::unknown_command, actor.id());
     else carry_out(actor);
 }
 
-MAGNETAR_DECL void WireCall::lose(Outstanding& self) {
-    auto& call = static_cast<WireCall&>(self);
-    call.report(refusal_error(Refusal::lost, call.target_.id, call.entry_.name));
+MAGNETAR_DECL void IncomingCall::lose(Outstanding& self) {
+    auto& call = static_cast<IncomingCall&>(self);
+    call.report(reject_error(RejectReason::lost, call.target_.id, call.entry_.name));
     call.reported_ = true;
 }
 
-MAGNETAR_DECL WireAnswer::WireAnswer(WireCall& wire) noexcept : wire_(wire) {
+MAGNETAR_DECL IncomingAnswer::IncomingAnswer(IncomingCall& wire) noexcept : wire_(wire) {
     sender = wire.sender;
     arrived = wire.arrived;
 }
 
-MAGNETAR_DECL void WireAnswer::answered() noexcept {
-    Owned<WireAnswer> self(this);
-    WireCall& wire = wire_;
+MAGNETAR_DECL void IncomingAnswer::answered() noexcept {
+    Owned<IncomingAnswer> self(this);
+    IncomingCall& wire = wire_;
     if (!error) return wire.answer_with([this](Writer& out) { encode_outcome(out); });
-    // Handed over whole: two threads that let go of one exception look like a race to a sanitizer.
+    // Moved, not copied: two threads that release one exception look like a race to a sanitizer.
     auto failure = std::move(error);
     self.reset();
     wire.fail(std::move(failure));
 }
 
-MAGNETAR_DECL void WireAnswer::run(Actor<>& actor) noexcept {
+MAGNETAR_DECL void IncomingAnswer::run(Actor<>& actor) noexcept {
     if (wire_.is_tell()) {
         invoke_with(actor, nullptr);
         wire_.answer_with([](Writer&) {});
@@ -135,8 +135,8 @@ MAGNETAR_DECL void WireAnswer::run(Actor<>& actor) noexcept {
     }
 }
 
-MAGNETAR_DECL void WireCall::carry_out(Actor<>& actor) noexcept {
-    WireAnswer* answer = nullptr;
+MAGNETAR_DECL void IncomingCall::carry_out(Actor<>& actor) noexcept {
+    IncomingAnswer* answer = nullptr;
     try {
         answer = entry_.open(*this);
     } catch (...) {

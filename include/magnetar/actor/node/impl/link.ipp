@@ -38,13 +38,13 @@ MAGNETAR_DECL void Link::accept_call(Reader& reader, bool tell, TermsOnWire term
     auto number = reader.get<std::uint32_t>();
     Address target, sender;
     target.id = {reader.get<std::uint64_t>()};
-    target.where = Where::from_wire(reader.get<std::uint64_t>());
+    target.where = Location::from_wire(reader.get<std::uint64_t>());
     sender.id = {reader.get<std::uint64_t>()};
-    sender.where = Where::from_wire(reader.get<std::uint64_t>());
+    sender.where = Location::from_wire(reader.get<std::uint64_t>());
     auto& table = command_table();
     if (number >= table.size())
         throw FrameError(CloseCode::protocol_error, "link: a command that does not exist");
-    if (target.where.host() != this_node)
+    if (target.where.node() != this_node)
         throw FrameError(CloseCode::protocol_error, "link: a message for another host");
     const CommandEntry& command = *table[number];
     check_sender(sender);
@@ -59,7 +59,7 @@ MAGNETAR_DECL void Link::accept_call(Reader& reader, bool tell, TermsOnWire term
     } else if ((asked_here_ += weight) > 3 * most_asked) {
         throw FrameError(CloseCode::protocol_error, "link: more requests than may wait for their answers");
     }
-    auto* call = new WireCall(number_, id, tell, target, command, reader.rest());
+    auto* call = new IncomingCall(number_, id, tell, target, command, reader.rest());
     call->sender = sender;
     call->system = command.system;
     call->set_terms(std::move(terms));
@@ -68,8 +68,8 @@ MAGNETAR_DECL void Link::accept_call(Reader& reader, bool tell, TermsOnWire term
 
 MAGNETAR_DECL void Link::check_sender(Address& sender) const {
     // Who speaks is known by the link: where nobody is named, by the process.
-    if (!sender.id) sender.where = Where(peer_, 0, 0);
-    else if (sender.where.host() != peer_ || !host_.may_be_of(sender.id, peer_))
+    if (!sender.id) sender.where = Location(peer_, 0, 0);
+    else if (sender.where.node() != peer_ || !node_.may_be_of(sender.id, peer_))
         throw FrameError(CloseCode::protocol_error, "link: a message in the name of another process");
 }
 
@@ -79,7 +79,7 @@ MAGNETAR_DECL void Link::check_reach(const CommandEntry& command, ActorId target
         case Reach::anyone:
             return;
         case Reach::first_actor:
-            allowed = !host_.root || target == host_.root->id();
+            allowed = !node_.main_actor || target == node_.main_actor->id();
             break;
         case Reach::from_arbiter:
             allowed = peer_ == 0;
@@ -101,7 +101,7 @@ MAGNETAR_DECL void Link::accept(std::span<const std::byte> packet) {
         case Packet::hello: {
             auto hello = decode<Hello>(reader);
             if (hello.magic != link_magic || hello.oldest_protocol > link_protocol ||
-                hello.newest_protocol < link_protocol || hello.host != peer_)
+                hello.newest_protocol < link_protocol || hello.node != peer_)
                 throw FrameError(CloseCode::protocol_error,
                                  "link: a hello of another kind, protocol or host");
             if (hello.features["build"] != build_id() || hello.features["commands"] != command_table_mark())
@@ -132,16 +132,16 @@ MAGNETAR_DECL void Link::accept(std::span<const std::byte> packet) {
                 received_.pop_front();
             }
             // One that is there and one that is to follow it: more would only fill the table of descriptors.
-            if (fd && host_.links_to(third) >= 2) return;
-            if (fd) host_.connect(third, std::move(fd)).detach();
-            else host_.no_descriptor_for(third);
+            if (fd && node_.links_to(third) >= 2) return;
+            if (fd) node_.connect(third, std::move(fd)).detach();
+            else node_.no_descriptor_for(third);
             return;
         }
         case Packet::gone: {
             auto third = reader.get<std::uint32_t>();
             if (peer_ != 0 || third == 0)
                 throw FrameError(CloseCode::protocol_error, "link: news that only the arbiter has");
-            host_.peer_ended(third);
+            node_.peer_ended(third);
             return;
         }
     }
@@ -158,13 +158,14 @@ MAGNETAR_DECL Task<> Link::serve() {
     close();
 }
 
-MAGNETAR_DECL Link::Link(Node& host, EventLoop& loop, UniqueFd fd, std::uint32_t peer, std::uint64_t number)
-    : host_(host), loop_(loop), peer_(peer), number_(number), transport_(loop, std::move(fd)) {
-    // Two workers that both waited so would wait for ever; the arbiter always goes on in time, as its workers read on.
+MAGNETAR_DECL Link::Link(Node& node, EventLoop& loop, UniqueFd fd, std::uint32_t peer, std::uint64_t number)
+    : node_(node), loop_(loop), peer_(peer), number_(number), transport_(loop, std::move(fd)) {
+    // Two workers that both waited so would wait for ever; the arbiter always goes on in time, as its workers
+    // read on.
     constexpr auto longest = std::chrono::seconds(10);
     if (peer_ != 0) transport_.limit(most_unread, this_node == 0 ? LoopClock::duration::max() : longest);
     Hello hello;
-    hello.host = this_node;
+    hello.node = this_node;
     hello.features["build"] = build_id();
     hello.features["commands"] = command_table_mark();
     append(Packet::hello, [&] { encode(out_, hello); });
@@ -300,7 +301,7 @@ MAGNETAR_DECL void Link::give_credit(std::uint64_t target) {
 MAGNETAR_DECL void Link::fail(RemoteCall& call) {
     auto command = command_table()[call.command]->name;
     call.error = greeted_ || peer_ == 0 || this_node == 0
-                     ? refusal_error(Refusal::lost, call.target.id, command)
+                     ? reject_error(RejectReason::lost, call.target.id, command)
                      : no_link_error(call.target.id, command,
                                      "it did not take it: it may have ended, or have no free descriptor");
     call.finish();

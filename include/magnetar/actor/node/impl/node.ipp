@@ -38,19 +38,19 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL Task<> Node::ask_for_link(Node& host, std::uint32_t peer) {
+MAGNETAR_DECL Task<> Node::ask_for_link(Node& node, std::uint32_t peer) {
     std::string reason;
     try {
-        // Asked in the name of this process's first actor; the link itself comes before the answer. Two hosts
+        // Asked in the name of this process's first actor; the link itself comes before the answer. Two nodes
         // that have had one already, and lost it, get another.
-        bool lives = co_await SendAwaiter<introduce_nodes>(host.arbiter, peer, false);
-        // (Where one came and has ended already, nobody waits any more.)
-        bool waiting = host.connecting_.find(peer) != nullptr;
-        if (lives && waiting) co_await SendAwaiter<introduce_nodes>(host.arbiter, peer, true);
+        bool lives = co_await SendAwaiter<introduce_nodes>(node.arbiter, peer, false);
+        // (Location one came and has ended already, nobody waits any more.)
+        bool waiting = node.connecting_.find(peer) != nullptr;
+        if (lives && waiting) co_await SendAwaiter<introduce_nodes>(node.arbiter, peer, true);
     } catch (const std::exception& error) {
         reason = error.what();
     }
-    host.give_up(peer, reason);
+    node.give_up(peer, reason);
 }
 
 MAGNETAR_DECL Job<> Node::connect(std::uint32_t peer, UniqueFd fd) {
@@ -85,7 +85,7 @@ MAGNETAR_DECL std::size_t Node::links_to(std::uint32_t peer) const noexcept {
 
 MAGNETAR_DECL bool Node::may_be_of(ActorId id, std::uint32_t peer) const noexcept {
     if (id == arbiter.id) return peer == 0;
-    if (root && id == root->id()) return false;
+    if (main_actor && id == main_actor->id()) return false;
     Directory* directory = the_supervisor ? the_supervisor->directory : nullptr;
     return !directory || directory->may_change(id, peer);
 }
@@ -117,7 +117,7 @@ MAGNETAR_DECL void Node::no_descriptor_for(std::uint32_t peer) {
 }
 
 MAGNETAR_DECL void Node::send(RemoteCall& call) {
-    std::uint32_t peer = call.target.where.host();
+    std::uint32_t peer = call.target.where.node();
     if (Link* to = link_to(peer)) {
         to->send(call);
         return;
@@ -128,7 +128,7 @@ MAGNETAR_DECL void Node::send(RemoteCall& call) {
     }
     bool first = !connecting_.find(peer);
     connecting_[peer].push(call);
-    if (first) loop_.start(ask_for_link(*this, peer), core_if(root)).detach();
+    if (first) loop_.start(ask_for_link(*this, peer), core_if(main_actor)).detach();
 }
 
 MAGNETAR_DECL void Node::give_up(std::uint32_t peer, std::string_view reason) {
@@ -155,18 +155,18 @@ MAGNETAR_DECL Task<> Node::flushed() {
 
 MAGNETAR_DECL void Node::unreachable(RemoteCall& call, std::string_view reason) {
     auto command = command_table()[call.command]->name;
-    call.error = reason.empty() ? refusal_error(Refusal::not_found, call.target.id, command)
+    call.error = reason.empty() ? reject_error(RejectReason::not_found, call.target.id, command)
                                 : no_link_error(call.target.id, command, reason);
     call.finish();
 }
 
-MAGNETAR_DECL Task<> Node::serve(Node& host, std::uint64_t number, Link& link) {
+MAGNETAR_DECL Task<> Node::serve(Node& node, std::uint64_t number, Link& link) {
     std::uint32_t peer = link.peer();
     co_await link.serve();
-    if (host.link_to(peer) == &link) host.link_to_.erase(peer);
-    host.links_.erase(number);
-    host.part(peer);
-    if (host.link_ended) host.link_ended(host, peer);
+    if (node.link_to(peer) == &link) node.link_to_.erase(peer);
+    node.links_.erase(number);
+    node.part(peer);
+    if (node.link_ended) node.link_ended(node, peer);
 }
 
 MAGNETAR_DECL void Node::part(std::uint32_t peer) {

@@ -52,7 +52,7 @@ MAGNETAR_DECL void remove_remote(std::uint32_t host) noexcept {
 
 // On the loop of the connection, if it is there still.
 MAGNETAR_DECL void send_from_its_loop(RemoteCall& call) noexcept {
-    auto route = remote_route(call.target.where.host());
+    auto route = remote_route(call.target.where.node());
     if (route.peer && route.loop == EventLoop::current()) return route.peer->send(call);
     call.error = std::make_exception_ptr(
         ActorLost(fmt::format("{}: the connection to its arbiter has ended", call.target.id.to_string())));
@@ -63,7 +63,7 @@ MAGNETAR_DECL void send_to_remote(RemoteCall& call) noexcept {
     {
         // While the route is there its loop is, too.
         std::lock_guard lock(all.mutex);
-        auto* route = all.routes.find(call.target.where.host());
+        auto* route = all.routes.find(call.target.where.node());
         if (route && route->loop != EventLoop::current()) {
             call.run = [](Runnable& self) { send_from_its_loop(static_cast<RemoteCall&>(self)); };
             if (route->loop->handle().post(call)) return;

@@ -24,7 +24,7 @@ inline constexpr auto remote_ping_after = std::chrono::seconds(30);
 inline constexpr auto remote_silence = std::chrono::seconds(75);
 inline constexpr auto remote_close_timeout = std::chrono::seconds(2);
 
-// ---- who waits for an answer
+// ---- waiting callers for an answer
 
 // A coroutine.
 class RemoteLink::Reply final : public Waiter, public RemoteAsked {
@@ -76,7 +76,7 @@ public:
     void take(const Json& result) noexcept override {
         Owned<CallAsked> self(this);
         try {
-            RemoteScope scope(call_.target.where.host());
+            RemoteScope scope(call_.target.where.node());
             call_.body.clear();
             result_(result, call_.body);
         } catch (...) {
@@ -119,7 +119,7 @@ inline Task<> read_answer(Stream& stream, HeadReader& head) {
 MAGNETAR_DECL Task<RemoteLink::Ref> RemoteLink::connect(std::string url, std::string token) {
     EventLoop& loop = EventLoop::require("connect_arbiter");
     // What a program sends must be in its table of commands, also when it has no arbiter of its own.
-    [[maybe_unused]] static const bool enlisted = (enlist_framework_commands(), true);
+    [[maybe_unused]] static const bool registered_command = (register_framework_commands(), true);
     WebSocketUrl parts = parse_websocket_url(url);
     Stream stream = co_await magnetar::connect(parts.address);
     std::array<std::byte, 16> nonce;
@@ -199,7 +199,7 @@ MAGNETAR_DECL void RemoteLink::take_text(std::string_view text) {
         return;
     }
     RemoteAsked* asked = asked_.take(id->get<std::uint64_t>());
-    if (!asked) return;  // whoever asked has given up
+    if (!asked) return;  // the caller has given up
     const Json* result = message.find("result");
     if (error) asked->fail(from_error_json(*error));
     else asked->take(result ? *result : Json());
@@ -317,7 +317,7 @@ MAGNETAR_DECL void RemoteLink::write(RemoteCall& call) noexcept {
         Json arguments = Json::array();
         void (*result)(const Json&, Writer&) = nullptr;
         if (entry == &entry_of<&by_name_command> || entry == &entry_of<&system_by_name_command>) {
-            auto given = decode<Binding<&by_name_command>::Args>(reader);
+            auto given = decode<CommandTraits<&by_name_command>::Args>(reader);
             with_items(given, [&](std::string& command, Json& list) {
                 name = std::move(command);
                 arguments = std::move(list);

@@ -11,7 +11,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL void Directory::reserve(const std::string& name, ActorId id, std::uint32_t host) {
+MAGNETAR_DECL void Directory::reserve(const std::string& name, ActorId id, std::uint32_t node) {
     ActorId before;
     if (auto holder = names_.find(name); !name.empty() && holder != names_.end()) {
         before = {holder->second};
@@ -20,13 +20,13 @@ MAGNETAR_DECL void Directory::reserve(const std::string& name, ActorId id, std::
             throw SpawnError(fmt::format("the name '{}' is taken by a living actor", name));
     }
     if (entries_.find(id.value)) throw SpawnError(fmt::format("the id {} is in use", id.to_string()));
-    if (std::uint32_t* held = host ? hosts_.find(host) : nullptr; held && ++*held > most_held) {
+    if (std::uint32_t* held = node ? hosts_.find(node) : nullptr; held && ++*held > most_held) {
         --*held;
         throw SpawnError("its process makes too many actors at once");
     }
     Entry& entry = entries_[id.value];
     entry.name = name;
-    entry.host = host;
+    entry.node = node;
     entry.before = before;
     if (!name.empty()) names_.insert_or_assign(name, id.value);
 }
@@ -40,12 +40,12 @@ MAGNETAR_DECL std::uint32_t Directory::free_node(std::uint32_t last) {
 }
 
 MAGNETAR_DECL std::uint32_t Directory::home(const Entry& entry) noexcept {
-    return entry.ready ? entry.proxy.address().where.host() : entry.host;
+    return entry.ready ? entry.proxy.address().where.node() : entry.node;
 }
 
 MAGNETAR_DECL void Directory::settle(const Entry& entry) noexcept {
     if (entry.ready) return;
-    if (std::uint32_t* held = entry.host ? hosts_.find(entry.host) : nullptr) --*held;
+    if (std::uint32_t* held = entry.node ? hosts_.find(entry.node) : nullptr) --*held;
 }
 
 MAGNETAR_DECL void Directory::enter(ActorProxy<> proxy, Concurrency kind, ActorId manager) {
@@ -75,11 +75,11 @@ MAGNETAR_DECL void Directory::release(const std::string& name, ActorId id) {
     if (entry && !entry->ready && entry->name == name) remove(id);
 }
 
-MAGNETAR_DECL void Directory::remove_node(std::uint32_t host) {
+MAGNETAR_DECL void Directory::remove_node(std::uint32_t node) {
     entries_.for_each([&](std::uint64_t id, const Entry& entry) {
-        if (home(entry) == host) remove({id});
+        if (home(entry) == node) remove({id});
     });
-    hosts_.erase(host);
+    hosts_.erase(node);
 }
 
 MAGNETAR_DECL const Directory::Entry* Directory::find(ActorId id) const noexcept {

@@ -349,7 +349,7 @@ MAGNETAR_DECL Task<pid_t> ForkServer::ask(std::size_t number, ForkRequest reques
         co_return static_cast<pid_t>(answer);
     }
     Logger("arbiter").warning("the fork server (process {}): {}: it is ended", pid, trouble);
-    // Had it made the process before it fell silent? That is known when it is dead.
+    // Whether it made the process before it stopped answering is known once it is dead.
     EventLoop& loop = EventLoop::require("fork");
     struct Unclaimed {
         ~Unclaimed() {

@@ -28,7 +28,7 @@ MAGNETAR_DECL Directory& directory_here() {
 }
 
 MAGNETAR_DECL bool introduce_nodes(Request& request, std::uint32_t peer, bool again) {
-    std::uint32_t first = request.caller().address().where.host();
+    std::uint32_t first = request.caller().address().where.node();
     Link* a = the_node->link_to(first);
     Link* b = the_node->link_to(peer);
     if (!a || !b || first == peer) return false;
@@ -41,15 +41,15 @@ MAGNETAR_DECL bool introduce_nodes(Request& request, std::uint32_t peer, bool ag
     return true;
 }
 
-MAGNETAR_DECL void enlist_framework_commands() {
-    enlist_as<ping_command>("ping");
-    enlist_as<echo_command<Json>>("echo");
-    enlist_as<info_command>("info");
-    enlist_as<notify_command>("notify");
-    enlist_as<stop_command>("stop");
-    enlist_as<config_command>("config");
-    enlist_as<spawn_command>("spawn");
-    enlist_as<kill_command>("kill_actor");
+MAGNETAR_DECL void register_framework_commands() {
+    register_as<ping_command>("ping");
+    register_as<echo_command<Json>>("echo");
+    register_as<info_command>("info");
+    register_as<notify_command>("notify");
+    register_as<stop_command>("stop");
+    register_as<config_command>("config");
+    register_as<spawn_command>("spawn");
+    register_as<kill_command>("kill_actor");
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -7,7 +7,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL bool GroupTable::may_change(ActorId member, std::uint32_t host) const noexcept {
     const Membership* known = memberships_.find(member.value);
-    return host == this_node || !known || known->actor.where.host() == host;
+    return host == this_node || !known || known->actor.where.node() == host;
 }
 
 MAGNETAR_DECL void GroupTable::join(const std::string& group, std::uint32_t command, const Address& member) {
@@ -15,7 +15,7 @@ MAGNETAR_DECL void GroupTable::join(const std::string& group, std::uint32_t comm
     Membership& mine = memberships_[member.id.value];
     mine.actor = member;
     if (std::find(mine.groups.begin(), mine.groups.end(), key) != mine.groups.end()) return;
-    groups_[key][member.where.host()][member.id.value] = member;
+    groups_[key][member.where.node()][member.id.value] = member;
     mine.groups.push_back(std::move(key));
 }
 
@@ -35,13 +35,13 @@ MAGNETAR_DECL void GroupTable::remove(ActorId member) {
 
 MAGNETAR_DECL void GroupTable::remove_node(std::uint32_t host) {
     memberships_.for_each([&](std::uint64_t id, const Membership& one) {
-        if (one.actor.where.host() == host) remove({id});
+        if (one.actor.where.node() == host) remove({id});
     });
 }
 
 MAGNETAR_DECL void GroupTable::take_out(const Key& key, const Address& member) {
     auto group = groups_.find(key);
-    auto node = group->second.find(member.where.host());
+    auto node = group->second.find(member.where.node());
     node->second.erase(member.id.value);
     if (node->second.empty()) group->second.erase(node);
     if (group->second.empty()) groups_.erase(group);

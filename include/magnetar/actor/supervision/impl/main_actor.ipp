@@ -57,12 +57,12 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL std::string dump_actors(EventLoop& loop) {
     std::string out;
-    cell_table(this_loop).for_each_actor(
+    slot_table(this_loop).for_each_actor(
         [&](Actor<>& actor) { append_jobs(out, core_of(actor), actor.to_string(), loop.now()); });
     return out;
 }
 
-MAGNETAR_DECL Resident::Resident(EventLoop& loop) noexcept {
+MAGNETAR_DECL LoopBinding::LoopBinding(EventLoop& loop) noexcept {
     this_loop = loop.handle().index();
     StallWatch::owner_name.store([](std::uint64_t id) { return name_or_id({id}); },
                                  std::memory_order_relaxed);
@@ -83,12 +83,12 @@ MAGNETAR_DECL Task<> notify_manager(Actor<>& self, Address manager) {
             core_of(self).exit(1);
             co_return;
         }
-        Notice notice;
-        notice.turns = loop.turns();
-        notice.mailbox = core_of(self).mailbox().depth();
-        notice.commands = core_of(self).running_commands();
+        Heartbeat heartbeat;
+        heartbeat.turns = loop.turns();
+        heartbeat.mailbox = core_of(self).mailbox().depth();
+        heartbeat.commands = core_of(self).running_commands();
         try {
-            co_await TellAwaiter<notify_command>(manager, notice);
+            co_await TellAwaiter<notify_command>(manager, heartbeat);
         } catch (const ActorNotFound&) {
             co_return;
         }
@@ -123,9 +123,9 @@ MAGNETAR_DECL Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
     ErrorOnWire failure = start_failure(error);
     if (failure.cut_off()) {
         failure.what = "it was stopped before its start hook had returned";
-        // The actor's end is what cancels its jobs, and it may be gone by now. Else the hook has let through what it
-        // cancelled itself.
-        Actor<>* living = resident_here(address);
+        // The actor's end is what cancels its jobs, and it may be gone by now. Else the hook has let through
+        // what it cancelled itself.
+        Actor<>* living = find_local_here(address);
         if (living && living->life() < Lifecycle::stopping) {
             failure.kind = ErrorKind::remote;
             failure.what = "its start hook let a Cancelled pass, and nobody had cancelled the hook";
@@ -166,8 +166,8 @@ MAGNETAR_DECL void dump_command(Actor<>& self) {
     std::string text = self.loop().dump();
     self.log().warning("jobs of its loop, turn {}:{}{}", self.loop().turns(), text.empty() ? " none" : "\n",
                        text);
-    if (&self != the_node->root) return;
-    the_supervisor->for_each([](Managed& child) {
+    if (&self != the_node->main_actor) return;
+    the_supervisor->for_each([](ChildRecord& child) {
         if (child.greeted && !child.ended) post_tell<dump_command>(child.address);
     });
 }
@@ -180,10 +180,10 @@ MAGNETAR_DECL Task<> stop_on_signal(Actor<>& root) {
     }
 }
 
-MAGNETAR_DECL Task<> live_in_worker(Node& host, SpawnPlan& plan, UniqueFd link, ExitStatus& status) {
-    EventLoop& loop = host.loop();
-    host.connect(0, std::move(link)).detach();
-    SpawnOrder& order = plan.order;
+MAGNETAR_DECL Task<> live_in_worker(Node& node, SpawnRequest& request, UniqueFd link, ExitStatus& status) {
+    EventLoop& loop = node.loop();
+    node.connect(0, std::move(link)).detach();
+    SpawnOrder& order = request.order;
     std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(nullptr, [](Actor<>* a) { ActorCore::destroy(a); });
     std::optional<ErrorOnWire> failure;
     try {
@@ -197,17 +197,17 @@ MAGNETAR_DECL Task<> live_in_worker(Node& host, SpawnPlan& plan, UniqueFd link, 
         status = ExitStatus(failure->exit_code());
     }
     if (failure) {
-        co_await SendAwaiter<child_started>(host.arbiter, order.id, std::move(failure));
+        co_await SendAwaiter<child_started>(node.arbiter, order.id, std::move(failure));
         co_return;
     }
-    host.root = actor.get();
+    node.main_actor = actor.get();
     set_up(*actor, order.settings, order.name, std::move(order.params));
     core_of(*actor).extras().before_end = [](Actor<>&) { return the_supervisor->end_all(); };
     Job<> signals = loop.start(stop_on_signal(*actor), nullptr);
-    status = co_await live(*actor, host.arbiter);
+    status = co_await live(*actor, node.arbiter);
     signals.cancel();
     co_await signals;
-    co_await host.flushed();
+    co_await node.flushed();
 }
 
 MAGNETAR_DECL void run_worker(std::span<const std::byte> bytes, std::vector<UniqueFd> descriptors) noexcept {
@@ -216,33 +216,33 @@ MAGNETAR_DECL void run_worker(std::span<const std::byte> bytes, std::vector<Uniq
     survive_broken_pipes();
     ExitStatus status(1);
     try {
-        auto plan = decode<SpawnPlan>(bytes);
-        if (!plan.circumstances.empty()) {
-            Circumstances::unpack(plan.circumstances).take_on(circumstances_of_birth());
+        auto request = decode<SpawnRequest>(bytes);
+        if (!request.circumstances.empty()) {
+            Circumstances::unpack(request.circumstances).take_on(circumstances_of_birth());
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of rights takes it away
         }
         UniqueFd link = std::move(descriptors.at(0));
         descriptors.erase(descriptors.begin());
-        plan.order.sockets.fds = std::move(descriptors);
+        request.order.sockets.fds = std::move(descriptors);
         std::vector<char*> environment;
-        for (auto& variable : plan.environment) environment.push_back(variable.data());
+        for (auto& variable : request.environment) environment.push_back(variable.data());
         environment.push_back(nullptr);
         environ = environment.data();
-        if (::chdir(plan.directory.c_str()) != 0) throw_system_error(errno, "chdir", plan.directory);
-        const std::string& name = plan.order.name;
+        if (::chdir(request.directory.c_str()) != 0) throw_system_error(errno, "chdir", request.directory);
+        const std::string& name = request.order.name;
         ::prctl(PR_SET_NAME, name.empty() ? "magnetar" : name.c_str());
-        this_node = plan.host;
+        this_node = request.node;
 
-        Runtime runtime({.threads = plan.order.settings.threads});
-        runtime.node.arbiter = {{plan.arbiter_id}, Where::from_wire(plan.arbiter)};
+        Runtime runtime({.threads = request.order.settings.threads});
+        runtime.node.arbiter = {{request.arbiter_id}, Location::from_wire(request.arbiter)};
         // Without its master a worker has no reason to be.
         runtime.node.link_ended = [](Node&, std::uint32_t peer) {
             if (peer == 0) ::_exit(1);
         };
-        StallWatch watch(runtime.loop, plan.order.settings.stall,
-                         name.empty() ? ActorId{plan.order.id}.to_string() : name, plan.order.id);
+        StallWatch watch(runtime.loop, request.order.settings.stall,
+                         name.empty() ? ActorId{request.order.id}.to_string() : name, request.order.id);
         try {
-            runtime.loop.run(live_in_worker(runtime.node, plan, std::move(link), status));
+            runtime.loop.run(live_in_worker(runtime.node, request, std::move(link), status));
         } catch (...) {
             auto text = describe(std::current_exception());
             Logger("magnetar").error("a worker failed: {}: {}", text.type, text.what);

@@ -42,7 +42,7 @@ MAGNETAR_DECL ArbiterRuntime::ArbiterRuntime(std::unique_ptr<Engine> engine, con
 }
 
 MAGNETAR_DECL void ArbiterRuntime::begin() {
-    enlist_framework_commands();
+    register_framework_commands();
     forget_exits();
     forget_names();
     supervisor.directory = &directory;
@@ -50,7 +50,7 @@ MAGNETAR_DECL void ArbiterRuntime::begin() {
 
 MAGNETAR_DECL void ArbiterRuntime::enter(Actor<>& arbiter, const ActorSettings& settings,
                                          std::string_view name) {
-    node.root = &arbiter;
+    node.main_actor = &arbiter;
     node.arbiter = core_of(arbiter).address();
     set_up(arbiter, settings, name, Json::object());
     directory.reserve(std::string(name), ActorId::arbiter());
@@ -59,7 +59,7 @@ MAGNETAR_DECL void ArbiterRuntime::enter(Actor<>& arbiter, const ActorSettings& 
 
 MAGNETAR_DECL void ArbiterRuntime::leave() {
     directory.remove(ActorId::arbiter());
-    node.root = nullptr;
+    node.main_actor = nullptr;
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

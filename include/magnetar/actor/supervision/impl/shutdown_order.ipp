@@ -17,7 +17,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL Task<> end_in_reverse_order(Actor<>& arbiter) {
+MAGNETAR_DECL Task<> shut_down_in_order(Actor<>& arbiter) {
     struct Begun {
         LoopClock::time_point at;
         Address actor;
@@ -32,10 +32,10 @@ MAGNETAR_DECL Task<> end_in_reverse_order(Actor<>& arbiter) {
     core_of(arbiter).for_each_child([&](Actor<>& child) {
         if (!core_of(child).extras_if()) return;
         add({core_of(child).started_at(), core_of(child).address(), true});
-        if (auto* monitor = dynamic_cast<MonitorBase*>(&child))
+        if (auto* monitor = dynamic_cast<WorkerPool*>(&child))
             for (ActorId id : monitor->worker_ids()) workers.push_back(id);
     });
-    the_supervisor->for_each([&](Managed& child) {
+    the_supervisor->for_each([&](ChildRecord& child) {
         if (std::find(workers.begin(), workers.end(), child.id) == workers.end())
             add({child.begun, {child.id, {}}, false});
     });

@@ -112,7 +112,7 @@ MAGNETAR_DECL void directory_enter(Request& request, ActorProxy<> proxy, Concurr
                                    std::uint64_t manager) {
     std::uint32_t asker = node_of_caller(request);
     bool own = asker == this_node ||
-               (proxy.address().where.host() == asker && directory_here().may_change(proxy.id(), asker));
+               (proxy.address().where.node() == asker && directory_here().may_change(proxy.id(), asker));
     if (!own) return the_node->expel(asker, "it enters an actor of another process in the directory");
     directory_here().enter(std::move(proxy), kind, {manager});
 }
@@ -125,15 +125,15 @@ MAGNETAR_DECL void directory_release(Request& request, std::string name, std::ui
     if (directory_here().may_change({id}, node_of_caller(request))) directory_here().release(name, {id});
 }
 
-MAGNETAR_DECL void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Managed> child, Json params,
+MAGNETAR_DECL void Supervisor::run_thread(Supervisor& self, std::shared_ptr<ChildRecord> child, Json params,
                                           Owned<StateFactory> factory) {
-    Node& host = self.host_;
-    LoopHandle& door = host.loop().handle();
-    Address manager = core_of(*host.root).address();
+    Node& node = self.node_;
+    LoopHandle& door = node.loop().handle();
+    Address manager = core_of(*node.main_actor).address();
     auto news = make_owned<ThreadOver>(self, child);
     try {
         EventLoop loop({.threads = child->settings.threads});
-        Resident resident(loop);
+        LoopBinding find_local(loop);
         std::unique_ptr<Actor<>, void (*)(Actor<>*)> actor(factory->make(child->settings, loop, child->id),
                                                            [](Actor<>* a) { ActorCore::destroy(a); });
         set_up(*actor, child->settings, child->name, std::move(params));
@@ -150,18 +150,18 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_process(SpawnOrder order, std
     Spawning spawning(*this);
     refuse_when_stopping();
     check(order, asker);
-    auto child = std::make_shared<Managed>();
+    auto child = std::make_shared<ChildRecord>();
     child->settings = order.settings;
     child->name = order.name;
     child->asker = asker;
-    child->host = last_node_ = directory->free_node(last_node_);
-    child->id = order.id ? ActorId{order.id} : root_id(child->host);
-    child->begun = host_.loop().now();
+    child->node = last_node_ = directory->free_node(last_node_);
+    child->id = order.id ? ActorId{order.id} : root_id(child->node);
+    child->begun = node_.loop().now();
     remember_name(child->id, child->name);
     try {
-        directory->reserve(child->name, child->id, child->host);
+        directory->reserve(child->name, child->id, child->node);
     } catch (...) {
-        directory->remove_node(child->host);
+        directory->remove_node(child->node);
         throw;
     }
     children_[child->id.value] = child;
@@ -177,19 +177,19 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_process(SpawnOrder order, std
         std::rethrow_exception(failure);
     }
     if (child->unwanted) child->process->kill(SIGKILL);
-    core_of(*host_.root).start_job(collect(*this, child)).detach();
-    co_return co_await accompany(child);
+    core_of(*node_.main_actor).start_job(reap(*this, child)).detach();
+    co_return co_await await_start(child);
 }
 
 MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(ThreadBirth birth) {
     Spawning spawning(*this);
     refuse_when_stopping();
-    auto child = std::make_shared<Managed>();
+    auto child = std::make_shared<ChildRecord>();
     child->settings = birth.settings;
     child->name = std::move(birth.name);
     child->id = birth.id ? birth.id : fresh_id();
-    child->begun = host_.loop().now();
-    auto taken = co_await SendAwaiter<directory_reserve>(host_.arbiter, child->name, child->id.value);
+    child->begun = node_.loop().now();
+    auto taken = co_await SendAwaiter<directory_reserve>(node_.arbiter, child->name, child->id.value);
     if (!taken.empty()) throw SpawnError(taken);
     children_[child->id.value] = child;
     std::exception_ptr failure;
@@ -207,45 +207,45 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(ThreadBirth birth) {
         over(*child, ExitStatus(1));
         std::rethrow_exception(failure);
     }
-    co_return co_await accompany(child);
+    co_return co_await await_start(child);
 }
 
 MAGNETAR_DECL void Supervisor::greeted(ActorId id, const ActorProxy<>& proxy, std::uint32_t node) {
-    Managed& child = expected(id, node);
-    if (proxy.id() != id || proxy.address().where.host() != node)
-        return host_.expel(node, "it greets with another's address");
+    ChildRecord& child = expected(id, node);
+    if (proxy.id() != id || proxy.address().where.node() != node)
+        return node_.expel(node, "it greets with another's address");
     child.address = proxy.address();
     child.greeted = true;
-    child.heard = host_.loop().now();
+    child.last_seen = node_.loop().now();
     child.changed.set();
     if (child.unwanted) post_tell<stop_command>(child.address);
 }
 
 MAGNETAR_DECL void Supervisor::started(ActorId id, std::optional<ErrorOnWire> failure, std::uint32_t node) {
-    Managed& child = expected(id, node);
+    ChildRecord& child = expected(id, node);
     child.started = !failure;
     child.failure = std::move(failure);
     child.changed.set();
 }
 
-MAGNETAR_DECL void Supervisor::thread_over(Managed& child, ExitStatus status,
+MAGNETAR_DECL void Supervisor::thread_over(ChildRecord& child, ExitStatus status,
                                            std::optional<ErrorOnWire> failure) {
     child.thread.join();
     if (failure) child.failure = std::move(failure);
     over(child, status);
 }
 
-MAGNETAR_DECL void Supervisor::heard(ActorId id, const Notice& notice, std::uint32_t node) {
-    Managed* child = spoken_of(id, node);
+MAGNETAR_DECL void Supervisor::last_seen(ActorId id, const Heartbeat& heartbeat, std::uint32_t node) {
+    ChildRecord* child = spoken_of(id, node);
     if (!child) return;
-    child->heard = host_.loop().now();
-    child->notice = notice;
+    child->last_seen = node_.loop().now();
+    child->heartbeat = heartbeat;
 }
 
-MAGNETAR_DECL std::shared_ptr<Managed> Supervisor::at(std::uint32_t host) const noexcept {
-    std::shared_ptr<Managed> found;
-    children_.for_each([&](std::uint64_t, const std::shared_ptr<Managed>& child) {
-        if (child->host == host && host) found = child;
+MAGNETAR_DECL std::shared_ptr<ChildRecord> Supervisor::at(std::uint32_t node) const noexcept {
+    std::shared_ptr<ChildRecord> found;
+    children_.for_each([&](std::uint64_t, const std::shared_ptr<ChildRecord>& child) {
+        if (child->node == node && node) found = child;
     });
     return found;
 }
@@ -259,7 +259,7 @@ MAGNETAR_DECL Task<ExitStatus> Supervisor::closed(ActorId id) {
     auto* found = children_.find(id.value);
     if (!found) co_return exit_registry().of(id);
     auto child = *found;
-    co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.ended; });
+    co_await until(*child, LoopClock::duration::max(), [](ChildRecord& c) { return c.ended; });
     co_return child->exit;
 }
 
@@ -275,31 +275,32 @@ MAGNETAR_DECL Task<> Supervisor::end(ActorId id) {
     if (!found) co_return;
     auto child = *found;
     ask_to_stop(*child);
-    co_await see_end(child);
+    co_await await_exit(child);
 }
 
 MAGNETAR_DECL Task<> Supervisor::end_all() {
-    for_each([this](Managed& child) { ask_to_stop(child); });
+    for_each([this](ChildRecord& child) { ask_to_stop(child); });
     while (!children_.empty()) {
         std::vector<Task<>> endings;
-        children_.for_each_in_order(
-            [&](std::uint64_t, const std::shared_ptr<Managed>& child) { endings.push_back(see_end(child)); });
+        children_.for_each_in_order([&](std::uint64_t, const std::shared_ptr<ChildRecord>& child) {
+            endings.push_back(await_exit(child));
+        });
         co_await when_all(std::move(endings));
     }
-    while (spawning_ > 0) co_await yield();  // they are told that it has failed
+    while (spawning_ > 0) co_await yield();  // their spawn fails
 }
 
-MAGNETAR_DECL Managed* Supervisor::spoken_of(ActorId id, std::uint32_t node) {
+MAGNETAR_DECL ChildRecord* Supervisor::spoken_of(ActorId id, std::uint32_t node) {
     auto* found = children_.find(id.value);
     if (!found) return nullptr;
-    Managed& child = **found;
-    if (node == (child.host ? child.host : this_node)) return &child;
-    host_.expel(node, fmt::format("it speaks for {}, which is another process", child.to_string()));
+    ChildRecord& child = **found;
+    if (node == (child.node ? child.node : this_node)) return &child;
+    node_.expel(node, fmt::format("it speaks for {}, which is another process", child.to_string()));
     return nullptr;
 }
 
-MAGNETAR_DECL Managed& Supervisor::expected(ActorId id, std::uint32_t node) {
-    if (Managed* child = spoken_of(id, node)) return *child;
+MAGNETAR_DECL ChildRecord& Supervisor::expected(ActorId id, std::uint32_t node) {
+    if (ChildRecord* child = spoken_of(id, node)) return *child;
     throw ActorNotFound(fmt::format("no actor {} is expected here", id.to_string()));
 }
 
@@ -321,29 +322,29 @@ MAGNETAR_DECL void Supervisor::check(SpawnOrder& order, std::uint32_t asker) con
     order.settings.period = std::min(order.settings.period, order.settings.timeout / 2);
     order.settings.exit_timeout =
         std::min(order.settings.exit_timeout,
-                 std::max<std::chrono::nanoseconds>(core_of(*host_.root).extras().settings.exit_timeout,
+                 std::max<std::chrono::nanoseconds>(core_of(*node_.main_actor).extras().settings.exit_timeout,
                                                     longest_exit_timeout));
 }
 
 MAGNETAR_DECL void Supervisor::refuse_when_stopping() const {
-    if (host_.root->life() >= Lifecycle::stopping)
-        throw SpawnError(fmt::format("spawn: {} is stopping", host_.root->to_string()));
+    if (node_.main_actor->life() >= Lifecycle::stopping)
+        throw SpawnError(fmt::format("spawn: {} is stopping", node_.main_actor->to_string()));
 }
 
-MAGNETAR_DECL void Supervisor::forget(Managed& child) {
+MAGNETAR_DECL void Supervisor::forget(ChildRecord& child) {
     if (directory) {
         directory->remove(child.id);
-        if (child.host) directory->remove_node(child.host);
-        if (child.host) groups.remove_node(child.host);
+        if (child.node) directory->remove_node(child.node);
+        if (child.node) groups.remove_node(child.node);
     } else {
-        post_tell<directory_remove>(host_.arbiter, child.id.value);
+        post_tell<directory_remove>(node_.arbiter, child.id.value);
     }
     // A thread that was given up does not say so itself.
-    if (!child.host) forget_member(child.id.value);
+    if (!child.node) forget_member(child.id.value);
     children_.erase(child.id.value);
 }
 
-MAGNETAR_DECL Circumstances Supervisor::circumstances_for(const Managed& child) const {
+MAGNETAR_DECL Circumstances Supervisor::circumstances_for(const ChildRecord& child) const {
     if (child.asker == this_node) {
         auto now = Circumstances::now();
         if (now.seccomp != circumstances_of_birth().seccomp && !std::exchange(told_of_seccomp_, true))
@@ -360,7 +361,7 @@ MAGNETAR_DECL Circumstances Supervisor::circumstances_for(const Managed& child) 
     return theirs;
 }
 
-MAGNETAR_DECL Task<> Supervisor::launch(Managed& child, SpawnOrder order) {
+MAGNETAR_DECL Task<> Supervisor::launch(ChildRecord& child, SpawnOrder order) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         throw_system_error(errno, "socketpair");
@@ -370,21 +371,22 @@ MAGNETAR_DECL Task<> Supervisor::launch(Managed& child, SpawnOrder order) {
     for (auto& fd : order.sockets.fds) theirs.push_back(std::move(fd));
     order.sockets.fds.clear();
     order.id = child.id.value;
-    SpawnPlan plan;
-    plan.order = std::move(order);
-    plan.host = child.host;
-    plan.arbiter = host_.arbiter.where.to_wire();
-    plan.arbiter_id = host_.arbiter.id.value;
+    SpawnRequest request;
+    request.order = std::move(order);
+    request.node = child.node;
+    request.arbiter = node_.arbiter.where.to_wire();
+    request.arbiter_id = node_.arbiter.id.value;
     // Not to be found out, and said, by every worker; of a variable that is there twice, the first
     // counts.
-    if (host_.loop().engine().name() == "epoll") plan.environment.push_back("MAGNETAR_ENGINE=epoll");
-    for (char** variable = environ; variable && *variable; ++variable) plan.environment.push_back(*variable);
+    if (node_.loop().engine().name() == "epoll") request.environment.push_back("MAGNETAR_ENGINE=epoll");
+    for (char** variable = environ; variable && *variable; ++variable)
+        request.environment.push_back(*variable);
     std::string directory_now(4096, '\0');
-    plan.directory = ::getcwd(directory_now.data(), directory_now.size()) ? directory_now.c_str() : "/";
+    request.directory = ::getcwd(directory_now.data(), directory_now.size()) ? directory_now.c_str() : "/";
     if (auto rights = circumstances_for(child); !(rights == circumstances_of_birth()))
-        plan.circumstances = rights.pack();
+        request.circumstances = rights.pack();
     Writer encoded;
-    encode(encoded, plan);
+    encode(encoded, request);
     // One that is busy has a second at least, however short the limit is.
     auto limit = std::clamp<std::chrono::nanoseconds>(child.settings.timeout, std::chrono::seconds(1),
                                                       std::chrono::seconds(5));
@@ -396,19 +398,19 @@ MAGNETAR_DECL Task<> Supervisor::launch(Managed& child, SpawnOrder order) {
         ::waitpid(pid, nullptr, __WALL);
         throw;
     }
-    child.link.emplace(host_.connect(child.host, std::move(ours)));
+    child.link.emplace(node_.connect(child.node, std::move(ours)));
 }
 
-MAGNETAR_DECL Task<ActorProxy<>> Supervisor::accompany(std::shared_ptr<Managed> child) {
+MAGNETAR_DECL Task<ActorProxy<>> Supervisor::await_start(std::shared_ptr<ChildRecord> child) {
     auto limit = child->settings.timeout;
-    child->heard = host_.loop().now();
+    child->last_seen = node_.loop().now();
     std::string trouble;
-    if (!co_await until(*child, limit, [](Managed& c) { return c.greeted || c.failure || c.ended; }))
+    if (!co_await until(*child, limit, [](ChildRecord& c) { return c.greeted || c.failure || c.ended; }))
         trouble = fmt::format("no handshake within {} s", std::chrono::duration<double>(limit).count());
     if (trouble.empty()) {
-        core_of(*host_.root).start_job(guard(*this, child)).detach();
+        core_of(*node_.main_actor).start_job(watch_heartbeat(*this, child)).detach();
         co_await until(*child, LoopClock::duration::max(),
-                       [](Managed& c) { return c.started || c.failure || c.ended; });
+                       [](ChildRecord& c) { return c.started || c.failure || c.ended; });
         if (child->failure) trouble = fmt::format("its start failed: {}", child->failure->to_string());
         else if (!child->started)
             trouble = fmt::format("it {}{} before it had started", child->exit.signal() ? "was " : "",
@@ -416,40 +418,40 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::accompany(std::shared_ptr<Managed> 
     }
     if (!trouble.empty()) {
         if (!child->ended && !child->failure) co_await end_by_force(*child);
-        co_await until(*child, LoopClock::duration::max(), [](Managed& c) { return c.ended; });
+        co_await until(*child, LoopClock::duration::max(), [](ChildRecord& c) { return c.ended; });
         throw SpawnError(fmt::format("spawn of {}: {}", child->to_string(), trouble));
     }
     ActorProxy<> proxy(child->address, SharedName(child->name));
-    co_await SendAwaiter<directory_enter>(host_.arbiter, proxy, child->settings.concurrency,
-                                          host_.root->id().value);
+    co_await SendAwaiter<directory_enter>(node_.arbiter, proxy, child->settings.concurrency,
+                                          node_.main_actor->id().value);
     co_return proxy;
 }
 
-MAGNETAR_DECL Task<> Supervisor::see_end(std::shared_ptr<Managed> child) {
+MAGNETAR_DECL Task<> Supervisor::await_exit(std::shared_ptr<ChildRecord> child) {
     constexpr LoopClock::duration longer = std::chrono::milliseconds(500);
     auto limit = child->settings.exit_timeout > LoopClock::duration::max() - longer
                      ? LoopClock::duration::max()
                      : child->settings.exit_timeout + longer;
-    if (co_await until(*child, limit, [](Managed& c) { return c.ended; })) co_return;
+    if (co_await until(*child, limit, [](ChildRecord& c) { return c.ended; })) co_return;
     Logger(child->to_string()).warning("it did not end in time: ended by force");
     co_await end_by_force(*child);
 }
 
-MAGNETAR_DECL void Supervisor::ask_to_stop(Managed& child) {
+MAGNETAR_DECL void Supervisor::ask_to_stop(ChildRecord& child) {
     child.unwanted = true;
     if (child.greeted) post_tell<stop_command>(child.address);
     else if (child.process) child.process->kill(SIGKILL);
 }
 
-MAGNETAR_DECL Task<> Supervisor::end_by_force(Managed& child) {
+MAGNETAR_DECL Task<> Supervisor::end_by_force(ChildRecord& child) {
     child.unwanted = true;
     if (child.process) child.process->kill(SIGKILL);
     else if (child.greeted) post_tell<end_command>(child.address);
-    if (co_await until(child, std::chrono::seconds(1), [](Managed& c) { return c.ended; })) co_return;
+    if (co_await until(child, std::chrono::seconds(1), [](ChildRecord& c) { return c.ended; })) co_return;
     if (child.thread.joinable()) give_up(child);
 }
 
-MAGNETAR_DECL void Supervisor::give_up(Managed& child) {
+MAGNETAR_DECL void Supervisor::give_up(ChildRecord& child) {
     const std::string_view* command = nullptr;
     if (child.greeted)
         command = loop_handle_at(child.address.where.loop_index())
@@ -459,13 +461,13 @@ MAGNETAR_DECL void Supervisor::give_up(Managed& child) {
                command ? *command : "none");
     child.thread.detach();
     if (child.greeted) {
-        if (Cell* cell = child.address.where.cell()) cell->revoke();
+        if (ActorSlot* cell = child.address.where.slot()) cell->revoke();
         give_up_loop(child.address.where.loop_index());
     }
     over(child, ExitStatus(128 + SIGKILL));
 }
 
-MAGNETAR_DECL void Supervisor::over(Managed& child, ExitStatus status) {
+MAGNETAR_DECL void Supervisor::over(ChildRecord& child, ExitStatus status) {
     if (child.ended) return;
     if (status.clean()) exit_registry().forget(child.id);
     else exit_registry().add(child.id, status);
@@ -475,60 +477,60 @@ MAGNETAR_DECL void Supervisor::over(Managed& child, ExitStatus status) {
     child.changed.set();
 }
 
-MAGNETAR_DECL Task<> Supervisor::collect(Supervisor& self, std::shared_ptr<Managed> child) {
+MAGNETAR_DECL Task<> Supervisor::reap(Supervisor& self, std::shared_ptr<ChildRecord> child) {
     co_await child->process->ended();
     // What it has started itself ends with it. Until it is collected, its number is no other's.
     ::kill(-child->process->pid(), SIGKILL);
     // What it had sent is still read; who else holds the link's other end is not waited for.
-    self.host_.peer_ended(child->host);
+    self.node_.peer_ended(child->node);
     ExitStatus status = co_await child->process->exited();
     // Its last words are still in the link; another process that holds the link's other end is not waited
     // for.
     try {
         co_await with_timeout(std::chrono::seconds(1), std::move(*child->link));
     } catch (const TimeoutError&) {
-        if (Link* open = self.host_.link_to(child->host)) open->shut_down();
+        if (Link* open = self.node_.link_to(child->node)) open->shut_down();
     }
     self.over(*child, status);
 }
 
-MAGNETAR_DECL Task<> Supervisor::guard(Supervisor& self, std::shared_ptr<Managed> child) {
+MAGNETAR_DECL Task<> Supervisor::watch_heartbeat(Supervisor& self, std::shared_ptr<ChildRecord> child) {
     for (;;) {
         // Heard of again, or gone; what was read before it counts from the beginning.
-        auto heard = child->heard;
-        EventLoop& loop = self.host_.loop();
-        LoopClock::duration part = child->settings.timeout / patience, passed = loop.now() - heard;
-        for (int step = 0; step < patience && child->heard == heard; ++step) {
+        auto last_seen = child->last_seen;
+        EventLoop& loop = self.node_.loop();
+        LoopClock::duration part = child->settings.timeout / patience, passed = loop.now() - last_seen;
+        for (int step = 0; step < patience && child->last_seen == last_seen; ++step) {
             auto end = deadline_after(loop.now(), step > 0 ? part : part - std::min(part, passed));
             if (co_await detail::until(loop, child->changed, end, [&child] { return child->ended; }))
                 co_return;
         }
         // The loop may just have stood still: what came meanwhile is read first.
-        for (int turn = 0; turn < 2 && child->heard == heard && !child->ended; ++turn)
+        for (int turn = 0; turn < 2 && child->last_seen == last_seen && !child->ended; ++turn)
             co_await sleep(std::chrono::milliseconds(1));
         if (child->ended) co_return;
-        if (child->heard != heard) continue;
+        if (child->last_seen != last_seen) continue;
         Logger(child->to_string())
             .warning("it has been silent for {} s, and is told to stop",
-                     std::chrono::duration<double>(self.host_.loop().now() - child->heard).count());
+                     std::chrono::duration<double>(self.node_.loop().now() - child->last_seen).count());
         self.ask_to_stop(*child);
-        if (!co_await self.until(*child, std::chrono::seconds(5), [](Managed& c) { return c.ended; }))
+        if (!co_await self.until(*child, std::chrono::seconds(5), [](ChildRecord& c) { return c.ended; }))
             co_await self.end_by_force(*child);
         co_return;
     }
 }
 
-MAGNETAR_DECL Task<> Supervisor::end_linkless(Supervisor& self, std::shared_ptr<Managed> child) {
-    if (co_await self.until(*child, std::chrono::milliseconds(50), [](Managed& c) { return c.ended; }))
+MAGNETAR_DECL Task<> Supervisor::end_linkless(Supervisor& self, std::shared_ptr<ChildRecord> child) {
+    if (co_await self.until(*child, std::chrono::milliseconds(50), [](ChildRecord& c) { return c.ended; }))
         co_return;
     Logger(child->to_string()).warning("its link has ended, and it lives: it is ended by force");
     co_await self.end_by_force(*child);
 }
 
-MAGNETAR_DECL void Supervisor::link_ended(Node& host, std::uint32_t peer) {
+MAGNETAR_DECL void Supervisor::link_ended(Node& node, std::uint32_t peer) {
     auto child = the_supervisor ? the_supervisor->at(peer) : nullptr;
     if (child && !child->ended)
-        host.loop().start(end_linkless(*the_supervisor, std::move(child)), core_if(host.root)).detach();
+        node.loop().start(end_linkless(*the_supervisor, std::move(child)), core_if(node.main_actor)).detach();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -57,12 +57,12 @@ MAGNETAR_DECL Nanoseconds with_grace(Nanoseconds exit_timeout) noexcept {
 }
 
 MAGNETAR_DECL Task<> end_light(Address target) {
-    Actor<>* actor = resident(target);
+    Actor<>* actor = find_local(target);
     if (!actor) co_return;
     auto limit = with_grace(core_of(*actor).extras().settings.exit_timeout);
     actor->stop();
     if (co_await light_ended(*actor, limit)) co_return;
-    if ((actor = resident(target))) {
+    if ((actor = find_local(target))) {
         actor->log().warning("it did not end in time: ended by force");
         core_of(*actor).exit(1);
         co_await core_of(*actor).wait_closed();
@@ -80,7 +80,7 @@ MAGNETAR_DECL void RestartRules::check() const {
     positive("max_backoff", max_backoff);
 }
 
-MAGNETAR_DECL MonitorBase::MonitorBase(EventLoop& loop, MonitorSpec spec)
+MAGNETAR_DECL WorkerPool::WorkerPool(EventLoop& loop, MonitorSpec spec)
     : Actor<>(spec.settings, loop, fresh_id()),
       rules_(spec.rules),
       worker_name_(std::move(spec.worker_name)),
@@ -95,10 +95,10 @@ MAGNETAR_DECL Task<> set_going(ActorProxy<> monitor, std::uint32_t workers) {
     std::string reason;
     bool stopped = false, given_up = false;
     try {
-        auto failure = co_await started(MonitorBase::living(monitor));
+        auto failure = co_await started(WorkerPool::living(monitor));
         if (failure && failure->cut_off()) stopped = true;
         else if (failure) reason = fmt::format("its start failed: {}", failure->to_string());
-        else co_await MonitorBase::scale(monitor, workers);
+        else co_await WorkerPool::scale(monitor, workers);
     } catch (const Cancelled&) {
         given_up = true;
     } catch (const ActorStopping& error) {
@@ -107,7 +107,7 @@ MAGNETAR_DECL Task<> set_going(ActorProxy<> monitor, std::uint32_t workers) {
     } catch (const std::exception& error) {
         reason = error.what();
     }
-    auto* living = MonitorBase::find(monitor.address());
+    auto* living = WorkerPool::find(monitor.address());
     if (!given_up && !stopped && reason.empty()) {
         if (!living) co_return;
         core_of(*living).run_periodic_task();
@@ -133,7 +133,7 @@ MAGNETAR_DECL Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, Monito
     ActorSettings settings = spec.settings;
     std::uint32_t workers = spec.workers;
     auto make_handle = spec.make_handle;
-    auto* monitor = new MonitorBase(root.loop(), std::move(spec));
+    auto* monitor = new WorkerPool(root.loop(), std::move(spec));
     std::exception_ptr failure;
     try {
         the_supervisor->directory->reserve(name, monitor->id());
@@ -148,7 +148,7 @@ MAGNETAR_DECL Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, Monito
     core_of(root).adopt(core_of(*monitor));
     auto& extras = core_of(*monitor).extras();
     extras.registered = true;
-    extras.before_end = [](Actor<>& self) { return static_cast<MonitorBase&>(self).end_workers(); };
+    extras.before_end = [](Actor<>& self) { return static_cast<WorkerPool&>(self).end_workers(); };
     void* handle = monitor->handle = kept.emplace_back(make_handle(monitor->proxy())).get();
     ActorProxy<> proxy = monitor->proxy();
     monitor->begin();
@@ -156,11 +156,11 @@ MAGNETAR_DECL Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, Monito
     co_return handle;
 }
 
-MAGNETAR_DECL bool MonitorBase::arbiter_stops() const noexcept {
-    return the_node->root->life() >= Lifecycle::stopping;
+MAGNETAR_DECL bool WorkerPool::arbiter_stops() const noexcept {
+    return the_node->main_actor->life() >= Lifecycle::stopping;
 }
 
-MAGNETAR_DECL MonitorBase& MonitorBase::living(const ActorProxy<>& monitor) {
+MAGNETAR_DECL WorkerPool& WorkerPool::living(const ActorProxy<>& monitor) {
     if (monitor.address().where.loop_index() != this_loop)
         throw std::logic_error(
             fmt::format("monitor {} is used on another thread than the arbiter's", monitor.to_string()));
@@ -170,22 +170,22 @@ MAGNETAR_DECL MonitorBase& MonitorBase::living(const ActorProxy<>& monitor) {
         monitor.to_string()));
 }
 
-MAGNETAR_DECL std::size_t MonitorBase::size() const noexcept {
+MAGNETAR_DECL std::size_t WorkerPool::size() const noexcept {
     std::size_t count = 0;
     for (auto& slot : slots_) count += slot.current != nullptr;
     return count;
 }
 
-MAGNETAR_DECL std::vector<ActorProxy<>> MonitorBase::running() const {
+MAGNETAR_DECL std::vector<ActorProxy<>> WorkerPool::running() const {
     std::vector<ActorProxy<>> workers;
     for (auto& slot : slots_)
         if (slot.current) workers.push_back(slot.current->proxy);
     return workers;
 }
 
-MAGNETAR_DECL Task<> MonitorBase::scale(ActorProxy<> monitor, std::uint32_t workers) {
+MAGNETAR_DECL Task<> WorkerPool::scale(ActorProxy<> monitor, std::uint32_t workers) {
     Call call;
-    MonitorBase& self = living(monitor);
+    WorkerPool& self = living(monitor);
     self.refuse_when_stopping();
     self.set_slots(workers);
     self.calls_.push_back(call);
@@ -194,9 +194,9 @@ MAGNETAR_DECL Task<> MonitorBase::scale(ActorProxy<> monitor, std::uint32_t work
     if (call.error) std::rethrow_exception(call.error);
 }
 
-MAGNETAR_DECL Task<> MonitorBase::reload(ActorProxy<> monitor) {
+MAGNETAR_DECL Task<> WorkerPool::reload(ActorProxy<> monitor) {
     Call call;
-    MonitorBase& self = living(monitor);
+    WorkerPool& self = living(monitor);
     self.refuse_when_stopping();
     call.generation = ++self.generation_;
     self.calls_.push_back(call);
@@ -205,9 +205,9 @@ MAGNETAR_DECL Task<> MonitorBase::reload(ActorProxy<> monitor) {
     if (call.error) std::rethrow_exception(call.error);
 }
 
-MAGNETAR_DECL Task<> MonitorBase::replace(ActorProxy<> monitor, ActorId worker) {
+MAGNETAR_DECL Task<> WorkerPool::replace(ActorProxy<> monitor, ActorId worker) {
     Call call;
-    MonitorBase& self = living(monitor);
+    WorkerPool& self = living(monitor);
     self.refuse_when_stopping();
     for (auto& slot : self.slots_)
         if (slot.current && slot.current->id == worker) {
@@ -224,7 +224,7 @@ MAGNETAR_DECL Task<> MonitorBase::replace(ActorProxy<> monitor, ActorId worker) 
     if (call.error) std::rethrow_exception(call.error);
 }
 
-MAGNETAR_DECL void MonitorBase::add_info(Json& info) const {
+MAGNETAR_DECL void WorkerPool::add_info(Json& info) const {
     Json& about = info["monitor"] = Json::object();
     about["workers"] = static_cast<std::uint64_t>(size());
     about["wanted"] = static_cast<std::uint64_t>(slots_.size());
@@ -233,22 +233,22 @@ MAGNETAR_DECL void MonitorBase::add_info(Json& info) const {
     for (auto& exit : last_exits_) exits.push_back(exit);
 }
 
-MAGNETAR_DECL std::vector<ActorId> MonitorBase::worker_ids() const {
+MAGNETAR_DECL std::vector<ActorId> WorkerPool::worker_ids() const {
     std::vector<ActorId> ids;
     for (auto& [serial, worker] : workers_)
         if (worker.id) ids.push_back(worker.id);
     return ids;
 }
 
-MAGNETAR_DECL void MonitorBase::reload_by_signal() {
+MAGNETAR_DECL void WorkerPool::reload_by_signal() {
     if (reloading_) return;
     reloading_ = true;
     core_of(*this).start_job(reload_and_log(*this)).detach();
 }
 
-MAGNETAR_DECL void MonitorBase::begin() { core_of(*this).start_job(reconcile(*this)).detach(); }
+MAGNETAR_DECL void WorkerPool::begin() { core_of(*this).start_job(reconcile(*this)).detach(); }
 
-MAGNETAR_DECL Task<> MonitorBase::end_workers() {
+MAGNETAR_DECL Task<> WorkerPool::end_workers() {
     ending_ = true;
     fail_calls(stopping_error());
     available_.set();
@@ -261,18 +261,18 @@ MAGNETAR_DECL Task<> MonitorBase::end_workers() {
     }
 }
 
-MAGNETAR_DECL void MonitorBase::Asked::count(int change) noexcept {
+MAGNETAR_DECL void WorkerPool::Asked::count(int change) noexcept {
     auto* monitor = find(monitor_);
     if (!monitor) return;
     auto found = monitor->workers_.find(worker_);
     if (found != monitor->workers_.end()) found->second.asked += change;
 }
 
-MAGNETAR_DECL MonitorBase::Chosen MonitorBase::choose() {
+MAGNETAR_DECL WorkerPool::Chosen WorkerPool::choose() {
     Worker* best = nullptr;
     for (std::size_t i = 0; i < slots_.size(); ++i) {
         Worker* worker = slots_[(next_ + i) % slots_.size()].current;
-        if (!worker || !the_node->reaches(worker->proxy.address().where.host())) continue;
+        if (!worker || !the_node->reaches(worker->proxy.address().where.node())) continue;
         if (best && worker->asked >= best->asked) continue;
         best = worker;
         if (rules_.routing == Routing::least_loaded) continue;
@@ -284,14 +284,14 @@ MAGNETAR_DECL MonitorBase::Chosen MonitorBase::choose() {
     return {best->proxy, best->serial};
 }
 
-MAGNETAR_DECL ActorNotFound MonitorBase::none_runs() const {
+MAGNETAR_DECL ActorNotFound WorkerPool::none_runs() const {
     return ActorNotFound(fmt::format("{} has no running worker", to_string()));
 }
 
-MAGNETAR_DECL Task<MonitorBase::Chosen> MonitorBase::choose_in_time(ActorProxy<> monitor,
-                                                                    LoopClock::time_point deadline) {
+MAGNETAR_DECL Task<WorkerPool::Chosen> WorkerPool::choose_in_time(ActorProxy<> monitor,
+                                                                  LoopClock::time_point deadline) {
     for (;;) {
-        MonitorBase& self = living(monitor);
+        WorkerPool& self = living(monitor);
         if (Chosen chosen = self.choose()) co_return chosen;
         self.refuse_when_stopping();
         bool comes = false;
@@ -308,13 +308,13 @@ MAGNETAR_DECL Task<MonitorBase::Chosen> MonitorBase::choose_in_time(ActorProxy<>
     }
 }
 
-MAGNETAR_DECL std::exception_ptr MonitorBase::stopping_error() const {
+MAGNETAR_DECL std::exception_ptr WorkerPool::stopping_error() const {
     if (!end_reason_.empty())
         return std::make_exception_ptr(ActorStopping(fmt::format("{}: {}", to_string(), end_reason_)));
     return std::make_exception_ptr(ActorStopping(fmt::format("{} is stopping", to_string())));
 }
 
-MAGNETAR_DECL void MonitorBase::set_slots(std::uint32_t workers) {
+MAGNETAR_DECL void WorkerPool::set_slots(std::uint32_t workers) {
     while (slots_.size() > workers) {
         Slot slot = slots_.back();
         slots_.pop_back();
@@ -330,7 +330,7 @@ MAGNETAR_DECL void MonitorBase::set_slots(std::uint32_t workers) {
     available_.set();
 }
 
-MAGNETAR_DECL Task<> MonitorBase::reconcile(MonitorBase& self) {
+MAGNETAR_DECL Task<> WorkerPool::reconcile(WorkerPool& self) {
     for (;;) {
         auto next = self.step();
         auto left =
@@ -340,7 +340,7 @@ MAGNETAR_DECL Task<> MonitorBase::reconcile(MonitorBase& self) {
     }
 }
 
-MAGNETAR_DECL LoopClock::time_point MonitorBase::step() {
+MAGNETAR_DECL LoopClock::time_point WorkerPool::step() {
     auto now = loop().now(), due_next = LoopClock::time_point::max();
     if (!ends() && !arbiter_stops()) {
         for (auto& slot : slots_) {
@@ -364,7 +364,7 @@ MAGNETAR_DECL LoopClock::time_point MonitorBase::step() {
     return due_next;
 }
 
-MAGNETAR_DECL void MonitorBase::begin(Slot& slot) {
+MAGNETAR_DECL void WorkerPool::begin(Slot& slot) {
     std::string name;
     if (!worker_name_.empty()) {
         name = fmt::format("{}-{}", worker_name_, slot.number);
@@ -382,8 +382,8 @@ MAGNETAR_DECL void MonitorBase::begin(Slot& slot) {
     core_of(*this).start_job(live_of(*this, serial, std::move(name), worker.id)).detach();
 }
 
-MAGNETAR_DECL Task<> MonitorBase::live_of(MonitorBase& self, std::uint64_t serial, std::string name,
-                                          ActorId id) {
+MAGNETAR_DECL Task<> WorkerPool::live_of(WorkerPool& self, std::uint64_t serial, std::string name,
+                                         ActorId id) {
     ActorProxy<> proxy;
     std::exception_ptr failure;
     try {
@@ -403,15 +403,14 @@ MAGNETAR_DECL Task<> MonitorBase::live_of(MonitorBase& self, std::uint64_t seria
     self.ended(serial, status);
 }
 
-MAGNETAR_DECL MonitorBase::Slot* MonitorBase::slot_with(Worker* Slot::* member,
-                                                        const Worker& worker) noexcept {
+MAGNETAR_DECL WorkerPool::Slot* WorkerPool::slot_with(Worker* Slot::* member, const Worker& worker) noexcept {
     for (auto& slot : slots_)
         if (slot.*member == &worker) return &slot;
     return nullptr;
 }
 
-MAGNETAR_DECL void MonitorBase::made(std::uint64_t serial, const ActorProxy<>& proxy,
-                                     const std::exception_ptr& failure) {
+MAGNETAR_DECL void WorkerPool::made(std::uint64_t serial, const ActorProxy<>& proxy,
+                                    const std::exception_ptr& failure) {
     Worker& worker = workers_.at(serial);
     Slot* slot = slot_with(&Slot::making, worker);
     --making_;
@@ -442,7 +441,7 @@ MAGNETAR_DECL void MonitorBase::made(std::uint64_t serial, const ActorProxy<>& p
     available_.set();
 }
 
-MAGNETAR_DECL void MonitorBase::not_made(Slot& slot, const std::exception_ptr& failure) {
+MAGNETAR_DECL void WorkerPool::not_made(Slot& slot, const std::exception_ptr& failure) {
     if (slot.current) {  // the old one stays
         the_supervisor->directory->yield_name(slot.current->id, false);
         for (auto& [serial, worker] : workers_) worker.generation = generation_;
@@ -457,7 +456,7 @@ MAGNETAR_DECL void MonitorBase::not_made(Slot& slot, const std::exception_ptr& f
     }
 }
 
-MAGNETAR_DECL void MonitorBase::ended(std::uint64_t serial, ExitStatus status) {
+MAGNETAR_DECL void WorkerPool::ended(std::uint64_t serial, ExitStatus status) {
     Worker worker = workers_.at(serial);
     Slot* slot = slot_with(&Slot::current, workers_.at(serial));
     if (slot) slot->current = nullptr;
@@ -484,13 +483,13 @@ MAGNETAR_DECL void MonitorBase::ended(std::uint64_t serial, ExitStatus status) {
     }
 }
 
-MAGNETAR_DECL void MonitorBase::gone(std::uint64_t serial) {
+MAGNETAR_DECL void WorkerPool::gone(std::uint64_t serial) {
     workers_.erase(serial);
     gone_.set();
     changed_.set();
 }
 
-MAGNETAR_DECL void MonitorBase::end_others(Slot& dead) {
+MAGNETAR_DECL void WorkerPool::end_others(Slot& dead) {
     if (rules_.strategy == RestartStrategy::one_for_one) return;
     for (auto& slot : slots_) {
         if (slot.number == dead.number || !slot.current) continue;
@@ -501,8 +500,8 @@ MAGNETAR_DECL void MonitorBase::end_others(Slot& dead) {
     }
 }
 
-MAGNETAR_DECL void MonitorBase::restart(Slot& slot, const std::string& line, const std::string& cause,
-                                        bool quiet) {
+MAGNETAR_DECL void WorkerPool::restart(Slot& slot, const std::string& line, const std::string& cause,
+                                       bool quiet) {
     auto now = loop().now();
     std::erase_if(recent_, [&](auto then) { return now - then > rules_.window; });
     auto window = std::chrono::duration<double>(rules_.window).count();
@@ -524,7 +523,7 @@ MAGNETAR_DECL void MonitorBase::restart(Slot& slot, const std::string& line, con
     else log().warning("{}", text);
 }
 
-MAGNETAR_DECL Nanoseconds MonitorBase::backoff() {
+MAGNETAR_DECL Nanoseconds WorkerPool::backoff() {
     if (recent_.size() <= 1) return {};
     double delay = std::ldexp(static_cast<double>(rules_.backoff.count()),
                               static_cast<int>(std::min<std::size_t>(recent_.size() - 2, 64)));
@@ -535,35 +534,35 @@ MAGNETAR_DECL Nanoseconds MonitorBase::backoff() {
     return Nanoseconds(static_cast<Nanoseconds::rep>(delay));
 }
 
-MAGNETAR_DECL void MonitorBase::give_up(const std::string& reason) {
+MAGNETAR_DECL void WorkerPool::give_up(const std::string& reason) {
     log().error("{}", reason);
     end_reason_ = reason;
     if (the_supervisor->monitor_gave_up)
-        core_of(*the_node->root).start_job(tell_arbiter({to_string(), reason})).detach();
+        core_of(*the_node->main_actor).start_job(tell_arbiter({to_string(), reason})).detach();
     stop(1);
     available_.set();
 }
 
-MAGNETAR_DECL Task<> MonitorBase::tell_arbiter(MonitorGaveUp why) {
+MAGNETAR_DECL Task<> WorkerPool::tell_arbiter(MonitorGaveUp why) {
     auto& hook = the_supervisor->monitor_gave_up;
-    if (hook.plain) hook.plain(*the_node->root, why);
-    else co_await hook.coroutine(*the_node->root, why);
+    if (hook.plain) hook.plain(*the_node->main_actor, why);
+    else co_await hook.coroutine(*the_node->main_actor, why);
 }
 
-MAGNETAR_DECL void MonitorBase::dismiss(Worker& worker, Why why) {
+MAGNETAR_DECL void WorkerPool::dismiss(Worker& worker, Why why) {
     if (worker.why != Why::none) return;
     worker.why = why;
     if (worker.phase == Phase::running) worker.phase = Phase::leaving;
     if (!tell_to_stop(worker)) changed_.set();
 }
 
-MAGNETAR_DECL bool MonitorBase::tell_to_stop(Worker& worker) {
+MAGNETAR_DECL bool WorkerPool::tell_to_stop(Worker& worker) {
     if (!light_) {
         if (worker.phase == Phase::making && !the_supervisor->knows(worker.id)) return false;
         core_of(*this).start_job(the_supervisor->end(worker.id)).detach();
         return worker.told = true;
     }
-    Actor<>* actor = worker.proxy ? resident(worker.proxy.address()) : nullptr;
+    Actor<>* actor = worker.proxy ? find_local(worker.proxy.address()) : nullptr;
     if (!worker.proxy)
         core_of(*this).for_each_child([&](Actor<>& child) {
             if (child.id() == worker.id) actor = &child;
@@ -572,7 +571,7 @@ MAGNETAR_DECL bool MonitorBase::tell_to_stop(Worker& worker) {
     return worker.told = actor || worker.proxy;
 }
 
-MAGNETAR_DECL void MonitorBase::settle_calls() {
+MAGNETAR_DECL void WorkerPool::settle_calls() {
     if (calls_.empty()) return;
     bool grown = true, shrunk = true;
     std::uint64_t oldest = ~std::uint64_t{0};
@@ -598,14 +597,14 @@ MAGNETAR_DECL void MonitorBase::settle_calls() {
     });
 }
 
-MAGNETAR_DECL bool MonitorBase::is_replaced(const Call& call) const noexcept {
+MAGNETAR_DECL bool WorkerPool::is_replaced(const Call& call) const noexcept {
     if (workers_.contains(call.worker)) return false;
     for (auto& slot : slots_)
         if (slot.number == call.slot) return slot.current || slot.rested;
     return true;
 }
 
-MAGNETAR_DECL void MonitorBase::fail_calls(const std::exception_ptr& error, bool reloads_only) {
+MAGNETAR_DECL void WorkerPool::fail_calls(const std::exception_ptr& error, bool reloads_only) {
     calls_.for_each([&](Call& call) {
         if (reloads_only && !call.generation && !call.worker) return;
         call.error = error;
@@ -613,12 +612,12 @@ MAGNETAR_DECL void MonitorBase::fail_calls(const std::exception_ptr& error, bool
     });
 }
 
-MAGNETAR_DECL void MonitorBase::finish(Call& call) noexcept {
+MAGNETAR_DECL void WorkerPool::finish(Call& call) noexcept {
     call.unlink();
     call.done.set();
 }
 
-MAGNETAR_DECL Task<> MonitorBase::reload_and_log(MonitorBase& self) {
+MAGNETAR_DECL Task<> WorkerPool::reload_and_log(WorkerPool& self) {
     std::string trouble;
     bool stopped = false;
     try {

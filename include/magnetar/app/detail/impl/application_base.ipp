@@ -44,8 +44,8 @@ MAGNETAR_DECL void throw_no_serve(const std::string& name) {
     throw std::invalid_argument(fmt::format(
         "the server '{}' needs {{.serve = ...}}: what to do with a connection or datagram", name));
 }
-MAGNETAR_DECL MonitorBase* ApplicationBase::living() const noexcept {
-    auto* found = monitor ? MonitorBase::find(monitor.address()) : nullptr;
+MAGNETAR_DECL WorkerPool* ApplicationBase::living() const noexcept {
+    auto* found = monitor ? WorkerPool::find(monitor.address()) : nullptr;
     return found && found->is_running() ? found : nullptr;
 }
 MAGNETAR_DECL void ApplicationBase::stop_monitor() {
@@ -71,26 +71,26 @@ inline Task<> run_started(ErasedHook<> hook, Actor<>& monitor) {
 
 MAGNETAR_DECL Task<> ApplicationBase::started() {
     ErasedHook<> hook = started_hook();
-    MonitorBase* actor = living();
+    WorkerPool* actor = living();
     if (!hook || !actor) co_return;
     Job<> job = core_of(*actor).start_job(applications::run_started(hook, *actor));
     co_await job;
 }
 MAGNETAR_DECL bool ApplicationBase::is_ready() const {
-    MonitorBase* actor = living();
+    WorkerPool* actor = living();
     bool ready = actor && actor->size() >= std::max(config->workers.workers, 1u);
     auto hook = ready_hook();
     if (ready && hook.plain) hook.plain(*actor, ready);
     return ready;
 }
 MAGNETAR_DECL Task<> ApplicationBase::reload() {
-    if (living()) co_await MonitorBase::reload(monitor);
+    if (living()) co_await WorkerPool::reload(monitor);
 }
 MAGNETAR_DECL Task<> ApplicationBase::scale(std::uint32_t wanted) {
-    if (living()) co_await MonitorBase::scale(monitor, wanted);
+    if (living()) co_await WorkerPool::scale(monitor, wanted);
 }
 MAGNETAR_DECL Task<> ApplicationBase::replace(ActorProxy<> worker) {
-    if (living()) co_await MonitorBase::replace(monitor, worker.id());
+    if (living()) co_await WorkerPool::replace(monitor, worker.id());
 }
 MAGNETAR_DECL std::vector<ActorProxy<>> ApplicationBase::workers() const {
     auto* actor = living();

@@ -117,7 +117,7 @@ MAGNETAR_DECL UniqueFd open_control_socket(const std::string& path) {
 }
 
 MAGNETAR_LAZY_BODY Task<TcpServer> serve_control(Actor<>& actor, UniqueFd socket,
-                                            Task<Json> (*answer)(Actor<>&, std::string, Json)) {
+                                                 Task<Json> (*answer)(Actor<>&, std::string, Json)) {
     TcpServer server([&actor, answer](Connection& connection) {
         return control_parts::converse(actor, answer, connection);
     });

@@ -61,7 +61,7 @@ inline Task<Json> set_log_level(Service& program, Json args) {
     for (auto* app : program.applications) {
         program.publish(*app);
         for (auto& worker : app->workers())
-            if (worker.address().where.host() != this_node)
+            if (worker.address().where.node() != this_node)
                 co_await magnetar::send(worker, run<set_levels>, levels);
     }
     co_return Json(log_levels());

@@ -52,8 +52,8 @@ MAGNETAR_DECL void BoundPath::reset() noexcept {
     delete file;
 }
 
-// Whether it was a socket that refused a connection, and is gone now. Two processes that replace the same file take turns by a
-// lock on the directory, for the second would remove the first one's new socket.
+// Whether it was a socket that refused a connection, and is gone now. Two processes that replace the same
+// file take turns by a lock on the directory, for the second would remove the first one's new socket.
 MAGNETAR_DECL bool remove_stale(const std::string& path, const SocketAddress& address, UniqueFd& directory) {
     auto slash = path.rfind('/');
     std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);

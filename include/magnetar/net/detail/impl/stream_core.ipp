@@ -1,6 +1,6 @@
 #pragma once
-#include <magnetar/net/detail/stream_core.hpp>
 #include <magnetar/net/detail/buffer_ring.hpp>
+#include <magnetar/net/detail/stream_core.hpp>
 
 #include <fmt/core.h>
 
