@@ -104,6 +104,34 @@ TEST_CASE(
     }());
 }
 
+TEST_CASE("listening socket: a server that is full leaves connections to the others") {
+    EventLoop loop;
+    loop.run([]() -> Task<> {
+        auto socket = ListeningSocket::bind(SocketAddress::parse("127.0.0.1:0"));
+        auto echo = [](Connection& client) -> Task<> {
+            while (auto data = co_await client.read_some()) co_await client.write(data);
+        };
+        TcpServerOptions one_only;
+        one_only.max_connections = 1;
+        TcpServer full{echo, one_only}, other{echo};
+        co_await full.start_serving(Listener(socket));
+        std::vector<Stream> clients;
+        for (int i = 0; i < 8; ++i) {
+            Stream client = co_await connect(socket.address());
+            co_await client.write("x");
+            auto heard = co_await client.read_exactly(1);
+            CHECK(heard == "x");
+            clients.push_back(std::move(client));
+            if (i == 0) co_await other.start_serving(Listener(socket));
+        }
+        CHECK(full.info().connections == 1);
+        CHECK(other.info().connections == 7);
+        clients.clear();
+        co_await full.close();
+        co_await other.close();
+    }());
+}
+
 TEST_CASE("listening socket: it travels nowhere but to a new process") {
     auto socket = ListeningSocket::bind(SocketAddress::parse("127.0.0.1:0"));
     Writer out;

@@ -24,6 +24,8 @@ public:
     ListenerCore(EventLoop& loop, UniqueFd fd, const SocketAddress& a);
 
     void close() noexcept;
+    // Accepts none before somebody wants it: others who share the socket are to have them.
+    void accept_singly() noexcept { multishot_ = false; }
     // Accepts no more. What has been accepted is still given; after that, accept fails with ECANCELED.
     void finish() noexcept;
     void release() noexcept;
@@ -138,6 +140,11 @@ public:
     /// accept() gives what has been accepted already, and then throws ECANCELED.
     void finish() noexcept {
         if (core_ && core_->descriptor) core_->finish();
+    }
+    /// Accepts a connection only when accept() waits for one, and otherwise leaves it to others who share the socket (see
+    /// ListeningSocket), or in the backlog. (As it is, up to 16 are accepted ahead.)
+    void accept_singly() noexcept {
+        if (core_) core_->accept_singly();
     }
     /// After running out of descriptors: some have become free.
     void try_again() noexcept {

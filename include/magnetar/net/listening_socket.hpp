@@ -8,6 +8,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
+template <class T>
+struct Codec;
+
 /// A socket that listens and belongs to no loop: made once, it is given to every worker of a pool as an
 /// argument of its state, and connections that come while workers are replaced wait in it for the next.
 /// Copies are descriptors of the same socket, which stops listening when the last is gone. To a process it

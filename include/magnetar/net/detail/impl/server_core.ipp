@@ -46,6 +46,7 @@ template <class>
 void ServerCore::begin(Listener l) {
     if (listener || closing) throw std::logic_error("start_serving of a server that serves already, or did");
     listener.emplace(std::move(l));
+    if (options.max_connections > 0) listener->accept_singly();  // a full server keeps none waiting
     accepting_.emplace(listener->loop().start(accept_all(Ref(this))));
 }
 
