@@ -47,9 +47,10 @@ It goes on until `q`; `c`, `m`, `k` and `n` sort, the arrows choose a worker, `s
 """
 
 
-def recorded(command, ready, columns=150, lines=70):
+def recorded(command, ready, columns=170, lines=70):
     """What a terminal shows, once `ready` is on it."""
-    tmux = ["tmux", "-L", f"magnetar-{os.getpid()}", "-f", "/dev/null"]
+    # A server of its own: one that has just been told to end takes no new session.
+    tmux = ["tmux", "-S", os.path.join(tempfile.mkdtemp(), "tmux"), "-f", "/dev/null"]
     subprocess.run([*tmux, "new-session", "-d", "-x", str(columns), "-y", str(lines), f"{command}; echo the end; sleep 60"],
                    check=True)
     try:
