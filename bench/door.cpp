@@ -2,6 +2,8 @@
 // door and a light actor behind it, beside the plain TCP echo of the same run, and beside an echo server by
 // Node's package `ws` where NODE_PATH leads to it. And what an idle connection takes. The server is a process
 // on core 0, the load comes from core 1.
+#include <fmt/core.h>
+
 #include <netinet/in.h>
 #include <sys/socket.h>
 

@@ -1,6 +1,8 @@
 // What an application costs: a SocketServer's echo with one and two workers beside a TcpServer on a single
 // loop of the same run; a line of a log that is written, and one that is not; a scrape of the metrics of 64
 // workers.
+#include <fmt/core.h>
+
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>

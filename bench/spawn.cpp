@@ -1,4 +1,6 @@
 // Making light actors: a million kept, a million in a tree that ends as it goes, and skynet.
+#include <fmt/core.h>
+
 #include <magnetar/magnetar.hpp>
 
 #include <cstdlib>

@@ -1,6 +1,8 @@
 // TCP echo of 64 bytes over 1, 64 and 512 connections: by liburing, by epoll, and by a TcpServer on either
 // engine. Each server is a process on core 0; the load comes from core 1, by epoll, one message in flight on
 // each connection.
+#include <fmt/core.h>
+
 #include <netinet/in.h>
 #include <sys/socket.h>
 

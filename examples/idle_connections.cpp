@@ -4,6 +4,8 @@
 //
 // The clients are plain sockets in a process of their own. All of them have spoken once, are then quiet, and
 // are answered once more in the end.
+#include <fmt/core.h>
+
 #include <malloc.h>
 #include <netinet/in.h>
 #include <sys/resource.h>

@@ -1,4 +1,6 @@
 #pragma once
+#include <fmt/core.h>
+
 #include <system_error>
 
 #include <magnetar/net/connect.hpp>

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <signal.h>
 #include <unistd.h>
 

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <unistd.h>
 
 #include <algorithm>

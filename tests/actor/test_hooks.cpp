@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <sys/socket.h>
 #include <unistd.h>
 

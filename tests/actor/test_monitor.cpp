@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
 

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <grp.h>
 #include <pthread.h>
 #include <sys/resource.h>

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>

@@ -1,4 +1,6 @@
 // The arbiter that the clients in other languages drive: prints its address, and runs until it is stopped.
+#include <fmt/core.h>
+
 #include <cstdio>
 
 #include <magnetar/magnetar.hpp>

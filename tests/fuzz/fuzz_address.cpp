@@ -1,5 +1,7 @@
 // What is read as an address is written so that it is read as the same one; what is refused is refused as an
 // argument.
+#include <fmt/core.h>
+
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/net/address.hpp>
 

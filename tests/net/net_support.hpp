@@ -1,5 +1,6 @@
 #pragma once
 #include <doctest/doctest.h>
+#include <fmt/core.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>

@@ -3,6 +3,7 @@
 // loop ends. Nothing is left then: no operation, no buffer, no descriptor.
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>

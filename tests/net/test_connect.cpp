@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fmt/core.h>
 #include <magnetar/net/connect.hpp>
 
 #include <sys/socket.h>

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <doctest/doctest.h>
+#include <fmt/core.h>
 #include <unistd.h>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/net/program.hpp>

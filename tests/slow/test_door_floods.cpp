@@ -1,4 +1,6 @@
 // Thousands of clients that mean no good: what the arbiter keeps for them is bounded, and others are served.
+#include <fmt/core.h>
+
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>

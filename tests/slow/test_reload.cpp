@@ -1,4 +1,6 @@
 // Pools are replaced, fifty times, under a constant load of requests and of connections: nobody notices.
+#include <fmt/core.h>
+
 #include <sys/socket.h>
 
 #include <algorithm>

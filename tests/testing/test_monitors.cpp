@@ -1,5 +1,6 @@
 // Monitors in the simulation: operations that are under way at the same time, in all pairs and by seed.
 #include <doctest/doctest.h>
+#include <fmt/core.h>
 #include <magnetar/magnetar.hpp>
 #include <magnetar/testing/simulation.hpp>
 

@@ -1,6 +1,8 @@
 // The groups of cases that the public conformance suite for WebSocket tries, against a live door: each as
 // whole frames, and again byte by byte. What a case does not say ends with our close frame, so that all has
 // been read.
+#include <fmt/core.h>
+
 #include "../door_support.hpp"
 
 using namespace magnetar;

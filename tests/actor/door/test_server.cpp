@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <magnetar/actor/door.hpp>
 
 #include <fcntl.h>

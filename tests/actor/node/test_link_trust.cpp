@@ -1,5 +1,7 @@
 // A worker is not trusted more than it must be: what it may not do ends its link, with a reason, and nothing
 // else is harmed.
+#include <fmt/core.h>
+
 #include <sys/prctl.h>
 #include <unistd.h>
 

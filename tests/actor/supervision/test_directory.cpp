@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <magnetar/actor/supervision/directory.hpp>
 
 #include "../support.hpp"

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fmt/core.h>
 #include <liburing.h>
 #include <poll.h>
 #include <sys/epoll.h>
