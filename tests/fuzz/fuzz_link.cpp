@@ -39,7 +39,7 @@ void append_packet(Writer& out, std::span<const std::byte> packet) {
 std::string written_by(std::uint32_t peer, std::span<const std::byte> input, bool packets) {
     Writer out, hello;
     detail::Hello said;
-    said.host = peer;
+    said.node = peer;
     said.features["build"] = detail::build_id();
     said.features["commands"] = detail::command_table_mark();
     hello.put(static_cast<std::uint8_t>(Packet::hello));

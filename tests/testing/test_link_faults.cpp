@@ -68,7 +68,7 @@ public:
         : stream_(std::move(stream)), mirror_(mirror), may_write_(writes), may_read_(reads) {
         (void)&detail::registered_command<&Mirror::give_later>;
         detail::Hello hello;
-        hello.host = worker_node;
+        hello.node = worker_node;
         hello.features["build"] = detail::build_id();
         hello.features["commands"] = detail::command_table_mark();
         frame(out_, Packet::hello, [&] { encode(out_, hello); });

@@ -53,7 +53,7 @@ std::vector<std::vector<std::byte>> nonsense(std::uint32_t from, std::uint32_t t
     auto hello = [from](const std::string& build, const std::string& commands) {
         return [=](Writer& out) {
             detail::Hello said;
-            said.host = from;
+            said.node = from;
             said.features["build"] = build;
             said.features["commands"] = commands;
             encode(out, said);

@@ -222,7 +222,7 @@ TEST_CASE("trust: who speaks is known by the link: nobody notifies, greets or as
                 bytes = call_of<detail::child_greeted>(Packet::request, arbiter_address(), own,
                                                        liar.id().value, ActorProxy<>(victim.address(), {}));
             co_await must_end(liar, std::move(bytes), others);
-            CHECK(managed(victim)->notice.turns != 12345);
+            CHECK(managed(victim)->heartbeat.turns != 12345);
         }
     });
 }

@@ -121,6 +121,6 @@ TEST_CASE(
     directory.remove_node(2);
     CHECK(directory.free_node(detail::greatest_node) == 2);
     // An address and an id keep it apart from all others.
-    CHECK(detail::Location(detail::greatest_node, 0, 0).host() == detail::greatest_node);
+    CHECK(detail::Location(detail::greatest_node, 0, 0).node() == detail::greatest_node);
     CHECK((detail::root_id(detail::greatest_node).value >> 40) == detail::greatest_node);
 }
