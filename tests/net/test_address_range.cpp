@@ -39,7 +39,7 @@ TEST_CASE("address range: what it contains, at its limits") {
         {"unix", "127.0.0.1:1", false},
     };
     for (auto& row : table) {
-        INFO(std::string(row.range) + " " + row.address);
+        INFO(std::string(row.range), " ", std::string(row.address));
         CHECK(AddressRange::parse(row.range).contains(SocketAddress::parse(row.address)) == row.contained);
     }
     CHECK_FALSE(AddressRange::parse("::/0").contains(SocketAddress()));
