@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <magnetar/loop/stall_watch.hpp>
+#include <magnetar/loop/timer.hpp>
 #include <magnetar/sync/event.hpp>
 
 #include <unistd.h>

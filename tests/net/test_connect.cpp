@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <fmt/core.h>
 #include <magnetar/net/connect.hpp>
+#include <magnetar/net/resolver.hpp>
 
 #include <sys/socket.h>
 #include <unistd.h>

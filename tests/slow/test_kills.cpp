@@ -80,7 +80,7 @@ int process_id(ActorId id) {
     return found;
 }
 
-void leave(Actor<>&) { throw ActorExit{3}; }
+void depart(Actor<>&) { throw ActorExit{3}; }
 
 struct Base {
     std::size_t fds, processes, links, managed, memory;
@@ -200,7 +200,7 @@ TEST_CASE(
                 CHECK(answer == 2 * life);
                 auto way = chance() % 3;
                 if (way == 0 && kind == Concurrency::process) ::kill(process_id(victim.id()), SIGKILL);
-                else if (way == 1) co_await tell(victim, run<leave>);
+                else if (way == 1) co_await tell(victim, run<depart>);
                 else co_await victim.stop();
                 co_await victim.closed();
             }

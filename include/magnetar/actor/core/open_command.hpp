@@ -8,6 +8,7 @@
 #include <magnetar/config.hpp>
 #include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/json.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 

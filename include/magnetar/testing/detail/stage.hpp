@@ -33,8 +33,9 @@ public:
     }
 
     Actor<>& first() const {
-        if (!root) throw std::logic_error("a simulation has actors while a scenario runs: it does not run");
-        return *root;
+        if (!main_actor)
+            throw std::logic_error("a simulation has actors while a scenario runs: it does not run");
+        return *main_actor;
     }
     std::size_t names_taken() const noexcept { return runtime_.directory.entries().size(); }
 
@@ -60,7 +61,7 @@ private:
     template <class Scenario>
     Task<> live(Scenario& scenario) {
         Root guard(*this);
-        Actor<>& self = *root;
+        Actor<>& self = *main_actor;
         core_of(self).set_running();
         Job<ExitStatus> end = loop.start(core_of(self).wait_closed(), nullptr);
         co_await yield();
