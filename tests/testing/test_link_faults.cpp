@@ -33,12 +33,12 @@ struct Mirror {
 constexpr std::uint32_t worker_node = 77;
 constexpr std::uint64_t worker_id = std::uint64_t{worker_node} << 40 | 1;
 
-struct Count {
+struct Outcomes {
     int answers = 0, lost = 0, other = 0;
 };
 
 template <class Asking>
-Task<> ask(Asking asking, Count& count) {
+Task<> ask_over_link(Asking asking, Outcomes& count) {
     try {
         co_await std::move(asking);
         ++count.answers;
@@ -140,7 +140,7 @@ private:
 
 // One conversation, as far as it goes; how many the worker has had answered.
 Task<int> converse(Actor<>& self, ActorProxy<Mirror> mirror, std::size_t writes, std::size_t reads,
-                   Count& count) {
+                   Outcomes& count) {
     int ends[2];
     detail::make_socket_pair(ends);
     Job<> link = detail::the_node->connect(worker_node, UniqueFd(ends[0]));
@@ -149,9 +149,10 @@ Task<int> converse(Actor<>& self, ActorProxy<Mirror> mirror, std::size_t writes,
     ActorProxy<Mirror> there({{worker_id}, detail::Location(worker_node, 0, 0)}, {});
     std::vector<Job<>> asking;
     for (std::size_t i = 0; i < 8; ++i) {
+        asking.push_back(self.loop().start(
+            ask_over_link(there.send<&Mirror::give>(std::vector<std::byte>(i * 300)), count)));
         asking.push_back(
-            self.loop().start(ask(there.send<&Mirror::give>(std::vector<std::byte>(i * 300)), count)));
-        asking.push_back(self.loop().start(ask(there.tell<&Mirror::note>(std::vector<std::byte>(i)), count)));
+            self.loop().start(ask_over_link(there.tell<&Mirror::note>(std::vector<std::byte>(i)), count)));
         co_await sleep(2ms);
     }
     if (writes == SIZE_MAX && reads == SIZE_MAX) {
@@ -174,7 +175,7 @@ TEST_CASE("link, simulated: nothing is lost where nothing breaks, however slow i
     for (auto seed : testing::seeds(50)) {
         Simulation simulation(seed);
         simulation.run([](Actor<>& self) -> Task<> {
-            Count count;
+            Outcomes count;
             auto mirror = co_await spawn<Mirror>({});
             int answered = co_await converse(self, mirror, SIZE_MAX, SIZE_MAX, count);
             CHECK(answered == 9);
@@ -187,7 +188,7 @@ TEST_CASE("link, simulated: nothing is lost where nothing breaks, however slow i
 
 TEST_CASE(
     "link, simulated: cut at any byte, either way, every request of the survivor ends, and others are served") {
-    Count sum;
+    Outcomes sum;
     for (auto seed : testing::seeds(2000)) {
         Simulation simulation(seed);
         simulation.run([&](Actor<>& self) -> Task<> {
@@ -195,7 +196,7 @@ TEST_CASE(
             auto mirror = co_await spawn<Mirror>({});
             std::size_t at = random.below(9000) + 1;
             bool writing = random.chance(0.5);
-            Count count;
+            Outcomes count;
             co_await converse(self, mirror, writing ? at : SIZE_MAX - 1, writing ? SIZE_MAX - 1 : at, count);
             CHECK(count.answers + count.lost == 16);
             CHECK(count.other == 0);
@@ -214,7 +215,7 @@ TEST_CASE("link, simulated: a connection that is reset anywhere ends its request
         Simulation simulation(seed);
         simulation.run([&](Actor<>& self) -> Task<> {
             auto mirror = co_await spawn<Mirror>({});
-            Count count;
+            Outcomes count;
             simulation.faults.resets = 0.05;
             co_await converse(self, mirror, SIZE_MAX, SIZE_MAX, count);
             CHECK(count.answers + count.lost == 16);

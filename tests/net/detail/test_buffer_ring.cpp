@@ -2,6 +2,7 @@
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/loop/detail/uring_engine.hpp>
 #include <magnetar/loop/operation.hpp>
+#include <magnetar/net/detail/buffer_ring.hpp>
 #include <magnetar/net/stream.hpp>
 #include <magnetar/wire/json_codec.hpp>
 
