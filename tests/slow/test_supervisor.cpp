@@ -96,7 +96,7 @@ TEST_CASE(
 
 TEST_CASE(
     "supervisor: two hundred processes, spawned and stopped: descriptors, processes and memory are back where they were") {
-    in_arbiter([](Arbiter<>& self) -> Task<> {
+    in_arbiter<120>([](Arbiter<>& self) -> Task<> {
         std::size_t fds = 0, memory = 0, least_growth = ~std::size_t{0};
         for (int round = 0; round < 4; ++round) {
             std::vector<ActorProxy<Heap>> actors;
