@@ -82,7 +82,6 @@ private:
 // This process's node; set while its main loop runs actors.
 inline constinit Node* the_node = nullptr;
 
-inline bool node_runs() noexcept { return the_node != nullptr; }
 void send_to_node(RemoteCall& call) noexcept;
 
 bool link_has_room(const Address& target) noexcept;

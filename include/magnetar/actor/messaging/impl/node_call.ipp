@@ -18,6 +18,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+MAGNETAR_DECL bool node_runs() noexcept { return the_node != nullptr; }
+
 MAGNETAR_DECL void send_to_node(RemoteCall& call) noexcept {
     EventLoop& here = *EventLoop::current();
     call.origin = &here.handle();
