@@ -27,6 +27,7 @@ BORROWERS = set("""
 TAIL = re.compile(r"#if MAGNETAR_HEADER_ONLY\n((?:#include <magnetar/[^>]+\.ipp>\n)+)#endif\n\Z")
 INCLUDE = re.compile(r"^\s*#\s*include\s*<magnetar/([^>]+)>", re.M)
 COMMENTS = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)'", re.S)
+INLINE = re.compile(r"^inline (?!const\b|constexpr|constinit|namespace)[^;{=]*?\b(\w+)\(", re.M)
 CLASS = re.compile(  # with its members, no forward declaration
     r"\b(?:class|struct|union)\s+(?:\[\[[^\]]*\]\]\s*)?(?:alignas\([^)]*\)\s*)?(?:\w+::)*(\w+)(?:<[^{};]*?>)?(?:\s+final)?\s*(?:\{|:(?!:))"
 )
@@ -114,6 +115,13 @@ def main():
         if len(parts) > 1:
             return parts[0] in classes[header]
         return re.search(rf"(?<![\w]){re.escape(parts[-1])}\s*\(", headers[header]) is not None
+
+    for name, text in headers.items():
+        for function in set(INLINE.findall(text)) if name not in BORROWERS else ():
+            promised = re.compile(rf"^(?!inline\b|return\b|using\b)\w[\w:<>,&* ]*[ &*]{function}\([^;{{]*\)[^;{{]*;", re.M)
+            if not promised.search(text):
+                problems += [f"{other}: declares {function}, which {name} defines inline: a file that sees only the "
+                             "declaration does not link" for other in headers if promised.search(headers[other])]
 
     ends = {name: set(INCLUDE.findall(tail[1])) for name in headers if (tail := TAIL.search(raw[name]))}
     headers_of = {name: header_of(name, headers) for name in twins}
