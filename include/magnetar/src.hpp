@@ -7,6 +7,12 @@
     "define MAGNETAR_SEPARATE_COMPILATION in every file of the program to include <magnetar/src.hpp> in one of them"
 #endif
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+// Coroutines with a lambda for a parameter: its type is of this file alone, and so are they.
+#pragma GCC diagnostic ignored "-Wsubobject-linkage"
+#endif
+
 // clang-format off: in the order of the layers
 #include <magnetar/base/detail/impl/standard_streams.ipp>
 #include <magnetar/base/impl/errors.ipp>
@@ -97,3 +103,7 @@
 #include <magnetar/app/detail/impl/upkeep.ipp>
 #include <magnetar/app/detail/impl/worker_limits.ipp>
 #include <magnetar/app/impl/application.ipp>
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
