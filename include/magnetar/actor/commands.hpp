@@ -63,13 +63,13 @@ inline constexpr bool is_system<doing_command> = true;
 template <>
 inline constexpr bool is_system<stop_command> = true;
 template <>
-inline constexpr bool is_system<end_command> = true;
-template <>
 inline constexpr Reach reach_of<end_command> = Reach::from_arbiter;
 template <>
 inline constexpr bool is_system<notify_command> = true;
 template <>
 inline constexpr Reach reach_of<kill_for> = Reach::nobody;
+template <>
+inline constexpr bool is_system<kill_for> = false;
 
 }  // namespace detail
 

@@ -31,19 +31,11 @@ void forget_member(std::uint64_t member);
 // By the arbiter.
 std::vector<ActorProxy<>> group_list(Actor<>&, std::string group);
 template <>
-inline constexpr bool is_system<group_join> = true;
-template <>
 inline constexpr Reach reach_of<group_join> = Reach::first_actor;
-template <>
-inline constexpr bool is_system<group_leave> = true;
 template <>
 inline constexpr Reach reach_of<group_leave> = Reach::first_actor;
 template <>
-inline constexpr bool is_system<group_remove> = true;
-template <>
 inline constexpr Reach reach_of<group_remove> = Reach::first_actor;
-template <>
-inline constexpr bool is_system<group_list> = true;
 template <>
 inline constexpr Reach reach_of<group_list> = Reach::first_actor;
 
@@ -57,8 +49,6 @@ struct Published {
     ActorProxy<> publisher;
 };
 // It must not wait behind what that actor has to do.
-template <auto F, class... P>
-inline constexpr bool is_system<F, void (*)(Actor<>&, Published, P...)> = true;
 template <auto F, class... P>
 inline constexpr Reach reach_of<F, void (*)(Actor<>&, Published, P...)> = Reach::from_arbiter;
 

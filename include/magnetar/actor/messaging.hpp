@@ -32,8 +32,6 @@ namespace detail {
 
 std::optional<ActorProxy<>> directory_find(Actor<>&, std::string target);
 template <>
-inline constexpr bool is_system<directory_find> = true;
-template <>
 inline constexpr Reach reach_of<directory_find> = Reach::first_actor;
 
 // Finds an actor by id, by name, or by one of the words `arbiter` and `monitor`. Throws ActorNotFound.

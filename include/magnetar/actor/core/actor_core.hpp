@@ -40,9 +40,6 @@ ActorId fresh_id() noexcept;
 // The first actor of a process.
 ActorId root_id(std::uint32_t node) noexcept;
 
-// For a new arbiter or simulation: empties the registry of how actors have ended.
-void forget_exits();
-
 struct Siblings;
 
 // One coroutine that waits for the end of an actor on its own loop.

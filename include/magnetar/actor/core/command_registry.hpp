@@ -66,12 +66,13 @@ bool invoke_erased(Actor<>& actor, void* args, const Address& sender, LoopClock:
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
 
-// Commands that overtake user messages and reach an actor that is starting or stopping.
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
-inline constexpr bool is_system = false;
-
+// Anything else than `anyone` is for the framework's own commands.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr Reach reach_of = Reach::anyone;
+
+// Commands that overtake user messages and reach an actor that is starting or stopping: the framework's own.
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+inline constexpr bool is_system = reach_of<F> != Reach::anyone;
 
 // Commands that watch for an actor's end: they hold nothing up, and outlive the actor that carries them out.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>

@@ -82,10 +82,4 @@ private:
 // This process's node; set while its main loop runs actors.
 inline constinit Node* the_node = nullptr;
 
-void send_to_node(RemoteCall& call) noexcept;
-
-bool link_has_room(const Address& target) noexcept;
-
-// On the main loop, where links live.
-
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -20,8 +20,6 @@ void add_application_info(Json& info);
 // of them lives no more.
 bool introduce_nodes(Request& request, std::uint32_t peer, bool again);
 template <>
-inline constexpr bool is_system<introduce_nodes> = true;
-template <>
 inline constexpr Reach reach_of<introduce_nodes> = Reach::first_actor;
 
 // Those that have a name; the others are in the table as soon as anything sends them. Before the fork server

@@ -59,8 +59,6 @@ struct ThreadOver final : Runnable {
 // managed there.
 void dump_command(Actor<>& self);
 template <>
-inline constexpr bool is_system<dump_command> = true;
-template <>
 inline constexpr Reach reach_of<dump_command> = Reach::from_arbiter;
 
 // SIGTERM stops a worker gracefully; the terminal's SIGINT is for the arbiter, which stops its workers

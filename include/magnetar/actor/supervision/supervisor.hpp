@@ -36,34 +36,20 @@ void directory_enter(Request& request, ActorProxy<> proxy, Concurrency kind, std
 void directory_remove(Request& request, std::uint64_t id);
 void directory_release(Request& request, std::string name, std::uint64_t id);
 template <>
-inline constexpr bool is_system<child_greeted> = true;
-template <>
 inline constexpr Reach reach_of<child_greeted> = Reach::first_actor;
-template <>
-inline constexpr bool is_system<child_started> = true;
 template <>
 inline constexpr Reach reach_of<child_started> = Reach::first_actor;
 template <>
-inline constexpr bool is_system<directory_reserve> = true;
-template <>
 inline constexpr Reach reach_of<directory_reserve> = Reach::first_actor;
-template <>
-inline constexpr bool is_system<directory_enter> = true;
 template <>
 inline constexpr Reach reach_of<directory_enter> = Reach::first_actor;
 template <>
-inline constexpr bool is_system<directory_remove> = true;
-template <>
 inline constexpr Reach reach_of<directory_remove> = Reach::first_actor;
-template <>
-inline constexpr bool is_system<directory_release> = true;
 template <>
 inline constexpr Reach reach_of<directory_release> = Reach::first_actor;
 
 // The arbiter makes processes.
 Task<ActorProxy<>> spawn_process(Request& request, SpawnOrder order);
-template <>
-inline constexpr bool is_system<spawn_process> = true;
 template <>
 inline constexpr Reach reach_of<spawn_process> = Reach::first_actor;
 template <>
@@ -78,8 +64,6 @@ struct ThreadBirth {
     Owned<StateFactory> factory;
 };
 Task<ActorProxy<>> spawn_thread(Request& request, ThreadBirth birth);
-template <>
-inline constexpr bool is_system<spawn_thread> = true;
 template <>
 inline constexpr Reach reach_of<spawn_thread> = Reach::nobody;
 template <>

@@ -47,8 +47,6 @@ MAGNETAR_DECL Extras::Extras(const ActorSettings& s) : settings(s) {}
 
 MAGNETAR_DECL Extras::~Extras() = default;
 
-MAGNETAR_DECL void forget_exits() { exit_registry().clear(); }
-
 MAGNETAR_DECL Task<> ActorCore::deregister() {
     try {
         co_await SendAwaiter<directory_remove>(the_node->arbiter, id().value);

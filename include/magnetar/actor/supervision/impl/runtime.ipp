@@ -43,7 +43,7 @@ MAGNETAR_DECL ArbiterRuntime::ArbiterRuntime(std::unique_ptr<Engine> engine, con
 
 MAGNETAR_DECL void ArbiterRuntime::begin() {
     register_framework_commands();
-    forget_exits();
+    exit_registry().clear();
     forget_names();
     supervisor.directory = &directory;
 }
