@@ -14,7 +14,7 @@
 
 using namespace magnetar;
 using namespace std::chrono_literals;
-using detail::Packet;
+using Packet = detail::BinaryFormat::Packet;
 using testing::Simulation;
 
 namespace {

@@ -34,9 +34,11 @@ inline std::vector<std::byte> bytes_of(std::string_view text) {
     std::memcpy(bytes.data(), text.data(), text.size());
     return bytes;
 }
+using Packet = detail::BinaryFormat::Packet;
+
 // A whole binary frame around a packet.
 template <class Fill>
-std::vector<std::byte> frame_of(detail::Packet packet, Fill fill) {
+std::vector<std::byte> frame_of(Packet packet, Fill fill) {
     Writer out;
     append_frame(out, Opcode::binary, [&] {
         out.put(static_cast<std::uint8_t>(packet));
@@ -46,19 +48,20 @@ std::vector<std::byte> frame_of(detail::Packet packet, Fill fill) {
 }
 // A request or a tell of the command F, from `sender` to `target`, whoever they may be.
 template <auto F, class... A>
-std::vector<std::byte> call_of(detail::Packet packet, const detail::Address& target,
-                               const detail::Address& sender, A... arguments) {
+std::vector<std::byte> call_of(Packet packet, const detail::Address& target, const detail::Address& sender,
+                               A... arguments) {
     (void)&detail::registered_command<F>;
-    typename detail::CommandTraits<F>::Args args{std::move(arguments)...};
-    return frame_of(packet, [&](Writer& out) {
-        out.put(std::uint64_t{1} << 50);
-        out.put(detail::entry_of<F>.number);
-        for (const detail::Address& address : {target, sender}) {
-            out.put(address.id.value);
-            out.put(address.where.to_wire());
-        }
-        encode(out, args);
-    });
+    Writer encoded, out;
+    encode(encoded, typename detail::CommandTraits<F>::Args{std::move(arguments)...});
+    detail::CallOnWire call;
+    call.tell = packet == Packet::tell;
+    call.id = std::uint64_t{1} << 50;
+    call.command = detail::entry_of<F>.number;
+    call.target = target;
+    call.sender = sender;
+    call.arguments = encoded.bytes();
+    append_frame(out, Opcode::binary, [&] { detail::BinaryFormat::write(out, call); });
+    return {out.bytes().begin(), out.bytes().end()};
 }
 
 }  // namespace magnetar::test

@@ -32,7 +32,6 @@ Task<std::string> relay_ping(Actor<>&, ActorProxy<> other) { co_return co_await 
 
 // From one host to another.
 std::vector<std::vector<std::byte>> nonsense(std::uint32_t from, std::uint32_t to) {
-    using detail::Packet;
     auto nothing = [](Writer&) {};
     std::vector<std::vector<std::byte>> all;
     all.push_back(bytes_of("GET / HTTP/1.1\r\n\r\n"));

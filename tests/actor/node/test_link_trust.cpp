@@ -13,7 +13,6 @@
 
 using namespace magnetar;
 using namespace magnetar::test;
-using detail::Packet;
 
 // Takes nothing: its loop stands still.
 struct Deaf {

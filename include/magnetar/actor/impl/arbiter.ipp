@@ -18,7 +18,7 @@
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/node/node.hpp>
-#include <magnetar/actor/node/packet.hpp>
+#include <magnetar/actor/node/error_on_wire.hpp>
 #include <magnetar/actor/supervision/directory.hpp>
 #include <magnetar/actor/supervision/fork_server.hpp>
 #include <magnetar/actor/supervision/framework_commands.hpp>

@@ -11,7 +11,7 @@
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging/send.hpp>
-#include <magnetar/actor/node/packet.hpp>
+#include <magnetar/actor/node/error_on_wire.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/actor/supervision/directory.hpp>
 #include <magnetar/actor/supervision/main_actor.hpp>

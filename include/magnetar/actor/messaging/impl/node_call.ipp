@@ -36,7 +36,7 @@ MAGNETAR_DECL bool link_has_room(const Address& target) noexcept {
     if (is_remote(target.where.node())) return remote_has_room(target.where.node());
     if (&the_node->loop() != EventLoop::current()) return true;
     Link* link = the_node->link_to(target.where.node());
-    return link ? link->has_room(target.id) : this_node != 0;
+    return link ? link->session().has_room(target.id) : this_node != 0;
 }
 
 MAGNETAR_DECL void RemoteCall::finish() noexcept {

@@ -17,8 +17,8 @@
 #include <magnetar/actor/messaging/outbox.hpp>
 #include <magnetar/actor/messaging/send.hpp>
 #include <magnetar/actor/node/link.hpp>
+#include <magnetar/actor/node/link_message.hpp>
 #include <magnetar/actor/node/node.hpp>
-#include <magnetar/actor/node/packet.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/clock.hpp>
@@ -45,11 +45,12 @@ MAGNETAR_DECL void IncomingCall::go_back() noexcept {
 MAGNETAR_DECL void IncomingCall::report(const std::exception_ptr& error) noexcept {
     Link* link = the_node ? the_node->link(link_) : nullptr;
     if (!link) return;
-    if (tell_ && !entry_.system) return link->consumed(target_.id.value, weight_);
-    link->ended(weight_);
+    Session& session = link->session();
+    if (tell_ && !entry_.system) return session.consumed(target_.id.value, weight_);
+    session.ended(weight_);
     if (tell_) return;
-    if (error) link->answer_error(id_, error);
-    else link->answer(id_, body_.bytes());
+    if (error) session.answer_error(id_, error);
+    else session.answer(id_, entry_.number, body_.bytes());
 }
 
 MAGNETAR_DECL IncomingCall::IncomingCall(std::uint64_t link, std::uint64_t id, bool tell, Address target,

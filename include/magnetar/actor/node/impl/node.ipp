@@ -119,7 +119,7 @@ MAGNETAR_DECL void Node::no_descriptor_for(std::uint32_t peer) {
 MAGNETAR_DECL void Node::send(RemoteCall& call) {
     std::uint32_t peer = call.target.where.node();
     if (Link* to = link_to(peer)) {
-        to->send(call);
+        to->session().send(call);
         return;
     }
     if (this_node == 0 || peer == 0) {  // the master has links to all that live

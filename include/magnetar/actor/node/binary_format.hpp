@@ -1,0 +1,38 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <magnetar/actor/node/link_message.hpp>
+#include <magnetar/config.hpp>
+#include <magnetar/wire/bytes.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// The form in which nodes of one program speak to each other: the payload of a binary frame is a byte that
+// tells what it is, then numbers of fixed size, little-endian, and encoded values.
+struct BinaryFormat {
+    enum class Packet : std::uint8_t {
+        hello,
+        request,
+        tell,
+        answer,
+        error,
+        credit,
+        peer,
+        termed_request,
+        gone
+    };
+
+    static void write(Writer& out, const Hello& hello);
+    static void write(Writer& out, const CallOnWire& call);
+    static void write(Writer& out, const AnswerOnWire& answer);
+    static void write(Writer& out, const FailureOnWire& failure);
+    static void write(Writer& out, const Credit& credit);
+    static void write(Writer& out, const Introduction& introduction);
+    static void write(Writer& out, const NodeEnd& end);
+    // Views into the message are views of the payload. Throws FrameError and CodecError.
+    static LinkMessage read(std::span<const std::byte> payload);
+};
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

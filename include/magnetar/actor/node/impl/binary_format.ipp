@@ -1,0 +1,108 @@
+#pragma once
+#include <magnetar/actor/node/binary_format.hpp>
+
+#include <utility>
+
+#include <magnetar/wire/codec.hpp>
+#include <magnetar/wire/websocket/frame.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+inline void put(Writer& out, BinaryFormat::Packet packet) { out.put(static_cast<std::uint8_t>(packet)); }
+inline void put(Writer& out, const Address& address) {
+    out.put(address.id.value);
+    out.put(address.where.to_wire());
+}
+inline Address get_address(Reader& reader) {
+    Address address;
+    address.id = {reader.get<std::uint64_t>()};
+    address.where = Location::from_wire(reader.get<std::uint64_t>());
+    return address;
+}
+
+MAGNETAR_DECL void BinaryFormat::write(Writer& out, const Hello& hello) {
+    put(out, Packet::hello);
+    encode(out, hello);
+}
+MAGNETAR_DECL void BinaryFormat::write(Writer& out, const CallOnWire& call) {
+    bool termed = call.terms.left != call.terms.left.zero() || !call.terms.chain.empty();
+    put(out, call.tell ? Packet::tell : termed ? Packet::termed_request : Packet::request);
+    if (termed) encode(out, call.terms);
+    out.put(call.id);
+    out.put(call.command);
+    put(out, call.target);
+    put(out, call.sender);
+    out.append(call.arguments);
+}
+MAGNETAR_DECL void BinaryFormat::write(Writer& out, const AnswerOnWire& answer) {
+    put(out, Packet::answer);
+    out.put(answer.id);
+    out.append(answer.result);
+}
+MAGNETAR_DECL void BinaryFormat::write(Writer& out, const FailureOnWire& failure) {
+    put(out, Packet::error);
+    out.put(failure.id);
+    encode(out, failure.error);
+}
+MAGNETAR_DECL void BinaryFormat::write(Writer& out, const Credit& credit) {
+    put(out, Packet::credit);
+    out.put(credit.target);
+    out.put(credit.count);
+    out.put(credit.bytes);
+}
+MAGNETAR_DECL void BinaryFormat::write(Writer& out, const Introduction& introduction) {
+    put(out, Packet::peer);
+    out.put(introduction.node);
+}
+MAGNETAR_DECL void BinaryFormat::write(Writer& out, const NodeEnd& end) {
+    put(out, Packet::gone);
+    out.put(end.node);
+}
+
+inline CallOnWire read_call(Reader& reader, bool tell) {
+    CallOnWire call;
+    call.tell = tell;
+    call.id = reader.get<std::uint64_t>();
+    call.command = reader.get<std::uint32_t>();
+    call.target = get_address(reader);
+    call.sender = get_address(reader);
+    call.arguments = reader.rest();
+    return call;
+}
+
+MAGNETAR_DECL LinkMessage BinaryFormat::read(std::span<const std::byte> payload) {
+    Reader reader(payload);
+    switch (auto packet = static_cast<Packet>(reader.get<std::uint8_t>())) {
+        case Packet::hello:
+            return decode<Hello>(reader);
+        case Packet::request:
+        case Packet::tell:
+            return read_call(reader, packet == Packet::tell);
+        case Packet::termed_request: {
+            auto terms = decode<TermsOnWire>(reader);
+            auto call = read_call(reader, false);
+            call.terms = std::move(terms);
+            return call;
+        }
+        case Packet::answer: {
+            auto id = reader.get<std::uint64_t>();
+            return AnswerOnWire{id, 0, reader.rest()};
+        }
+        case Packet::error: {
+            auto id = reader.get<std::uint64_t>();
+            return FailureOnWire{id, decode<ErrorOnWire>(reader)};
+        }
+        case Packet::credit: {
+            auto target = reader.get<std::uint64_t>();
+            auto count = reader.get<std::uint32_t>();
+            return Credit{target, count, reader.get<std::uint64_t>()};
+        }
+        case Packet::peer:
+            return Introduction{reader.get<std::uint32_t>()};
+        case Packet::gone:
+            return NodeEnd{reader.get<std::uint32_t>()};
+    }
+    throw FrameError(CloseCode::protocol_error, "link: a packet of no known kind");
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

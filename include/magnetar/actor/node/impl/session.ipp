@@ -1,0 +1,208 @@
+#pragma once
+#include <magnetar/actor/node/session.hpp>
+
+#include <utility>
+
+#include <magnetar/actor/core/command_registry.hpp>
+#include <magnetar/actor/core/location.hpp>
+#include <magnetar/actor/core/reject.hpp>
+#include <magnetar/wire/websocket/frame.hpp>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+[[noreturn]] inline void break_off(const char* why) { throw FrameError(CloseCode::protocol_error, why); }
+
+MAGNETAR_DECL Session::Session(EventLoop& loop, LinkOutput& out, std::uint32_t peer)
+    : loop_(loop), out_(out), peer_(peer) {
+    Hello hello;
+    hello.node = this_node;
+    hello.features["build"] = build_id();
+    hello.features["commands"] = command_table_mark();
+    out_.append(hello);
+}
+
+MAGNETAR_DECL void Session::take(const Hello& hello) {
+    if (hello.magic != link_magic || hello.oldest_protocol > link_protocol ||
+        hello.newest_protocol < link_protocol || hello.node != peer_)
+        break_off("link: a hello of another kind, protocol or host");
+    auto says = [&](const char* feature, const std::string& what) {
+        auto found = hello.features.find(feature);
+        return found != hello.features.end() && found->second == what;
+    };
+    if (!says("build", build_id()) || !says("commands", command_table_mark()))
+        break_off("link: a hello of another build, or with other commands");
+    greeted_ = true;
+}
+
+// ---- requests and tells out
+
+MAGNETAR_DECL bool Session::has_room(ActorId target) const noexcept {
+    auto* outbound = outbound_.find(target.value);
+    return held_.empty() && (!outbound || !outbound->full());
+}
+
+MAGNETAR_DECL void Session::send(RemoteCall& call) {
+    if (!out_.is_open()) {
+        fail(call);
+        return;
+    }
+    if (command_table()[call.command]->system) {
+        write(call);
+        return;
+    }
+    if (held_.empty() && (call.tell || asked_ < most_asked)) pass(call);
+    else if (call.never_waits) call.finish();
+    else held_.push(call);
+}
+
+MAGNETAR_DECL void Session::pass(RemoteCall& call) {
+    // What one sender sends stays in order: a request stands behind the tells that wait.
+    auto* outbound = outbound_.find(call.target.id.value);
+    bool full = outbound && outbound->full();
+    if (full && call.never_waits) call.finish();
+    else if (outbound && (!outbound->waiting.empty() || (full && call.tell))) outbound->waiting.push(call);
+    else write(call);
+}
+
+MAGNETAR_DECL void Session::write(RemoteCall& call) {
+    const CommandEntry& command = *command_table()[call.command];
+    CallOnWire on_wire{call.tell, 0, call.command, call.target, call.sender, {}, call.body.bytes()};
+    if (call.terms.deadline != LoopClock::time_point{}) {
+        auto& left = on_wire.terms.left = call.terms.deadline - loop_.now();
+        if (left == left.zero()) --left;  // 0 would be none
+    }
+    std::size_t size = call.body.size();
+    if (call.terms.chain) {
+        on_wire.terms.chain = *call.terms.chain;
+        // They count, too: the chain of those that wait can be long.
+        for (const ChainLink& one : on_wire.terms.chain) size += sizeof one + one.step.size();
+    }
+    if (size > largest_message) {
+        call.error = std::make_exception_ptr(too_large(size, command.name));
+        call.finish();
+        return;
+    }
+    if (!call.tell) on_wire.id = pending_.put(&call);
+    out_.append(on_wire);
+    if (!command.system) call.weight = weight_of(call.body.size());
+    if (!call.tell) {
+        asked_ += call.weight;
+    } else {
+        if (!command.system) {
+            auto& outbound = outbound_[call.target.id.value];
+            ++outbound.in_flight;
+            outbound.bytes += call.weight;
+        }
+        call.finish();
+    }
+}
+
+MAGNETAR_DECL RemoteCall& Session::answered(std::uint64_t id) {
+    RemoteCall* asked = pending_.take(id);
+    if (!asked) break_off("link: an answer that nobody asked for");
+    asked_ -= asked->weight;
+    asked->body.clear();
+    return *asked;
+}
+MAGNETAR_DECL void Session::finish(RemoteCall& call) {
+    call.finish();
+    while (!held_.empty() && asked_ < most_asked) pass(static_cast<RemoteCall&>(*held_.pop()));
+}
+MAGNETAR_DECL void Session::take(const AnswerOnWire& answer) {
+    RemoteCall& call = answered(answer.id);
+    try {
+        call.body.append(answer.result);
+    } catch (...) {
+        call.error = std::current_exception();
+    }
+    finish(call);
+}
+MAGNETAR_DECL void Session::take(const FailureOnWire& failure) {
+    RemoteCall& call = answered(failure.id);
+    call.error = from_wire(failure.error);
+    finish(call);
+}
+
+MAGNETAR_DECL void Session::take(const Credit& credit) {
+    auto* outbound = outbound_.find(credit.target);
+    if (!outbound || credit.count > outbound->in_flight || credit.bytes > outbound->bytes)
+        break_off("link: credit for messages that were never sent");
+    outbound->in_flight -= credit.count;
+    outbound->bytes -= credit.bytes;
+    while (!outbound->full()) {
+        auto* call = static_cast<RemoteCall*>(outbound->waiting.pop());
+        if (!call) break;
+        write(*call);
+    }
+    if (outbound->in_flight == 0 && outbound->waiting.empty()) outbound_.erase(credit.target);
+}
+
+MAGNETAR_DECL void Session::fail(RemoteCall& call) {
+    auto command = command_table()[call.command]->name;
+    call.error = greeted_ || peer_ == 0 || this_node == 0
+                     ? reject_error(RejectReason::lost, call.target.id, command)
+                     : no_link_error(call.target.id, command,
+                                     "it did not take it: it may have ended, or have no free descriptor");
+    call.finish();
+}
+
+MAGNETAR_DECL void Session::close() noexcept {
+    pending_.for_each([&](RemoteCall* call) { fail(*call); });
+    pending_ = {};
+    outbound_.for_each([&](std::uint64_t, Outbound& outbound) {
+        while (auto* call = static_cast<RemoteCall*>(outbound.waiting.pop())) fail(*call);
+    });
+    outbound_.clear();
+    while (auto* call = static_cast<RemoteCall*>(held_.pop())) fail(*call);
+}
+
+// ---- those from the other end
+
+MAGNETAR_DECL void Session::admit(const CallOnWire& call, bool system, std::size_t weight) {
+    if (call.tell && !system) {
+        Inbound& inbound = inbound_[call.target.id.value];
+        if (inbound.open >= window || inbound.open_bytes >= window_bytes)
+            break_off("link: more tells than there was room for");
+        ++inbound.open;
+        inbound.open_bytes += weight;
+    } else if ((asked_here_ += weight) > 3 * most_asked) {
+        break_off("link: more requests than may wait for their answers");
+    }
+}
+
+MAGNETAR_DECL void Session::answer(std::uint64_t id, std::uint32_t command,
+                                   std::span<const std::byte> result) {
+    out_.append(AnswerOnWire{id, command, result});
+}
+
+MAGNETAR_DECL void Session::answer_error(std::uint64_t id, const std::exception_ptr& error) {
+    FailureOnWire failure{id, to_wire(error)};
+    shorten(failure.error.type);
+    shorten(failure.error.what);
+    out_.append(failure);
+}
+
+MAGNETAR_DECL void Session::consumed(std::uint64_t target, std::size_t weight) {
+    Inbound* inbound = inbound_.find(target);
+    if (!inbound) return;
+    inbound->taken_bytes += weight;
+    if (++inbound->taken >= window / 2 || inbound->taken_bytes >= window_bytes / 2) {
+        give_credit(target);
+    } else if (inbound->taken == 1) {
+        touched_.push_back(target);
+        if (touched_.size() <= 256) return;  // nothing is kept of the many that get a message or two
+        for (std::uint64_t actor : touched_) give_credit(actor);
+        touched_.clear();
+    }
+}
+
+MAGNETAR_DECL void Session::give_credit(std::uint64_t target) {
+    Inbound* inbound = inbound_.find(target);
+    if (!inbound || inbound->taken == 0) return;
+    out_.append(Credit{target, inbound->taken, inbound->taken_bytes});
+    inbound->open -= std::exchange(inbound->taken, 0);
+    inbound->open_bytes -= std::exchange(inbound->taken_bytes, 0);
+    if (inbound->open == 0) inbound_.erase(target);
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
