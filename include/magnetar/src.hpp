@@ -31,6 +31,7 @@
 #include <magnetar/wire/websocket/impl/frame.ipp>
 #include <magnetar/wire/impl/json.ipp>
 #include <magnetar/wire/impl/json_parse.ipp>
+#include <magnetar/wire/detail/impl/transcode.ipp>
 #include <magnetar/wire/impl/utf8.ipp>
 #include <magnetar/wire/websocket/detail/impl/sha1.ipp>
 #include <magnetar/wire/websocket/impl/handshake.ipp>

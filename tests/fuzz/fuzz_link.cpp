@@ -1,6 +1,7 @@
 // Whatever the other end of a link writes, the process lives, lets go of the link, and serves others: in a
 // simulation, so that the input is all that decides what happens. Its first byte: whether this process is the
-// master or a worker, and whether what follows are bytes, or packets with two bytes of length before each.
+// master or a worker, whether what follows are bytes, or messages with two bytes of length before each, and
+// whether messages are binary or JSON.
 #include <magnetar/actor/node/link.hpp>
 #include <magnetar/actor/node/node.hpp>
 #include <magnetar/base/detail/virtual_sockets.hpp>
@@ -16,7 +17,7 @@
 
 using namespace magnetar;
 using namespace std::chrono_literals;
-using Packet = detail::BinaryFormat::Packet;
+using detail::WireForm;
 
 namespace {
 
@@ -33,25 +34,22 @@ struct Mirror {
 
 constexpr std::uint32_t worker_node = 77;
 
-void append_packet(Writer& out, std::span<const std::byte> packet) {
-    append_frame(out, Opcode::binary, [&] { out.append(packet); });
-}
-std::string written_by(std::uint32_t peer, std::span<const std::byte> input, bool packets) {
-    Writer out, hello;
+std::string written_by(std::uint32_t peer, std::span<const std::byte> input, bool messages) {
+    Writer out;
     detail::Hello said;
     said.node = peer;
     said.features["build"] = detail::build_id();
     said.features["commands"] = detail::command_table_mark();
-    hello.put(static_cast<std::uint8_t>(Packet::hello));
-    encode(hello, said);
-    append_packet(out, hello.bytes());
-    if (!packets) out.append(input);
-    while (packets && input.size() >= 2) {
+    bool json = detail::wire_form == WireForm::json;
+    if (json) said.features["wire"] = "json";
+    append_message(out, said);
+    if (!messages) out.append(input);
+    while (messages && input.size() >= 2) {
         std::size_t size =
             std::to_integer<std::size_t>(input[0]) << 8 | std::to_integer<std::size_t>(input[1]);
         input = input.subspan(2);
         size = std::min(size, input.size());
-        append_packet(out, input.first(size));
+        append_frame(out, json ? Opcode::text : Opcode::binary, input.first(size));
         input = input.subspan(size);
     }
     return std::string(out.text());
@@ -102,7 +100,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     bool worker = (data[0] & 1) != 0;
     detail::this_node = worker ? worker_node : 0;
     std::uint32_t peer = worker ? 0 : worker_node;
-    testing::Simulation simulation(data[0] >> 2);
+    detail::wire_form = (data[0] & 4) != 0 ? WireForm::json : WireForm::binary;
+    testing::Simulation simulation(data[0] >> 3);
     auto input = std::as_bytes(std::span(data + 1, size - 1));
     auto bytes = written_by(peer, input, (data[0] & 2) != 0);
     simulation.run([&](Actor<>& self) -> Task<> { return scenario(self, peer, bytes); });

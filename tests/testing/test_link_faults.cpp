@@ -1,5 +1,5 @@
 // A link between two processes whose other end is cut at any byte, is slow, and loses its connection: in a
-// simulation, by seed. The other end is a worker that this test plays.
+// simulation, by seed, in both forms of messages. The other end is a worker that this test plays.
 #include <doctest/doctest.h>
 #include <magnetar/actor/node/link.hpp>
 #include <magnetar/actor/node/node.hpp>
@@ -7,14 +7,16 @@
 #include <magnetar/magnetar.hpp>
 #include <magnetar/testing/simulation.hpp>
 
+#include <array>
 #include <cstring>
 #include <string>
 #include <system_error>
+#include <variant>
 #include <vector>
 
 using namespace magnetar;
 using namespace std::chrono_literals;
-using Packet = detail::BinaryFormat::Packet;
+using detail::WireForm;
 using testing::Simulation;
 
 namespace {
@@ -52,38 +54,38 @@ Task<> ask_over_link(Asking asking, Outcomes& count) {
     }
 }
 
-template <class Fill>
-void frame(Writer& out, Packet packet, Fill fill) {
-    append_frame(out, Opcode::binary, [&] {
-        out.put(static_cast<std::uint8_t>(packet));
-        fill();
-    });
-}
+// In that form all links write while it lives.
+struct Form {
+    explicit Form(WireForm form) { detail::wire_form = form; }
+    Form(const Form&) = delete;
+    ~Form() { detail::wire_form = WireForm::binary; }
+};
+constexpr std::array forms{WireForm::binary, WireForm::json};
 
 // The worker: says hello, asks for things, answers what it is asked, and is cut off after so many bytes that
 // it has written or read.
-class Worker {
+class Worker : detail::JsonFormat::Asked {
 public:
     Worker(Stream stream, detail::Address mirror, std::size_t writes, std::size_t reads)
-        : stream_(std::move(stream)), mirror_(mirror), may_write_(writes), may_read_(reads) {
+        : stream_(std::move(stream)), may_write_(writes), may_read_(reads) {
         (void)&detail::registered_command<&Mirror::give_later>;
         detail::Hello hello;
         hello.node = worker_node;
         hello.features["build"] = detail::build_id();
         hello.features["commands"] = detail::command_table_mark();
-        frame(out_, Packet::hello, [&] { encode(out_, hello); });
+        if (detail::wire_form == WireForm::json) hello.features["wire"] = "json";
+        append_message(out_, hello);
         for (std::uint64_t i = 1; i <= 12; ++i) {
-            bool later = i % 3 == 0, tell = i % 4 == 0;
-            frame(out_, tell ? Packet::tell : Packet::request, [&] {
-                out_.put(i);
-                out_.put(later ? detail::entry_of<&Mirror::give_later>.number
-                               : detail::entry_of<&Mirror::give>.number);
-                out_.put(mirror_.id.value);
-                out_.put(mirror_.where.to_wire());
-                out_.put(worker_id);
-                out_.put(detail::Location(worker_node, 0, 0).to_wire());
-                encode(out_, std::vector<std::byte>(i * 50));
-            });
+            detail::CallOnWire call;
+            call.tell = i % 4 == 0;
+            call.id = i;
+            call.command = command_of(i)->number;
+            call.target = mirror;
+            call.sender = {{worker_id}, detail::Location(worker_node, 0, 0)};
+            Writer arguments;
+            encode(arguments, std::vector<std::byte>(i * 50));
+            call.arguments = arguments.bytes();
+            append_message(out_, call);
         }
     }
 
@@ -115,25 +117,25 @@ private:
     }
     void take(const std::string& bytes) {
         decoder_.feed(std::as_bytes(std::span(bytes.data(), bytes.size())));
-        while (auto message = decoder_.next()) {
-            Reader reader(message->payload);
-            auto packet = static_cast<Packet>(reader.get<std::uint8_t>());
-            if (packet == Packet::answer || packet == Packet::error) ++answered_;
-            if (packet != Packet::request) continue;
-            auto id = reader.get<std::uint64_t>();
-            reader.get<std::uint32_t>();
-            for (int i = 0; i < 4; ++i) reader.get<std::uint64_t>();
-            frame(out_, Packet::answer, [&] {
-                out_.put(id);
-                out_.append(reader.rest());
-            });
+        while (auto frame = decoder_.next()) {
+            auto message = frame->opcode == Opcode::text
+                               ? detail::JsonFormat::read(frame->text(), *this, encoded_)
+                               : detail::BinaryFormat::read(frame->payload);
+            answered_ += std::holds_alternative<detail::AnswerOnWire>(message) ||
+                         std::holds_alternative<detail::FailureOnWire>(message);
+            auto* call = std::get_if<detail::CallOnWire>(&message);
+            // What it is asked for gives its argument back.
+            if (call && !call->tell)
+                append_message(out_, detail::AnswerOnWire{call->id, call->command, call->arguments});
         }
+    }
+    const detail::CommandEntry* command_of(std::uint64_t id) const noexcept override {
+        return id % 3 == 0 ? &detail::entry_of<&Mirror::give_later> : &detail::entry_of<&Mirror::give>;
     }
 
     Stream stream_;
-    detail::Address mirror_;
     std::size_t may_write_, may_read_;
-    Writer out_;
+    Writer out_, encoded_;
     FrameDecoder decoder_{FrameRules{Masking::forbidden, 1 << 20, 1 << 20}};
     int answered_ = 0;
 };
@@ -172,55 +174,66 @@ Task<int> converse(Actor<>& self, ActorProxy<Mirror> mirror, std::size_t writes,
 }  // namespace
 
 TEST_CASE("link, simulated: nothing is lost where nothing breaks, however slow it is") {
-    for (auto seed : testing::seeds(50)) {
-        Simulation simulation(seed);
-        simulation.run([](Actor<>& self) -> Task<> {
-            Outcomes count;
-            auto mirror = co_await spawn<Mirror>({});
-            int answered = co_await converse(self, mirror, SIZE_MAX, SIZE_MAX, count);
-            CHECK(answered == 9);
-            CHECK(count.answers == 16);
-            CHECK((count.lost == 0 && count.other == 0));
-        });
-        CHECK(simulation.open_sockets() == 0);
+    for (WireForm wire : forms) {
+        Form form(wire);
+        for (auto seed : testing::seeds(50)) {
+            Simulation simulation(seed);
+            simulation.run([](Actor<>& self) -> Task<> {
+                Outcomes count;
+                auto mirror = co_await spawn<Mirror>({});
+                int answered = co_await converse(self, mirror, SIZE_MAX, SIZE_MAX, count);
+                CHECK(answered == 9);
+                CHECK(count.answers == 16);
+                CHECK((count.lost == 0 && count.other == 0));
+            });
+            CHECK(simulation.open_sockets() == 0);
+        }
     }
 }
 
 TEST_CASE(
     "link, simulated: cut at any byte, either way, every request of the survivor ends, and others are served") {
-    Outcomes sum;
-    for (auto seed : testing::seeds(2000)) {
-        Simulation simulation(seed);
-        simulation.run([&](Actor<>& self) -> Task<> {
-            testing::Random random(seed);
-            auto mirror = co_await spawn<Mirror>({});
-            std::size_t at = random.below(9000) + 1;
-            bool writing = random.chance(0.5);
-            Outcomes count;
-            co_await converse(self, mirror, writing ? at : SIZE_MAX - 1, writing ? SIZE_MAX - 1 : at, count);
-            CHECK(count.answers + count.lost == 16);
-            CHECK(count.other == 0);
-            sum.answers += count.answers;
-            sum.lost += count.lost;
-        });
-        REQUIRE(simulation.open_sockets() == 0);
+    for (WireForm wire : forms) {
+        Form form(wire);
+        std::size_t longest = wire == WireForm::json ? 15000 : 9000;
+        Outcomes sum;
+        for (auto seed : testing::seeds(2000)) {
+            Simulation simulation(seed);
+            simulation.run([&](Actor<>& self) -> Task<> {
+                testing::Random random(seed);
+                auto mirror = co_await spawn<Mirror>({});
+                std::size_t at = random.below(longest) + 1;
+                bool writing = random.chance(0.5);
+                Outcomes count;
+                co_await converse(self, mirror, writing ? at : SIZE_MAX - 1, writing ? SIZE_MAX - 1 : at,
+                                  count);
+                CHECK(count.answers + count.lost == 16);
+                CHECK(count.other == 0);
+                sum.answers += count.answers;
+                sum.lost += count.lost;
+            });
+            REQUIRE(simulation.open_sockets() == 0);
+        }
+        if (sum.answers + sum.lost < 16 * 2000) continue;  // one seed alone
+        CHECK(sum.answers > 1000);
+        CHECK(sum.lost > 1000);
     }
-    if (sum.answers + sum.lost < 16 * 2000) return;  // one seed alone
-    CHECK(sum.answers > 1000);
-    CHECK(sum.lost > 1000);
 }
 
 TEST_CASE("link, simulated: a connection that is reset anywhere ends its requests, and nothing else") {
-    for (auto seed : testing::seeds(500)) {
-        Simulation simulation(seed);
-        simulation.run([&](Actor<>& self) -> Task<> {
-            auto mirror = co_await spawn<Mirror>({});
-            Outcomes count;
-            simulation.faults.resets = 0.05;
-            co_await converse(self, mirror, SIZE_MAX, SIZE_MAX, count);
-            CHECK(count.answers + count.lost == 16);
-            CHECK(count.other == 0);
-        });
-        REQUIRE(simulation.open_sockets() == 0);
+    for (WireForm wire : forms) {
+        Form form(wire);
+        for (auto seed : testing::seeds(500)) {
+            Simulation simulation(seed);
+            simulation.run([&](Actor<>& self) -> Task<> {
+                auto mirror = co_await spawn<Mirror>({});
+                Outcomes count;
+                simulation.faults.resets = 0.05;
+                co_await converse(self, mirror, SIZE_MAX, SIZE_MAX, count);
+                CHECK(count.answers + count.lost == 16);
+                CHECK(count.other == 0);
+            });
+            REQUIRE(simulation.open_sockets() == 0);
+        }
     }
 }

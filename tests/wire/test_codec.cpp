@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <magnetar/wire/detail/obstacle.hpp>
+#include <magnetar/wire/detail/transcode.hpp>
 
 #include <array>
 #include <cmath>
@@ -179,6 +180,15 @@ void round_trip(const T& value) {
     Writer out;
     encode(out, json);
     CHECK(decode<Json>(out.bytes()) == json);
+
+    // The same from one form to the other, by what the type looks like.
+    Reader encoded(bytes_of(bytes));
+    CHECK(detail::binary_to_json(encoded, detail::TypeShapeOf<T>::value) == json);
+    encoded.finish();
+    Writer transcoded;
+    detail::json_to_binary(json, transcoded, detail::TypeShapeOf<T>::value);
+    CHECK(decode<T>(transcoded.bytes()) == value);
+    CHECK(transcoded.size() == bytes.size());
 }
 
 template <class T>
@@ -189,13 +199,24 @@ std::string json_text(const T& value) {
 /// The words of the error that reading a T from this JSON ends in.
 template <class T>
 std::string json_error(std::string_view text) {
+    Json json = Json::parse(text);
+    std::string said = "no error";
     try {
-        from_json<T>(Json::parse(text));
+        from_json<T>(json);
     } catch (const CodecError& error) {
         CHECK(error.what() == error.path() + ": " + error.reason());
-        return error.what();
+        said = error.what();
     }
-    return "no error";
+    // Who knows the type by its looks says the same, unless only the value itself shows that it is wrong: then
+    // its binary form is refused.
+    Writer out;
+    try {
+        detail::json_to_binary(json, out, detail::TypeShapeOf<T>::value);
+        if (said != "no error") CHECK_THROWS_AS(decode<T>(out.bytes()), CodecError);
+    } catch (const CodecError& error) {
+        CHECK(error.what() == said);
+    }
+    return said;
 }
 template <class T>
 std::string binary_error(std::string_view text) {
@@ -795,4 +816,51 @@ TEST_CASE("codec: what keeps a message in its process is named, with the reason"
     CHECK(obstacle<void, Twig>() == "parameter 1.leaf: a pointer");
     CHECK(obstacle<std::pair<int, void (*)()>, int>() == "result[1]: a pointer");
     CHECK(obstacle<void, int>() == "result: ");  // nothing
+}
+
+TEST_CASE("transcode: what JSON has no room for has a form there") {
+    using Value =
+        std::tuple<std::string, double, float, std::vector<std::string>, std::map<std::string, int>>;
+    double infinity = std::numeric_limits<double>::infinity();
+    Value value{
+        "a\xff", infinity, -std::numeric_limits<float>::infinity(), {"b", "\xc3"}, {{"\x80", 1}, {"c", 2}}};
+    auto bytes = binary(value);
+    Reader in(bytes_of(bytes));
+    Json json = detail::binary_to_json(in, detail::TypeShapeOf<Value>::value);
+    CHECK(
+        json.dump() ==
+        R"([{"base64":"Yf8="},"Infinity","-Infinity",["b",{"base64":"ww=="}],[["c",2],[{"base64":"gA=="},1]]])");
+    Writer out;
+    detail::json_to_binary(Json::parse(json.dump()), out, detail::TypeShapeOf<Value>::value);
+    CHECK(decode<Value>(out.bytes()) == value);
+
+    out.clear();
+    detail::json_to_binary(Json("NaN"), out, detail::TypeShapeOf<double>::value);
+    CHECK(std::isnan(decode<double>(out.bytes())));
+    for (const char* text : {R"("nan")", R"({"base64":"YQ=="})"})
+        CHECK_THROWS_AS(detail::json_to_binary(Json::parse(text), out, detail::TypeShapeOf<double>::value),
+                        CodecError);
+    for (const char* text : {R"({"base64":"?"})", R"({"base64":1})", R"({"base64":"YQ==","more":1})", "[]"})
+        CHECK_THROWS_AS(
+            detail::json_to_binary(Json::parse(text), out, detail::TypeShapeOf<std::string>::value),
+            CodecError);
+}
+
+TEST_CASE("transcode: input cut anywhere, and hostile input, are refused") {
+    using Value = std::tuple<std::vector<Tree>, std::variant<int, std::string>, std::optional<Json>, Nest>;
+    Tree tree{1, {Tree{2, {}, {}}}, {{"k", Tree{3, {}, {}}}}};
+    Value value;
+    std::get<0>(value) = {tree, tree};
+    std::get<1>(value) = "text"s;
+    std::get<2>(value) = Json{{"a", Json::array({1, 2.5, "x"})}};
+    auto bytes = binary(value);
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+        std::vector<char> part(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
+        Reader in(bytes_of({part.data(), part.size()}));
+        CHECK_THROWS_AS(detail::binary_to_json(in, detail::TypeShapeOf<Value>::value), CodecError);
+    }
+    // A chain that is deeper than values may be.
+    std::string deep(200, '\x01');
+    Reader in(bytes_of(deep));
+    CHECK_THROWS_AS(detail::binary_to_json(in, detail::TypeShapeOf<Chain>::value), CodecError);
 }

@@ -112,7 +112,7 @@ private:
     template <auto F, class C>
     static std::string_view name_of(const C&) {
         if constexpr (std::is_same_v<typename detail::CommandOf<C>::type, detail::EchoCommand>) return "echo";
-        else if (auto* known = detail::entry_of<F>.transcoder) return known->name;
+        else if (auto known = detail::entry_of<F>.open_name; !known.empty()) return known;
         else return detail::entry_of<F>.name;
     }
     template <auto F, class... A>

@@ -46,7 +46,13 @@ std::vector<std::byte> frame_of(Packet packet, Fill fill) {
     });
     return {out.bytes().begin(), out.bytes().end()};
 }
-// A request or a tell of the command F, from `sender` to `target`, whoever they may be.
+// A text frame, as links have them where MAGNETAR_WIRE is json.
+inline std::vector<std::byte> text_frame_of(std::string_view text) {
+    Writer out;
+    append_frame(out, Opcode::text, text);
+    return {out.bytes().begin(), out.bytes().end()};
+}
+// A request or a tell of the command F, as a frame of this program's links, from `sender` to `target`, whoever they may be.
 template <auto F, class... A>
 std::vector<std::byte> call_of(Packet packet, const detail::Address& target, const detail::Address& sender,
                                A... arguments) {
@@ -60,7 +66,7 @@ std::vector<std::byte> call_of(Packet packet, const detail::Address& target, con
     call.target = target;
     call.sender = sender;
     call.arguments = encoded.bytes();
-    append_frame(out, Opcode::binary, [&] { detail::BinaryFormat::write(out, call); });
+    append_message(out, call);
     return {out.bytes().begin(), out.bytes().end()};
 }
 

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fmt/core.h>
+
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <csignal>
@@ -74,6 +76,24 @@ std::vector<std::vector<std::byte>> nonsense(std::uint32_t from, std::uint32_t t
     all.push_back(frame_of(Packet::request, call(0, std::uint64_t{0xfff} << 40 | 1)));  // another host
     // In the arbiter's name: its id is 1, and so is its place on the wire.
     all.push_back(frame_of(Packet::request, call(0, detail::Location(to, 0, 0).to_wire(), 1)));
+    // The same as text: of no known kind, without its members, for an answer that nobody has asked for, and in
+    // the arbiter's name.
+    std::string target =
+        fmt::format(R"("target":{{"id":"arbiter","where":{}}})", detail::Location(to, 0, 0).to_wire());
+    for (const std::string& text :
+         {std::string("{"), std::string("[]"), std::string(R"({"command":"unknown"})"),
+          std::string(R"({"command":"callback","id":1152921504606846976,"result":1})"),
+          std::string(R"({"command":"callback","id":-1,"error":{}})"),
+          std::string(R"({"command":"credit","actor":"0000000000000009","count":1,"bytes":1})"),
+          std::string(R"({"command":"credit","actor":7,"count":1,"bytes":1})"),
+          std::string(R"({"command":"introduction","node":7})"),
+          std::string(R"({"command":"hello","hello":{}})"),
+          std::string(R"({"command":"ping","args":[],"id":1})"),
+          fmt::format(R"({{"command":"no such","args":[],{}}})", target),
+          fmt::format(R"({{"command":"ping","args":[1],{}}})", target),
+          fmt::format(R"({{"command":"ping","args":[],"id":1,"sender":{{"id":"arbiter","where":1}},{}}})",
+                      target)})
+        all.push_back(text_frame_of(text));
     return all;
 }
 

@@ -10,6 +10,7 @@
 #include <magnetar/base/reflect.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>
+#include <magnetar/wire/detail/type_shape.hpp>
 #include <magnetar/wire/json.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -17,7 +18,6 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 class CallMessage;
 class IncomingCall;
 class IncomingAnswer;
-struct Transcoder;
 struct Address;
 
 // Who may ask for a command from another process. Those of an application: anyone, of any actor. The
@@ -41,8 +41,12 @@ struct CommandEntry {
     Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);  // null for what has no name of its own
     bool system;
     Reach reach = Reach::anyone;  // over a link
+    // What its arguments and its result look like, encoded. Null where they cannot travel; a result that is
+    // null where the arguments are not is void.
+    const TypeShape* arguments = nullptr;
+    const TypeShape* result = nullptr;
     std::uint32_t number = unlisted;
-    const Transcoder* transcoder = nullptr;  // null for what only programs of this image can ask for
+    std::string_view open_name{};  // as other programs know it; empty for what only this one can ask for
 };
 
 // Never destroyed, as a thread that was given up may still look into it when the program ends.
@@ -78,6 +82,18 @@ inline constexpr bool is_system = reach_of<F> != Reach::anyone;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr bool is_observer = false;
 
+template <class Args, class Result, class Of>
+consteval const TypeShape* shape_for() noexcept {
+    if constexpr (!can_travel<Args, Result> || std::is_void_v<Of>) return nullptr;
+    else return &TypeShapeOf<Of>::value;
+}
+template <auto F, class Traits = CommandTraits<F>>
+inline constexpr const TypeShape* arguments_shape =
+    shape_for<typename Traits::Args, typename Traits::Result, typename Traits::Args>();
+template <auto F, class Traits = CommandTraits<F>>
+inline constexpr const TypeShape* result_shape =
+    shape_for<typename Traits::Args, typename Traits::Result, typename Traits::Result>();
+
 // The entry of a command function: a constant, so that it costs nothing in the files that do not use it.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constinit CommandEntry entry_of{
@@ -87,7 +103,9 @@ inline constinit CommandEntry entry_of{
     &invoke_erased<F>,
     nullptr,
     is_system<F>,
-    reach_of<F>};
+    reach_of<F>,
+    arguments_shape<F>,
+    result_shape<F>};
 
 // An actor type that says what other programs may ask for. Using a command of its, or making such an actor,
 // enters them all in a table before main runs.
@@ -97,8 +115,6 @@ template <class State>
 bool open_commands_of();
 template <class State>
 inline const bool opened = open_commands_of<State>();
-template <auto F>
-struct TranscoderOf;
 
 // Using one of these enters the command in the table before main runs. A name makes it callable by name,
 // which costs the way through JSON.
@@ -114,7 +130,7 @@ template <auto F, class Of = std::remove_const_t<decltype(F)>>
 bool register_as(std::string_view name) {
     entry_of<F>.name = name;
     entry_of<F>.by_name = &call_by_name<F>;
-    TranscoderOf<F>::add(name);
+    entry_of<F>.open_name = name;
     return register_command(entry_of<F>);
 }
 template <fixed_string Name, auto F>

@@ -12,38 +12,6 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// How a command that was encoded for another process of this image becomes the JSON that other programs read,
-// and its answer the encoded form again: who sends it knows only its number then.
-struct Transcoder {
-    std::string_view name;  // as other programs know it
-    Json (*arguments)(Reader& encoded);
-    void (*result)(const Json& answer, Writer& encoded);
-};
-
-template <class Args, class Result>
-Json transcode_arguments(Reader& encoded) {
-    if constexpr (can_travel<Args, Result>) return to_json(decode<Args>(encoded));
-    else return Json();
-}
-template <class Args, class Result>
-void transcode_result(const Json& answer, Writer& encoded) {
-    if constexpr (!std::is_void_v<Result> && can_travel<Args, Result>)
-        encode(encoded, from_json<Result>(answer));
-}
-
-template <auto F>
-struct TranscoderOf {
-    using Args = typename CommandTraits<F>::Args;
-    using Result = typename CommandTraits<F>::Result;
-    static inline constinit Transcoder here{
-        {}, &transcode_arguments<Args, Result>, &transcode_result<Args, Result>};
-
-    static void add(std::string_view name) noexcept {
-        here.name = name;
-        entry_of<F>.transcoder = &here;
-    }
-};
-
 // What an actor type opens to clients.
 struct OpenCommand {
     std::string_view name;
@@ -99,7 +67,7 @@ bool open_one() {
                 return sizeof...(P) == Open::parameters.size();
             }(static_cast<typename Bound::Args*>(nullptr)),
         "Named gives all of a command's parameters a name, or none");
-    TranscoderOf<F>::add(Open::name);
+    entry_of<F>.open_name = Open::name;
     open_commands().push_back({Open::name, state_tag<State>(), Open::parameters, &call_by_name<F>});
     return register_command(entry_of<F>);
 }

@@ -17,8 +17,9 @@
 #include <magnetar/actor/door/server.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging.hpp>
-#include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/node/error_on_wire.hpp>
+#include <magnetar/actor/node/node.hpp>
+#include <magnetar/actor/node/wire_form.hpp>
 #include <magnetar/actor/supervision/directory.hpp>
 #include <magnetar/actor/supervision/fork_server.hpp>
 #include <magnetar/actor/supervision/framework_commands.hpp>
@@ -47,11 +48,17 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+// What every process of this application is to have from its first moment on.
+inline void prepare_forks() {
+    open_missing_standard_streams();
+    register_framework_commands();
+    wire_form = wanted_wire_form();
+}
+
 // The fork server comes first: it is forked before the process has threads, and with the table of commands.
 struct Master::Parts {
     explicit Parts(const LoopOptions& options)
-        : fork_server((open_missing_standard_streams(), register_framework_commands(), run_worker)),
-          runtime(options) {
+        : fork_server((prepare_forks(), run_worker)), runtime(options) {
         runtime.supervisor.fork_server = &fork_server;
         fork_server.watch(runtime.loop);
         if (::getpid() == 1)

@@ -39,10 +39,12 @@
 #include <magnetar/actor/node/impl/binary_format.ipp>
 #include <magnetar/actor/node/impl/error_on_wire.ipp>
 #include <magnetar/actor/node/impl/incoming_call.ipp>
+#include <magnetar/actor/node/impl/json_format.ipp>
 #include <magnetar/actor/node/impl/link.ipp>
 #include <magnetar/actor/node/impl/link_message.ipp>
 #include <magnetar/actor/node/impl/node.ipp>
 #include <magnetar/actor/node/impl/session.ipp>
+#include <magnetar/actor/node/impl/wire_form.ipp>
 #include <magnetar/actor/node/impl/remote_routes.ipp>
 #include <magnetar/actor/remote/impl/connection.ipp>
 #include <magnetar/actor/remote/impl/link.ipp>

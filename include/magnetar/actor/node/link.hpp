@@ -45,7 +45,7 @@ public:
 
 private:
     bool received(std::span<const std::byte> bytes, std::vector<UniqueFd> descriptors) override;
-    void take(LinkMessage message);
+    void take(LinkMessage message, WireForm form);
     void take(CallOnWire& call);
     void take(const Introduction& introduction);
     void take(const NodeEnd& end);
@@ -59,7 +59,8 @@ private:
     Transport transport_;
     LinkOutput out_{transport_};
     std::deque<UniqueFd> received_;  // the descriptors of introductions that are still to come
-    FrameDecoder decoder_{FrameRules{Masking::forbidden, std::size_t{64} << 20, std::size_t{64} << 20}};
+    FrameDecoder decoder_;
+    Writer encoded_;  // the values of the JSON message that is being taken
     Session session_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <map>
 #include <span>
 #include <string>
@@ -22,8 +23,9 @@ struct Hello {
     std::uint32_t magic = link_magic;
     std::uint16_t oldest_protocol = link_protocol, newest_protocol = link_protocol;
     std::uint32_t node = 0;
-    // Unknown ones are ignored. Numbers and binary forms mean the same only to programs of one build and one
-    // table of commands: both must have "build" and "commands", and the same.
+    // Unknown ones are ignored. "wire" is the form in which its sender writes, this message and all others:
+    // "binary", if it is missing. Numbers and binary forms mean the same only to programs of one build and one
+    // table of commands: who writes so must have "build" and "commands", and the same as the other end.
     std::map<std::string, std::string> features;
 };
 
@@ -33,8 +35,10 @@ struct CallOnWire {
     std::uint64_t id = 0;  // of a request: its answer has the same
     std::uint32_t command = 0;
     Address target, sender;
-    TermsOnWire terms;
-    std::span<const std::byte> arguments;
+    TermsOnWire terms{};
+    std::span<const std::byte> arguments{};
+    std::exception_ptr
+        misfit{};  // why they are none of that command, or there is none: told by who reads JSON
 };
 // What the request of that id has come to: a result, encoded, or an error.
 struct AnswerOnWire {

@@ -18,7 +18,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 // What the two ends of a link agree on: who they are, which request an answer is for, how much may be on its
 // way, and that what one actor sends another stays in order. It writes messages and is given those that came;
 // it knows no socket, no form of theirs, and no actor but its number.
-class Session {
+class Session final : public JsonFormat::Asked {
 public:
     // So many tells, or bytes of them, to one actor may be on their way before senders wait; the receiver
     // gives credit back by halves. Who sends more loses the link.
@@ -43,12 +43,16 @@ public:
 
     // What came. They throw FrameError for what breaks the rules: then the link ends.
     bool greeted() const noexcept { return greeted_; }
+    // The form in which the other end writes; known when it has greeted.
+    WireForm form() const noexcept { return form_; }
     void take(const Hello& hello);
     void take(const AnswerOnWire& answer);
     void take(const FailureOnWire& failure);
     void take(const Credit& credit);
     // Counts a request or a tell of the other end's, of that weight.
     void admit(const CallOnWire& call, bool system, std::size_t weight);
+
+    const CommandEntry* command_of(std::uint64_t id) const noexcept override;
 
     // The link has ended: every request in flight fails with ActorLost.
     void close() noexcept;
@@ -81,6 +85,7 @@ private:
     IdMap<Outbound> outbound_;            // by actor there
     IdMap<Inbound> inbound_;              // by actor here
     std::vector<std::uint64_t> touched_;  // of these, who has taken something since credit was last given
+    WireForm form_ = WireForm::binary;
     bool greeted_ = false;
 };
 

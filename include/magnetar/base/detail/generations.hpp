@@ -31,6 +31,7 @@ public:
         Slot& slot = slots_[index];
         return slot.uses == number >> 32 && slot.value ? &slot.value : nullptr;
     }
+    const T* find(std::uint64_t number) const noexcept { return const_cast<Slots*>(this)->find(number); }
     // Takes it out; T{} when there is none.
     T take(std::uint64_t number) noexcept {
         T* value = find(number);

@@ -19,6 +19,7 @@
 #include <magnetar/wire/base64.hpp>
 #include <magnetar/wire/bytes.hpp>
 #include <magnetar/wire/detail/shape.hpp>
+#include <magnetar/wire/detail/type_shape.hpp>
 #include <magnetar/wire/error.hpp>
 #include <magnetar/wire/json.hpp>
 
@@ -65,14 +66,6 @@ const std::vector<Json::Member>& expect_members(const Path& path, const Json& js
 /// errors.
 void expect_fields(const Json& json, std::span<const std::string_view> names, const Json** found,
                    const Path& path);
-
-/// Whether the JSON form of some T is null, so that an optional T must not use null for "nothing inside"
-/// alone.
-template <class T>
-consteval bool can_be_null() {
-    if constexpr (shape<T> == Shape::custom) return can_be_null<Repr<T>>();
-    else return shape<T> == Shape::optional || shape<T> == Shape::json || shape<T> == Shape::unit;
-}
 
 template <class T>
 concept HasTextKeys = std::same_as<typename T::key_type, std::string>;

@@ -22,8 +22,19 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+inline FrameRules frame_rules() noexcept {
+    constexpr std::size_t largest_packet = std::size_t{64} << 20;
+    std::size_t largest = wire_form == WireForm::json ? JsonFormat::largest_text : largest_packet;
+    return {Masking::forbidden, largest, largest};
+}
+
 MAGNETAR_DECL Link::Link(Node& node, EventLoop& loop, UniqueFd fd, std::uint32_t peer, std::uint64_t number)
-    : node_(node), peer_(peer), number_(number), transport_(loop, std::move(fd)), session_(loop, out_, peer) {
+    : node_(node),
+      peer_(peer),
+      number_(number),
+      transport_(loop, std::move(fd)),
+      decoder_(frame_rules()),
+      session_(loop, out_, peer) {
     // Two workers that both waited so would wait for ever; the arbiter always goes on in time, as its workers
     // read on.
     constexpr auto longest = std::chrono::seconds(10);
@@ -54,25 +65,33 @@ MAGNETAR_DECL bool Link::received(std::span<const std::byte> bytes, std::vector<
     decoder_.feed(bytes);
     while (auto frame = decoder_.next()) {
         if (frame->opcode == Opcode::close) return false;
-        if (frame->opcode == Opcode::binary) take(BinaryFormat::read(frame->payload));
+        if (frame->opcode == Opcode::binary) take(BinaryFormat::read(frame->payload), WireForm::binary);
+        else if (frame->opcode == Opcode::text)
+            take(JsonFormat::read(frame->text(), session_, encoded_), WireForm::json);
     }
     return true;
 }
 
-MAGNETAR_DECL void Link::take(LinkMessage message) {
-    if (!session_.greeted() && !std::holds_alternative<Hello>(message))
-        throw FrameError(CloseCode::protocol_error, "link: no hello");
+MAGNETAR_DECL void Link::take(LinkMessage message, WireForm form) {
+    if (auto* hello = std::get_if<Hello>(&message)) session_.take(*hello);
+    if (!session_.greeted()) throw FrameError(CloseCode::protocol_error, "link: no hello");
+    if (form != session_.form())
+        throw FrameError(CloseCode::unsupported_data, "link: a message in another form than it has said");
     std::visit(
         [this]<class Message>(Message& one) {
             if constexpr (std::is_same_v<Message, CallOnWire> || std::is_same_v<Message, Introduction> ||
                           std::is_same_v<Message, NodeEnd>)
                 take(one);
-            else session_.take(one);
+            else if constexpr (!std::is_same_v<Message, Hello>) session_.take(one);
         },
         message);
 }
 
 MAGNETAR_DECL void Link::take(CallOnWire& call) {
+    if (call.misfit) {
+        if (call.tell) std::rethrow_exception(call.misfit);
+        return session_.answer_error(call.id, call.misfit);
+    }
     auto& table = command_table();
     if (call.command >= table.size())
         throw FrameError(CloseCode::protocol_error, "link: a command that does not exist");

@@ -18,6 +18,7 @@ MAGNETAR_DECL Session::Session(EventLoop& loop, LinkOutput& out, std::uint32_t p
     hello.node = this_node;
     hello.features["build"] = build_id();
     hello.features["commands"] = command_table_mark();
+    if (wire_form == WireForm::json) hello.features["wire"] = "json";
     out_.append(hello);
 }
 
@@ -29,7 +30,8 @@ MAGNETAR_DECL void Session::take(const Hello& hello) {
         auto found = hello.features.find(feature);
         return found != hello.features.end() && found->second == what;
     };
-    if (!says("build", build_id()) || !says("commands", command_table_mark()))
+    if (says("wire", "json")) form_ = WireForm::json;
+    else if (!says("build", build_id()) || !says("commands", command_table_mark()))
         break_off("link: a hello of another build, or with other commands");
     greeted_ = true;
 }
@@ -83,7 +85,14 @@ MAGNETAR_DECL void Session::write(RemoteCall& call) {
         return;
     }
     if (!call.tell) on_wire.id = pending_.put(&call);
-    out_.append(on_wire);
+    try {
+        out_.append(on_wire);
+    } catch (const std::exception&) {
+        if (!call.tell) pending_.take(on_wire.id);
+        call.error = std::current_exception();
+        call.finish();
+        return;
+    }
     if (!command.system) call.weight = weight_of(call.body.size());
     if (!call.tell) {
         asked_ += call.weight;
@@ -107,6 +116,10 @@ MAGNETAR_DECL RemoteCall& Session::answered(std::uint64_t id) {
 MAGNETAR_DECL void Session::finish(RemoteCall& call) {
     call.finish();
     while (!held_.empty() && asked_ < most_asked) pass(static_cast<RemoteCall&>(*held_.pop()));
+}
+MAGNETAR_DECL const CommandEntry* Session::command_of(std::uint64_t id) const noexcept {
+    RemoteCall* const* asked = pending_.find(id);
+    return asked ? command_table()[(*asked)->command] : nullptr;
 }
 MAGNETAR_DECL void Session::take(const AnswerOnWire& answer) {
     RemoteCall& call = answered(answer.id);
@@ -172,7 +185,11 @@ MAGNETAR_DECL void Session::admit(const CallOnWire& call, bool system, std::size
 
 MAGNETAR_DECL void Session::answer(std::uint64_t id, std::uint32_t command,
                                    std::span<const std::byte> result) {
-    out_.append(AnswerOnWire{id, command, result});
+    try {
+        out_.append(AnswerOnWire{id, command, result});
+    } catch (const std::exception&) {
+        answer_error(id, std::current_exception());
+    }
 }
 
 MAGNETAR_DECL void Session::answer_error(std::uint64_t id, const std::exception_ptr& error) {

@@ -13,6 +13,7 @@
 #include <magnetar/config.hpp>
 #include <magnetar/net/connect.hpp>
 #include <magnetar/wire/base64.hpp>
+#include <magnetar/wire/detail/transcode.hpp>
 #include <magnetar/wire/websocket/handshake.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -70,15 +71,14 @@ private:
 // A message by a proxy: its answer is encoded again, as the sender knows its type.
 class RemoteLink::CallAsked final : public RemoteAsked, public Pooled {
 public:
-    CallAsked(RemoteCall& call, void (*result)(const Json&, Writer&)) noexcept
-        : call_(call), result_(result) {}
+    explicit CallAsked(RemoteCall& call) noexcept : call_(call) {}
 
     void take(const Json& result) noexcept override {
         Owned<CallAsked> self(this);
         try {
             RemoteScope scope(call_.target.where.node());
             call_.body.clear();
-            result_(result, call_.body);
+            encode_result(result);
         } catch (...) {
             call_.error = std::current_exception();
         }
@@ -91,8 +91,15 @@ public:
     }
 
 private:
+    void encode_result(const Json& result) {
+        const CommandEntry& command = *command_table()[call_.command];
+        if (&command == &entry_of<&closed_command>) {
+            encode(call_.body, StatusOnWire(result.at("code").get<int>(), result.at("signal").get<int>()));
+        } else if (command.result) {
+            json_to_binary(result, call_.body, *command.result);
+        }
+    }
     RemoteCall& call_;
-    void (*result_)(const Json&, Writer&);
 };
 
 // ---- connecting
@@ -315,23 +322,17 @@ MAGNETAR_DECL void RemoteLink::write(RemoteCall& call) noexcept {
         Reader reader(call.body.bytes());
         std::string name;
         Json arguments = Json::array();
-        void (*result)(const Json&, Writer&) = nullptr;
         if (entry == &entry_of<&by_name_command> || entry == &entry_of<&system_by_name_command>) {
             auto given = decode<CommandTraits<&by_name_command>::Args>(reader);
             with_items(given, [&](std::string& command, Json& list) {
                 name = std::move(command);
                 arguments = std::move(list);
             });
-            result = [](const Json& answer, Writer& out) { encode(out, answer); };
         } else if (entry == &entry_of<&closed_command>) {
             name = "closed";
-            result = [](const Json& answer, Writer& out) {
-                encode(out, StatusOnWire(answer.at("code").get<int>(), answer.at("signal").get<int>()));
-            };
-        } else if (entry->transcoder) {
-            name = entry->transcoder->name;
-            arguments = entry->transcoder->arguments(reader);
-            result = entry->transcoder->result;
+        } else if (!entry->open_name.empty() && entry->arguments) {
+            name = entry->open_name;
+            arguments = binary_to_json(reader, *entry->arguments);
         } else {
             throw CommandNotFound(fmt::format("{}: {} is not open to other programs", url_, entry->name));
         }
@@ -346,7 +347,7 @@ MAGNETAR_DECL void RemoteLink::write(RemoteCall& call) noexcept {
             send_request(name, target, arguments, Json());
             call.finish();
         } else {
-            auto number = asked_.put(new CallAsked(call, result));
+            auto number = asked_.put(new CallAsked(call));
             send_request(name, target, arguments, Json(number), left);
         }
     } catch (...) {
