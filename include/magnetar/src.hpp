@@ -77,6 +77,7 @@
 #include <magnetar/net/impl/proxy_protocol.ipp>
 #include <magnetar/net/impl/resolver.ipp>
 #include <magnetar/net/impl/stream.ipp>
+#include <magnetar/net/detail/impl/websocket_connection.ipp>
 #include <magnetar/net/impl/tcp_server.ipp>
 #include <magnetar/link/impl/transport.ipp>
 #include <magnetar/actor/impl/layer.ipp>

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <magnetar/actor/door/request.hpp>
+#include <magnetar/actor/door/session.hpp>
 #include <magnetar/actor/door/settings.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/connection.hpp>
@@ -29,7 +30,7 @@ enum class DoorTrust : std::uint8_t {
 class DoorServer {
 public:
     // How requests are carried out; see perform().
-    using Perform = Task<Json> (*)(DoorRequest request, DoorRole role);
+    using Perform = DoorSession::Perform;
 
     // Throws std::invalid_argument for limits that make no sense.
     explicit DoorServer(DoorSettings settings, Perform perform = &detail::perform);
@@ -62,6 +63,7 @@ private:
     static Task<> refuse(Connection& connection, std::string answer);
 
     DoorSettings settings_;
+    WebSocketConnection::Limits connection_limits_;
     Perform perform_;
     std::vector<std::string> urls_;
     std::uint32_t connections_ = 0;

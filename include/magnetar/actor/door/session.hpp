@@ -2,27 +2,24 @@
 #include <cstdint>
 #include <string>
 
-#include <magnetar/actor/door.hpp>
 #include <magnetar/actor/door/request.hpp>
 #include <magnetar/config.hpp>
-#include <magnetar/loop/timer.hpp>
 #include <magnetar/net/connection.hpp>
+#include <magnetar/net/detail/websocket_connection.hpp>
 #include <magnetar/sync/event.hpp>
-#include <magnetar/wire/websocket/frame.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// One client of the arbiter, from the upgrade to the end of its connection: frames, limits and the count of
-// what is being carried out. It lives in its connection's job.
-//
-//     reading ──── its close frame, the end of the stream ────▶ over
-//        └── we close: a violation, silence, a slow reader ──▶ closing ── its answer, or close_timeout ──▶ over
-class DoorSession : Timer {
+// One client of the arbiter, from the upgrade to the end of its connection: its requests, and the count of
+// those that are being carried out. It lives in its connection's job.
+class DoorSession final : WebSocketConnection::Owner {
 public:
-    DoorSession(const DoorOptions& limits, Connection& connection, DoorRole role,
-                Task<Json> (*perform)(DoorRequest, DoorRole));
+    using Perform = Task<Json> (*)(DoorRequest request, DoorRole role);
+
+    // So many requests may be in flight, and so many tells.
+    DoorSession(Connection& connection, const WebSocketConnection::Limits& limits, std::uint32_t max_requests,
+                DoorRole role, Perform perform);
     DoorSession(const DoorSession&) = delete;
-    ~DoorSession();
 
     // Serves the client until one of both has had enough; `first` is what came behind the upgrade request.
     // When it returns or throws, nothing that it started lives any more.
@@ -50,35 +47,20 @@ private:
     };
 
     Task<> read();
-    void take(std::span<const std::byte> bytes);
-    void take_frame(const magnetar::WebSocketMessage& message);
-    void take_text(std::string_view text);
+    void take_text(std::string_view text) override;
+    void closing(std::string_view) noexcept override { changed_.set(); }
     static Task<> carry_out(Place place, DoorRequest request);
     void answer(const Json& id, const char* member, const Json& value);
-    // Has this many bytes more to wait for the client; false when that is too much, and the connection ends.
-    bool has_room(std::size_t before);
-    void flush_soon();
-    static Task<> flush(Place place);
-    Task<> flushed();
     Task<> requests_done();
-    void begin_close(CloseCode code, std::string_view reason);
-    void close_at_once() noexcept;
-    Task<> end_jobs();
-    void tick() noexcept;
-    void watch_silence() noexcept;
+    Task<> end_requests();
 
-    const DoorOptions& limits_;
     Connection& connection_;
-    EventLoop& loop_;
-    FrameDecoder decoder_;
-    Writer out_, sending_;
+    WebSocketConnection socket_;
     List<Running> running_;
-    Event changed_;  // one of its jobs has ended
-    LoopClock::time_point heard_;
-    std::uint32_t requests_ = 0, tells_ = 0, flushes_ = 0;
+    Event changed_;  // one of its requests has ended, or the connection closes
+    Perform perform_;
+    std::uint32_t max_requests_, requests_ = 0, tells_ = 0;
     DoorRole role_;
-    Task<Json> (*perform_)(DoorRequest, DoorRole);
-    bool pinged_ = false, closing_ = false, over_ = false, deaf_ = false, broken_ = false, paused_ = false;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

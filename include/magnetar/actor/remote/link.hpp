@@ -1,5 +1,4 @@
 #pragma once
-#include <array>
 #include <exception>
 #include <string>
 #include <string_view>
@@ -8,9 +7,9 @@
 #include <magnetar/base/detail/counted_ref.hpp>
 #include <magnetar/base/detail/generations.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/net/detail/websocket_connection.hpp>
 #include <magnetar/net/stream.hpp>
 #include <magnetar/sync/event.hpp>
-#include <magnetar/wire/websocket/frame.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -26,7 +25,7 @@ protected:
 
 // The connection to a remote arbiter: requests and tells out as JSON, answers back. Lives on the loop that
 // made it, kept by the RemoteArbiter and by its own reader.
-class RemoteLink final : public RemotePeer, public Counted, Timer {
+class RemoteLink final : public RemotePeer, public Counted, WebSocketConnection::Owner {
 public:
     using Ref = CountedRef<RemoteLink>;
 
@@ -40,7 +39,7 @@ public:
     const std::string& reason() const noexcept { return reason_; }
 
     void send(RemoteCall& call) noexcept override;
-    bool has_room() const noexcept override { return out_.size() + sending_.size() < most_unsent; }
+    bool has_room() const noexcept override { return socket_.unsent() < most_unsent; }
 
     // Sends a request by name and gives its answer. Throws what the other side answers, and ActorLost.
     static Task<Json> ask(Ref link, std::string command, Json target, Json arguments);
@@ -58,38 +57,28 @@ private:
 
     class Reply;
     class CallAsked;
-    class Flushing;
 
-    RemoteLink(EventLoop& loop, Stream stream, std::string url);
-    ~RemoteLink();
+    RemoteLink(Stream stream, std::string url);
+    ~RemoteLink() = default;
 
     static Task<> serve(Ref link, std::string first);
-    void take(std::span<const std::byte> bytes);
-    void take_text(std::string_view text);
+    void take_text(std::string_view text) override;
+    // Requests in flight fail with ActorLost.
+    void closing(std::string_view reason) noexcept override;
+    void sent() noexcept override;
     void write(RemoteCall& call) noexcept;
     void send_request(std::string_view command, const Json& target, const Json& arguments, const Json& id,
                       std::chrono::nanoseconds left = {});
-    void append(Opcode opcode, std::string_view payload);
-    void flush_soon();
-    static Task<> flush(Ref link);
-    void end(std::string reason) noexcept;
     std::exception_ptr lost() const;
-    MaskKey fresh_mask() noexcept;
-    void tick() noexcept;
 
-    EventLoop& loop_;
     Stream stream_;
+    WebSocketConnection socket_;
     std::string url_, reason_;
-    FrameDecoder decoder_{FrameRules{Masking::forbidden, std::size_t{64} << 20, std::size_t{64} << 20}};
-    Writer out_, sending_;
     Slots<RemoteAsked*> asked_;
     Queue<Runnable> waiting_;  // calls that come while there is no room
     Event changed_;            // something was sent, or it has ended
-    LoopClock::time_point heard_;
-    std::array<std::byte, 256> random_{};
-    std::size_t random_left_ = 0;
     std::uint32_t host_ = 0;
-    bool open_ = true, closing_ = false, flushing_ = false, pinged_ = false, gone_ = false;
+    bool open_ = true, gone_ = false;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

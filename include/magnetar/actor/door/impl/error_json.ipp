@@ -10,6 +10,7 @@
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/wire/error.hpp>
+#include <magnetar/wire/utf8.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -29,6 +30,14 @@ bool visit_error_types(Visit visit) {
            visit(std::type_identity<JsonError>(), "JsonError");
 }
 
+// A text that JSON has room for: what is no UTF-8 is made a question mark.
+inline std::string legible(std::string text) {
+    if (!is_utf8(text))
+        for (char& c : text)
+            if (static_cast<unsigned char>(c) >= 0x80) c = '?';
+    return text;
+}
+
 MAGNETAR_DECL Json to_error_json(const std::exception_ptr& error) {
     Json json = Json::object();
     try {
@@ -37,11 +46,11 @@ MAGNETAR_DECL Json to_error_json(const std::exception_ptr& error) {
         // Arguments that do not fit are the caller's fault, and no exception of the command's.
         static const std::string misfit = demangled(typeid(CodecError).name());
         json["type"] = e.type() == misfit ? "CodecError" : e.type();
-        json["message"] = e.what();
+        json["message"] = legible(e.what());
         if (e.type() != misfit) json["actor"] = e.actor();
     } catch (const CodecError& e) {
         json["type"] = "CodecError";
-        json["message"] = e.what();
+        json["message"] = legible(e.what());
     } catch (const std::exception& e) {
         bool known = visit_error_types([&]<class E>(std::type_identity<E>, std::string_view name) {
             if (!dynamic_cast<const E*>(&e)) return false;
@@ -49,11 +58,11 @@ MAGNETAR_DECL Json to_error_json(const std::exception_ptr& error) {
             return true;
         });
         if (!known) json["type"] = demangled(typeid(e).name());
-        json["message"] = e.what();
+        json["message"] = legible(e.what());
     } catch (...) {
         auto text = describe(error);
         json["type"] = text.type;
-        json["message"] = text.what;
+        json["message"] = legible(text.what);
     }
     return json;
 }

@@ -34,7 +34,11 @@ inline std::string url_of(const SocketAddress& address) {
 }
 
 MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings, Perform perform)
-    : settings_(std::move(settings)), perform_(perform) {
+    : settings_(std::move(settings)),
+      connection_limits_{settings_.limits.max_message, settings_.limits.max_unsent,
+                         settings_.limits.ping_after, settings_.limits.silence,
+                         settings_.limits.close_timeout},
+      perform_(perform) {
     auto& limits = settings_.limits;
     auto positive = [](bool good, const char* name) {
         if (!good) throw std::invalid_argument(fmt::format("the door's {} must be above 0", name));
@@ -98,7 +102,8 @@ MAGNETAR_DECL Task<> DoorServer::serve(Connection& connection, DoorTrust trust) 
     if (admission.answer.empty()) co_return;
     co_await connection.write(admission.answer);
     admission.answer = std::string();
-    DoorSession session(settings_.limits, connection, admission.role, perform_);
+    DoorSession session(connection, connection_limits_, settings_.limits.max_requests, admission.role,
+                        perform_);
     co_await session.run(std::move(admission.first));
 }
 

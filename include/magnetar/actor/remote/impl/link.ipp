@@ -21,9 +21,9 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 inline constexpr std::string_view remote_protocol = "magnetar.v1";
 // As a server may do it, with the other end's limits unknown.
 inline constexpr auto remote_handshake_timeout = std::chrono::seconds(10);
-inline constexpr auto remote_ping_after = std::chrono::seconds(30);
-inline constexpr auto remote_silence = std::chrono::seconds(75);
-inline constexpr auto remote_close_timeout = std::chrono::seconds(2);
+inline constexpr WebSocketConnection::Limits remote_limits{std::size_t{64} << 20, SIZE_MAX,
+                                                           std::chrono::seconds(30), std::chrono::seconds(75),
+                                                           std::chrono::seconds(2)};
 
 // ---- waiting callers for an answer
 
@@ -104,16 +104,12 @@ private:
 
 // ---- connecting
 
-MAGNETAR_DECL RemoteLink::RemoteLink(EventLoop& loop, Stream stream, std::string url)
-    : Timer([](Timer& timer) { static_cast<RemoteLink&>(timer).tick(); }),
-      loop_(loop),
-      stream_(std::move(stream)),
-      url_(std::move(url)),
-      heard_(loop.now()) {
+MAGNETAR_DECL RemoteLink::RemoteLink(Stream stream, std::string url)
+    : stream_(std::move(stream)),
+      socket_(stream_, Masking::forbidden, remote_limits, *this),
+      url_(std::move(url)) {
     host_ = add_remote(*this);
-    loop_.arm(*this, heard_ + remote_ping_after);
 }
-MAGNETAR_DECL RemoteLink::~RemoteLink() { loop_.disarm(*this); }
 
 inline Task<> read_answer(Stream& stream, HeadReader& head) {
     for (;;) {
@@ -144,7 +140,7 @@ MAGNETAR_DECL Task<RemoteLink::Ref> RemoteLink::connect(std::string url, std::st
         if (error.status() != 401 && error.status() != 403) throw;
         throw PermissionDenied(fmt::format("{}: {}", url, error.what()));
     }
-    Ref link(*new RemoteLink(loop, std::move(stream), std::move(url)));
+    Ref link(*new RemoteLink(std::move(stream), std::move(url)));
     loop.start(serve(link, std::string(head.rest())), nullptr).detach();
     co_return link;
 }
@@ -152,53 +148,38 @@ MAGNETAR_DECL Task<RemoteLink::Ref> RemoteLink::connect(std::string url, std::st
 // ---- reading
 
 MAGNETAR_DECL Task<> RemoteLink::serve(Ref link, std::string first) {
+    WebSocketConnection& socket = link->socket_;
     std::string reason = "the connection ended";
     bool cancelled = false;
     try {
-        if (!first.empty()) link->take(std::as_bytes(std::span(first.data(), first.size())));
-        while (link->open_) {
+        if (!first.empty()) socket.take(std::as_bytes(std::span(first.data(), first.size())));
+        while (!socket.over()) {
             ReadData data = co_await link->stream_.read_some();
             if (!data) break;
-            link->heard_ = link->loop_.now();
-            link->pinged_ = false;
-            link->take(data.bytes());
+            socket.take(data.bytes());
         }
+        link->closing(reason);
+        co_await socket.flushed();
     } catch (const Cancelled&) {
         cancelled = true;
         reason = "the loop ends";
     } catch (const std::exception& error) {
         reason = error.what();
     }
-    link->end(std::move(reason));
-    while (link->flushing_ && !cancelled) {
-        link->changed_.clear();
-        co_await link->changed_.wait();
-    }
-    link->stream_.close();
+    link->closing(reason);
+    co_await socket.end();
     link->gone_ = true;
     link->changed_.set();
     if (cancelled) throw Cancelled();
 }
 
-MAGNETAR_DECL void RemoteLink::take(std::span<const std::byte> bytes) {
-    decoder_.feed(bytes);
-    while (auto message = decoder_.next()) {
-        if (message->opcode == Opcode::text) {
-            take_text(message->text());
-        } else if (message->opcode == Opcode::ping) {
-            append(Opcode::pong, message->text());
-        } else if (message->opcode == Opcode::close) {
-            auto said = parse_close(message->payload);
-            std::string reason =
-                fmt::format("closed by the other side: {} {}", static_cast<int>(said.code), said.reason);
-            if (!std::exchange(closing_, true)) append(Opcode::close, message->text());
-            return end(std::move(reason));
-        }
-    }
-}
-
 MAGNETAR_DECL void RemoteLink::take_text(std::string_view text) {
-    Json message = Json::parse(text);
+    Json message;
+    try {
+        message = Json::parse(text);
+    } catch (const JsonError& error) {
+        return socket_.begin_close(CloseCode::policy_violation, error.what());
+    }
     const Json* id = message.find("id");
     const Json* error = message.find("error");
     if (!id || !id->is_integer()) {  // it could not read what was sent
@@ -215,11 +196,10 @@ MAGNETAR_DECL void RemoteLink::take_text(std::string_view text) {
 MAGNETAR_DECL std::exception_ptr RemoteLink::lost() const {
     return std::make_exception_ptr(ActorLost(fmt::format("{}: {}", url_, reason_)));
 }
-MAGNETAR_DECL void RemoteLink::end(std::string reason) noexcept {
+MAGNETAR_DECL void RemoteLink::closing(std::string_view reason) noexcept {
     if (!std::exchange(open_, false)) return;
-    reason_ = std::move(reason);
+    reason_ = reason;
     remove_remote(host_);
-    loop_.disarm(*this);
     auto error = lost();
     asked_.for_each([&](RemoteAsked*& asked) { std::exchange(asked, nullptr)->fail(error); });
     while (auto* call = static_cast<RemoteCall*>(waiting_.pop())) {
@@ -231,22 +211,6 @@ MAGNETAR_DECL void RemoteLink::end(std::string reason) noexcept {
 
 // ---- writing
 
-MAGNETAR_DECL MaskKey RemoteLink::fresh_mask() noexcept {
-    MaskKey key;
-    if (random_left_ < key.size()) {
-        // Always the whole, for so few bytes and once the kernel has booted.
-        if (::getrandom(random_.data(), random_.size(), 0) != static_cast<ssize_t>(random_.size()))
-            std::terminate();
-        random_left_ = random_.size();
-    }
-    random_left_ -= key.size();
-    std::memcpy(key.data(), random_.data() + random_left_, key.size());
-    return key;
-}
-MAGNETAR_DECL void RemoteLink::append(Opcode opcode, std::string_view payload) {
-    append_frame(out_, opcode, payload, {.fin = true, .mask = fresh_mask()});
-    flush_soon();
-}
 MAGNETAR_DECL void RemoteLink::send_request(std::string_view command, const Json& target,
                                             const Json& arguments, const Json& id,
                                             std::chrono::nanoseconds left) {
@@ -256,42 +220,13 @@ MAGNETAR_DECL void RemoteLink::send_request(std::string_view command, const Json
     if (!target.is_null()) message["target"] = target;
     message["args"] = arguments;
     if (left.count() > 0) message["deadline_ms"] = static_cast<double>(left.count()) * 1e-6;
-    Writer text;
-    message.dump_to(text);
-    append(Opcode::text, text.text());
+    socket_.send_text([&](Writer& out) { message.dump_to(out); });
 }
-MAGNETAR_DECL void RemoteLink::flush_soon() {
-    if (!std::exchange(flushing_, true)) loop_.start(flush(Ref(*this)), nullptr).detach();
-}
-class RemoteLink::Flushing {
-public:
-    explicit Flushing(RemoteLink& link) noexcept : link_(link) {}
-    Flushing(const Flushing&) = delete;
-    ~Flushing() {
-        link_.flushing_ = false;
-        link_.changed_.set();
-    }
-
-private:
-    RemoteLink& link_;
-};
-MAGNETAR_DECL Task<> RemoteLink::flush(Ref link) {
-    Flushing flushing(*link);
-    while (!link->out_.empty()) {
-        link->sending_.swap(link->out_);
-        try {
-            co_await link->stream_.write(link->sending_.bytes());
-        } catch (const std::exception& error) {
-            link->end(error.what());
-            link->stream_.close();
-            link->out_.clear();
-        }
-        link->sending_.clear();
-        while (link->open_ && link->has_room())
-            if (auto* call = static_cast<RemoteCall*>(link->waiting_.pop())) link->write(*call);
-            else break;
-        link->changed_.set();
-    }
+MAGNETAR_DECL void RemoteLink::sent() noexcept {
+    while (open_ && has_room())
+        if (auto* call = static_cast<RemoteCall*>(waiting_.pop())) write(*call);
+        else break;
+    changed_.set();
 }
 
 MAGNETAR_DECL void RemoteLink::send(RemoteCall& call) noexcept {
@@ -338,7 +273,7 @@ MAGNETAR_DECL void RemoteLink::write(RemoteCall& call) noexcept {
         }
         std::chrono::nanoseconds left{};
         if (call.terms.deadline != LoopClock::time_point{}) {
-            left = call.terms.deadline - loop_.now();
+            left = call.terms.deadline - stream_.loop().now();
             if (left.count() <= 0)
                 throw TimeoutError(fmt::format("{}: not sent: its deadline had passed", name));
         }
@@ -372,27 +307,13 @@ MAGNETAR_DECL Task<> RemoteLink::tell(Ref link, std::string command, Json target
 }
 
 MAGNETAR_DECL void RemoteLink::close() noexcept {
-    if (!open_ || std::exchange(closing_, true)) return;
-    append_close(out_, {CloseCode::normal, ""}, {.fin = true, .mask = fresh_mask()});
-    flush_soon();
-    end("closed by this side");
-    loop_.arm(*this, loop_.now() + remote_close_timeout);
+    socket_.begin_close(CloseCode::normal, "closed by this side");
 }
 MAGNETAR_DECL Task<> RemoteLink::closed(Ref link) {
     while (!link->gone_) {
         link->changed_.clear();
         co_await link->changed_.wait();
     }
-}
-
-MAGNETAR_DECL void RemoteLink::tick() noexcept {
-    auto quiet = loop_.now() - heard_;
-    if (closing_ || quiet >= remote_silence) {
-        end(closing_ ? "closed" : "nothing was heard for too long");
-        return stream_.close();
-    }
-    if (quiet >= remote_ping_after && !std::exchange(pinged_, true)) append(Opcode::ping, {});
-    loop_.arm(*this, heard_ + (pinged_ ? LoopClock::duration(remote_silence) : remote_ping_after));
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
