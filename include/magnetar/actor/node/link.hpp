@@ -45,7 +45,7 @@ public:
 
 private:
     bool received(std::span<const std::byte> bytes, std::vector<UniqueFd> descriptors) override;
-    void take(LinkMessage message, WireForm form);
+    void take(LinkMessage message);
     void take(CallOnWire& call);
     void take(const Introduction& introduction);
     void take(const NodeEnd& end);

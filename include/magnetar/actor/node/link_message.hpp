@@ -23,9 +23,9 @@ struct Hello {
     std::uint32_t magic = link_magic;
     std::uint16_t oldest_protocol = link_protocol, newest_protocol = link_protocol;
     std::uint32_t node = 0;
-    // Unknown ones are ignored. "wire" is the form in which its sender writes, this message and all others:
-    // "binary", if it is missing. Numbers and binary forms mean the same only to programs of one build and one
-    // table of commands: who writes so must have "build" and "commands", and the same as the other end.
+    // Unknown ones are ignored. "wire" is the form in which its sender writes, this message and all others, and
+    // must be the other end's, too: "json", or binary if it is missing. Numbers and binary forms mean the same
+    // only to programs of one build and one table of commands: there "build" and "commands" must be the same.
     std::map<std::string, std::string> features;
 };
 

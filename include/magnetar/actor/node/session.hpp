@@ -43,8 +43,6 @@ public:
 
     // What came. They throw FrameError for what breaks the rules: then the link ends.
     bool greeted() const noexcept { return greeted_; }
-    // The form in which the other end writes; known when it has greeted.
-    WireForm form() const noexcept { return form_; }
     void take(const Hello& hello);
     void take(const AnswerOnWire& answer);
     void take(const FailureOnWire& failure);
@@ -85,7 +83,6 @@ private:
     IdMap<Outbound> outbound_;            // by actor there
     IdMap<Inbound> inbound_;              // by actor here
     std::vector<std::uint64_t> touched_;  // of these, who has taken something since credit was last given
-    WireForm form_ = WireForm::binary;
     bool greeted_ = false;
 };
 

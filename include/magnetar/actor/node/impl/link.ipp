@@ -65,18 +65,19 @@ MAGNETAR_DECL bool Link::received(std::span<const std::byte> bytes, std::vector<
     decoder_.feed(bytes);
     while (auto frame = decoder_.next()) {
         if (frame->opcode == Opcode::close) return false;
-        if (frame->opcode == Opcode::binary) take(BinaryFormat::read(frame->payload), WireForm::binary);
-        else if (frame->opcode == Opcode::text)
-            take(JsonFormat::read(frame->text(), session_, encoded_), WireForm::json);
+        if (frame->opcode != Opcode::binary && frame->opcode != Opcode::text) continue;
+        // All processes of an application write in one form, and nothing else is read.
+        if ((frame->opcode == Opcode::text) != (wire_form == WireForm::json))
+            throw FrameError(CloseCode::unsupported_data, "link: a message in another form");
+        if (wire_form == WireForm::binary) take(BinaryFormat::read(frame->payload));
+        else take(JsonFormat::read(frame->text(), session_, encoded_));
     }
     return true;
 }
 
-MAGNETAR_DECL void Link::take(LinkMessage message, WireForm form) {
+MAGNETAR_DECL void Link::take(LinkMessage message) {
     if (auto* hello = std::get_if<Hello>(&message)) session_.take(*hello);
     if (!session_.greeted()) throw FrameError(CloseCode::protocol_error, "link: no hello");
-    if (form != session_.form())
-        throw FrameError(CloseCode::unsupported_data, "link: a message in another form than it has said");
     std::visit(
         [this]<class Message>(Message& one) {
             if constexpr (std::is_same_v<Message, CallOnWire> || std::is_same_v<Message, Introduction> ||

@@ -30,8 +30,9 @@ MAGNETAR_DECL void Session::take(const Hello& hello) {
         auto found = hello.features.find(feature);
         return found != hello.features.end() && found->second == what;
     };
-    if (says("wire", "json")) form_ = WireForm::json;
-    else if (!says("build", build_id()) || !says("commands", command_table_mark()))
+    bool json = wire_form == WireForm::json;
+    if (says("wire", "json") != json) break_off("link: a hello of another form");
+    if (!json && !(says("build", build_id()) && says("commands", command_table_mark())))
         break_off("link: a hello of another build, or with other commands");
     greeted_ = true;
 }
