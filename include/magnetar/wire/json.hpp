@@ -84,7 +84,10 @@ public:
         swap(other);
         return *this;
     }
-    ~Json();
+    ~Json() {
+        if (kind_ >= Kind::text || (is_null() && text_))
+            destroy();  // most that are destroyed were moved from
+    }
 
     /// An empty array, or one of these items.
     static Json array(std::initializer_list<Json> items = {});
@@ -189,6 +192,7 @@ private:
     const Json& item(std::size_t index) const;
     bool equals(const Json& other) const;
     void become(Kind kind);
+    void destroy() noexcept;
     void expect(Kind kind) const {
         if (kind_ != kind) [[unlikely]]
             refuse(kind);

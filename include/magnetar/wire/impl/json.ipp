@@ -202,7 +202,7 @@ MAGNETAR_DECL Json::Json(const Json& other) : kind_(other.kind_), unsigned_(othe
     else if (kind_ == Kind::object) members_ = new std::vector<Member>(*other.members_);
 }
 
-MAGNETAR_DECL Json::~Json() {
+MAGNETAR_DECL void Json::destroy() noexcept {
     if (kind_ == Kind::text || kind_ == Kind::null) delete text_;
     else if (kind_ == Kind::array) delete items_;
     else if (kind_ == Kind::object) delete members_;

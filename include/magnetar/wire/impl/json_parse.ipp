@@ -240,18 +240,16 @@ private:
 
     static Json build_array(simdjson::dom::array array, int depth) {
         if (depth >= max_nesting) throw JsonError("json: nested too deeply");
-        Json result = Json::array();
+        Json result = JsonAccess::array(array.size());
         auto& items = JsonAccess::items(result);
-        items.reserve(array.size());
         for (auto item : array) items.push_back(build(item, depth + 1));
         return result;
     }
 
     static Json build_object(simdjson::dom::object object, int depth) {
         if (depth >= max_nesting) throw JsonError("json: nested too deeply");
-        Json result = Json::object();
+        Json result = JsonAccess::object(object.size());
         auto& members = JsonAccess::members(result);
-        members.reserve(object.size());
         for (auto [key, value] : object) members.emplace_back(key, build(value, depth + 1));
         if (auto* twice = find_duplicate(members))
             throw JsonError("json: the member \"" + *twice + "\" is there twice");
