@@ -237,8 +237,8 @@ inline void map_to_binary(const Json& json, Writer& out, const TypeShape& type, 
 }
 inline void fields_to_binary(const Json& json, Writer& out, const TypeShape& type, const Path& path,
                              int depth) {
-    constexpr std::size_t most_fields = 32;  // see Reflectable
-    std::array<const Json*, most_fields> found{};
+    constexpr std::size_t most_struct_fields = 32;  // see Reflectable
+    std::array<const Json*, most_struct_fields> found{};
     std::span<const std::string_view> names(type.names, type.count);
     expect_fields(json, names, found.data(), path);
     for (std::size_t i = 0; i < type.count; ++i)
