@@ -85,32 +85,34 @@ MAGNETAR_DECL bool FrameDecoder::idle() const noexcept {
 
 MAGNETAR_DECL std::optional<FrameDecoder::Frame> FrameDecoder::next_frame() {
     if (buffer_delivered_) forget(buffer_), buffer_delivered_ = false;
+    detail::FrameHeader header;
     if (buffer_.empty()) {
-        auto size = needed(input_);
+        auto size = needed(input_, header);
         if (size <= input_.size()) {
             auto whole = input_.first(size);
             input_ = input_.subspan(size);
-            return open(whole);
+            return open(header, whole);
         }
     }
     // The frame is split: its parts are collected, first up to the length, then up to the end of the
     // payload.
     for (;;) {
-        auto size = needed(buffer_.bytes());
+        auto size = needed(buffer_.bytes(), header);
         if (size <= buffer_.size()) break;
         auto part = input_.first(std::min(size - buffer_.size(), input_.size()));
         if (part.empty()) return std::nullopt;
         buffer_.append(part);
         input_ = input_.subspan(part.size());
     }
-    return open(buffer_.bytes());
+    return open(header, buffer_.bytes());
 }
 
-MAGNETAR_DECL std::size_t FrameDecoder::needed(std::span<const std::byte> start) {
+MAGNETAR_DECL std::size_t FrameDecoder::needed(std::span<const std::byte> start,
+                                               detail::FrameHeader& header) {
     if (start.size() < 2) return 2;
     auto header_size = detail::frame_header_size(start.data());
     if (start.size() < header_size) return header_size;
-    auto header = detail::read_frame_header(start.data());
+    header = detail::read_frame_header(start.data());
     check(header);
     return header_size + static_cast<std::size_t>(header.length);
 }
@@ -138,8 +140,8 @@ MAGNETAR_DECL void FrameDecoder::check(const detail::FrameHeader& header) {
         fail(too_big, "websocket: a message greater than the limit");
 }
 
-MAGNETAR_DECL FrameDecoder::Frame FrameDecoder::open(std::span<const std::byte> whole) {
-    auto header = detail::read_frame_header(whole.data());
+MAGNETAR_DECL FrameDecoder::Frame FrameDecoder::open(const detail::FrameHeader& header,
+                                                     std::span<const std::byte> whole) {
     auto payload = whole.subspan(header.size);
     if (buffer_.empty() && header.masked) buffer_.append(whole);  // what was fed is not ours to change
     buffer_delivered_ = !buffer_.empty();
