@@ -53,4 +53,5 @@
 #include <magnetar/actor/supervision/impl/shutdown_order.ipp>
 #include <magnetar/actor/supervision/impl/spawn_request.ipp>
 #include <magnetar/actor/supervision/impl/supervisor.ipp>
+#include <magnetar/actor/supervision/impl/restart_rules.ipp>
 #include <magnetar/actor/supervision/impl/worker_pool.ipp>
