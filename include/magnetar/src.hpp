@@ -60,6 +60,7 @@
 #include <magnetar/net/detail/impl/buffer_ring.ipp>
 #include <magnetar/net/detail/impl/descriptor.ipp>
 #include <magnetar/net/detail/impl/fd_passing.ipp>
+#include <magnetar/net/detail/impl/linger.ipp>
 #include <magnetar/net/detail/impl/replacement.ipp>
 #include <magnetar/net/detail/impl/server_core.ipp>
 #include <magnetar/net/detail/impl/stream_core.ipp>
@@ -84,6 +85,7 @@
 #include <magnetar/app/detail/impl/config_file.ipp>
 #include <magnetar/app/detail/impl/configuration.ipp>
 #include <magnetar/app/detail/impl/control.ipp>
+#include <magnetar/app/detail/impl/control_client.ipp>
 #include <magnetar/app/detail/impl/control_commands.ipp>
 #include <magnetar/app/detail/impl/info_text.ipp>
 #include <magnetar/app/detail/impl/json_path.ipp>

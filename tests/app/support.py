@@ -1,8 +1,10 @@
 """What the tests of applications have in common: programs that run in folders of their own, their clients and operators."""
+import base64
 import http.client
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -28,13 +30,18 @@ def until(what, condition, limit=20.0):
         time.sleep(0.02)
 
 
+def new_folder():
+    return tempfile.mkdtemp(prefix="magnetar-app-")
+
+
 class Program:
     """A program that runs, in a folder of its own."""
 
     def __init__(self, which, *arguments, folder=None, environment=None, **options):
         self.which = which
-        self.folder = folder or tempfile.mkdtemp(prefix="magnetar-app-")
+        self.folder = folder or new_folder()
         self.control = os.path.join(self.folder, "control.sock")
+        self.config = os.path.join(self.folder, "echo.toml")
         self.log = open(os.path.join(self.folder, "log"), "ab")
         self.process = subprocess.Popen(
             [PROGRAM, which, "--control", self.control, *arguments], stdout=self.log, stderr=subprocess.STDOUT,
@@ -48,6 +55,9 @@ class Program:
             self.process.kill()
         self.process.wait()
         self.log.close()
+
+    def configure(self, text):
+        write(self.config, text)
 
     def said(self):
         return open(os.path.join(self.folder, "log"), errors="replace").read()
@@ -111,8 +121,60 @@ class Client:
             part.close()
 
 
+class Door:
+    """A bare WebSocket client of the operators' socket, as docs/protocol.md has it."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(path)
+        self.socket.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: magnetar.v1\r\n"
+                            b"Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)) + b"\r\n\r\n")
+        self.head = b""
+        while not self.head.endswith(b"\r\n\r\n"):
+            self.head += self.exactly(1)
+        self.status = int(self.head.split()[1])
+
+    def exactly(self, size):
+        data = b""
+        while len(data) < size:
+            part = self.socket.recv(size - len(data))
+            assert part, "the connection has ended"
+            data += part
+        return data
+
+    def say(self, text):
+        data, mask = text.encode(), os.urandom(4)
+        size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + struct.pack("!H", len(data))
+        self.socket.sendall(b"\x81" + size + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(data)))
+
+    def hears(self):
+        """The next frame: its opcode and what is in it."""
+        opcode, size = self.exactly(2)
+        if size == 126:
+            size, = struct.unpack("!H", self.exactly(2))
+        elif size == 127:
+            size, = struct.unpack("!Q", self.exactly(8))
+        return opcode & 0x0f, self.exactly(size)
+
+    def ask(self, message):
+        self.say(message if isinstance(message, str) else json.dumps(message))
+        opcode, text = self.hears()
+        assert opcode == 1, (opcode, text)
+        return json.loads(text)
+
+
 def echo(*arguments, **options):
     return Program("echo", "--bind", "127.0.0.1:0", *arguments, **options)
+
+
+def configured(text, *arguments, **options):
+    """The server echo with that text in its configuration file, which is program.config."""
+    folder = new_folder()
+    path = os.path.join(folder, "echo.toml")
+    write(path, text)
+    return echo("--config", path, *arguments, folder=folder, **options)
 
 
 def write(path, text):
