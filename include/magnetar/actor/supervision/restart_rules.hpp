@@ -28,8 +28,8 @@ public:
     explicit RestartHistory(const RestartRules& rules) noexcept : rules_(rules), chance_(rules.seed) {}
 
     // Counts a restart and gives its delay: none for the first within the window, then the backoff, which
-    // doubles up to its limit; the true delay is between half of that and all of it. Nothing when there have
-    // been too many within the window.
+    // doubles up to its limit, times half to one and a half by chance. Nothing when there have been too many
+    // within the window.
     std::optional<Nanoseconds> next(LoopClock::time_point now);
     std::size_t within_window() const noexcept { return recent_.size(); }
     std::uint64_t total() const noexcept { return total_; }
