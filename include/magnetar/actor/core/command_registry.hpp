@@ -118,7 +118,7 @@ inline const bool opened = open_commands_of<State>();
 
 // Using one of these enters the command in the table before main runs. A name makes it callable by name,
 // which costs the way through JSON.
-template <auto F>
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
 bool register_function() {
     if constexpr (HasOpenCommands<typename CommandTraits<F>::State>)
         (void)&opened<typename CommandTraits<F>::State>;
@@ -133,7 +133,7 @@ bool register_as(std::string_view name) {
     entry_of<F>.open_name = name;
     return register_command(entry_of<F>);
 }
-template <fixed_string Name, auto F>
+template <fixed_string Name, auto F, class Of = std::remove_const_t<decltype(F)>>
 inline const bool registered_name = register_as<F>(Name.view());
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
