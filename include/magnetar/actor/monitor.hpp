@@ -122,12 +122,13 @@ Task<> tell_any(ActorProxy<> monitor, typename CommandTraits<F>::Args arguments)
 
 // The worker for the next request of somebody elsewhere, for whom this is asked.
 struct NextWorker;
+template <class = void>
 Task<NextWorker> next_worker_command(Actor<>& self);
 // It waits for workers, and must not keep the monitor from its end.
-template <>
-inline constexpr bool is_observer<next_worker_command> = true;
+template <auto F>
+inline constexpr bool is_observer<F, Task<NextWorker> (*)(Actor<>&)> = true;
 
-Task<ActorProxy<>> next_worker(ActorProxy<> monitor);
+MAGNETAR_LAZY Task<ActorProxy<>> next_worker(ActorProxy<> monitor);
 template <auto F>
 Task<typename CommandTraits<F>::Result> send_by_monitor(ActorProxy<> monitor,
                                                         typename CommandTraits<F>::Args arguments) {

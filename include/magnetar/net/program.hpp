@@ -87,8 +87,9 @@ struct ProgramEnd {
 ///
 ///     auto listing = co_await run_program({"ls", "-l", "/tmp"});
 ///     if (listing.status.clean()) fmt::print("{}", listing.out);
-Task<ProgramEnd> run_program(std::initializer_list<std::string_view> command, ProgramOptions options = {});
-Task<ProgramEnd> run_program(std::span<const std::string> command, ProgramOptions options = {});
+MAGNETAR_LAZY Task<ProgramEnd> run_program(std::initializer_list<std::string_view> command,
+                                           ProgramOptions options = {});
+MAGNETAR_LAZY Task<ProgramEnd> run_program(std::span<const std::string> command, ProgramOptions options = {});
 
 }  // namespace magnetar::inline MAGNETAR_MODE
 

@@ -27,7 +27,7 @@ public:
 
     // Listens on every address. Throws std::system_error, and std::invalid_argument for an address that
     // strangers can reach when no token is asked for.
-    Task<> open(Actor<void>& arbiter);
+    MAGNETAR_LAZY Task<> open(Actor<void>& arbiter);
     // Location it listens, as URLs.
     const std::vector<std::string>& urls() const noexcept { return urls_; }
 
@@ -42,11 +42,11 @@ private:
             answer = refusal_answer(status, why);
         }
     };
-    Task<> serve(Connection& connection, bool local);
-    Task<Admission> admit(Connection& connection, bool local);
+    MAGNETAR_LAZY Task<> serve(Connection& connection, bool local);
+    MAGNETAR_LAZY Task<Admission> admit(Connection& connection, bool local);
     // Throws HandshakeError.
     DoorRole role_of(const UpgradeRequest& request, bool local) const;
-    static Task<> refuse(Connection& connection, std::string answer);
+    MAGNETAR_LAZY static Task<> refuse(Connection& connection, std::string answer);
 
     DoorSettings settings_;
     std::vector<std::string> urls_;

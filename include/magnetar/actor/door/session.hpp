@@ -19,13 +19,13 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 //        └── we close: a violation, silence, a slow reader ──▶ closing ── its answer, or close_timeout ──▶ over
 class DoorSession : Timer {
 public:
-    DoorSession(const DoorOptions& limits, Connection& connection, DoorRole role);
+    MAGNETAR_LAZY DoorSession(const DoorOptions& limits, Connection& connection, DoorRole role);
     DoorSession(const DoorSession&) = delete;
     ~DoorSession();
 
     // Serves the client until one of both has had enough; `first` is what came behind the upgrade request.
     // When it returns or throws, nothing that it started lives any more.
-    Task<> run(std::string first);
+    MAGNETAR_LAZY Task<> run(std::string first);
 
 private:
     // Counts a job of the session's for as long as it lives, also before it runs.
@@ -48,22 +48,22 @@ private:
         JobBase* job = current_job();
     };
 
-    Task<> read();
-    void take(std::span<const std::byte> bytes);
-    void take_frame(const magnetar::WebSocketMessage& message);
-    void take_text(std::string_view text);
-    static Task<> carry_out(Place place, DoorRequest request);
-    void answer(const Json& id, const char* member, const Json& value);
+    MAGNETAR_LAZY Task<> read();
+    MAGNETAR_LAZY void take(std::span<const std::byte> bytes);
+    MAGNETAR_LAZY void take_frame(const magnetar::WebSocketMessage& message);
+    MAGNETAR_LAZY void take_text(std::string_view text);
+    MAGNETAR_LAZY static Task<> carry_out(Place place, DoorRequest request);
+    MAGNETAR_LAZY void answer(const Json& id, const char* member, const Json& value);
     // Has this many bytes more to wait for the client; false when that is too much, and the connection ends.
-    bool has_room(std::size_t before);
-    void flush_soon();
-    static Task<> flush(Place place);
-    Task<> flushed();
-    Task<> requests_done();
-    void begin_close(CloseCode code, std::string_view reason);
+    MAGNETAR_LAZY bool has_room(std::size_t before);
+    MAGNETAR_LAZY void flush_soon();
+    MAGNETAR_LAZY static Task<> flush(Place place);
+    MAGNETAR_LAZY Task<> flushed();
+    MAGNETAR_LAZY Task<> requests_done();
+    MAGNETAR_LAZY void begin_close(CloseCode code, std::string_view reason);
     void close_at_once() noexcept;
-    Task<> end_jobs();
-    void tick() noexcept;
+    MAGNETAR_LAZY Task<> end_jobs();
+    MAGNETAR_LAZY void tick() noexcept;
     void watch_silence() noexcept;
 
     const DoorOptions& limits_;

@@ -62,6 +62,7 @@ struct Master::Parts {
     ArbiterRuntime runtime;
     KeptHandles monitors;
     std::optional<DoorServer> door;
+    Listen* listen = nullptr;
     bool has_run = false;
 };
 
@@ -75,18 +76,29 @@ MAGNETAR_DECL Master::~Master() = default;
 MAGNETAR_DECL EventLoop& Master::main_loop() const noexcept { return parts_->runtime.loop; }
 
 MAGNETAR_DECL void Master::enter(Actor<>& arbiter, const ActorSettings& settings, std::string_view name,
-                                 const ErasedHook<const MonitorGaveUp&>& monitor_gave_up, DoorSettings door) {
+                                 const ErasedHook<const MonitorGaveUp&>& monitor_gave_up, Listen* listen,
+                                 DoorSettings door) {
     parts_->runtime.enter(arbiter, settings, name);
     core_of(arbiter).extras().before_end = &shut_down_in_order;
     parts_->runtime.supervisor.monitor_gave_up = monitor_gave_up;
-    if (!door.addresses.empty()) parts_->door.emplace(std::move(door));
+    if (door.addresses.empty()) return;
+    parts_->door.emplace(std::move(door));
+    parts_->listen = listen;
 }
 
 MAGNETAR_DECL std::vector<std::string> Master::addresses() const {
     return parts_->door ? parts_->door->urls() : std::vector<std::string>();
 }
 
-MAGNETAR_DECL Task<void*> Master::add_monitor(Actor<>& arbiter, MonitorSpec spec) {
+MAGNETAR_LAZY void reload_monitors(Actor<>& arbiter) {
+    core_of(arbiter).for_each_child([](Actor<>& child) {
+        if (auto* monitor = dynamic_cast<WorkerPool*>(&child); monitor && monitor->is_running())
+            monitor->reload_by_signal();
+    });
+}
+
+MAGNETAR_LAZY_BODY Task<void*> Master::add_monitor(Actor<>& arbiter, MonitorSpec spec) {
+    if (!on_hangup) on_hangup = &reload_monitors;
     spec.rules.seed = std::random_device{}();
     return start_monitor(arbiter, parts_->monitors, std::move(spec));
 }
@@ -113,14 +125,7 @@ MAGNETAR_DECL Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
             continue;
         }
         if (signal == SIGHUP) {
-            if (on_hangup) {
-                on_hangup(arbiter);
-                continue;
-            }
-            core_of(arbiter).for_each_child([](Actor<>& child) {
-                if (auto* monitor = dynamic_cast<WorkerPool*>(&child); monitor && monitor->is_running())
-                    monitor->reload_by_signal();
-            });
+            if (on_hangup) on_hangup(arbiter);
             continue;
         }
         if (std::exchange(stopping, true)) ::_exit(128 + signal);
@@ -128,7 +133,7 @@ MAGNETAR_DECL Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
     }
 }
 
-MAGNETAR_DECL Task<bool> listens(Actor<>& self, DoorServer& door) {
+MAGNETAR_LAZY_BODY Task<bool> listens(Actor<>& self, DoorServer& door) {
     Job<> opening = core_of(self).start_job(door.open(self));
     try {
         co_await opening;
@@ -139,7 +144,7 @@ MAGNETAR_DECL Task<bool> listens(Actor<>& self, DoorServer& door) {
     co_return false;
 }
 
-MAGNETAR_DECL Task<ExitStatus> live_as_arbiter(Actor<>& self, DoorServer* door) {
+MAGNETAR_DECL Task<ExitStatus> live_as_arbiter(Actor<>& self, Listen* listen, DoorServer* door) {
     survive_broken_pipes();
     Job<> signals = self.loop().start(stop_arbiter_on_signal(self), nullptr);
     core_of(self).set_running();
@@ -147,7 +152,7 @@ MAGNETAR_DECL Task<ExitStatus> live_as_arbiter(Actor<>& self, DoorServer* door) 
     co_await yield();
     core_of(self).run_periodic_task();
     bool ready = true;
-    if (door) ready = co_await listens(self, *door);
+    if (door) ready = co_await listen(self, *door);
     if (!ready) {
         core_of(self).exit(1);
     } else if (auto failure = co_await started(self);
@@ -168,7 +173,7 @@ MAGNETAR_DECL int Master::run(Actor<>& arbiter) {
     StallWatch watch(arbiter.loop(), core_of(arbiter).extras().settings.stall, arbiter.to_string(),
                      ActorId::arbiter().value);
     DoorServer* door = parts_->door ? &*parts_->door : nullptr;
-    return arbiter.loop().run(live_as_arbiter(arbiter, door)).code();
+    return arbiter.loop().run(live_as_arbiter(arbiter, parts_->listen, door)).code();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

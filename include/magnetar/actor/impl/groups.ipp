@@ -80,7 +80,7 @@ MAGNETAR_DECL std::vector<ActorProxy<>> group_list(Actor<>&, std::string group) 
     return all;
 }
 
-MAGNETAR_DECL Task<> join_group(std::string group, const CommandEntry& command) {
+MAGNETAR_LAZY_BODY Task<> join_group(std::string group, const CommandEntry& command) {
     Actor<>* self = get_actor();
     if (!self || !the_node)
         throw std::logic_error("join needs an actor: call it in an actor's hook or command");
@@ -92,7 +92,7 @@ MAGNETAR_DECL Task<> join_group(std::string group, const CommandEntry& command) 
                                      command.number, self->proxy());
 }
 
-MAGNETAR_DECL Task<> leave_group(std::string group, const CommandEntry& command) {
+MAGNETAR_LAZY_BODY Task<> leave_group(std::string group, const CommandEntry& command) {
     Actor<>* self = get_actor();
     if (!self || !the_node)
         throw std::logic_error("leave needs an actor: call it in an actor's hook or command");
@@ -127,7 +127,7 @@ MAGNETAR_DECL void missed_by_node(const Published& message, const std::exception
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-MAGNETAR_DECL Task<std::vector<ActorProxy<>>> group_members(std::string group) {
+MAGNETAR_LAZY_BODY Task<std::vector<ActorProxy<>>> group_members(std::string group) {
     detail::check_group(group);
     detail::Address arbiter = detail::arbiter_address("group_members");
     co_return co_await detail::SendAwaiter<detail::group_list>(arbiter, std::move(group));

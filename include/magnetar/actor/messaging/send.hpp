@@ -218,8 +218,8 @@ private:
 [[noreturn, gnu::cold]] void throw_late(const std::string& trouble, const CommandEntry& command,
                                         const std::string& callee, const std::string& doing);
 
-// What an actor is at, in words; or that it does not say.
-Task<std::string> what_it_does(Address target);
+// What an actor is at, in words; or that it does not say, as one that blocks its loop.
+MAGNETAR_LAZY Task<std::string> what_it_does(Address target);
 
 }  // namespace detail
 

@@ -32,7 +32,7 @@ public:
 
     // Connects and shakes hands. Throws std::invalid_argument for no URL, std::system_error,
     // PermissionDenied, HandshakeError, TimeoutError.
-    static Task<Ref> connect(std::string url, std::string token);
+    MAGNETAR_LAZY static Task<Ref> connect(std::string url, std::string token);
 
     std::uint32_t host() const noexcept { return host_; }
     bool is_open() const noexcept { return open_; }
@@ -43,13 +43,13 @@ public:
     bool has_room() const noexcept override { return out_.size() + sending_.size() < most_unsent; }
 
     // Sends a request by name and gives its answer. Throws what the other side answers, and ActorLost.
-    static Task<Json> ask(Ref link, std::string command, Json target, Json arguments);
+    MAGNETAR_LAZY static Task<Json> ask(Ref link, std::string command, Json target, Json arguments);
     // The same without an answer.
-    static Task<> tell(Ref link, std::string command, Json target, Json arguments);
+    MAGNETAR_LAZY static Task<> tell(Ref link, std::string command, Json target, Json arguments);
     // Starts the close handshake; open requests fail with ActorLost.
     void close() noexcept;
     // Waits for its end.
-    static Task<> closed(Ref link);
+    MAGNETAR_LAZY static Task<> closed(Ref link);
 
 private:
     friend class CountedRef<RemoteLink>;
@@ -63,7 +63,7 @@ private:
     RemoteLink(EventLoop& loop, Stream stream, std::string url);
     ~RemoteLink();
 
-    static Task<> serve(Ref link, std::string first);
+    MAGNETAR_LAZY static Task<> serve(Ref link, std::string first);
     void take(std::span<const std::byte> bytes);
     void take_text(std::string_view text);
     void write(RemoteCall& call) noexcept;
@@ -71,7 +71,7 @@ private:
                       std::chrono::nanoseconds left = {});
     void append(Opcode opcode, std::string_view payload);
     void flush_soon();
-    static Task<> flush(Ref link);
+    MAGNETAR_LAZY static Task<> flush(Ref link);
     void end(std::string reason) noexcept;
     std::exception_ptr lost() const;
     MaskKey fresh_mask() noexcept;
@@ -89,6 +89,7 @@ private:
     std::array<std::byte, 256> random_{};
     std::size_t random_left_ = 0;
     std::uint32_t host_ = 0;
+    Task<> (*start_flush_)(Ref link) = nullptr;  // flush, set by connect: see MAGNETAR_LAZY
     bool open_ = true, closing_ = false, flushing_ = false, pinged_ = false, gone_ = false;
 };
 

@@ -70,7 +70,7 @@ public:
     explicit ServerCore(const TcpServerOptions& o);
     virtual ~ServerCore() = default;
 
-    void begin(Listener l);
+    MAGNETAR_LAZY void begin(Listener l);
     EventLoop& loop() const;
     // Ends and frees the connections that still live.
     void abandon() noexcept;

@@ -45,7 +45,7 @@ MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings) : settings_(std::mov
         throw std::invalid_argument("the door's ping_after and silence must not be negative");
 }
 
-MAGNETAR_DECL Task<> DoorServer::open(Actor<>& arbiter) {
+MAGNETAR_LAZY_BODY Task<> DoorServer::open(Actor<>& arbiter) {
     for (const std::string& text : settings_.addresses) {
         auto candidates = co_await magnetar::resolve(text);
         for (const SocketAddress& address : candidates)
@@ -83,7 +83,7 @@ private:
     std::uint32_t& count_;
 };
 
-MAGNETAR_DECL Task<> DoorServer::serve(Connection& connection, bool local) {
+MAGNETAR_LAZY_BODY Task<> DoorServer::serve(Connection& connection, bool local) {
     CountedConnection counted(connections_);
     // In a coroutine of its own, whose frame is gone while the connection idles.
     Admission admission = co_await admit(connection, local);
@@ -95,7 +95,7 @@ MAGNETAR_DECL Task<> DoorServer::serve(Connection& connection, bool local) {
     co_await session.run(std::move(admission.first));
 }
 
-inline Task<bool> read_head(Connection& connection, HeadReader& head) {
+MAGNETAR_LAZY Task<bool> read_head(Connection& connection, HeadReader& head) {
     for (;;) {
         ReadData data = co_await connection.read_some();
         if (!data) co_return false;
@@ -104,7 +104,7 @@ inline Task<bool> read_head(Connection& connection, HeadReader& head) {
 }
 
 // The time counts from the connection, so that a byte now and then does not prolong it.
-MAGNETAR_DECL Task<DoorServer::Admission> DoorServer::admit(Connection& connection, bool local) {
+MAGNETAR_LAZY_BODY Task<DoorServer::Admission> DoorServer::admit(Connection& connection, bool local) {
     Admission admission;
     if (connections_ > settings_.limits.max_connections) {
         admission.refuse(503, "there are too many connections");
@@ -142,7 +142,7 @@ MAGNETAR_DECL DoorRole DoorServer::role_of(const UpgradeRequest& request, bool l
     throw HandshakeError(401, "the token is missing or wrong");
 }
 
-inline Task<> read_rest(Connection& connection) {
+MAGNETAR_LAZY Task<> read_rest(Connection& connection) {
     for (std::size_t left = std::size_t{64} << 10;;) {
         ReadData data = co_await connection.read_some();
         if (!data || data.size() > left) co_return;
@@ -150,7 +150,7 @@ inline Task<> read_rest(Connection& connection) {
     }
 }
 // The answer is lost if the socket is closed while something in it is unread.
-MAGNETAR_DECL Task<> DoorServer::refuse(Connection& connection, std::string answer) {
+MAGNETAR_LAZY_BODY Task<> DoorServer::refuse(Connection& connection, std::string answer) {
     co_await connection.write(answer);
     co_await connection.shutdown();
     auto rest = read_rest(connection);

@@ -19,7 +19,7 @@ MAGNETAR_DECL DoorSession::Place::~Place() {
     session_->changed_.set();
 }
 
-MAGNETAR_DECL DoorSession::DoorSession(const DoorOptions& limits, Connection& connection, DoorRole role)
+MAGNETAR_LAZY_BODY DoorSession::DoorSession(const DoorOptions& limits, Connection& connection, DoorRole role)
     : Timer([](Timer& timer) { static_cast<DoorSession&>(timer).tick(); }),
       limits_(limits),
       connection_(connection),
@@ -31,7 +31,7 @@ MAGNETAR_DECL DoorSession::DoorSession(const DoorOptions& limits, Connection& co
 }
 MAGNETAR_DECL DoorSession::~DoorSession() { loop_.disarm(*this); }
 
-MAGNETAR_DECL Task<> DoorSession::run(std::string first) {
+MAGNETAR_LAZY_BODY Task<> DoorSession::run(std::string first) {
     bool cancelled = false;
     std::exception_ptr failure;
     try {
@@ -55,7 +55,7 @@ MAGNETAR_DECL Task<> DoorSession::run(std::string first) {
     if (failure && !closing_) std::rethrow_exception(failure);
 }
 
-MAGNETAR_DECL Task<> DoorSession::read() {
+MAGNETAR_LAZY_BODY Task<> DoorSession::read() {
     while (!over_) {
         ReadData data = co_await connection_.read_some();
         if (!data) co_return;
@@ -72,7 +72,7 @@ MAGNETAR_DECL Task<> DoorSession::read() {
     }
 }
 
-MAGNETAR_DECL void DoorSession::take(std::span<const std::byte> bytes) {
+MAGNETAR_LAZY_BODY void DoorSession::take(std::span<const std::byte> bytes) {
     try {
         decoder_.feed(bytes);
         while (auto message = decoder_.next()) take_frame(*message);
@@ -82,7 +82,7 @@ MAGNETAR_DECL void DoorSession::take(std::span<const std::byte> bytes) {
     }
 }
 
-MAGNETAR_DECL void DoorSession::take_frame(const magnetar::WebSocketMessage& message) {
+MAGNETAR_LAZY_BODY void DoorSession::take_frame(const magnetar::WebSocketMessage& message) {
     switch (message.opcode) {
         case Opcode::text:
             if (!closing_) take_text(message.text());
@@ -110,7 +110,7 @@ MAGNETAR_DECL void DoorSession::take_frame(const magnetar::WebSocketMessage& mes
     }
 }
 
-MAGNETAR_DECL void DoorSession::take_text(std::string_view text) {
+MAGNETAR_LAZY_BODY void DoorSession::take_text(std::string_view text) {
     Json id;
     DoorRequest request;
     std::exception_ptr failure;
@@ -128,7 +128,7 @@ MAGNETAR_DECL void DoorSession::take_text(std::string_view text) {
     loop_.start(carry_out(Place(*this, count), std::move(request)), nullptr).detach();
 }
 
-MAGNETAR_DECL Task<> DoorSession::carry_out(Place place, DoorRequest request) {
+MAGNETAR_LAZY_BODY Task<> DoorSession::carry_out(Place place, DoorRequest request) {
     DoorSession& session = place.session();
     Running running;
     session.running_.push_back(running);
@@ -144,7 +144,7 @@ MAGNETAR_DECL Task<> DoorSession::carry_out(Place place, DoorRequest request) {
     else session.answer(id, "result", result);
 }
 
-MAGNETAR_DECL void DoorSession::answer(const Json& id, const char* member, const Json& value) {
+MAGNETAR_LAZY_BODY void DoorSession::answer(const Json& id, const char* member, const Json& value) {
     if (closing_ || broken_) return;
     auto before = out_.size() + sending_.size();
     append_frame(out_, Opcode::text, [&] {
@@ -163,18 +163,18 @@ MAGNETAR_DECL void DoorSession::answer(const Json& id, const char* member, const
 }
 
 // One alone may be longer than the limit.
-MAGNETAR_DECL bool DoorSession::has_room(std::size_t before) {
+MAGNETAR_LAZY_BODY bool DoorSession::has_room(std::size_t before) {
     if (before == 0 || out_.size() + sending_.size() <= limits_.max_unsent) return true;
     out_ = Writer();
     begin_close(try_again_later, "answers are not read");
     return false;
 }
 
-MAGNETAR_DECL void DoorSession::flush_soon() {
+MAGNETAR_LAZY_BODY void DoorSession::flush_soon() {
     if (flushes_ == 0 && !broken_ && !out_.empty())
         loop_.start(flush(Place(*this, flushes_)), nullptr).detach();
 }
-MAGNETAR_DECL Task<> DoorSession::flush(Place place) {
+MAGNETAR_LAZY_BODY Task<> DoorSession::flush(Place place) {
     DoorSession& session = place.session();
     Running running;
     session.running_.push_back(running);
@@ -189,20 +189,20 @@ MAGNETAR_DECL Task<> DoorSession::flush(Place place) {
     }
     if (session.broken_) session.out_ = Writer();
 }
-MAGNETAR_DECL Task<> DoorSession::flushed() {
+MAGNETAR_LAZY_BODY Task<> DoorSession::flushed() {
     while (flushes_ > 0) {
         changed_.clear();
         co_await changed_.wait();
     }
 }
-MAGNETAR_DECL Task<> DoorSession::requests_done() {
+MAGNETAR_LAZY_BODY Task<> DoorSession::requests_done() {
     while (requests_ + tells_ > 0) {
         changed_.clear();
         co_await changed_.wait();
     }
 }
 
-MAGNETAR_DECL void DoorSession::begin_close(CloseCode code, std::string_view reason) {
+MAGNETAR_LAZY_BODY void DoorSession::begin_close(CloseCode code, std::string_view reason) {
     if (std::exchange(closing_, true)) return;
     append_close(out_, {code, reason});
     flush_soon();
@@ -220,7 +220,7 @@ MAGNETAR_DECL void DoorSession::close_at_once() noexcept {
     (void)::send(fd, frame.data(), frame.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-MAGNETAR_DECL Task<> DoorSession::end_jobs() {
+MAGNETAR_LAZY_BODY Task<> DoorSession::end_jobs() {
     closing_ = true;
     for (int round = 0; requests_ + tells_ + flushes_ > 0; ++round) {
         running_.for_each([](Running& running) { running.job->cancel(); });
@@ -229,7 +229,7 @@ MAGNETAR_DECL Task<> DoorSession::end_jobs() {
     }
 }
 
-MAGNETAR_DECL void DoorSession::tick() noexcept {
+MAGNETAR_LAZY_BODY void DoorSession::tick() noexcept {
     if (closing_) return connection_.close();
     if (paused_) heard_ = loop_.now();
     auto quiet = loop_.now() - heard_;

@@ -108,7 +108,7 @@ MAGNETAR_DECL RemoteLink::RemoteLink(EventLoop& loop, Stream stream, std::string
 }
 MAGNETAR_DECL RemoteLink::~RemoteLink() { loop_.disarm(*this); }
 
-inline Task<> read_answer(Stream& stream, HeadReader& head) {
+MAGNETAR_LAZY Task<> read_answer(Stream& stream, HeadReader& head) {
     for (;;) {
         ReadData data = co_await stream.read_some();
         if (!data) throw HandshakeError(0, "websocket: the connection ended before there was an answer");
@@ -116,7 +116,7 @@ inline Task<> read_answer(Stream& stream, HeadReader& head) {
     }
 }
 
-MAGNETAR_DECL Task<RemoteLink::Ref> RemoteLink::connect(std::string url, std::string token) {
+MAGNETAR_LAZY_BODY Task<RemoteLink::Ref> RemoteLink::connect(std::string url, std::string token) {
     EventLoop& loop = EventLoop::require("connect_arbiter");
     // What a program sends must be in its table of commands, also when it has no arbiter of its own.
     [[maybe_unused]] static const bool registered_command = (register_framework_commands(), true);
@@ -138,13 +138,14 @@ MAGNETAR_DECL Task<RemoteLink::Ref> RemoteLink::connect(std::string url, std::st
         throw PermissionDenied(fmt::format("{}: {}", url, error.what()));
     }
     Ref link(*new RemoteLink(loop, std::move(stream), std::move(url)));
+    link->start_flush_ = &flush;
     loop.start(serve(link, std::string(head.rest())), nullptr).detach();
     co_return link;
 }
 
 // ---- reading
 
-MAGNETAR_DECL Task<> RemoteLink::serve(Ref link, std::string first) {
+MAGNETAR_LAZY_BODY Task<> RemoteLink::serve(Ref link, std::string first) {
     std::string reason = "the connection ended";
     bool cancelled = false;
     try {
@@ -254,7 +255,7 @@ MAGNETAR_DECL void RemoteLink::send_request(std::string_view command, const Json
     append(Opcode::text, text.text());
 }
 MAGNETAR_DECL void RemoteLink::flush_soon() {
-    if (!std::exchange(flushing_, true)) loop_.start(flush(Ref(*this)), nullptr).detach();
+    if (!std::exchange(flushing_, true)) loop_.start(start_flush_(Ref(*this)), nullptr).detach();
 }
 class RemoteLink::Flushing {
 public:
@@ -268,7 +269,7 @@ public:
 private:
     RemoteLink& link_;
 };
-MAGNETAR_DECL Task<> RemoteLink::flush(Ref link) {
+MAGNETAR_LAZY_BODY Task<> RemoteLink::flush(Ref link) {
     Flushing flushing(*link);
     while (!link->out_.empty()) {
         link->sending_.swap(link->out_);
@@ -355,13 +356,13 @@ MAGNETAR_DECL void RemoteLink::write(RemoteCall& call) noexcept {
     }
 }
 
-MAGNETAR_DECL Task<Json> RemoteLink::ask(Ref link, std::string command, Json target, Json arguments) {
+MAGNETAR_LAZY_BODY Task<Json> RemoteLink::ask(Ref link, std::string command, Json target, Json arguments) {
     if (!link->open_) std::rethrow_exception(link->lost());
     Reply reply(*link);
     link->send_request(command, target, arguments, Json(reply.number()));
     co_return co_await reply;
 }
-MAGNETAR_DECL Task<> RemoteLink::tell(Ref link, std::string command, Json target, Json arguments) {
+MAGNETAR_LAZY_BODY Task<> RemoteLink::tell(Ref link, std::string command, Json target, Json arguments) {
     while (link->open_ && !link->has_room()) {
         link->changed_.clear();
         co_await link->changed_.wait();
@@ -377,7 +378,7 @@ MAGNETAR_DECL void RemoteLink::close() noexcept {
     end("closed by this side");
     loop_.arm(*this, loop_.now() + remote_close_timeout);
 }
-MAGNETAR_DECL Task<> RemoteLink::closed(Ref link) {
+MAGNETAR_LAZY_BODY Task<> RemoteLink::closed(Ref link) {
     while (!link->gone_) {
         link->changed_.clear();
         co_await link->changed_.wait();
