@@ -37,6 +37,12 @@ inline constexpr Reach reach_of<directory_find> = Reach::first_actor;
 // Finds an actor by id, by name, or by one of the words `arbiter` and `monitor`. Throws ActorNotFound.
 Task<Address> resolve(std::string target);
 
+// Using this gives the framework's own commands their names before main runs: only programs that ask for a
+// command by its name contain what that takes.
+MAGNETAR_LAZY bool name_framework_commands();
+template <class = void>
+inline const bool named_framework_commands = name_framework_commands();
+
 template <auto F, class... A>
 Task<typename CommandTraits<F>::Result> send_to_name(std::string target, A... arguments) {
     Address address = co_await resolve(std::move(target));
@@ -142,6 +148,7 @@ auto send(const Target& target, const C&, A&&... arguments) {
 /// The same for a command's name, as a client in another language would call it: JSON in, JSON out.
 template <detail::MessageTarget Target, class... A>
 auto send(const Target& target, std::string_view command, A&&... arguments) {
+    (void)&detail::named_framework_commands<>;
     Json list = detail::json_arguments(arguments...);
     constexpr auto user = &detail::by_name_command;
     constexpr auto system = &detail::system_by_name_command;

@@ -50,7 +50,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 // The fork server comes first: it is forked before the process has threads, and with the table of commands.
 struct Master::Parts {
     explicit Parts(const LoopOptions& options)
-        : fork_server((open_missing_standard_streams(), register_framework_commands(), run_worker)),
+        : fork_server((open_missing_standard_streams(), run_worker)),
           runtime(options) {
         runtime.supervisor.fork_server = &fork_server;
         fork_server.watch(runtime.loop);
@@ -134,6 +134,7 @@ MAGNETAR_DECL Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
 }
 
 MAGNETAR_LAZY_BODY Task<bool> listens(Actor<>& self, DoorServer& door) {
+    (void)&named_framework_commands<>;
     Job<> opening = core_of(self).start_job(door.open(self));
     try {
         co_await opening;

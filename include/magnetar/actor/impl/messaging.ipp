@@ -22,6 +22,13 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+MAGNETAR_LAZY_BODY bool name_framework_commands() {
+    return register_as<ping_command>("ping") && register_as<echo_command<Json>>("echo") &&
+           register_as<info_command>("info") && register_as<notify_command>("notify") &&
+           register_as<stop_command>("stop") && register_as<config_command>("config") &&
+           register_as<spawn_command>("spawn") && register_as<kill_command>("kill_actor");
+}
+
 MAGNETAR_DECL std::optional<ActorProxy<>> directory_find(Actor<>&, std::string target) {
     Directory& directory = directory_here();
     if (auto* found = directory.find(target)) return found->proxy;

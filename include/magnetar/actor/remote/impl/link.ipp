@@ -8,7 +8,7 @@
 
 #include <magnetar/actor/commands.hpp>
 #include <magnetar/actor/door/error_json.hpp>
-#include <magnetar/actor/supervision/framework_commands.hpp>
+#include <magnetar/actor/messaging.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/connect.hpp>
@@ -118,8 +118,7 @@ MAGNETAR_LAZY Task<> read_answer(Stream& stream, HeadReader& head) {
 
 MAGNETAR_LAZY_BODY Task<RemoteLink::Ref> RemoteLink::connect(std::string url, std::string token) {
     EventLoop& loop = EventLoop::require("connect_arbiter");
-    // What a program sends must be in its table of commands, also when it has no arbiter of its own.
-    [[maybe_unused]] static const bool registered_command = (register_framework_commands(), true);
+    (void)&named_framework_commands<>;
     WebSocketUrl parts = parse_websocket_url(url);
     Stream stream = co_await magnetar::connect(parts.address);
     std::array<std::byte, 16> nonce;

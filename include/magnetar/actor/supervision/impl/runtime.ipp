@@ -42,7 +42,6 @@ MAGNETAR_DECL ArbiterRuntime::ArbiterRuntime(std::unique_ptr<Engine> engine, con
 }
 
 MAGNETAR_DECL void ArbiterRuntime::begin() {
-    register_framework_commands();
     exit_registry().clear();
     forget_names();
     supervisor.directory = &directory;
