@@ -44,6 +44,35 @@ It goes on until `q`; `c`, `m`, `k` and `n` sort, the arrows choose a worker, `s
 ```text
 {rest}
 ```
+
+## The control socket
+
+All of the above is asked through a unix socket: `--control PATH`, or in `$RUNTIME_DIRECTORY`, `$XDG_RUNTIME_DIR` or `/tmp/magnetar-UID`.
+It is a door of [the protocol](protocol.md), WebSocket and JSON, so that monitoring and deployment in any language can use it. Its file has
+mode 0600 before anybody can connect; who connects must be a process of the program's user or of root, and is an administrator there. Others
+get 403, whatever token they show. <!-- test: "the_control_socket_is_of_its_user_alone" --> A socket on which nobody listens any more is
+replaced; a program that lives, or a file that is no socket, is left alone, and named. <!-- test: "a_stale_control_socket_is_replaced_and_nothing_else" -->
+
+```text
+$ examples/clients/client.py ws+unix:/run/echo/echo.sock "" arbiter scale 3
+3
+```
+
+The arbiter answers there, besides what [every administrator may ask](protocol.md#what-may-be-asked-for):
+<!-- test: "the_control_socket_is_an_administrators_door" --> <!-- test: "other_clients_of_doors_are_operators_too" -->
+
+| command | arguments, in this order or by name | result |
+|---|---|---|
+| `info` | | what `--info --json` prints |
+| `stop` | | `{{"process": 14207}}`, at once; the program has ended when that process has |
+| `reload` | | what was done, in lines, when all workers are new |
+| `scale` | `workers`; `application`, where there are several | the number of workers, when they are there |
+| `stop_worker` | `id` | the worker's name; its monitor makes another |
+| `log_level` | `levels`, as `info,net=debug` | the levels that hold now |
+| `config` | | the settings as a file, each with its origin |
+
+What has begun runs to its end, also when who asked for it has gone. <!-- test: "what_an_operator_began_goes_on_when_he_is_gone" --> Operators are
+answered until a drain has ended; then the socket is closed.
 """
 
 

@@ -17,8 +17,11 @@ class Arbiter:
     def __init__(self, url, token):
         # The option was called extra_headers before version 14.
         option = "extra_headers" if int(websockets.__version__.split(".")[0]) < 14 else "additional_headers"
-        options = {option: {"Authorization": f"Bearer {token}"}, "max_size": None}
-        self._connecting = websockets.connect(url, subprotocols=["magnetar.v1"], **options)
+        options = {option: {"Authorization": f"Bearer {token}"} if token else {}, "max_size": None}
+        if url.startswith("ws+unix:"):  # a unix socket, as an arbiter writes it
+            url, options["path"] = "ws://localhost/", url.removeprefix("ws+unix:")
+        connect = websockets.unix_connect if "path" in options else websockets.connect
+        self._connecting = connect(uri=url, subprotocols=["magnetar.v1"], **options)
         self._ids, self._waiting = itertools.count(1), {}
 
     async def __aenter__(self):

@@ -84,6 +84,7 @@
 #include <magnetar/app/detail/impl/config_file.ipp>
 #include <magnetar/app/detail/impl/configuration.ipp>
 #include <magnetar/app/detail/impl/control.ipp>
+#include <magnetar/app/detail/impl/control_client.ipp>
 #include <magnetar/app/detail/impl/control_commands.ipp>
 #include <magnetar/app/detail/impl/info_text.ipp>
 #include <magnetar/app/detail/impl/json_path.ipp>

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 
-from support import PROGRAM, Client, Program, case, echo, get, run_cases, until
+from support import PROGRAM, Client, Door, Program, case, echo, get, run_cases, until
 
 V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -235,24 +235,147 @@ def top_sorts_reloads_and_stops_one():
         program.ends(signal.SIGTERM)
 
 
+# ---- the control socket
+
+
 @case
-def the_control_socket_answers_lines_of_json():
-    with echo() as program:
+def the_control_socket_is_an_administrators_door():
+    with echo("--workers", "1") as program:
         program.running()
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(program.control)
-        client = Client(connection)
+        door = Door(program.control)
+        assert door.status == 101, door.head
+        info = door.ask({"id": "a", "command": "info"})["result"]
+        assert info["program"]["name"] == "echo" and info["program"]["control"] == program.control
+        assert door.ask({"id": 1, "command": "info", "target": "arbiter"})["result"]["applications"], "the same by name"
+        assert door.ask({"id": 2, "command": "log_level", "args": ["error"]}) == {"id": 2, "result": "error"}
+        assert door.ask({"id": 3, "command": "log_level", "args": {"levels": "info"}})["result"] == "info"
+        assert "greeting = " in door.ask({"id": 4, "command": "config"})["result"]
+        assert door.ask({"id": 5, "command": "scale", "args": {"workers": 2, "application": "echo"}})["result"] == 2
+        assert len(program.workers()) == 2
+        # What is wrong is told as at every door, and it goes on.
+        for command, args, kind, words in (("shout", [], "CommandNotFound", "no command 'shout'"),
+                                           ("scale", [], "CodecError", "'workers' is missing"),
+                                           ("scale", ["two"], "CodecError", "expected an integer"),
+                                           ("scale", [-1], "CodecError", ""),
+                                           ("scale", [2, "nobody"], "std::invalid_argument", "which of the applications"),
+                                           ("stop_worker", ["nobody"], "std::invalid_argument", "no worker has the id"),
+                                           ("log_level", ["loud"], "std::invalid_argument", "is no level")):
+            error = door.ask({"id": 6, "command": command, "args": args})["error"]
+            assert error["type"] == kind and words in error["message"], (command, error)
+        assert door.ask("no JSON")["error"]["type"] == "JsonError"
+        # An administrator may ask for all that a door offers, of every actor.
+        names = {actor["name"] for actor in door.ask({"id": 7, "command": "list"})["result"]}
+        assert {"arbiter", "echo"} <= names, names
+        worker = program.workers()[0]["actor"]
+        assert door.ask({"id": 8, "command": "info", "target": worker["id"]})["result"]["actor"]["name"] == worker["name"]
+        assert door.ask({"id": 9, "command": "reload"})["result"][-1] == "echo: 2 workers replaced"
+        assert door.ask({"id": 10, "command": "stop"})["result"] == {"process": program.process.pid}
+        assert door.hears()[0] == 8, "it says that it closes"
+        program.ends()
 
-        def ask(line):
-            return json.loads(client.say(line if isinstance(line, str) else json.dumps(line)))
 
-        assert ask({"id": "a", "command": "info"})["result"]["program"]["name"] == "echo"
-        assert ask({"id": 2, "command": "log_level", "args": ["error"]}) == {"id": 2, "result": "error"}
-        assert "greeting = " in ask({"id": 3, "command": "config"})["result"]
-        assert "unknown command" in ask({"id": 4, "command": "shout"})["error"]["message"]
-        assert "error" in ask("no JSON") and "error" in ask({"id": 5}) and "error" in ask({"id": 6, "command": "scale"})
-        assert ask({"id": 7, "command": "info"})["id"] == 7, "it goes on"
+@case
+def what_an_operator_began_goes_on_when_he_is_gone():
+    with echo("--workers", "2", "--slow", "700ms", "--exit-timeout", "60s") as program:
+        program.running()
+        before = {worker["actor"]["id"] for worker in program.workers()}
+        clients = [program.connect() for _ in range(8)]
+        for client in clients:
+            assert client.line() == "hello"
+            client.connection.sendall(b"work\n")
+        door = Door(program.control)
+        door.say(json.dumps({"id": 1, "command": "reload"}))
+        until("it has begun", lambda: {worker["actor"]["id"] for worker in program.workers()} - before)
+        door.socket.close()
+        until("all are new", lambda: not {worker["actor"]["id"] for worker in program.workers()} & before)
+        assert [client.line() for client in clients] == ["work"] * 8
+        door = Door(program.control)
+        assert until("the reload is over", lambda: door.ask({"id": 1, "command": "reload"}).get("result"))
         program.ends(signal.SIGTERM)
+
+
+@case
+def other_clients_of_doors_are_operators_too():
+    python, client = "/usr/bin/python3", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "clients", "client.py")
+    if subprocess.run([python, "-c", "import websockets"], capture_output=True).returncode:
+        return
+    with echo("--workers", "1") as program:
+        program.running()
+        done = subprocess.run([python, client, "ws+unix:" + program.control, "", "arbiter", "info"], capture_output=True,
+                              text=True, timeout=20)
+        assert done.returncode == 0 and json.loads(done.stdout)["program"]["state"] == "running", done
+        program.ends(signal.SIGTERM)
+
+
+def as_nobody(path):
+    """What a process of another user sees at the socket: the status, or the name of the error."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+            said = Door(path).head.decode()
+        except OSError as error:
+            said = type(error).__name__
+        os.write(writing, said.encode())
+        os._exit(0)
+    os.close(writing)
+    said = os.read(reading, 10000).decode()
+    os.close(reading)
+    os.waitpid(child, 0)
+    return said
+
+
+@case
+def the_control_socket_is_of_its_user_alone():
+    if os.geteuid() != 0:
+        return
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    os.chmod(folder, 0o755)
+    with echo(folder=folder) as program:
+        program.running()
+        assert as_nobody(program.control) == "PermissionError"
+        # Also where the file is everybody's.
+        os.chmod(program.control, 0o666)
+        assert as_nobody(program.control).startswith("HTTP/1.1 403 "), as_nobody(program.control)
+        assert Door(program.control).status == 101
+        program.ends(signal.SIGTERM)
+    with echo("--user", "nobody", folder=tempfile.mkdtemp(prefix="magnetar-app-")) as program:
+        os.chmod(program.folder, 0o777)
+        program.running()  # root asks
+        assert as_nobody(program.control).startswith("HTTP/1.1 101 ")
+        program.ends(signal.SIGTERM)
+
+
+@case
+def a_stale_control_socket_is_replaced_and_nothing_else():
+    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    path = os.path.join(folder, "control.sock")
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(path)
+    stale.close()
+    with echo(folder=folder) as program:
+        program.running()
+        second = subprocess.run([PROGRAM, "echo", "--bind", "127.0.0.1:0", "--control", path], capture_output=True,
+                                text=True, timeout=20)
+        assert second.returncode == 1 and second.stderr == f"echo: {path}: a program that runs listens there already\n", second
+        assert Door(path).status == 101
+        program.process.kill()
+        program.process.wait()
+    assert os.path.exists(path)
+    assert "no program runs that listens on " + path in Program.ask(program, "--info", code=1)
+    with echo(folder=folder) as program:
+        program.running().ends(signal.SIGTERM)
+    assert not os.path.exists(path)
+    open(path, "w").close()
+    other = subprocess.run([PROGRAM, "echo", "--bind", "127.0.0.1:0", "--control", path], capture_output=True, text=True,
+                           timeout=20)
+    assert other.returncode == 1 and "a file that is no socket" in other.stderr and os.path.isfile(path), other
+
+
+# ---- health and metrics
 
 
 @case

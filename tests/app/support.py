@@ -1,8 +1,10 @@
 """What the tests of applications have in common: programs that run in folders of their own, their clients and operators."""
+import base64
 import http.client
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -109,6 +111,50 @@ class Client:
     def close(self):
         for part in (self.file, self.reader, self.connection):
             part.close()
+
+
+class Door:
+    """A bare WebSocket client of the operators' socket, as docs/protocol.md has it."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(path)
+        self.socket.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: magnetar.v1\r\n"
+                            b"Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)) + b"\r\n\r\n")
+        self.head = b""
+        while not self.head.endswith(b"\r\n\r\n"):
+            self.head += self.exactly(1)
+        self.status = int(self.head.split()[1])
+
+    def exactly(self, size):
+        data = b""
+        while len(data) < size:
+            part = self.socket.recv(size - len(data))
+            assert part, "the connection has ended"
+            data += part
+        return data
+
+    def say(self, text):
+        data, mask = text.encode(), os.urandom(4)
+        size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + struct.pack("!H", len(data))
+        self.socket.sendall(b"\x81" + size + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(data)))
+
+    def hears(self):
+        """The next frame: its opcode and what is in it."""
+        opcode, size = self.exactly(2)
+        if size == 126:
+            size, = struct.unpack("!H", self.exactly(2))
+        elif size == 127:
+            size, = struct.unpack("!Q", self.exactly(8))
+        return opcode & 0x0f, self.exactly(size)
+
+    def ask(self, message):
+        self.say(message if isinstance(message, str) else json.dumps(message))
+        opcode, text = self.hears()
+        assert opcode == 1, (opcode, text)
+        return json.loads(text)
 
 
 def echo(*arguments, **options):

@@ -8,6 +8,7 @@
 #include <magnetar/actor/door/settings.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/connection.hpp>
+#include <magnetar/net/tcp_server.hpp>
 #include <magnetar/wire/websocket/handshake.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -17,17 +18,29 @@ class Actor;
 
 namespace detail {
 
-// The arbiter's listeners and the admission of clients. Its connections are those of TcpServers of the
-// arbiter's, so that they drain with them when it stops.
+// What those who reach a listener may do without a token.
+enum class DoorTrust : std::uint8_t {
+    nothing,
+    client,  // what clients may
+    owner,   // all, if it is a process of this program's user or of root; others nothing, token or not
+};
+
+// The arbiter's listeners and the admission of clients.
 class DoorServer {
 public:
+    // How requests are carried out; null for perform().
+    using Perform = Task<Json> (*)(DoorRequest request, DoorRole role);
+
     // Throws std::invalid_argument for limits that make no sense.
-    explicit DoorServer(DoorSettings settings);
+    explicit DoorServer(DoorSettings settings, Perform perform = nullptr);
     DoorServer(const DoorServer&) = delete;
 
-    // Listens on every address. Throws std::system_error, and std::invalid_argument for an address that
+    // Listens on every address. The connections are those of TcpServers of the arbiter's, so that they drain
+    // with them when it stops. Throws std::system_error, and std::invalid_argument for an address that
     // strangers can reach when no token is asked for.
     MAGNETAR_LAZY Task<> open(Actor<void>& arbiter);
+    // Serves the connections of another listener. Has to end before this.
+    MAGNETAR_LAZY TcpServer server(DoorTrust trust);
     // Location it listens, as URLs.
     const std::vector<std::string>& urls() const noexcept { return urls_; }
 
@@ -42,13 +55,14 @@ private:
             answer = refusal_answer(status, why);
         }
     };
-    MAGNETAR_LAZY Task<> serve(Connection& connection, bool local);
-    MAGNETAR_LAZY Task<Admission> admit(Connection& connection, bool local);
+    MAGNETAR_LAZY Task<> serve(Connection& connection, DoorTrust trust);
+    MAGNETAR_LAZY Task<Admission> admit(Connection& connection, DoorTrust trust);
     // Throws HandshakeError.
-    DoorRole role_of(const UpgradeRequest& request, bool local) const;
+    DoorRole role_of(const UpgradeRequest& request, const Connection& connection, DoorTrust trust) const;
     MAGNETAR_LAZY static Task<> refuse(Connection& connection, std::string answer);
 
     DoorSettings settings_;
+    Perform perform_;
     std::vector<std::string> urls_;
     std::uint32_t connections_ = 0;
 };

@@ -19,7 +19,8 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 //        └── we close: a violation, silence, a slow reader ──▶ closing ── its answer, or close_timeout ──▶ over
 class DoorSession : Timer {
 public:
-    MAGNETAR_LAZY DoorSession(const DoorOptions& limits, Connection& connection, DoorRole role);
+    MAGNETAR_LAZY DoorSession(const DoorOptions& limits, Connection& connection, DoorRole role,
+                              Task<Json> (*perform)(DoorRequest, DoorRole));
     DoorSession(const DoorSession&) = delete;
     ~DoorSession();
 
@@ -76,6 +77,7 @@ private:
     LoopClock::time_point heard_;
     std::uint32_t requests_ = 0, tells_ = 0, flushes_ = 0;
     DoorRole role_;
+    Task<Json> (*perform_)(DoorRequest, DoorRole);
     bool pinged_ = false, closing_ = false, over_ = false, deaf_ = false, broken_ = false, paused_ = false;
 };
 

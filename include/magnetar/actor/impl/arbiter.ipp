@@ -50,8 +50,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 // The fork server comes first: it is forked before the process has threads, and with the table of commands.
 struct Master::Parts {
     explicit Parts(const LoopOptions& options)
-        : fork_server((open_missing_standard_streams(), run_worker)),
-          runtime(options) {
+        : fork_server((open_missing_standard_streams(), run_worker)), runtime(options) {
         runtime.supervisor.fork_server = &fork_server;
         fork_server.watch(runtime.loop);
         if (::getpid() == 1)

@@ -211,7 +211,7 @@ private:
     void start(Actor<>& actor) noexcept override {
         if (core_of(actor).is_late(this->terms)) [[unlikely]]
             return this->refuse(RejectReason::late, actor.id());
-        if (invoke<F>(actor, this->args_, this->sender, this->arrived, this, &this->outcome_)) this->wake();
+        if (invoke<F>(actor, &this->args_, this->sender, this->arrived, this, &this->outcome_)) this->wake();
     }
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 
+#include <magnetar/app/detail/control_client.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/wire/json.hpp>
 
@@ -13,9 +14,9 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 std::string top_text(const Json& info, const Json* before, double seconds, char sort,
                      const std::string& marked = {});
 
-// Shows the table of the program that listens at `control`, once a second, until q is pressed; once when
+// Shows the table of the program that runs, once a second, until q is pressed; once when
 // standard output is no terminal. Throws what asking it throws.
-void run_top(const std::string& control);
+void run_top(ControlClient& running);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
 

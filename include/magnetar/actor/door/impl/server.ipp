@@ -2,6 +2,9 @@
 
 #include <magnetar/actor/door/server.hpp>
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include <magnetar/actor/actor.hpp>
@@ -30,7 +33,8 @@ inline std::string url_of(const SocketAddress& address) {
     return address.is_unix() ? "ws+" + text : "ws://" + text;
 }
 
-MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings) : settings_(std::move(settings)) {
+MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings, Perform perform)
+    : settings_(std::move(settings)), perform_(perform) {
     auto& limits = settings_.limits;
     auto positive = [](bool good, const char* name) {
         if (!good) throw std::invalid_argument(fmt::format("the door's {} must be above 0", name));
@@ -57,11 +61,9 @@ MAGNETAR_LAZY_BODY Task<> DoorServer::open(Actor<>& arbiter) {
                 ListenOptions options;
                 options.mode = 0600;
                 Listener listener = Listener::bind(candidates[i], options);
-                bool local = is_local(listener.address());
+                auto trust = is_local(listener.address()) ? DoorTrust::client : DoorTrust::nothing;
                 auto url = url_of(listener.address());
-                TcpServer server([this, local](Connection& connection) { return serve(connection, local); },
-                                 {.max_connections = settings_.limits.max_connections + spare_connections});
-                auto& kept = arbiter.servers().emplace(url, std::move(server)).first->second;
+                auto& kept = arbiter.servers().emplace(url, server(trust)).first->second;
                 urls_.push_back(std::move(url));
                 co_await kept.start_serving(std::move(listener));
                 break;
@@ -70,6 +72,11 @@ MAGNETAR_LAZY_BODY Task<> DoorServer::open(Actor<>& arbiter) {
             }
         }
     }
+}
+
+MAGNETAR_LAZY_BODY TcpServer DoorServer::server(DoorTrust trust) {
+    return TcpServer([this, trust](Connection& connection) { return serve(connection, trust); },
+                     {.max_connections = settings_.limits.max_connections + spare_connections});
 }
 
 // One connection more, for as long as it lives. (A type of the function's own would be one of each file's.)
@@ -83,15 +90,17 @@ private:
     std::uint32_t& count_;
 };
 
-MAGNETAR_LAZY_BODY Task<> DoorServer::serve(Connection& connection, bool local) {
+MAGNETAR_LAZY_BODY Task<> DoorServer::serve(Connection& connection, DoorTrust trust) {
     CountedConnection counted(connections_);
     // In a coroutine of its own, whose frame is gone while the connection idles.
-    Admission admission = co_await admit(connection, local);
+    Admission admission = co_await admit(connection, trust);
     if (admission.refused) co_return co_await refuse(connection, std::move(admission.answer));
     if (admission.answer.empty()) co_return;
     co_await connection.write(admission.answer);
     admission.answer = std::string();
-    DoorSession session(settings_.limits, connection, admission.role);
+    Perform perform = &detail::perform;
+    if (perform_) perform = perform_;
+    DoorSession session(settings_.limits, connection, admission.role, perform);
     co_await session.run(std::move(admission.first));
 }
 
@@ -104,7 +113,7 @@ MAGNETAR_LAZY Task<bool> read_head(Connection& connection, HeadReader& head) {
 }
 
 // The time counts from the connection, so that a byte now and then does not prolong it.
-MAGNETAR_LAZY_BODY Task<DoorServer::Admission> DoorServer::admit(Connection& connection, bool local) {
+MAGNETAR_LAZY_BODY Task<DoorServer::Admission> DoorServer::admit(Connection& connection, DoorTrust trust) {
     Admission admission;
     if (connections_ > settings_.limits.max_connections) {
         admission.refuse(503, "there are too many connections");
@@ -116,7 +125,7 @@ MAGNETAR_LAZY_BODY Task<DoorServer::Admission> DoorServer::admit(Connection& con
         bool complete = co_await with_timeout(settings_.limits.handshake_timeout, std::move(reading));
         if (complete) {
             auto request = parse_upgrade(head.head(), door_protocol);
-            admission.role = role_of(request, local);
+            admission.role = role_of(request, connection, trust);
             admission.answer = upgrade_answer(request.key, door_protocol);
             admission.first = head.rest();
         } else if (connection.server_closes()) {
@@ -130,15 +139,29 @@ MAGNETAR_LAZY_BODY Task<DoorServer::Admission> DoorServer::admit(Connection& con
     co_return admission;
 }
 
-MAGNETAR_DECL DoorRole DoorServer::role_of(const UpgradeRequest& request, bool local) const {
+// Whether at the other end of a unix socket was this program's user, or root, when it connected.
+inline bool is_owner(int fd) noexcept {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+    return peer.uid == 0 || peer.uid == ::geteuid();
+}
+
+MAGNETAR_DECL DoorRole DoorServer::role_of(const UpgradeRequest& request, const Connection& connection,
+                                           DoorTrust trust) const {
     // Browsers say whose page asks, and let any page ask.
     auto& origins = settings_.origins;
     if (!request.origin.empty() && std::find(origins.begin(), origins.end(), request.origin) == origins.end())
         throw HandshakeError(403, "this origin is not allowed");
+    if (trust == DoorTrust::owner) {
+        if (is_owner(connection.fd())) return DoorRole::administrator;
+        throw HandshakeError(403, "this program belongs to another user");
+    }
     bool administers = settings_.admin_token.matches(request.credential);
     bool uses = settings_.token.matches(request.credential);
     if (administers) return DoorRole::administrator;
-    if (uses || (request.credential.empty() && !settings_.token && local)) return DoorRole::client;
+    bool trusted = trust == DoorTrust::client && request.credential.empty() && !settings_.token;
+    if (uses || trusted) return DoorRole::client;
     throw HandshakeError(401, "the token is missing or wrong");
 }
 

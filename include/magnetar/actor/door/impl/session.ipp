@@ -19,14 +19,16 @@ MAGNETAR_DECL DoorSession::Place::~Place() {
     session_->changed_.set();
 }
 
-MAGNETAR_LAZY_BODY DoorSession::DoorSession(const DoorOptions& limits, Connection& connection, DoorRole role)
+MAGNETAR_LAZY_BODY DoorSession::DoorSession(const DoorOptions& limits, Connection& connection, DoorRole role,
+                                            Task<Json> (*perform)(DoorRequest, DoorRole))
     : Timer([](Timer& timer) { static_cast<DoorSession&>(timer).tick(); }),
       limits_(limits),
       connection_(connection),
       loop_(connection.loop()),
       decoder_(FrameRules{Masking::required, limits.max_message, limits.max_message}),
       heard_(loop_.now()),
-      role_(role) {
+      role_(role),
+      perform_(perform) {
     watch_silence();
 }
 MAGNETAR_DECL DoorSession::~DoorSession() { loop_.disarm(*this); }
@@ -135,7 +137,7 @@ MAGNETAR_LAZY_BODY Task<> DoorSession::carry_out(Place place, DoorRequest reques
     Json id = std::move(request.id), result;
     std::exception_ptr failure;
     try {
-        result = co_await perform(std::move(request), session.role_);
+        result = co_await session.perform_(std::move(request), session.role_);
     } catch (const std::exception&) {
         failure = std::current_exception();
     }

@@ -1,18 +1,34 @@
 #pragma once
+#include <magnetar/app/detail/control_commands.hpp>
+
 #include <fmt/core.h>
 #include <unistd.h>
 
 #include <stdexcept>
+#include <string_view>
 
-#include <magnetar/app/detail/control_commands.hpp>
 #include <magnetar/app/detail/program_info.hpp>
 #include <magnetar/app/detail/reload.hpp>
 #include <magnetar/app/detail/service.hpp>
 #include <magnetar/base/log.hpp>
+#include <magnetar/loop/timer.hpp>
+#include <magnetar/wire/json_codec.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 namespace control_commands {
+
+// One of the arguments, by its place or its name; null when it is not there.
+inline const Json* argument(const Json& arguments, std::size_t place, std::string_view name) {
+    if (arguments.is_object()) return arguments.find(name);
+    return place < arguments.size() ? &arguments[place] : nullptr;
+}
+template <class T>
+T needed(const Json& arguments, std::size_t place, std::string_view name) {
+    const Json* given = argument(arguments, place, name);
+    if (!given) throw CodecError("args", fmt::format("the argument '{}' is missing", name));
+    return from_json<T>(*given);
+}
 
 inline ApplicationBase& named(Service& program, const std::string& name) {
     for (auto* app : program.applications)
@@ -20,41 +36,53 @@ inline ApplicationBase& named(Service& program, const std::string& name) {
     throw std::invalid_argument(
         fmt::format("scale: which of the applications {}?", joined(program.names(), ", ")));
 }
-inline Json stop(Service& program, Actor<>& arbiter) {
+
+inline Task<Json> info(Service& program, Actor<>& arbiter, Json) { return program_info(program, arbiter); }
+
+inline Task<Json> stop(Service& program, Actor<>& arbiter, Json) {
     Json answer = Json::object();
     answer["process"] = ::getpid();
     Logger(program.text.name).info("is told to stop");
     arbiter.stop();
-    return answer;
+    co_return answer;
 }
-inline Task<Json> scale(Service& program, Json args) {
-    co_await program.ready.wait();
-    auto workers = args.at(0).get<std::uint32_t>();
-    ApplicationBase& app = named(program, args.size() > 1 ? args.at(1).string() : std::string());
+
+inline Task<Json> reload(Service& program, Actor<>& arbiter, Json) {
+    auto lines = co_await reload_program(program, arbiter);
+    co_return to_json(lines);
+}
+
+inline Task<Json> scale(Service& program, Actor<>&, Json arguments) {
+    auto workers = needed<std::uint32_t>(arguments, 0, "workers");
+    const Json* application = argument(arguments, 1, "application");
     if (workers == 0) throw std::invalid_argument("scale: at least 1 worker; stop the program to have none");
+    ApplicationBase& app = named(program, application ? from_json<std::string>(*application) : std::string());
+    co_await program.ready.wait();
     co_await app.scale(workers);
     app.config->workers.workers = workers;
     co_return Json(workers);
 }
-// Of one of the workers, by its id; its monitor makes another.
-inline Json stop_worker(Service& program, const std::string& id) {
+
+inline Task<Json> stop_worker(Service& program, Actor<>&, Json arguments) {
+    auto id = needed<std::string>(arguments, 0, "id");
     for (auto* app : program.applications)
         for (auto& worker : app->workers())
             if (worker.id().to_string() == id) {
                 Logger(program.text.name).info("{} is told to stop", worker.to_string());
                 post_tell<stop_command>(worker.address());
-                return Json(worker.name());
+                co_return Json(worker.name());
             }
     throw std::invalid_argument(fmt::format("no worker has the id {}", id));
 }
+
 // In a worker.
 inline void set_levels(Actor<>&, std::string levels) {
     LogOptions options = present_log_options();
     options.levels = std::move(levels);
     configure_log(options);
 }
-inline Task<Json> set_log_level(Service& program, Json args) {
-    std::string levels = args.at(0).string();
+inline Task<Json> log_level(Service& program, Actor<>&, Json arguments) {
+    auto levels = needed<std::string>(arguments, 0, "levels");
     check_log_levels(levels);
     program.present->process.log_level = {levels};
     configure_log(program.log_options());
@@ -67,23 +95,40 @@ inline Task<Json> set_log_level(Service& program, Json args) {
     co_return Json(log_levels());
 }
 
+inline Task<Json> config(Service& program, Actor<>&, Json) { co_return Json(program.present->table.print()); }
+
+struct Known {
+    std::string_view name;
+    Task<Json> (*carry_out)(Service& program, Actor<>& arbiter, Json arguments);
+};
+inline constexpr Known known[] = {{"info", info},
+                                  {"stop", stop},
+                                  {"reload", reload},
+                                  {"scale", scale},
+                                  {"stop_worker", stop_worker},
+                                  {"log_level", log_level},
+                                  {"config", config}};
+
+inline const Known* find(const DoorRequest& request) {
+    bool is_to_arbiter =
+        request.target.is_null() || (request.target.is_string() && request.target.string() == "arbiter");
+    if (is_to_arbiter)
+        for (auto& command : known)
+            if (command.name == request.command) return &command;
+    return nullptr;
+}
+
 }  // namespace control_commands
 
-MAGNETAR_DECL Task<Json> answer_operator(Actor<>& arbiter, std::string command, Json args) {
-    Service& program = *Service::current();
-    if (command == "info") co_return co_await program_info(program, arbiter);
-    if (command == "stop") co_return control_commands::stop(program, arbiter);
-    if (command == "stop_worker") co_return control_commands::stop_worker(program, args.at(0).string());
-    if (command == "scale") co_return co_await control_commands::scale(program, std::move(args));
-    if (command == "log_level") co_return co_await control_commands::set_log_level(program, std::move(args));
-    if (command == "config") co_return Json(program.present->table.print());
-    if (command != "reload")
-        throw std::invalid_argument(fmt::format(
-            "unknown command '{}': info, stop, stop_worker, reload, scale, log_level and config are known",
-            command));
-    Json said = Json::array();
-    for (auto& line : co_await reload_program(program, arbiter)) said.push_back(Json(line));
-    co_return said;
+MAGNETAR_DECL Task<Json> perform_for_operator(DoorRequest request, DoorRole role) {
+    auto* command = control_commands::find(request);
+    if (!command) co_return co_await perform(std::move(request), role);
+    Actor<>& arbiter = *arbiter_here();
+    auto carrying_out = command->carry_out(*Service::current(), arbiter, std::move(request.arguments));
+    // A job of its own: what has begun runs to its end when its operator has gone.
+    Job<Json> job = core_of(arbiter).start_job(std::move(carrying_out));
+    if (request.deadline == LoopClock::duration::zero()) co_return co_await job;
+    co_return co_await with_timeout(request.deadline, std::move(job));
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -3,7 +3,7 @@
 
 #include <cstdio>
 
-#include <magnetar/app/detail/control.hpp>
+#include <magnetar/app/detail/control_client.hpp>
 #include <magnetar/app/detail/info_text.hpp>
 #include <magnetar/app/detail/operator.hpp>
 #include <magnetar/app/detail/process.hpp>
@@ -33,23 +33,26 @@ MAGNETAR_DECL bool is_for_operators(const std::vector<SettingTable::Given>& give
 
 MAGNETAR_DECL int run_operator(const std::string& program, const std::string& control,
                                const std::vector<SettingTable::Given>& given) {
-    bool as_json = false;
-    for (auto& word : given) as_json = as_json || word.name == "--json";
+    bool as_json = false, asks = false;
+    for (auto& word : given) (word.name == "--json" ? as_json : asks) = true;
+    if (!asks) {
+        fmt::print(stderr, "{}: --json goes with --info\n", program);
+        return 2;
+    }
     try {
-        bool asked = false;
+        ControlClient running(control);
         for (auto& word : given) {
             if (word.name == "--json") continue;
-            asked = true;
             if (word.name == "--info") {
-                Json info = ask_control(control, "info", Json::array());
+                Json info = running.ask("info");
                 fmt::print("{}", as_json ? info.dump(2) + "\n" : info_text(info));
             } else if (word.name == "--top") {
-                run_top(control);
+                run_top(running);
             } else if (word.name == "--stop") {
-                Json answer = ask_control(control, "stop", Json::array());
+                Json answer = running.ask("stop");
                 wait_for_end(answer.at("process").get<int>());
             } else if (word.name == "--reload") {
-                Json answer = ask_control(control, "reload", Json::array());
+                Json answer = running.ask("reload");
                 for (auto& line : answer.items()) fmt::print("{}\n", line.string());
             } else if (word.name == "--scale") {
                 auto equals = word.value.find('=');
@@ -57,21 +60,16 @@ MAGNETAR_DECL int run_operator(const std::string& program, const std::string& co
                     equals == word.value.npos ? std::string() : word.value.substr(0, equals);
                 std::string number = equals == word.value.npos ? word.value : word.value.substr(equals + 1);
                 try {
-                    Json args = Json::array({Json(read_unsigned(number, 100'000)), Json(application)});
-                    ask_control(control, "scale", std::move(args));
+                    running.ask("scale", read_unsigned(number, 100'000), application);
                 } catch (const std::invalid_argument& error) {
                     fmt::print(stderr, "{}: --scale {}: {}\n", program, word.value, error.what());
                     return 2;
                 }
             } else if (word.name == "--set-log-level") {
-                ask_control(control, "log_level", Json::array({Json(word.value)}));
+                running.ask("log_level", word.value);
             } else if (word.name == "--show-config") {
-                fmt::print("{}", ask_control(control, "config", Json::array()).string());
+                fmt::print("{}", running.ask("config").string());
             }
-        }
-        if (!asked) {
-            fmt::print(stderr, "{}: --json goes with --info\n", program);
-            return 2;
         }
         return 0;
     } catch (const std::exception& error) {

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include <magnetar/app/detail/control.hpp>
-#include <magnetar/app/detail/control_commands.hpp>
 #include <magnetar/app/detail/scrape.hpp>
 #include <magnetar/app/detail/service.hpp>
 #include <magnetar/app/detail/upkeep.hpp>
@@ -86,8 +84,7 @@ MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration
     control = control_path(process.control, text.name);
     if (!control.empty()) {
         try {
-            control_socket_ = open_control_socket(control);
-            own_paths_.emplace_back(control);
+            control_socket_.emplace(open_control_socket(control));
         } catch (const std::exception& error) {
             // Two programs of one name may run; only one is where operators look first.
             if (process.control != "auto") throw;
@@ -157,9 +154,12 @@ MAGNETAR_DECL Task<> Service::begin(Arbiter<>& arbiter) {
     self.beat();
     if (self.metrics_socket_) self.health.emplace(*std::move(self.metrics_socket_), self.vitals, &scrape);
     keep_up(self, arbiter);
-    if (self.control_socket_)
-        self.control_server_ =
-            co_await serve_control(arbiter, std::move(self.control_socket_), &answer_operator);
+    if (self.control_socket_) {
+        Listener listener(*self.control_socket_);
+        self.control_socket_.reset();
+        self.control_server_.emplace(self.control_door_.server(DoorTrust::owner));
+        co_await self.control_server_->start_serving(std::move(listener));
+    }
     std::string trouble;
     for (auto* app : self.applications) {
         try {

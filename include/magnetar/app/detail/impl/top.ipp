@@ -9,7 +9,6 @@
 #include <cstdio>
 #include <vector>
 
-#include <magnetar/app/detail/control.hpp>
 #include <magnetar/app/detail/info_text.hpp>
 #include <magnetar/app/detail/json_path.hpp>
 #include <magnetar/app/detail/metrics.hpp>
@@ -134,16 +133,16 @@ MAGNETAR_DECL std::string top_text(const Json& info, const Json* before, double 
     return out;
 }
 
-MAGNETAR_DECL void run_top(const std::string& control) {
+MAGNETAR_DECL void run_top(ControlClient& running) {
     using top_table::RawTerminal;
     RawTerminal terminal;
     bool live = ::isatty(STDOUT_FILENO);
-    Json before = ask_control(control, "info", Json::array());
+    Json before = running.ask("info");
     std::int64_t then = monotonic_ns();
     std::string marked, said;
     char sort = 'n', key = terminal.key(500);  // a rate takes two looks
     while (key != 'q') {
-        Json info = ask_control(control, "info", Json::array());
+        Json info = running.ask("info");
         std::int64_t now = monotonic_ns();
         double seconds = static_cast<double>(now - then) / 1e9;
         std::string text = top_text(info, &before, seconds, sort, marked);
@@ -166,10 +165,9 @@ MAGNETAR_DECL void run_top(const std::string& control) {
                 else if (key == RawTerminal::up && at != rows.begin()) --at;
                 if (at != rows.end()) marked = at->id;
             }
-            if (key == 'r') ask_control(control, "reload", Json::array());
-            if (key == 's' && !marked.empty())
-                ask_control(control, "stop_worker", Json::array({Json(marked)}));
-        } catch (const std::runtime_error& error) {
+            if (key == 'r') running.ask("reload");
+            if (key == 's' && !marked.empty()) running.ask("stop_worker", marked);
+        } catch (const std::exception& error) {
             said = fmt::format("{}\n", error.what());
         }
         if (key != 0 && key != 'r' && key != 's') continue;  // the same look, in another order
