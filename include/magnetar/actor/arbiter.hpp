@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include <magnetar/actor/door/settings.hpp>
+#include <magnetar/actor/door.hpp>
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/actor/watch.hpp>
@@ -93,6 +93,15 @@ struct ArbiterOptions {
 
 namespace detail {
 
+// What the options say of the door.
+struct DoorPart {
+    const ListenAddress& address;
+    std::initializer_list<ListenAddress> addresses;
+    std::string_view token, admin_token;
+    std::initializer_list<std::string_view> origins;
+    const DoorOptions& limits;
+};
+
 // The master process whatever the arbiter's state is: the fork server before any loop, the loop before any
 // actor, and what the arbiter does.
 class Master {
@@ -104,7 +113,7 @@ protected:
 
     EventLoop& main_loop() const noexcept;
     void enter(Actor<>& arbiter, const ActorSettings& settings, std::string_view name,
-               const ErasedHook<const MonitorGaveUp&>& monitor_gave_up, Listen* listen, DoorSettings door);
+               const ErasedHook<const MonitorGaveUp&>& monitor_gave_up, const DoorPart& door);
     int run(Actor<>& arbiter);
     MAGNETAR_LAZY Task<void*> add_monitor(Actor<>& arbiter, MonitorSpec spec);
     std::vector<std::string> addresses() const;
@@ -117,18 +126,6 @@ private:
 
 // The arbiter, on its own thread; null elsewhere.
 Actor<>* arbiter_here() noexcept;
-
-template <class Options>
-DoorSettings door_settings(const Options& options) {
-    DoorSettings settings;
-    if (!options.address.empty()) settings.addresses.emplace_back(options.address.text());
-    for (auto& address : options.addresses) settings.addresses.emplace_back(address.text());
-    settings.token = Token(std::string(options.token));
-    settings.admin_token = Token(std::string(options.admin_token));
-    for (auto origin : options.origins) settings.origins.emplace_back(origin);
-    settings.limits = options.door;
-    return settings;
-}
 
 }  // namespace detail
 
@@ -199,10 +196,9 @@ private:
     Arbiter(const detail::ActorSettings& settings, const ArbiterOptions<State>& options,
             detail::Arguments<A...> arguments)
         : Master(settings), Actor<State>(settings, Master::main_loop(), ActorId::arbiter(), arguments) {
-        auto* listen = options.address.listen();
-        if (options.addresses.size() > 0) listen = options.addresses.begin()->listen();
-        Master::enter(*this, settings, options.name, options.monitor_gave_up.erased(), listen,
-                      detail::door_settings(options));
+        Master::enter(*this, settings, options.name, options.monitor_gave_up.erased(),
+                      {options.address, options.addresses, options.token, options.admin_token,
+                       options.origins, options.door});
     }
     static detail::ActorSettings settings(const ArbiterOptions<State>& options) {
         auto settings = detail::settings_of(options);

@@ -21,7 +21,7 @@ struct ChainLink {
 using CallChain = std::vector<ChainLink>;
 struct FreeChain {
     // Out of line, as hardly any request has one.
-    [[gnu::noinline]] void operator()(CallChain* chain) const noexcept { delete chain; }
+    void operator()(CallChain* chain) const noexcept;
 };
 using CallChainPtr = Owned<CallChain, FreeChain>;
 

@@ -75,14 +75,24 @@ MAGNETAR_DECL Master::~Master() = default;
 MAGNETAR_DECL EventLoop& Master::main_loop() const noexcept { return parts_->runtime.loop; }
 
 MAGNETAR_DECL void Master::enter(Actor<>& arbiter, const ActorSettings& settings, std::string_view name,
-                                 const ErasedHook<const MonitorGaveUp&>& monitor_gave_up, Listen* listen,
-                                 DoorSettings door) {
+                                 const ErasedHook<const MonitorGaveUp&>& monitor_gave_up,
+                                 const DoorPart& door) {
     parts_->runtime.enter(arbiter, settings, name);
     core_of(arbiter).extras().before_end = &shut_down_in_order;
     parts_->runtime.supervisor.monitor_gave_up = monitor_gave_up;
-    if (door.addresses.empty()) return;
-    parts_->door.emplace(std::move(door));
-    parts_->listen = listen;
+    DoorSettings doors;
+    auto add = [&](const ListenAddress& address) {
+        doors.addresses.emplace_back(address.text());
+        parts_->listen = address.listen();
+    };
+    if (!door.address.empty()) add(door.address);
+    for (auto& address : door.addresses) add(address);
+    if (doors.addresses.empty()) return;
+    doors.token = Token(std::string(door.token));
+    doors.admin_token = Token(std::string(door.admin_token));
+    doors.origins.assign(door.origins.begin(), door.origins.end());
+    doors.limits = door.limits;
+    parts_->door.emplace(std::move(doors));
 }
 
 MAGNETAR_DECL std::vector<std::string> Master::addresses() const {
