@@ -60,6 +60,7 @@
 #include <magnetar/net/detail/impl/buffer_ring.ipp>
 #include <magnetar/net/detail/impl/descriptor.ipp>
 #include <magnetar/net/detail/impl/fd_passing.ipp>
+#include <magnetar/net/detail/impl/linger.ipp>
 #include <magnetar/net/detail/impl/replacement.ipp>
 #include <magnetar/net/detail/impl/server_core.ipp>
 #include <magnetar/net/detail/impl/stream_core.ipp>

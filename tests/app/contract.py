@@ -6,11 +6,10 @@ import signal
 import socket
 import stat
 import subprocess
-import tempfile
 import threading
 import time
 
-from support import PROGRAM, Client, Program, case, echo, get, run_cases, until, write
+from support import PROGRAM, Program, case, configured, echo, get, new_folder, run_cases, until, write
 
 FOREVER = ("--exit-timeout", "60s")  # a test that waits for it to pass fails
 STOPS = (signal.SIGTERM, signal.SIGINT, "--stop")
@@ -148,7 +147,7 @@ def messages_in_the_queue_are_carried_out():
 
 @case
 def a_stop_leaves_nothing_and_a_reload_everything():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    folder = new_folder()
     files = [os.path.join(folder, name) for name in ("pid", "echo.sock", "control.sock")]
     with Program("echo", "--pid-file", files[0], "--bind", "unix:" + files[1], "--bind", "127.0.0.1:0", folder=folder) as program:
         program.running()
@@ -212,7 +211,7 @@ def a_second_signal_ends_a_drain_delay():
 
 @case
 def signals_commands_and_files_reload_it():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    folder = new_folder()
     path = os.path.join(folder, "watched")
     write(path, "one")
     with echo("--watch", path, "--log-level", "info", folder=folder) as program:
@@ -272,13 +271,10 @@ def with_reuse_port_each_worker_listens_itself():
 
 @case
 def a_new_worker_that_fails_leaves_the_old_ones():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
-    path = os.path.join(folder, "echo.toml")
-    write(path, "")
-    with echo("--config", path, "--metrics", "127.0.0.1:0", folder=folder) as program:
+    with configured("", "--metrics", "127.0.0.1:0") as program:
         program.running()
         client, before = greeted(program), ids(program)
-        write(path, "fail = true\n")
+        program.configure("fail = true\n")
         said = program.ask("--reload", code=1)
         assert "it was told to fail" in said and "the workers that ran go on" in said, said
         program.process.send_signal(signal.SIGHUP)
@@ -286,7 +282,7 @@ def a_new_worker_that_fails_leaves_the_old_ones():
         assert ids(program) == before and client.say("still here") == "still here"
         at = program.info()["program"]["metrics"]
         until("ready", lambda: get(at, "/ready")[0] == 200)
-        write(path, "")
+        program.configure("")
         program.ask("--reload")
         assert not ids(program) & before
         program.ends(signal.SIGTERM)

@@ -8,11 +8,10 @@ import signal
 import socket
 import stat
 import subprocess
-import tempfile
 import threading
 import time
 
-from support import PROGRAM, Client, Program, case, echo, get, run_cases, until, write
+from support import PROGRAM, Client, Program, case, configured, echo, get, new_folder, run_cases, until
 
 RELOADS = int(os.environ.get("RELOADS", "8"))
 
@@ -69,25 +68,22 @@ def reloads_lose_nothing_with_threads():
 
 @case
 def sighup_reads_the_file_anew_and_says_what_changed():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
-    path = os.path.join(folder, "echo.toml")
-    write(path, 'greeting = "one"\nkeep_alive = "60s"\n')
-    with echo("--config", path, "--log-level", "info", folder=folder) as program:
+    with configured('greeting = "one"\nkeep_alive = "60s"\n', "--log-level", "info") as program:
         program.running()
         assert program.connect().line() == "one"
-        write(path, 'greeting = "two"\nkeep_alive = "60s"\ntimeout = "20s"\nworkers = 3\n')
+        program.configure('greeting = "two"\nkeep_alive = "60s"\ntimeout = "20s"\nworkers = 3\n')
         program.process.send_signal(signal.SIGHUP)
         until("the new greeting", lambda: program.connect().line() == "two")
         until("a third worker", lambda: len(program.workers()) == 3)
-        assert f"greeting is now two ({path}:1)" in program.said(), program.said()
-        assert f"timeout: 20s ({path}:3) needs a restart" in program.said(), program.said()
+        assert f"greeting is now two ({program.config}:1)" in program.said(), program.said()
+        assert f"timeout: 20s ({program.config}:3) needs a restart" in program.said(), program.said()
         # A wrong file changes nothing.
         ids = {w["actor"]["id"] for w in program.workers()}
-        write(path, 'greeting = "three"\nworkers = -1\n')
+        program.configure('greeting = "three"\nworkers = -1\n')
         said = program.ask("--reload", code=1)
-        assert f"{path}:2: workers: '-1' must be from 0 to 4294967295" in said, said
+        assert f"{program.config}:2: workers: '-1' must be from 0 to 4294967295" in said, said
         program.process.send_signal(signal.SIGHUP)
-        until("the complaint", lambda: "[error] echo: reload: " + path in program.said())
+        until("the complaint", lambda: "[error] echo: reload: " + program.config in program.said())
         assert program.connect().line() == "two"
         assert ids == {w["actor"]["id"] for w in program.workers()}
         program.ends(signal.SIGTERM)
@@ -95,13 +91,10 @@ def sighup_reads_the_file_anew_and_says_what_changed():
 
 @case
 def a_reload_whose_worker_does_not_start_keeps_the_old_ones():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
-    path = os.path.join(folder, "echo.toml")
-    write(path, "")
-    with echo("--config", path, folder=folder) as program:
+    with configured("") as program:
         program.running()
         ids = {w["actor"]["id"] for w in program.workers()}
-        write(path, "fail = true\n")
+        program.configure("fail = true\n")
         said = program.ask("--reload", code=1)
         assert "it was told to fail" in said and "the workers that ran go on" in said, said
         assert ids == {w["actor"]["id"] for w in program.workers()}
@@ -115,7 +108,7 @@ def a_reload_whose_worker_does_not_start_keeps_the_old_ones():
 
 @case
 def a_stop_serves_what_was_accepted_and_leaves_nothing_behind():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    folder = new_folder()
     pid = os.path.join(folder, "pid")
     with echo("--pid-file", pid, "--slow", "700ms", folder=folder) as program:
         program.running()
@@ -134,7 +127,7 @@ def a_stop_serves_what_was_accepted_and_leaves_nothing_behind():
 
 @case
 def scale_log_levels_and_files():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    folder = new_folder()
     log = os.path.join(folder, "lines")
     with echo("--log-file", log, "--log-format", "json", "--log-level", "info", folder=folder) as program:
         program.running()
@@ -181,7 +174,7 @@ def top_shows_rates_and_takes_keys():
 
 @case
 def unix_sockets_replace_what_is_stale_and_nothing_else():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    folder = new_folder()
     path = os.path.join(folder, "echo.sock")
     stale = socket.socket(socket.AF_UNIX)
     stale.bind(path)
@@ -204,7 +197,7 @@ def unix_sockets_replace_what_is_stale_and_nothing_else():
 
 @case
 def a_pid_file_is_locked_by_who_lives_and_taken_from_who_died():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    folder = new_folder()
     pid = os.path.join(folder, "pid")
     with echo("--pid-file", pid, folder=folder) as program:
         program.running()
@@ -222,7 +215,7 @@ def a_pid_file_is_locked_by_who_lives_and_taken_from_who_died():
 
 @case
 def a_service_manager_gives_sockets_and_is_told():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    folder = new_folder()
     notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notify.bind(os.path.join(folder, "notify"))
     notify.settimeout(20)
@@ -325,20 +318,31 @@ def workers_over_a_limit_are_replaced():
 
 
 @case
+def workers_share_the_connections():
+    for limit in ("10000", "0"):
+        with echo("--workers", "4", "--max-connections", limit) as program:
+            program.running()
+            for _ in range(64):
+                client = program.connect()
+                assert client.line() == "hello"
+                client.close()
+            shares = [sum(server["accepted"] for server in worker["servers"].values()) for worker in program.workers()]
+            assert sum(shares) == 64 and min(shares) > 0, shares
+            program.ends(signal.SIGTERM)
+
+
+@case
 def a_watched_file_reloads():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
-    path = os.path.join(folder, "echo.toml")
-    write(path, 'greeting = "one"\n')
-    with echo("--config", path, "--watch", path, folder=folder) as program:
+    with configured('greeting = "one"\n', "--watch", "echo.toml") as program:
         program.running()
-        write(path, 'greeting = "two"\n')
+        program.configure('greeting = "two"\n')
         until("the new greeting", lambda: program.connect().line() == "two")
         program.ends(signal.SIGTERM)
 
 
 @case
 def a_daemon_is_ready_when_its_first_process_ends():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    folder = new_folder()
     pid = os.path.join(folder, "pid")
     with echo("--daemon", "--pid-file", pid, "--umask", "027", folder=folder) as program:
         program.ends(limit=20)

@@ -9,11 +9,10 @@ import signal
 import socket
 import struct
 import subprocess
-import tempfile
 import threading
 import time
 
-from support import PROGRAM, Client, Door, Program, case, echo, get, run_cases, until
+from support import PROGRAM, Client, Door, Program, case, configured, echo, get, new_folder, run_cases, until
 
 V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -123,7 +122,7 @@ def a_level_reaches_running_workers_and_new_ones():
 
 @case
 def lines_of_many_processes_are_whole():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    folder = new_folder()
     log = os.path.join(folder, "lines")
     with echo("--log-level", "info,access=off", "--log-format", "json", "--log-file", log, "--workers", "4",
               folder=folder) as program:
@@ -332,7 +331,7 @@ def as_nobody(path):
 def the_control_socket_is_of_its_user_alone():
     if os.geteuid() != 0:
         return
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    folder = new_folder()
     os.chmod(folder, 0o755)
     with echo(folder=folder) as program:
         program.running()
@@ -342,7 +341,7 @@ def the_control_socket_is_of_its_user_alone():
         assert as_nobody(program.control).startswith("HTTP/1.1 403 "), as_nobody(program.control)
         assert Door(program.control).status == 101
         program.ends(signal.SIGTERM)
-    with echo("--user", "nobody", folder=tempfile.mkdtemp(prefix="magnetar-app-")) as program:
+    with echo("--user", "nobody", folder=new_folder()) as program:
         os.chmod(program.folder, 0o777)
         program.running()  # root asks
         assert as_nobody(program.control).startswith("HTTP/1.1 101 ")
@@ -351,7 +350,7 @@ def the_control_socket_is_of_its_user_alone():
 
 @case
 def a_stale_control_socket_is_replaced_and_nothing_else():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    folder = new_folder()
     path = os.path.join(folder, "control.sock")
     stale = socket.socket(socket.AF_UNIX)
     stale.bind(path)
@@ -380,7 +379,7 @@ def a_stale_control_socket_is_replaced_and_nothing_else():
 
 @case
 def ready_asks_the_users_check():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    folder = new_folder()
     unready = os.path.join(folder, "unready")
     with echo("--unready", unready, "--metrics", "127.0.0.1:0", folder=folder) as program:
         program.running()
@@ -459,7 +458,7 @@ def metrics_have_names_types_and_labels():
 def it_becomes_another_user():
     if os.geteuid() != 0:
         return
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
+    folder = new_folder()
     os.chmod(folder, 0o777)
     with echo("--user", "nobody", "--umask", "027", folder=folder) as program:
         program.running()
@@ -481,15 +480,12 @@ def it_becomes_another_user():
 
 @case
 def it_goes_to_a_folder_and_finds_its_file_again():
-    folder, there = tempfile.mkdtemp(prefix="magnetar-app-"), tempfile.mkdtemp(prefix="magnetar-app-")
-    with open(os.path.join(folder, "echo.toml"), "w") as file:
-        file.write('greeting = "one"\n')
-    with echo("--config", "echo.toml", "--chdir", there, "--engine", "epoll", folder=folder) as program:
+    there = new_folder()
+    with configured('greeting = "one"\n', "--config", "echo.toml", "--chdir", there, "--engine", "epoll") as program:
         program.running()
         assert os.readlink(f"/proc/{program.process.pid}/cwd") == there
         assert program.info()["arbiter"]["loop"]["engine"] == "epoll" == program.workers()[0]["loop"]["engine"]
-        with open(os.path.join(folder, "echo.toml"), "w") as file:
-            file.write('greeting = "two"\n')
+        program.configure('greeting = "two"\n')
         program.ask("--reload")
         assert program.connect().line() == "two"
         program.ends(signal.SIGTERM)
@@ -505,20 +501,16 @@ def a_worker_with_too_much_memory_is_replaced():
 
 @case
 def settings_have_their_origins():
-    folder = tempfile.mkdtemp(prefix="magnetar-app-")
-    path = os.path.join(folder, "echo.toml")
-    with open(path, "w") as file:
-        file.write('greeting = "file"\nkeep_alive = "10s"\nbacklog = 7\n')
-    with echo("--config", path, "--keep-alive", "30s", folder=folder, environment={"ECHO_BACKLOG": "9"}) as program:
+    with configured('greeting = "file"\nkeep_alive = "10s"\nbacklog = 7\n', "--keep-alive", "30s",
+                    environment={"ECHO_BACKLOG": "9"}) as program:
         program.running()
         shown = program.ask("--show-config")
         for line in ('greeting = "file"', "echo.toml:1"), ("backlog = 9", "ECHO_BACKLOG"), ('keep_alive = "30s"', "--keep-alive"), (
                 "workers = 2", "code"), ("mailbox = 1024", "default"):
             assert any(all(part in row for part in line) for row in shown.splitlines()), (line, shown)
         # What is printed is a file that reads back.
-        with open(path, "w") as file:
-            file.write(shown)
-        done = subprocess.run([PROGRAM, "echo", "--print-config", "--config", path], capture_output=True, text=True)
+        program.configure(shown)
+        done = subprocess.run([PROGRAM, "echo", "--print-config", "--config", program.config], capture_output=True, text=True)
         without = [re.sub(r" *#.*", "", text) for text in (shown, done.stdout)]
         assert done.returncode == 0 and without[0] == without[1], done
         program.ends(signal.SIGTERM)

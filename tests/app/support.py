@@ -30,13 +30,18 @@ def until(what, condition, limit=20.0):
         time.sleep(0.02)
 
 
+def new_folder():
+    return tempfile.mkdtemp(prefix="magnetar-app-")
+
+
 class Program:
     """A program that runs, in a folder of its own."""
 
     def __init__(self, which, *arguments, folder=None, environment=None, **options):
         self.which = which
-        self.folder = folder or tempfile.mkdtemp(prefix="magnetar-app-")
+        self.folder = folder or new_folder()
         self.control = os.path.join(self.folder, "control.sock")
+        self.config = os.path.join(self.folder, "echo.toml")
         self.log = open(os.path.join(self.folder, "log"), "ab")
         self.process = subprocess.Popen(
             [PROGRAM, which, "--control", self.control, *arguments], stdout=self.log, stderr=subprocess.STDOUT,
@@ -50,6 +55,9 @@ class Program:
             self.process.kill()
         self.process.wait()
         self.log.close()
+
+    def configure(self, text):
+        write(self.config, text)
 
     def said(self):
         return open(os.path.join(self.folder, "log"), errors="replace").read()
@@ -159,6 +167,14 @@ class Door:
 
 def echo(*arguments, **options):
     return Program("echo", "--bind", "127.0.0.1:0", *arguments, **options)
+
+
+def configured(text, *arguments, **options):
+    """The server echo with that text in its configuration file, which is program.config."""
+    folder = new_folder()
+    path = os.path.join(folder, "echo.toml")
+    write(path, text)
+    return echo("--config", path, *arguments, folder=folder, **options)
 
 
 def write(path, text):

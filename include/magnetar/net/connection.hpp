@@ -27,6 +27,8 @@ private:
     friend class detail::ServerCore;
     friend class List<Connection>;
     void check_idle() noexcept;
+    // Whether it ends before the peer has ended it.
+    bool closes_first() const noexcept;
 
     detail::ServerCore& server_;
     JobBase* job_;

@@ -116,7 +116,8 @@ public:
     /// Takes over a socket that listens already: passed on by a parent process, say. On the loop that runs
     /// now.
     explicit Listener(UniqueFd listening);
-    /// Takes part in a socket that others may listen with, too. On the loop that runs now.
+    /// Takes part in a socket that others may listen with, too, and accepts singly, so that all have their
+    /// share of the connections. On the loop that runs now.
     explicit Listener(const ListeningSocket& socket);
     Listener(Listener&& other) noexcept;
     Listener& operator=(Listener&& other) noexcept;
@@ -143,7 +144,7 @@ public:
         if (core_ && core_->descriptor) core_->finish();
     }
     /// Accepts a connection only when accept() waits for one, and otherwise leaves it to others who share the
-    /// socket (see ListeningSocket), or in the backlog. (As it is, up to 16 are accepted ahead.)
+    /// socket (see ListeningSocket), or in the backlog. (Otherwise up to 16 are accepted ahead.)
     void accept_singly() noexcept {
         if (core_) core_->accept_singly();
     }

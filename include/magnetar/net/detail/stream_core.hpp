@@ -71,6 +71,7 @@ public:
     // of the stream, once the peer has sent anything at all.
     void drain() noexcept;
     void set_mid_message(bool in) noexcept { mid_message_ = in; }
+    bool peer_has_ended() const noexcept { return ended_; }
 
     Descriptor descriptor;
     CompactAddress peer;

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include <magnetar/base/detail/virtual_sockets.hpp>
 #include <magnetar/base/list.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/clock.hpp>
@@ -34,6 +35,10 @@ MAGNETAR_DECL Connection::~Connection() {
 }
 
 MAGNETAR_DECL bool Connection::server_closes() const noexcept { return server_.closing; }
+
+MAGNETAR_DECL bool Connection::closes_first() const noexcept {
+    return is_open() && core().is_socket() && !core().peer_has_ended() && !VirtualSockets::of(fd());
+}
 
 MAGNETAR_DECL void Connection::check_idle() noexcept {
     auto now = loop().now();

@@ -248,6 +248,8 @@ MAGNETAR_DECL UniqueFd Listener::open(const SocketAddress& address, const Listen
 
 MAGNETAR_DECL Listener::Listener(const ListeningSocket& socket) : Listener(socket.duplicate()) {
     core_->bound_path = socket.path_;
+    // The kernel wakes who has waited longest, and who waits all the time is first for ever.
+    core_->accept_singly();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

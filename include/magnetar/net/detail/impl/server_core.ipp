@@ -23,6 +23,7 @@
 #include <magnetar/loop/signals.hpp>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/net/address.hpp>
+#include <magnetar/net/detail/linger.hpp>
 #include <magnetar/net/detail/stream_core.hpp>
 #include <magnetar/net/proxy_protocol.hpp>
 #include <magnetar/net/stream.hpp>
@@ -144,6 +145,7 @@ MAGNETAR_LAZY_BODY Task<> ServerCore::serve(Place place, Stream stream) {
             if (!met) co_return;
         }
         co_await core.handle(connection);
+        if (connection.closes_first()) co_await linger(connection);
     } catch (const std::exception& error) {
         core.handler_failed(connection, error);
     }
