@@ -1,5 +1,4 @@
 #pragma once
-#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <map>
@@ -14,6 +13,7 @@
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/actor/watch.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 

@@ -1,7 +1,6 @@
 #pragma once
 #include <fmt/core.h>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -17,6 +16,7 @@
 #include <magnetar/actor/core/state_factory.hpp>
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/supervision/worker_pool.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

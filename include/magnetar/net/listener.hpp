@@ -1,11 +1,11 @@
 #pragma once
 #include <cerrno>
-#include <chrono>
 #include <cstddef>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/detail/bound_path.hpp>
 #include <magnetar/net/stream.hpp>

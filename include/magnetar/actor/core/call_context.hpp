@@ -1,10 +1,10 @@
 #pragma once
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include <magnetar/actor/identity.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>

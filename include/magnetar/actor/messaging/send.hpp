@@ -1,7 +1,6 @@
 #pragma once
 #include <fmt/core.h>
 
-#include <chrono>
 #include <exception>
 #include <new>
 #include <string>
@@ -14,6 +13,7 @@
 #include <magnetar/actor/core/reject.hpp>
 #include <magnetar/actor/messaging/awaited_replies.hpp>
 #include <magnetar/actor/messaging/node_call.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

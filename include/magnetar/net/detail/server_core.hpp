@@ -1,5 +1,4 @@
 #pragma once
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -8,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/net/address_range.hpp>

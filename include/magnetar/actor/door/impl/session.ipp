@@ -4,9 +4,8 @@
 
 #include <sys/socket.h>
 
-#include <chrono>
-
 #include <magnetar/actor/door/error_json.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {

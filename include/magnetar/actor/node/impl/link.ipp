@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -19,6 +18,7 @@
 #include <magnetar/actor/node/incoming_call.hpp>
 #include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/supervision/fork_server.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/base/queue.hpp>

@@ -4,11 +4,10 @@
 
 #include <sys/random.h>
 
-#include <chrono>
-
 #include <magnetar/actor/commands.hpp>
 #include <magnetar/actor/door/error_json.hpp>
 #include <magnetar/actor/messaging.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/connect.hpp>

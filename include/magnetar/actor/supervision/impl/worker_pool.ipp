@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <stdexcept>
 #include <utility>
@@ -24,6 +23,7 @@
 #include <magnetar/actor/supervision/directory.hpp>
 #include <magnetar/actor/supervision/main_actor.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/list.hpp>
