@@ -107,6 +107,14 @@ TEST_CASE("messaging: text parameters may be views; commands of a base class are
             int own = co_await actor.send<&Heir::own>();
             CHECK(own == 7);
         }
+        auto& pool = co_await self.add_monitor<Heir>({.name = "heirs", .workers = 1});
+        co_await pool.tell<&Labelled::up>(2);
+        bool told = pool.try_tell<&Labelled::up>(3);
+        CHECK(told);
+        int value = co_await pool.send<&Labelled::value>();
+        CHECK(value == 5);
+        auto values = co_await pool.broadcast<&Labelled::value>();
+        CHECK(values == std::vector<int>{5});
     });
 }
 

@@ -120,6 +120,45 @@ TEST_SUITE("base") {
         Logger("x").info("yes");
         CHECK(file.lines().size() == 1);
     }
+    TEST_CASE("log: options at their edges") {
+        struct Row {
+            std::string levels;
+            std::string why;  // it is refused; empty when it is taken
+        };
+        const Row rows[] = {
+            {"", ""},
+            {"off", ""},
+            {"info,info", ""},
+            {"a=b=info", ""},
+            {std::string(5000, 'n') + "=info", ""},
+            {",", "'' is no level"},
+            {",info", "'' is no level"},
+            {"net=", "'' is no level"},
+            {"net=loud", "'loud' is no level"},
+            {"=info", "'=info' names no logger"},
+            {"INFO", "'INFO' is no level"},
+            {" info", "' info' is no level"},
+            {"3", "'3' is no level"},
+        };
+        for (auto& row : rows) {
+            CAPTURE(row.levels);
+            std::string said;
+            try {
+                check_log_levels(row.levels);
+            } catch (const std::invalid_argument& error) {
+                said = error.what();
+            }
+            CHECK(said.substr(0, row.why.size()) == row.why);
+            CHECK(said.empty() == row.why.empty());
+        }
+        File file;
+        configure_log({.levels = "info", .file = file.path});
+        for (auto& path :
+             {std::string("/"), "/tmp/" + std::string(300, 'x'), "/tmp" + std::string(5000, '/') + "x"})
+            CHECK_THROWS_AS(configure_log({.levels = "off", .file = path}), std::system_error);
+        Logger("x").info("as before");
+        CHECK(file.lines().size() == 1);
+    }
     TEST_CASE("log: JSON lines escape every value") {
         File file;
         configure_log({.levels = "info", .format = LogFormat::json, .file = file.path});

@@ -282,32 +282,35 @@ public:
     /// Throws what ActorProxy::send throws, ActorNotFound when no worker runs and none is to come, and
     /// ActorStopping when the monitor is stopping.
     template <auto F, class... A>
-    detail::PoolRequest<F> send(A&&... arguments) const {
-        if constexpr (detail::check_call<F, State, A...>()) {
-            (void)&detail::registered_command<F>;
-            return {proxy_, typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...)};
+    detail::PoolRequest<detail::bind_command<State, F>()> send(A&&... arguments) const {
+        constexpr auto G = detail::bind_command<State, F>();
+        if constexpr (detail::check_call<G, State, A...>()) {
+            (void)&detail::registered_command<G>;
+            return {proxy_, typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...)};
         }
     }
     /// The same without an answer, see ActorProxy::tell.
     template <auto F, class... A>
     Task<> tell(A&&... arguments) const {
-        if constexpr (detail::check_call<F, State, A...>()) {
-            (void)&detail::registered_command<F>;
-            return detail::tell_any<F>(
-                proxy_, typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
+        constexpr auto G = detail::bind_command<State, F>();
+        if constexpr (detail::check_call<G, State, A...>()) {
+            (void)&detail::registered_command<G>;
+            return detail::tell_any<G>(
+                proxy_, typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...));
         }
     }
     /// The same without ever waiting: false when no worker runs, or the chosen one does not take it. See
     /// ActorProxy::try_tell.
     template <auto F, class... A>
     bool try_tell(A&&... arguments) const {
-        if constexpr (detail::check_call<F, State, A...>()) {
-            (void)&detail::registered_command<F>;
+        constexpr auto G = detail::bind_command<State, F>();
+        if constexpr (detail::check_call<G, State, A...>()) {
+            (void)&detail::registered_command<G>;
             auto* found = detail::WorkerPool::find(proxy_.address());
             auto chosen = found ? found->choose() : detail::WorkerPool::Chosen{};
-            return chosen && detail::try_tell<F>(
+            return chosen && detail::try_tell<G>(
                                  chosen.worker.address(),
-                                 typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
+                                 typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...));
         }
     }
     /// A request to every worker that runs; all answers, or the first exception.

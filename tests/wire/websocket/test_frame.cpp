@@ -276,6 +276,24 @@ TEST_CASE("limits hold at the byte, and before the payload comes") {
     CHECK(decode_whole(whole + whole, rules).size() == 2);
 }
 
+TEST_CASE("limits of nothing, and of all that a header can announce") {
+    FrameRules nothing{.max_frame = 0, .max_message = 0};
+    CHECK(refusal(frame(Opcode::binary, ""), nothing) == CloseCode::normal);
+    CHECK(refusal(frame(Opcode::binary, "x").substr(0, 2), nothing) == CloseCode::too_big);
+    CHECK(refusal(frame(Opcode::ping, std::string(125, 'x')), nothing) == CloseCode::normal);
+    FrameRules frames{.max_frame = 0, .max_message = SIZE_MAX},
+        messages{.max_frame = SIZE_MAX, .max_message = 0};
+    CHECK(refusal(frame(Opcode::binary, "x"), frames) == CloseCode::too_big);
+    CHECK(refusal(frame(Opcode::binary, "x"), messages) == CloseCode::too_big);
+    // For what is announced and has not come no memory is taken.
+    FrameRules all{.max_frame = SIZE_MAX, .max_message = SIZE_MAX};
+    using namespace std::string_view_literals;
+    CHECK(refusal("\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff and a little"sv, all) == CloseCode::normal);
+    CHECK(refusal("\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00"sv, all) == CloseCode::protocol_error);
+    auto first = frame(Opcode::binary, "some", {.fin = false});
+    CHECK(refusal(first + "\x80\x7f\x7f\xff\xff\xff\xff\xff\xff\xff", all) == CloseCode::normal);
+}
+
 TEST_CASE("a frame that could not be filled leaves no trace") {
     Writer out;
     append_frame(out, Opcode::text, "kept");

@@ -80,24 +80,29 @@ MAGNETAR_DECL std::vector<ActorProxy<>> group_list(Actor<>&, std::string group) 
     return all;
 }
 
-MAGNETAR_LAZY_BODY Task<> join_group(std::string group, const CommandEntry& command) {
+// The actor that runs now.
+inline Actor<>& actor_for(const char* operation) {
     Actor<>* self = get_actor();
     if (!self || !the_node)
-        throw std::logic_error("join needs an actor: call it in an actor's hook or command");
+        throw std::logic_error(
+            fmt::format("{} needs an actor: call it in an actor's hook or command", operation));
+    return *self;
+}
+
+MAGNETAR_LAZY_BODY Task<> join_group(std::string group, const CommandEntry& command) {
+    Actor<>& self = actor_for("join");
     check_group(group);
-    if (command.state && core_of(*self).state_tag() != command.state)
-        throw std::logic_error(fmt::format("join: {} is no command of {}", command.name, self->to_string()));
-    core_of(*self).extras().in_groups = true;
+    if (command.state && core_of(self).state_tag() != command.state)
+        throw std::logic_error(fmt::format("join: {} is no command of {}", command.name, self.to_string()));
+    core_of(self).extras().in_groups = true;
     co_await SendAwaiter<group_join>(core_of(*the_node->main_actor).address(), std::move(group),
-                                     command.number, self->proxy());
+                                     command.number, self.proxy());
 }
 
 MAGNETAR_LAZY_BODY Task<> leave_group(std::string group, const CommandEntry& command) {
-    Actor<>* self = get_actor();
-    if (!self || !the_node)
-        throw std::logic_error("leave needs an actor: call it in an actor's hook or command");
+    std::uint64_t self = actor_for("leave").id().value;
     co_await SendAwaiter<group_leave>(core_of(*the_node->main_actor).address(), std::move(group),
-                                      command.number, self->id().value);
+                                      command.number, self);
 }
 
 MAGNETAR_DECL std::vector<Address> group_members_here(const Published& message, std::uint32_t command) {

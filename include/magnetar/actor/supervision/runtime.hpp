@@ -16,9 +16,8 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 // it.
 class Runtime {
 public:
-    explicit Runtime(const LoopOptions& options);
-    // On an engine of the caller's: a simulation.
-    Runtime(std::unique_ptr<Engine> engine, const LoopOptions& options);
+    // On an engine of the caller's, if there is one: a simulation.
+    explicit Runtime(const LoopOptions& options, std::unique_ptr<Engine> engine = nullptr);
     Runtime(const Runtime&) = delete;
     ~Runtime();
 
@@ -39,17 +38,13 @@ public:
 // made.
 class ArbiterRuntime : public Runtime {
 public:
-    explicit ArbiterRuntime(const LoopOptions& options);
-    ArbiterRuntime(std::unique_ptr<Engine> engine, const LoopOptions& options);
+    explicit ArbiterRuntime(const LoopOptions& options, std::unique_ptr<Engine> engine = nullptr);
 
     // The arbiter enters before it runs, and leaves after its end.
     void enter(Actor<>& arbiter, const ActorSettings& settings, std::string_view name);
     void leave();
 
     Directory directory;
-
-private:
-    void begin();
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,6 +22,11 @@ struct magnetar::SettingType<magnetar::AddressRange> {
 
 // The settings that every application has, in groups as --help shows them.
 namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// Far more than a machine bears, and few enough to be a slip of the pen beyond.
+inline constexpr std::uint32_t most_workers = 100'000;
+// As listen(2) takes it.
+inline constexpr std::uint32_t most_backlog = std::numeric_limits<int>::max();
 
 enum class EngineChoice : std::uint8_t { automatic, io_uring, epoll };
 

@@ -21,7 +21,7 @@ using magnetar::detail::core_of;
 class Stage {
 public:
     explicit Stage(std::unique_ptr<Engine> engine)
-        : runtime_(std::move(engine), {.spin = std::chrono::microseconds(0)}), loop(runtime_.loop) {
+        : runtime_({.spin = std::chrono::microseconds(0)}, std::move(engine)), loop(runtime_.loop) {
         runtime_.supervisor.light_actors_only = true;
     }
     Stage(const Stage&) = delete;

@@ -9,18 +9,16 @@
 #include <magnetar/actor/core/exit_registry.hpp>
 #include <magnetar/actor/core/known_names.hpp>
 #include <magnetar/actor/supervision/framework_commands.hpp>
+#include <magnetar/loop/detail/make_engine.hpp>
 #include <magnetar/loop/engine.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL Runtime::Runtime(const LoopOptions& options)
-    : loop(options), resident_(loop), node(loop), supervisor(node) {
-    the_node = &node;
-    the_supervisor = &supervisor;
-}
-
-MAGNETAR_DECL Runtime::Runtime(std::unique_ptr<Engine> engine, const LoopOptions& options)
-    : loop(std::move(engine), options), resident_(loop), node(loop), supervisor(node) {
+MAGNETAR_DECL Runtime::Runtime(const LoopOptions& options, std::unique_ptr<Engine> engine)
+    : loop(engine ? std::move(engine) : make_engine(options), options),
+      resident_(loop),
+      node(loop),
+      supervisor(node) {
     the_node = &node;
     the_supervisor = &supervisor;
 }
@@ -34,14 +32,8 @@ MAGNETAR_DECL void Runtime::require_none(std::string_view what) {
     if (the_node) throw std::logic_error("a process has one " + std::string(what) + " at a time");
 }
 
-MAGNETAR_DECL ArbiterRuntime::ArbiterRuntime(const LoopOptions& options) : Runtime(options) { begin(); }
-
-MAGNETAR_DECL ArbiterRuntime::ArbiterRuntime(std::unique_ptr<Engine> engine, const LoopOptions& options)
-    : Runtime(std::move(engine), options) {
-    begin();
-}
-
-MAGNETAR_DECL void ArbiterRuntime::begin() {
+MAGNETAR_DECL ArbiterRuntime::ArbiterRuntime(const LoopOptions& options, std::unique_ptr<Engine> engine)
+    : Runtime(options, std::move(engine)) {
     exit_registry().clear();
     forget_names();
     supervisor.directory = &directory;

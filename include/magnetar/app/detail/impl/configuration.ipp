@@ -90,13 +90,20 @@ MAGNETAR_DECL void Configuration::validate() {
     };
     checked(&process.log_level, [this] { check_log_levels(joined(process.log_level, ",")); });
     if (!process.umask.empty()) checked(&process.umask, [this] { read_umask(process.umask); });
+    if (process.drain_delay < std::chrono::nanoseconds::zero())
+        wrong(&process.drain_delay, "must not be negative");
     for (auto& app : applications) {
         WorkerSettings& workers = app->workers;
+        if (workers.workers > most_workers)
+            wrong(&workers.workers, fmt::format("must be at most {}", most_workers));
         if (workers.timeout <= std::chrono::nanoseconds::zero())
             wrong(&workers.timeout, "must be more than 0s");
         if (workers.exit_timeout < std::chrono::nanoseconds::zero())
             wrong(&workers.exit_timeout, "must not be negative");
         if (workers.period < std::chrono::nanoseconds::zero()) wrong(&workers.period, "must not be negative");
+        if (workers.window < std::chrono::nanoseconds::zero()) wrong(&workers.window, "must not be negative");
+        if (workers.max_lifetime < std::chrono::nanoseconds::zero())
+            wrong(&workers.max_lifetime, "must not be negative");
         if (workers.threads == 0) wrong(&workers.threads, "must be at least 1");
         if (workers.mailbox == 0) wrong(&workers.mailbox, "must be at least 1");
         if (app->serves == Serves::nothing) continue;
@@ -110,6 +117,10 @@ MAGNETAR_DECL void Configuration::validate() {
             wrong(&app->serving.reuse_port,
                   "is for workers of the user that has bound the port: not with --user");
         if (app->serving.keep_alive.count() < 0) wrong(&app->serving.keep_alive, "must not be negative");
+        if (app->serving.backlog > most_backlog)
+            wrong(&app->serving.backlog, fmt::format("must be at most {}", most_backlog));
+        if (app->serving.max_requests_jitter > 100)
+            wrong(&app->serving.max_requests_jitter, "must be at most 100");
     }
 }
 

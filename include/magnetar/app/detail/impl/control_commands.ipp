@@ -56,6 +56,8 @@ inline Task<Json> scale(Service& program, Actor<>&, Json arguments) {
     auto workers = needed<std::uint32_t>(arguments, 0, "workers");
     const Json* application = argument(arguments, 1, "application");
     if (workers == 0) throw std::invalid_argument("scale: at least 1 worker; stop the program to have none");
+    if (workers > most_workers)
+        throw std::invalid_argument(fmt::format("scale: at most {} workers", most_workers));
     ApplicationBase& app = named(program, application ? from_json<std::string>(*application) : std::string());
     co_await program.ready.wait();
     co_await app.scale(workers);

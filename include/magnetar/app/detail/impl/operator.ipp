@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include <magnetar/app/detail/app_config.hpp>
 #include <magnetar/app/detail/control_client.hpp>
 #include <magnetar/app/detail/info_text.hpp>
 #include <magnetar/app/detail/operator.hpp>
@@ -60,7 +61,7 @@ MAGNETAR_DECL int run_operator(const std::string& program, const std::string& co
                     equals == word.value.npos ? std::string() : word.value.substr(0, equals);
                 std::string number = equals == word.value.npos ? word.value : word.value.substr(equals + 1);
                 try {
-                    running.ask("scale", read_unsigned(number, 100'000), application);
+                    running.ask("scale", read_unsigned(number, most_workers), application);
                 } catch (const std::invalid_argument& error) {
                     fmt::print(stderr, "{}: --scale {}: {}\n", program, word.value, error.what());
                     return 2;
