@@ -9,7 +9,8 @@
 // declaration with MAGNETAR_LAZY: header-only it is a template, because g++ -O0 emits any other coroutine
 // wherever it sees one, called or not, with all that it calls. The same holds for plain functions that start
 // coroutines of a part which few programs use: where all ways into a part are lazy, a file that does not use
-// it emits none of it. Further declarations, as those of friends, start with MAGNETAR_LAZY_BODY too.
+// it emits none of it. What cannot be a template, as a destructor, starts them by a pointer which the way in
+// sets. Further declarations, as those of friends, start with MAGNETAR_LAZY_BODY too.
 //
 // The two ways use different inline namespaces: objects compiled one way do not link to declarations seen the
 // other way.

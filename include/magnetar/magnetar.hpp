@@ -26,3 +26,10 @@
 #include <magnetar/sync/gate.hpp>
 #include <magnetar/sync/mutex.hpp>
 #include <magnetar/sync/semaphore.hpp>
+
+// Names that programs take from this header, as header-only it brings <thread> and <algorithm>: the standard
+// library's own parts with std::this_thread and std::is_sorted are a fraction of those.
+#if __has_include(<bits/std_thread.h>) && __has_include(<bits/stl_algo.h>)
+#include <bits/std_thread.h>
+#include <bits/stl_algo.h>
+#endif

@@ -1,22 +1,50 @@
 #pragma once
-#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include <magnetar/actor/door/settings.hpp>
+#include <magnetar/actor/door.hpp>
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/spawn.hpp>
 #include <magnetar/actor/watch.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
+
+namespace detail {
+
+class DoorServer;
+// Opens the door; false, with a line in the log, when it cannot.
+MAGNETAR_LAZY Task<bool> listens(Actor<>& arbiter, DoorServer& door);
+using Listen = Task<bool>(Actor<>& arbiter, DoorServer& door);
+
+// A location that ArbiterOptions name, with what is needed to listen there: a program that names none does not
+// contain the door.
+class ListenAddress {
+public:
+    constexpr ListenAddress() noexcept = default;
+    template <class Text>
+        requires std::is_convertible_v<const Text&, std::string_view>
+    constexpr ListenAddress(const Text& text) noexcept : text_(text), listen_(&listens) {}
+
+    constexpr std::string_view text() const noexcept { return text_; }
+    constexpr bool empty() const noexcept { return text_.empty(); }
+    constexpr Listen* listen() const noexcept { return listen_; }
+
+private:
+    std::string_view text_;
+    Listen* listen_ = nullptr;
+};
+
+}  // namespace detail
 
 /// An arbiter's options; see SpawnOptions for the hooks.
 template <class State = void>
@@ -42,9 +70,9 @@ struct ArbiterOptions {
     /// `unix:path`, whose file only its own user can open. Empty: nowhere. See docs/protocol.md, and Commands
     /// for what of an actor they may ask for. It listens before the start hook runs; when it cannot, run()
     /// logs why and gives 1.
-    std::string_view address{};
+    detail::ListenAddress address{};
     /// More of them.
-    std::initializer_list<std::string_view> addresses{};
+    std::initializer_list<detail::ListenAddress> addresses{};
     /// What a client must show. Empty: nothing, and then only loopback and unix addresses are served.
     std::string_view token{};
     /// What a client must show that may do everything: stop, spawn, kill, config, run any command by its
@@ -65,6 +93,15 @@ struct ArbiterOptions {
 
 namespace detail {
 
+// What the options say of the door.
+struct DoorPart {
+    const ListenAddress& address;
+    std::initializer_list<ListenAddress> addresses;
+    std::string_view token, admin_token;
+    std::initializer_list<std::string_view> origins;
+    const DoorOptions& limits;
+};
+
 // The master process whatever the arbiter's state is: the fork server before any loop, the loop before any
 // actor, and what the arbiter does.
 class Master {
@@ -76,9 +113,9 @@ protected:
 
     EventLoop& main_loop() const noexcept;
     void enter(Actor<>& arbiter, const ActorSettings& settings, std::string_view name,
-               const ErasedHook<const MonitorGaveUp&>& monitor_gave_up, DoorSettings door);
+               const ErasedHook<const MonitorGaveUp&>& monitor_gave_up, const DoorPart& door);
     int run(Actor<>& arbiter);
-    Task<void*> add_monitor(Actor<>& arbiter, MonitorSpec spec);
+    MAGNETAR_LAZY Task<void*> add_monitor(Actor<>& arbiter, MonitorSpec spec);
     std::vector<std::string> addresses() const;
     static std::map<std::string, ActorProxy<>> monitors(Actor<>& arbiter);
 
@@ -89,18 +126,6 @@ private:
 
 // The arbiter, on its own thread; null elsewhere.
 Actor<>* arbiter_here() noexcept;
-
-template <class Options>
-DoorSettings door_settings(const Options& options) {
-    DoorSettings settings;
-    if (!options.address.empty()) settings.addresses.emplace_back(options.address);
-    for (auto address : options.addresses) settings.addresses.emplace_back(address);
-    settings.token = Token(std::string(options.token));
-    settings.admin_token = Token(std::string(options.admin_token));
-    for (auto origin : options.origins) settings.origins.emplace_back(origin);
-    settings.limits = options.door;
-    return settings;
-}
 
 }  // namespace detail
 
@@ -172,7 +197,8 @@ private:
             detail::Arguments<A...> arguments)
         : Master(settings), Actor<State>(settings, Master::main_loop(), ActorId::arbiter(), arguments) {
         Master::enter(*this, settings, options.name, options.monitor_gave_up.erased(),
-                      detail::door_settings(options));
+                      {options.address, options.addresses, options.token, options.admin_token,
+                       options.origins, options.door});
     }
     static detail::ActorSettings settings(const ArbiterOptions<State>& options) {
         auto settings = detail::settings_of(options);
@@ -183,7 +209,7 @@ private:
 
 namespace detail {
 
-// Replaces what SIGHUP does by default, which is to reload every monitor.
+// What SIGHUP does: to reload all monitors, once there is one and nothing else is asked for.
 using HangupHook = void (*)(Actor<>& arbiter);
 inline constinit HangupHook on_hangup = nullptr;
 

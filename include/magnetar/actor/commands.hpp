@@ -171,8 +171,6 @@ Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments) {
 
 // What an actor is at, in words.
 std::string doing_command(Request& request);
-// The same without waiting for an answer: an actor that blocks its loop gives none.
-Task<std::string> what_it_does(Address target);
 
 Json process_info();
 // What only the arbiter knows, and each process's first actor of its own. Defined with the arbiter.

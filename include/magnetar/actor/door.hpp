@@ -1,8 +1,8 @@
 #pragma once
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

@@ -40,8 +40,8 @@ template <>
 inline constexpr Reach reach_of<group_list> = Reach::first_actor;
 
 // For the actor that runs now.
-Task<> join_group(std::string group, const CommandEntry& command);
-Task<> leave_group(std::string group, const CommandEntry& command);
+MAGNETAR_LAZY Task<> join_group(std::string group, const CommandEntry& command);
+MAGNETAR_LAZY Task<> leave_group(std::string group, const CommandEntry& command);
 
 // What goes from the arbiter to the first actor of each process.
 struct Published {
@@ -157,6 +157,6 @@ auto publish(std::string_view group, const C&, A&&... arguments) {
 }
 
 /// The members of a group, by whatever command they are told, as the arbiter knows them now.
-Task<std::vector<ActorProxy<>>> group_members(std::string group);
+MAGNETAR_LAZY Task<std::vector<ActorProxy<>>> group_members(std::string group);
 
 }  // namespace magnetar::inline MAGNETAR_MODE

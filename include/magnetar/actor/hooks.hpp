@@ -1,10 +1,8 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <type_traits>
-#include <vector>
 
 #include <magnetar/actor/core/location.hpp>
 #include <magnetar/base/fixed_string.hpp>
@@ -32,29 +30,22 @@ struct ErasedHook {
 };
 
 // The hooks of this program, entered before main: a process that speaks of one names its place here, so that
-// no address comes from outside. Never destroyed.
+// no address comes from outside. Never destroyed. What `type` is the address of tells their types apart.
+using AnyHook = void (*)();
 template <class Function>
-std::vector<Function>& hook_table() {
-    static auto& table = *new std::vector<Function>;
-    return table;
-}
-template <class Function>
-bool enlist_hook(Function hook) {
-    hook_table<Function>().push_back(hook);
-    return true;
-}
+inline constexpr char hook_type = 0;
+bool enlist_hook(const void* type, AnyHook hook);
+// Throw std::invalid_argument for what is not in the table with that type.
+std::uint32_t number_of_hook(const void* type, AnyHook hook);
+AnyHook hook_of_number(const void* type, std::uint32_t number);
+
 template <class Function>
 std::uint32_t number_of_hook(Function hook) {
-    const auto& table = hook_table<Function>();
-    for (std::size_t i = 0; i < table.size(); ++i)
-        if (table[i] == hook) return static_cast<std::uint32_t>(i);
-    throw std::invalid_argument("a hook that is not in the table of hooks");
+    return number_of_hook(&hook_type<Function>, reinterpret_cast<AnyHook>(hook));
 }
 template <class Function>
 Function hook_of_number(std::uint32_t number) {
-    const auto& table = hook_table<Function>();
-    if (number < table.size()) return table[number];
-    throw std::invalid_argument("no hook has that number: was it loaded after the arbiter was made?");
+    return reinterpret_cast<Function>(hook_of_number(&hook_type<Function>, number));
 }
 
 // The actor as its hooks see it: itself, or the handle that stands for it.
@@ -70,7 +61,8 @@ struct HookFunction {
     static auto call(Actor<>& actor, Extra... extra) -> std::invoke_result_t<F, Subject&, Extra...> {
         return F{}(subject_of<Subject>(actor), extra...);
     }
-    static inline const bool registered_command = enlist_hook(&call);
+    static inline const bool registered_command =
+        enlist_hook(&hook_type<decltype(&call)>, reinterpret_cast<AnyHook>(&call));
 };
 
 }  // namespace detail

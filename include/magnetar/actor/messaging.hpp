@@ -37,6 +37,15 @@ inline constexpr Reach reach_of<directory_find> = Reach::first_actor;
 // Finds an actor by id, by name, or by one of the words `arbiter` and `monitor`. Throws ActorNotFound.
 Task<Address> resolve(std::string target);
 
+// Using this gives the framework's own commands their names before main runs: only programs that ask for a
+// command by its name contain what that takes.
+MAGNETAR_LAZY bool name_framework_commands();
+template <class = void>
+inline const bool named_framework_commands = name_framework_commands();
+
+MAGNETAR_LAZY Task<Json> send_by_name(Address target, std::string command, Json arguments);
+MAGNETAR_LAZY Task<Json> send_by_name(std::string target, std::string command, Json arguments);
+
 template <auto F, class... A>
 Task<typename CommandTraits<F>::Result> send_to_name(std::string target, A... arguments) {
     Address address = co_await resolve(std::move(target));
@@ -143,19 +152,9 @@ auto send(const Target& target, const C&, A&&... arguments) {
 template <detail::MessageTarget Target, class... A>
 auto send(const Target& target, std::string_view command, A&&... arguments) {
     Json list = detail::json_arguments(arguments...);
-    constexpr auto user = &detail::by_name_command;
-    constexpr auto system = &detail::system_by_name_command;
-    auto by_name = [](auto where, std::string name, Json args) -> Task<Json> {
-        detail::Address address;
-        if constexpr (std::is_same_v<decltype(where), detail::Address>) address = where;
-        else address = co_await detail::resolve(std::move(where));
-        if (detail::names_system_command(name))
-            co_return co_await detail::SendAwaiter<system>(address, std::move(name), std::move(args));
-        co_return co_await detail::SendAwaiter<user>(address, std::move(name), std::move(args));
-    };
     if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
-        return by_name(target.address(), std::string(command), std::move(list));
-    else return by_name(detail::target_text(target), std::string(command), std::move(list));
+        return detail::send_by_name(target.address(), std::string(command), std::move(list));
+    else return detail::send_by_name(detail::target_text(target), std::string(command), std::move(list));
 }
 
 /// Sends a message that is not answered: returns when it has found room in the target's mailbox, or, for an

@@ -1,7 +1,6 @@
 #pragma once
 #include <fmt/core.h>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -17,6 +16,7 @@
 #include <magnetar/actor/core/state_factory.hpp>
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/supervision/worker_pool.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -122,12 +122,13 @@ Task<> tell_any(ActorProxy<> monitor, typename CommandTraits<F>::Args arguments)
 
 // The worker for the next request of somebody elsewhere, for whom this is asked.
 struct NextWorker;
+template <class = void>
 Task<NextWorker> next_worker_command(Actor<>& self);
 // It waits for workers, and must not keep the monitor from its end.
-template <>
-inline constexpr bool is_observer<next_worker_command> = true;
+template <auto F>
+inline constexpr bool is_observer<F, Task<NextWorker> (*)(Actor<>&)> = true;
 
-Task<ActorProxy<>> next_worker(ActorProxy<> monitor);
+MAGNETAR_LAZY Task<ActorProxy<>> next_worker(ActorProxy<> monitor);
 template <auto F>
 Task<typename CommandTraits<F>::Result> send_by_monitor(ActorProxy<> monitor,
                                                         typename CommandTraits<F>::Args arguments) {

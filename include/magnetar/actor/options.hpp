@@ -1,5 +1,4 @@
 #pragma once
-#include <chrono>
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
@@ -7,6 +6,7 @@
 #include <magnetar/actor/core/message.hpp>
 #include <magnetar/actor/hooks.hpp>
 #include <magnetar/actor/proxy.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

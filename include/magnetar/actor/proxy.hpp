@@ -92,10 +92,10 @@ public:
 
     /// Everything the actor tells of itself: actor, loop, mailbox, process, extra, and what its on_info hook
     /// adds. Throws as send does.
-    Task<Json> info() const;
+    MAGNETAR_LAZY Task<Json> info() const;
     /// Asks the actor to stop: it finishes what it has accepted and ends. Returns when it has begun to.
     /// Throws as send does.
-    Task<> stop() const;
+    MAGNETAR_LAZY Task<> stop() const;
     /// Waits for the actor's end and tells how it ended; at once when it has ended already. Any number may
     /// wait.
     Task<ExitStatus> closed() const;

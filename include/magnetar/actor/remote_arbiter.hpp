@@ -96,12 +96,12 @@ public:
     }
     /// Its living actors that have a name or a process of their own: name, id, concurrency and manager of
     /// each.
-    Task<Json> list() const;
+    MAGNETAR_LAZY Task<Json> list() const;
     /// What the remote arbiter tells of itself.
-    Task<Json> info() const;
+    MAGNETAR_LAZY Task<Json> info() const;
 
     /// Waits until the connection has ended, and will not be made again.
-    Task<> closed() const;
+    MAGNETAR_LAZY Task<> closed() const;
     bool is_open() const noexcept;
     /// Why it has ended; empty before.
     const std::string& reason() const noexcept;
@@ -155,6 +155,7 @@ private:
 ///     RemoteArbiter remote = co_await connect_arbiter("ws://127.0.0.1:8080", "open sesame");
 ///     ActorProxy<Counter> counter = co_await remote.find<Counter>("counter");
 ///     int total = co_await counter.send<&Counter::add>(2);
-Task<RemoteArbiter> connect_arbiter(std::string url, std::string token = {}, ReconnectPolicy reconnect = {});
+MAGNETAR_LAZY Task<RemoteArbiter> connect_arbiter(std::string url, std::string token = {},
+                                                  ReconnectPolicy reconnect = {});
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -39,8 +39,8 @@ private:
 };
 
 // Spawns as the actor that runs now, by a factory that is handed over.
-Task<ActorProxy<>> spawn_with(ActorSettings settings, std::string name, ActorId id,
-                              Owned<StateFactory> factory);
+MAGNETAR_LAZY Task<ActorProxy<>> spawn_with(ActorSettings settings, std::string name, ActorId id,
+                                            Owned<StateFactory> factory);
 
 /// What spawn() gives: await it for the proxy.
 template <class State, class... A>

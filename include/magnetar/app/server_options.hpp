@@ -1,11 +1,11 @@
 #pragma once
-#include <chrono>
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
 
 #include <magnetar/app/application.hpp>
 #include <magnetar/app/detail/share.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 

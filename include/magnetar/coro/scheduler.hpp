@@ -1,10 +1,10 @@
 #pragma once
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <string_view>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/list.hpp>
 #include <magnetar/base/queue.hpp>
 #include <magnetar/config.hpp>

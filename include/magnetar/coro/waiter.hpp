@@ -1,11 +1,11 @@
 #pragma once
-#include <chrono>
 #include <coroutine>
 #include <cstdint>
 #include <exception>
 #include <string_view>
 #include <utility>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/list.hpp>

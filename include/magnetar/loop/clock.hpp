@@ -1,7 +1,7 @@
 #pragma once
-#include <chrono>
 #include <string>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

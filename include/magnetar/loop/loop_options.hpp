@@ -1,6 +1,6 @@
 #pragma once
-#include <chrono>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

@@ -2,12 +2,12 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <string>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/list.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/event_loop.hpp>

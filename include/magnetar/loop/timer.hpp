@@ -1,10 +1,10 @@
 #pragma once
-#include <chrono>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/detail/children.hpp>
 #include <magnetar/loop/event_loop.hpp>

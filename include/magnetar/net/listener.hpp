@@ -1,13 +1,14 @@
 #pragma once
 #include <cerrno>
-#include <chrono>
 #include <cstddef>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/detail/bound_path.hpp>
+#include <magnetar/net/listen_options.hpp>
 #include <magnetar/net/stream.hpp>
 #include <magnetar/sync/detail/queued_waiter.hpp>
 
@@ -85,19 +86,6 @@ inline void ListenerCore::fail_waiting(ListenerCore* core) noexcept {
 }
 
 }  // namespace detail
-
-/// How a Listener listens.
-struct ListenOptions {
-    /// Connections that the kernel keeps before they are accepted; the system's net.core.somaxconn is the
-    /// most. Not negative.
-    int backlog = 4096;
-    /// Other sockets, of other processes too, may listen on the same port: the kernel spreads the
-    /// connections. See socket(7).
-    bool reuse_port = false;
-    /// The permissions of a unix socket's file, as 0600, which say who may connect; 0: as the umask leaves
-    /// them.
-    unsigned mode = 0;
-};
 
 class ListeningSocket;
 

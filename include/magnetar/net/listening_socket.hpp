@@ -2,8 +2,11 @@
 #include <cstdint>
 #include <utility>
 
+#include <magnetar/base/unique_fd.hpp>
 #include <magnetar/config.hpp>
-#include <magnetar/net/listener.hpp>
+#include <magnetar/net/address.hpp>
+#include <magnetar/net/detail/bound_path.hpp>
+#include <magnetar/net/listen_options.hpp>
 #include <magnetar/wire/detail/descriptors.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

@@ -1,5 +1,4 @@
 #pragma once
-#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
@@ -8,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/child_process.hpp>
@@ -87,8 +87,9 @@ struct ProgramEnd {
 ///
 ///     auto listing = co_await run_program({"ls", "-l", "/tmp"});
 ///     if (listing.status.clean()) fmt::print("{}", listing.out);
-Task<ProgramEnd> run_program(std::initializer_list<std::string_view> command, ProgramOptions options = {});
-Task<ProgramEnd> run_program(std::span<const std::string> command, ProgramOptions options = {});
+MAGNETAR_LAZY Task<ProgramEnd> run_program(std::initializer_list<std::string_view> command,
+                                           ProgramOptions options = {});
+MAGNETAR_LAZY Task<ProgramEnd> run_program(std::span<const std::string> command, ProgramOptions options = {});
 
 }  // namespace magnetar::inline MAGNETAR_MODE
 

@@ -1,12 +1,12 @@
 #pragma once
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <type_traits>
 #include <utility>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/detail/server_core.hpp>
 #include <magnetar/net/resolver.hpp>

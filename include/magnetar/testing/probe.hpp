@@ -1,5 +1,4 @@
 #pragma once
-#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include <magnetar/actor/arbiter.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::testing {

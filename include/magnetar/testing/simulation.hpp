@@ -1,6 +1,5 @@
 #pragma once
 #include <cerrno>
-#include <chrono>
 #include <concepts>
 #include <csignal>
 #include <cstdint>
@@ -11,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/sync/detail/queued_waiter.hpp>
 #include <magnetar/testing/detail/shuffle.hpp>

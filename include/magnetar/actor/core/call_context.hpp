@@ -1,10 +1,10 @@
 #pragma once
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include <magnetar/actor/identity.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>
@@ -21,7 +21,7 @@ struct ChainLink {
 using CallChain = std::vector<ChainLink>;
 struct FreeChain {
     // Out of line, as hardly any request has one.
-    [[gnu::noinline]] void operator()(CallChain* chain) const noexcept { delete chain; }
+    void operator()(CallChain* chain) const noexcept;
 };
 using CallChainPtr = Owned<CallChain, FreeChain>;
 

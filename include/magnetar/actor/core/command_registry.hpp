@@ -24,7 +24,9 @@ struct Address;
 // framework's own: also of the first actor of a process alone, the arbiter's process alone, or nobody.
 enum class Reach : std::uint8_t { anyone, first_actor, from_arbiter, nobody };
 
-// Carries out a command: see invoke. `args` and `outcome` are the command's Args and Outcome.
+// Carries out a command. `args` and `outcome` are the command's Args and Outcome; `call` and `outcome` are null
+// for a tell. True when the call's outcome is set and it must still be completed by the caller; otherwise it
+// was completed, and may be gone when this returns.
 using ErasedInvoke = bool(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
                           CallMessage* call, void* outcome) noexcept;
 
@@ -65,8 +67,8 @@ const CommandEntry* find_command(std::string_view name, const void* state) noexc
 template <class Args, class Result>
 IncomingAnswer* open_from_wire(IncomingCall& call);
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-bool invoke_erased(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
-                   CallMessage* call, void* outcome) noexcept;
+bool invoke(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
+            CallMessage* call, void* outcome) noexcept;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
 
@@ -100,7 +102,7 @@ inline constinit CommandEntry entry_of{
     function_name<F>(),
     state_tag<typename CommandTraits<F>::State>(),
     &open_from_wire<typename CommandTraits<F>::Args, typename CommandTraits<F>::Result>,
-    &invoke_erased<F>,
+    &invoke<F>,
     nullptr,
     is_system<F>,
     reach_of<F>,
@@ -115,17 +117,19 @@ template <class State>
 bool open_commands_of();
 template <class State>
 inline const bool opened = open_commands_of<State>();
+template <class State>
+constexpr const bool* commands_opened_with() noexcept {
+    if constexpr (HasOpenCommands<State>) return &opened<State>;
+    else return nullptr;
+}
+template <auto F>
+struct TranscoderOf;
 
 // Using one of these enters the command in the table before main runs. A name makes it callable by name,
 // which costs the way through JSON.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-bool register_function() {
-    if constexpr (HasOpenCommands<typename CommandTraits<F>::State>)
-        (void)&opened<typename CommandTraits<F>::State>;
-    return register_command(entry_of<F>);
-}
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
-inline const bool registered_command = register_function<F>();
+inline const bool registered_command =
+    (commands_opened_with<typename CommandTraits<F>::State>(), register_command(entry_of<F>));
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 bool register_as(std::string_view name) {
     entry_of<F>.name = name;

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -125,7 +126,9 @@ struct CommandTraits {
     static constexpr bool is_serialisable = can_travel<Args, Result>;
 
     // Calls it with the arguments, moved. Defined where Actor and Request are complete.
-    static typename Signature_::Return call(Actor<>& actor, Request& request, Args& args);
+    template <std::size_t... I, class... P>
+    static typename Signature_::Return call(Actor<>& actor, Request& request,
+                                            PackItems<std::index_sequence<I...>, P...>& args);
 };
 
 // A member function that an actor's state has from a base class, as a command of that actor type.

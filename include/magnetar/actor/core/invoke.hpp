@@ -15,23 +15,22 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 template <auto F, class Of>
-typename CommandTraits<F, Of>::Signature_::Return CommandTraits<F, Of>::call(Actor<>& actor, Request& request,
-                                                                             Args& args) {
+template <std::size_t... I, class... P>
+typename CommandTraits<F, Of>::Signature_::Return CommandTraits<F, Of>::call(
+    Actor<>& actor, [[maybe_unused]] Request& request, PackItems<std::index_sequence<I...>, P...>& args) {
     constexpr First first = Signature_::first;
-    return with_items(args, [&](auto&... a) -> typename Signature_::Return {
-        if constexpr (Signature_::member) {
-            auto& self = static_cast<Actor<State>&>(actor);
-            if constexpr (first == First::request) return (self.state().*F)(request, std::move(a)...);
-            else if constexpr (first == First::actor) return (self.state().*F)(self, std::move(a)...);
-            else return (self.state().*F)(std::move(a)...);
-        } else if constexpr (first == First::request) {
-            return F(request, std::move(a)...);
-        } else if constexpr (first == First::actor) {
-            return F(static_cast<Actor<State>&>(actor), std::move(a)...);
-        } else {
-            return F(std::move(a)...);
-        }
-    });
+    if constexpr (Signature_::member) {
+        auto& self = static_cast<Actor<State>&>(actor);
+        if constexpr (first == First::request) return (self.state().*F)(request, take_item<I>(args)...);
+        else if constexpr (first == First::actor) return (self.state().*F)(self, take_item<I>(args)...);
+        else return (self.state().*F)(take_item<I>(args)...);
+    } else if constexpr (first == First::request) {
+        return F(request, take_item<I>(args)...);
+    } else if constexpr (first == First::actor) {
+        return F(static_cast<Actor<State>&>(actor), take_item<I>(args)...);
+    } else {
+        return F(take_item<I>(args)...);
+    }
 }
 
 // A command that is a coroutine, running. It owns the arguments, so that the command may take them by
@@ -134,13 +133,12 @@ private:
 
 void refuse_other_type(Actor<>& actor, CallMessage* call, std::string_view command) noexcept;
 
-// Carries out a command. `call` and `outcome` are null for a tell. True when the call's outcome is set and it
-// must still be completed by the caller; otherwise it was completed, and may be gone when this returns.
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
-inline bool invoke(Actor<>& actor, typename CommandTraits<F>::Args& args, const Address& sender,
-                   LoopClock::time_point arrived, CallMessage* call,
-                   Outcome<typename CommandTraits<F>::Result>* outcome = nullptr) noexcept {
+template <auto F, class Of>
+inline bool invoke(Actor<>& actor, void* erased_args, const Address& sender, LoopClock::time_point arrived,
+                   CallMessage* call, void* erased_outcome) noexcept {
     using Bound = CommandTraits<F>;
+    auto& args = *static_cast<typename Bound::Args*>(erased_args);
+    auto* outcome = static_cast<Outcome<typename Bound::Result>*>(erased_outcome);
     actor.loop().activity->command.store(&entry_of<F>.name, std::memory_order_relaxed);
     try {
         if constexpr (!std::is_void_v<typename Bound::State>)
@@ -169,13 +167,6 @@ inline bool invoke(Actor<>& actor, typename CommandTraits<F>::Args& args, const 
         fail_call(actor, call, std::current_exception(), entry_of<F>.name);
     }
     return false;
-}
-
-template <auto F, class Of>
-bool invoke_erased(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
-                   CallMessage* call, void* outcome) noexcept {
-    return invoke<F>(actor, *static_cast<typename CommandTraits<F>::Args*>(args), sender, arrived, call,
-                     static_cast<Outcome<typename CommandTraits<F>::Result>*>(outcome));
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

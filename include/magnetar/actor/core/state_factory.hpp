@@ -34,14 +34,8 @@ using MakeActor = Actor<>* (*)(const ActorSettings&, EventLoop&, ActorId, Reader
 
 // The types that can be made so, entered before main: spawn requests name one by its place here. Never
 // destroyed.
-inline std::vector<MakeActor>& actor_types() {
-    static auto& table = *new std::vector<MakeActor>;
-    return table;
-}
-inline std::uint32_t enlist_actor_type(MakeActor make) {
-    actor_types().push_back(make);
-    return static_cast<std::uint32_t>(actor_types().size() - 1);
-}
+std::vector<MakeActor>& actor_types();
+std::uint32_t enlist_actor_type(MakeActor make);
 template <class State, class... A>
 inline const std::uint32_t actor_type_number =
     enlist_actor_type([](const ActorSettings& settings, EventLoop& loop, ActorId id, Reader& reader) {

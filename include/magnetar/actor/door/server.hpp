@@ -29,19 +29,19 @@ enum class DoorTrust : std::uint8_t {
 // The arbiter's listeners and the admission of clients.
 class DoorServer {
 public:
-    // How requests are carried out; see perform().
+    // How requests are carried out; null for perform().
     using Perform = DoorSession::Perform;
 
     // Throws std::invalid_argument for limits that make no sense.
-    explicit DoorServer(DoorSettings settings, Perform perform = &detail::perform);
+    explicit DoorServer(DoorSettings settings, Perform perform = nullptr);
     DoorServer(const DoorServer&) = delete;
 
     // Listens on every address. The connections are those of TcpServers of the arbiter's, so that they drain
     // with them when it stops. Throws std::system_error, and std::invalid_argument for an address that
     // strangers can reach when no token is asked for.
-    Task<> open(Actor<void>& arbiter);
+    MAGNETAR_LAZY Task<> open(Actor<void>& arbiter);
     // Serves the connections of another listener. Has to end before this.
-    TcpServer server(DoorTrust trust);
+    MAGNETAR_LAZY TcpServer server(DoorTrust trust);
     // Location it listens, as URLs.
     const std::vector<std::string>& urls() const noexcept { return urls_; }
 
@@ -56,11 +56,11 @@ private:
             answer = refusal_answer(status, why);
         }
     };
-    Task<> serve(Connection& connection, DoorTrust trust);
-    Task<Admission> admit(Connection& connection, DoorTrust trust);
+    MAGNETAR_LAZY Task<> serve(Connection& connection, DoorTrust trust);
+    MAGNETAR_LAZY Task<Admission> admit(Connection& connection, DoorTrust trust);
     // Throws HandshakeError.
     DoorRole role_of(const UpgradeRequest& request, const Connection& connection, DoorTrust trust) const;
-    static Task<> refuse(Connection& connection, std::string answer);
+    MAGNETAR_LAZY static Task<> refuse(Connection& connection, std::string answer);
 
     DoorSettings settings_;
     WebSocketConnection::Limits connection_limits_;

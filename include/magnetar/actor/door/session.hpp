@@ -23,7 +23,7 @@ public:
 
     // Serves the client until one of both has had enough; `first` is what came behind the upgrade request.
     // When it returns or throws, nothing that it started lives any more.
-    Task<> run(std::string first);
+    MAGNETAR_LAZY Task<> run(std::string first);
 
 private:
     // Counts a job of the session's for as long as it lives, also before it runs.
@@ -46,13 +46,13 @@ private:
         JobBase* job = current_job();
     };
 
-    Task<> read();
+    MAGNETAR_LAZY Task<> read();
     void take_text(std::string_view text) override;
     void closing(std::string_view) noexcept override { changed_.set(); }
-    static Task<> carry_out(Place place, DoorRequest request);
+    MAGNETAR_LAZY static Task<> carry_out(Place place, DoorRequest request);
     void answer(const Json& id, const char* member, const Json& value);
-    Task<> requests_done();
-    Task<> end_requests();
+    MAGNETAR_LAZY Task<> requests_done();
+    MAGNETAR_LAZY Task<> end_requests();
 
     Connection& connection_;
     WebSocketConnection socket_;

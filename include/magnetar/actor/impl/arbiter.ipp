@@ -51,7 +51,6 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 // What every process of this application is to have from its first moment on.
 inline void prepare_forks() {
     open_missing_standard_streams();
-    register_framework_commands();
     wire_form = wanted_wire_form();
 }
 
@@ -69,6 +68,7 @@ struct Master::Parts {
     ArbiterRuntime runtime;
     KeptHandles monitors;
     std::optional<DoorServer> door;
+    Listen* listen = nullptr;
     bool has_run = false;
 };
 
@@ -82,18 +82,39 @@ MAGNETAR_DECL Master::~Master() = default;
 MAGNETAR_DECL EventLoop& Master::main_loop() const noexcept { return parts_->runtime.loop; }
 
 MAGNETAR_DECL void Master::enter(Actor<>& arbiter, const ActorSettings& settings, std::string_view name,
-                                 const ErasedHook<const MonitorGaveUp&>& monitor_gave_up, DoorSettings door) {
+                                 const ErasedHook<const MonitorGaveUp&>& monitor_gave_up,
+                                 const DoorPart& door) {
     parts_->runtime.enter(arbiter, settings, name);
     core_of(arbiter).extras().before_end = &shut_down_in_order;
     parts_->runtime.supervisor.monitor_gave_up = monitor_gave_up;
-    if (!door.addresses.empty()) parts_->door.emplace(std::move(door));
+    DoorSettings doors;
+    auto add = [&](const ListenAddress& address) {
+        doors.addresses.emplace_back(address.text());
+        parts_->listen = address.listen();
+    };
+    if (!door.address.empty()) add(door.address);
+    for (auto& address : door.addresses) add(address);
+    if (doors.addresses.empty()) return;
+    doors.token = Token(std::string(door.token));
+    doors.admin_token = Token(std::string(door.admin_token));
+    doors.origins.assign(door.origins.begin(), door.origins.end());
+    doors.limits = door.limits;
+    parts_->door.emplace(std::move(doors));
 }
 
 MAGNETAR_DECL std::vector<std::string> Master::addresses() const {
     return parts_->door ? parts_->door->urls() : std::vector<std::string>();
 }
 
-MAGNETAR_DECL Task<void*> Master::add_monitor(Actor<>& arbiter, MonitorSpec spec) {
+MAGNETAR_LAZY void reload_monitors(Actor<>& arbiter) {
+    core_of(arbiter).for_each_child([](Actor<>& child) {
+        if (auto* monitor = dynamic_cast<WorkerPool*>(&child); monitor && monitor->is_running())
+            monitor->reload_by_signal();
+    });
+}
+
+MAGNETAR_LAZY_BODY Task<void*> Master::add_monitor(Actor<>& arbiter, MonitorSpec spec) {
+    if (!on_hangup) on_hangup = &reload_monitors;
     spec.rules.seed = std::random_device{}();
     return start_monitor(arbiter, parts_->monitors, std::move(spec));
 }
@@ -120,14 +141,7 @@ MAGNETAR_DECL Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
             continue;
         }
         if (signal == SIGHUP) {
-            if (on_hangup) {
-                on_hangup(arbiter);
-                continue;
-            }
-            core_of(arbiter).for_each_child([](Actor<>& child) {
-                if (auto* monitor = dynamic_cast<WorkerPool*>(&child); monitor && monitor->is_running())
-                    monitor->reload_by_signal();
-            });
+            if (on_hangup) on_hangup(arbiter);
             continue;
         }
         if (std::exchange(stopping, true)) ::_exit(128 + signal);
@@ -135,7 +149,8 @@ MAGNETAR_DECL Task<> stop_arbiter_on_signal(Actor<>& arbiter) {
     }
 }
 
-MAGNETAR_DECL Task<bool> listens(Actor<>& self, DoorServer& door) {
+MAGNETAR_LAZY_BODY Task<bool> listens(Actor<>& self, DoorServer& door) {
+    (void)&named_framework_commands<>;
     Job<> opening = core_of(self).start_job(door.open(self));
     try {
         co_await opening;
@@ -146,7 +161,7 @@ MAGNETAR_DECL Task<bool> listens(Actor<>& self, DoorServer& door) {
     co_return false;
 }
 
-MAGNETAR_DECL Task<ExitStatus> live_as_arbiter(Actor<>& self, DoorServer* door) {
+MAGNETAR_DECL Task<ExitStatus> live_as_arbiter(Actor<>& self, Listen* listen, DoorServer* door) {
     survive_broken_pipes();
     Job<> signals = self.loop().start(stop_arbiter_on_signal(self), nullptr);
     core_of(self).set_running();
@@ -154,7 +169,7 @@ MAGNETAR_DECL Task<ExitStatus> live_as_arbiter(Actor<>& self, DoorServer* door) 
     co_await yield();
     core_of(self).run_periodic_task();
     bool ready = true;
-    if (door) ready = co_await listens(self, *door);
+    if (door) ready = co_await listen(self, *door);
     if (!ready) {
         core_of(self).exit(1);
     } else if (auto failure = co_await started(self);
@@ -175,7 +190,7 @@ MAGNETAR_DECL int Master::run(Actor<>& arbiter) {
     StallWatch watch(arbiter.loop(), core_of(arbiter).extras().settings.stall, arbiter.to_string(),
                      ActorId::arbiter().value);
     DoorServer* door = parts_->door ? &*parts_->door : nullptr;
-    return arbiter.loop().run(live_as_arbiter(arbiter, door)).code();
+    return arbiter.loop().run(live_as_arbiter(arbiter, parts_->listen, door)).code();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -5,7 +5,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 #include <stdexcept>
 
@@ -25,6 +24,7 @@
 #include <magnetar/actor/supervision/framework_commands.hpp>
 #include <magnetar/actor/supervision/main_actor.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/id_map.hpp>
 #include <magnetar/base/list.hpp>
 #include <magnetar/coro/suspension.hpp>

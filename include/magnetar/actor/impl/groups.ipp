@@ -89,7 +89,7 @@ inline Actor<>& actor_for(const char* operation) {
     return *self;
 }
 
-MAGNETAR_DECL Task<> join_group(std::string group, const CommandEntry& command) {
+MAGNETAR_LAZY_BODY Task<> join_group(std::string group, const CommandEntry& command) {
     Actor<>& self = actor_for("join");
     check_group(group);
     if (command.state && core_of(self).state_tag() != command.state)
@@ -99,7 +99,7 @@ MAGNETAR_DECL Task<> join_group(std::string group, const CommandEntry& command) 
                                      command.number, self.proxy());
 }
 
-MAGNETAR_DECL Task<> leave_group(std::string group, const CommandEntry& command) {
+MAGNETAR_LAZY_BODY Task<> leave_group(std::string group, const CommandEntry& command) {
     std::uint64_t self = actor_for("leave").id().value;
     co_await SendAwaiter<group_leave>(core_of(*the_node->main_actor).address(), std::move(group),
                                       command.number, self);
@@ -132,7 +132,7 @@ MAGNETAR_DECL void missed_by_node(const Published& message, const std::exception
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-MAGNETAR_DECL Task<std::vector<ActorProxy<>>> group_members(std::string group) {
+MAGNETAR_LAZY_BODY Task<std::vector<ActorProxy<>>> group_members(std::string group) {
     detail::check_group(group);
     detail::Address arbiter = detail::arbiter_address("group_members");
     co_return co_await detail::SendAwaiter<detail::group_list>(arbiter, std::move(group));

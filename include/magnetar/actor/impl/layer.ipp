@@ -3,6 +3,7 @@
 #include <magnetar/actor/arbiter.hpp>
 
 #include <magnetar/actor/core/impl/actor_core.ipp>
+#include <magnetar/actor/core/impl/call_context.ipp>
 #include <magnetar/actor/core/impl/command_registry.ipp>
 #include <magnetar/actor/core/impl/exit_registry.ipp>
 #include <magnetar/actor/core/impl/invoke.ipp>
@@ -13,6 +14,7 @@
 #include <magnetar/actor/core/impl/remote_hosts.ipp>
 #include <magnetar/actor/core/impl/shared_name.ipp>
 #include <magnetar/actor/core/impl/slot_table.ipp>
+#include <magnetar/actor/core/impl/state_factory.ipp>
 #include <magnetar/actor/door/impl/error_json.ipp>
 #include <magnetar/actor/door/impl/request.ipp>
 #include <magnetar/actor/door/impl/server.ipp>
@@ -20,6 +22,7 @@
 #include <magnetar/actor/impl/arbiter.ipp>
 #include <magnetar/actor/impl/commands.ipp>
 #include <magnetar/actor/impl/groups.ipp>
+#include <magnetar/actor/impl/hooks.ipp>
 #include <magnetar/actor/impl/identity.ipp>
 #include <magnetar/actor/impl/messaging.ipp>
 #include <magnetar/actor/impl/monitor.ipp>

@@ -22,6 +22,25 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+MAGNETAR_LAZY_BODY bool name_framework_commands() {
+    return register_as<ping_command>("ping") && register_as<echo_command<Json>>("echo") &&
+           register_as<info_command>("info") && register_as<notify_command>("notify") &&
+           register_as<stop_command>("stop") && register_as<config_command>("config") &&
+           register_as<spawn_command>("spawn") && register_as<kill_command>("kill_actor");
+}
+
+MAGNETAR_LAZY_BODY Task<Json> send_by_name(Address target, std::string command, Json arguments) {
+    (void)&named_framework_commands<>;
+    if (names_system_command(command))
+        co_return co_await SendAwaiter<system_by_name_command>(target, std::move(command),
+                                                               std::move(arguments));
+    co_return co_await SendAwaiter<by_name_command>(target, std::move(command), std::move(arguments));
+}
+MAGNETAR_LAZY_BODY Task<Json> send_by_name(std::string target, std::string command, Json arguments) {
+    Address address = co_await resolve(std::move(target));
+    co_return co_await send_by_name(address, std::move(command), std::move(arguments));
+}
+
 MAGNETAR_DECL std::optional<ActorProxy<>> directory_find(Actor<>&, std::string target) {
     Directory& directory = directory_here();
     if (auto* found = directory.find(target)) return found->proxy;

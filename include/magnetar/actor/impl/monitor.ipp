@@ -30,7 +30,8 @@ struct NextWorker {
     std::optional<ErrorOnWire> failure;
 };
 
-MAGNETAR_DECL Task<NextWorker> next_worker_command(Actor<>& self) {
+template <class>
+Task<NextWorker> next_worker_command(Actor<>& self) {
     NextWorker next;
     try {
         if (!dynamic_cast<WorkerPool*>(&self))
@@ -43,9 +44,9 @@ MAGNETAR_DECL Task<NextWorker> next_worker_command(Actor<>& self) {
     co_return next;
 }
 
-MAGNETAR_DECL Task<ActorProxy<>> next_worker(ActorProxy<> monitor) {
-    (void)&registered_command<next_worker_command>;
-    NextWorker next = co_await SendAwaiter<next_worker_command>(monitor.address());
+MAGNETAR_LAZY_BODY Task<ActorProxy<>> next_worker(ActorProxy<> monitor) {
+    (void)&registered_command<&next_worker_command<>>;
+    NextWorker next = co_await SendAwaiter<&next_worker_command<>>(monitor.address());
     if (next.failure) std::rethrow_exception(from_wire(std::move(*next.failure)));
     co_return std::move(next.worker);
 }

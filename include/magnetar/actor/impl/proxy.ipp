@@ -11,14 +11,14 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-MAGNETAR_DECL Task<Json> ActorProxy<void>::info() const {
+MAGNETAR_LAZY_BODY Task<Json> ActorProxy<void>::info() const {
     auto target = address_;
     return [](detail::Address to) -> Task<Json> {
         co_return co_await detail::SendAwaiter<detail::info_command>(to);
     }(target);
 }
 
-MAGNETAR_DECL Task<> ActorProxy<void>::stop() const {
+MAGNETAR_LAZY_BODY Task<> ActorProxy<void>::stop() const {
     return [](detail::Address to) -> Task<> {
         co_await detail::SendAwaiter<detail::stop_command>(to);
     }(address_);

@@ -210,8 +210,8 @@ MAGNETAR_DECL ActorProxy<> Spawning::finish() {
     return task_.handle() ? task_.outcome().get() : std::move(proxy_);
 }
 
-MAGNETAR_DECL Task<ActorProxy<>> spawn_with(ActorSettings settings, std::string name, ActorId id,
-                                            Owned<StateFactory> factory) {
+MAGNETAR_LAZY_BODY Task<ActorProxy<>> spawn_with(ActorSettings settings, std::string name, ActorId id,
+                                                 Owned<StateFactory> factory) {
     struct Spawn : Spawning {
         Spawn(const ActorSettings& settings, std::string_view name, ActorId id, StateFactory& f)
             : Spawning(settings, name, id), factory(f) {}

@@ -1,7 +1,6 @@
 #pragma once
 #include <fmt/core.h>
 
-#include <chrono>
 #include <exception>
 #include <new>
 #include <string>
@@ -14,6 +13,7 @@
 #include <magnetar/actor/core/reject.hpp>
 #include <magnetar/actor/messaging/awaited_replies.hpp>
 #include <magnetar/actor/messaging/node_call.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -211,15 +211,15 @@ private:
     void start(Actor<>& actor) noexcept override {
         if (core_of(actor).is_late(this->terms)) [[unlikely]]
             return this->refuse(RejectReason::late, actor.id());
-        if (invoke<F>(actor, this->args_, this->sender, this->arrived, this, &this->outcome_)) this->wake();
+        if (invoke<F>(actor, &this->args_, this->sender, this->arrived, this, &this->outcome_)) this->wake();
     }
 };
 
 [[noreturn, gnu::cold]] void throw_late(const std::string& trouble, const CommandEntry& command,
                                         const std::string& callee, const std::string& doing);
 
-// What an actor is at, in words; or that it does not say.
-Task<std::string> what_it_does(Address target);
+// What an actor is at, in words; or that it does not say, as one that blocks its loop.
+MAGNETAR_LAZY Task<std::string> what_it_does(Address target);
 
 }  // namespace detail
 

@@ -86,7 +86,7 @@ public:
 private:
     const CommandEntry& command() const noexcept override { return entry_of<F>; }
     void start(Actor<>& actor) noexcept override {
-        invoke<F>(actor, args_, sender, arrived, nullptr);
+        invoke<F>(actor, &args_, sender, arrived, nullptr, nullptr);
         dispose();
     }
     Args args_;

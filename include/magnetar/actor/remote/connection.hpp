@@ -27,12 +27,12 @@ public:
     using Ref = CountedRef<RemoteConnection>;
 
     // Throws what RemoteLink::connect throws; later failures are tried again, if at all.
-    static Task<Ref> open(std::string url, std::string token, ReconnectPolicy policy);
+    MAGNETAR_LAZY static Task<Ref> open(std::string url, std::string token, ReconnectPolicy policy);
 
     const RemoteLink::Ref& link() const noexcept { return link_; }
     void close() noexcept;
     // Waits until it has ended, and is not made again.
-    static Task<> closed(Ref connection);
+    MAGNETAR_LAZY static Task<> closed(Ref connection);
 
 private:
     friend class CountedRef<RemoteConnection>;
@@ -40,9 +40,9 @@ private:
         : link_(std::move(link)), url_(std::move(url)), token_(std::move(token)), policy_(policy) {}
     ~RemoteConnection() = default;
 
-    static Task<> keep(Ref connection);
+    MAGNETAR_LAZY static Task<> keep(Ref connection);
     // Replaces the link that has ended; false when it cannot be made.
-    static Task<bool> connect_again(Ref connection);
+    MAGNETAR_LAZY static Task<bool> connect_again(Ref connection);
 
     RemoteLink::Ref link_;
     std::string url_, token_;

@@ -31,7 +31,7 @@ public:
 
     // Connects and shakes hands. Throws std::invalid_argument for no URL, std::system_error,
     // PermissionDenied, HandshakeError, TimeoutError.
-    static Task<Ref> connect(std::string url, std::string token);
+    MAGNETAR_LAZY static Task<Ref> connect(std::string url, std::string token);
 
     std::uint32_t host() const noexcept { return host_; }
     bool is_open() const noexcept { return open_; }
@@ -42,13 +42,13 @@ public:
     bool has_room() const noexcept override { return socket_.unsent() < most_unsent; }
 
     // Sends a request by name and gives its answer. Throws what the other side answers, and ActorLost.
-    static Task<Json> ask(Ref link, std::string command, Json target, Json arguments);
+    MAGNETAR_LAZY static Task<Json> ask(Ref link, std::string command, Json target, Json arguments);
     // The same without an answer.
-    static Task<> tell(Ref link, std::string command, Json target, Json arguments);
+    MAGNETAR_LAZY static Task<> tell(Ref link, std::string command, Json target, Json arguments);
     // Starts the close handshake; open requests fail with ActorLost.
     void close() noexcept;
     // Waits for its end.
-    static Task<> closed(Ref link);
+    MAGNETAR_LAZY static Task<> closed(Ref link);
 
 private:
     friend class CountedRef<RemoteLink>;
@@ -61,7 +61,7 @@ private:
     RemoteLink(Stream stream, std::string url);
     ~RemoteLink() = default;
 
-    static Task<> serve(Ref link, std::string first);
+    MAGNETAR_LAZY static Task<> serve(Ref link, std::string first);
     void take_text(std::string_view text) override;
     // Requests in flight fail with ActorLost.
     void closing(std::string_view reason) noexcept override;

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +15,7 @@
 #include <magnetar/actor/core/wait_until.hpp>
 #include <magnetar/actor/supervision/circumstances.hpp>
 #include <magnetar/actor/supervision/fork_child.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/child_process.hpp>

@@ -22,8 +22,4 @@ bool introduce_nodes(Request& request, std::uint32_t peer, bool again);
 template <>
 inline constexpr Reach reach_of<introduce_nodes> = Reach::first_actor;
 
-// Those that have a name; the others are in the table as soon as anything sends them. Before the fork server
-// is made: the table must be the same in every process.
-void register_framework_commands();
-
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,6 +1,5 @@
 #pragma once
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,6 +17,7 @@
 #include <magnetar/actor/supervision/fork_server.hpp>
 #include <magnetar/actor/supervision/group_table.hpp>
 #include <magnetar/actor/supervision/spawn_request.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/when_all.hpp>

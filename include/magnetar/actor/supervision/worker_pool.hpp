@@ -17,13 +17,13 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Waits until a light actor of this loop has ended, for `limit` at most.
-Task<bool> light_ended(Actor<>& actor, Nanoseconds limit);
+MAGNETAR_LAZY Task<bool> light_ended(Actor<>& actor, Nanoseconds limit);
 
 // How long one that was told to stop may take, beyond what it needs by its own account.
 Nanoseconds with_grace(Nanoseconds exit_timeout) noexcept;
 
 // Stops a light actor of this loop, and waits; ends it by force when it is not gone in time.
-Task<> end_light(Address target);
+MAGNETAR_LAZY Task<> end_light(Address target);
 
 // What add_monitor has given to users: handles, which stay where they are until the arbiter is gone.
 using KeptHandle = std::unique_ptr<void, void (*)(void*)>;
@@ -44,7 +44,7 @@ struct MonitorSpec {
 
 // Makes a monitor below `root` and gives its handle, which `kept` owns, when its workers have started. See
 // Arbiter::add_monitor for what it throws.
-Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, MonitorSpec spec);
+MAGNETAR_LAZY Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, MonitorSpec spec);
 
 // A monitor whatever its workers are. It lives on the arbiter's loop.
 //
@@ -68,20 +68,20 @@ public:
     // How many workers run now and are to stay.
     std::size_t size() const noexcept;
     std::vector<ActorProxy<>> running() const;
-    static Task<> scale(ActorProxy<> monitor, std::uint32_t workers);
-    static Task<> reload(ActorProxy<> monitor);
-    static Task<> replace(ActorProxy<> monitor, ActorId worker);
+    MAGNETAR_LAZY static Task<> scale(ActorProxy<> monitor, std::uint32_t workers);
+    MAGNETAR_LAZY static Task<> reload(ActorProxy<> monitor);
+    MAGNETAR_LAZY static Task<> replace(ActorProxy<> monitor, ActorId worker);
 
     void add_info(Json& info) const override;
 
     // Those that are being made, too.
     std::vector<ActorId> worker_ids() const;
     // In the background, as SIGHUP asks for it; not twice at once.
-    void reload_by_signal();
+    MAGNETAR_LAZY void reload_by_signal();
     // The coroutine that drives the workers towards the desired state; started by the maker of the monitor.
-    void begin();
+    MAGNETAR_LAZY void begin();
     // Stops all workers, and waits; for the monitor's own end.
-    Task<> end_workers();
+    MAGNETAR_LAZY Task<> end_workers();
 
     // A request that a worker has not answered. Monitor and worker may be gone when it ends.
     class Asked {
@@ -107,7 +107,7 @@ public:
     Chosen choose();
     ActorNotFound none_runs() const;
     // The same; while none runs and one is to come, waits for it until the deadline.
-    static Task<Chosen> choose_in_time(ActorProxy<> monitor, LoopClock::time_point deadline);
+    MAGNETAR_LAZY static Task<Chosen> choose_in_time(ActorProxy<> monitor, LoopClock::time_point deadline);
 
     // The Monitor<State> that users have of it.
     void* handle = nullptr;
@@ -158,33 +158,35 @@ private:
     void refuse_when_stopping() const {
         if (ends()) std::rethrow_exception(stopping_error());
     }
-    void set_slots(std::uint32_t workers);
+    MAGNETAR_LAZY void set_slots(std::uint32_t workers);
 
     // ---- driving towards it
 
-    static Task<> reconcile(WorkerPool& self);
+    MAGNETAR_LAZY static Task<> reconcile(WorkerPool& self);
     // Starts what is missing; returns when to look again.
-    LoopClock::time_point step();
-    void begin(Slot& slot);
+    MAGNETAR_LAZY LoopClock::time_point step();
+    MAGNETAR_LAZY void begin(Slot& slot);
     // One worker, from its making to its end.
-    static Task<> live_of(WorkerPool& self, std::uint64_t serial, std::string name, ActorId id);
+    MAGNETAR_LAZY static Task<> live_of(WorkerPool& self, std::uint64_t serial, std::string name, ActorId id);
     Slot* slot_with(Worker* Slot::* member, const Worker& worker) noexcept;
-    void made(std::uint64_t serial, const ActorProxy<>& proxy, const std::exception_ptr& failure);
-    void not_made(Slot& slot, const std::exception_ptr& failure);
-    void ended(std::uint64_t serial, ExitStatus status);
+    MAGNETAR_LAZY void made(std::uint64_t serial, const ActorProxy<>& proxy,
+                            const std::exception_ptr& failure);
+    MAGNETAR_LAZY void not_made(Slot& slot, const std::exception_ptr& failure);
+    MAGNETAR_LAZY void ended(std::uint64_t serial, ExitStatus status);
     void gone(std::uint64_t serial);
     // For the strategies that start others anew with one that has died.
-    void end_others(Slot& dead);
+    MAGNETAR_LAZY void end_others(Slot& dead);
     // Counts a restart, and plans it; gives up when there have been too many.
-    void restart(Slot& slot, const std::string& line, const std::string& cause, bool quiet = false);
-    void give_up(const std::string& reason);
-    static Task<> tell_arbiter(MonitorGaveUp why);
+    MAGNETAR_LAZY void restart(Slot& slot, const std::string& line, const std::string& cause,
+                               bool quiet = false);
+    MAGNETAR_LAZY void give_up(const std::string& reason);
+    MAGNETAR_LAZY static Task<> tell_arbiter(MonitorGaveUp why);
 
     // ---- ends of workers
 
-    void dismiss(Worker& worker, Why why);
+    MAGNETAR_LAZY void dismiss(Worker& worker, Why why);
     // Has it end, and by force when it does not in time. False when it cannot be reached yet.
-    bool tell_to_stop(Worker& worker);
+    MAGNETAR_LAZY bool tell_to_stop(Worker& worker);
 
     // ---- waiting callers
 
@@ -194,7 +196,7 @@ private:
     bool is_replaced(const Call& call) const noexcept;
     void fail_calls(const std::exception_ptr& error, bool reloads_only = false);
     static void finish(Call& call) noexcept;
-    static Task<> reload_and_log(WorkerPool& self);
+    MAGNETAR_LAZY static Task<> reload_and_log(WorkerPool& self);
 
     RestartRules rules_;
     std::string worker_name_;

@@ -1,5 +1,4 @@
 #pragma once
-#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -9,6 +8,7 @@
 
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/app/detail/setting_table.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/address_range.hpp>

@@ -1,5 +1,4 @@
 #pragma once
-#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <limits>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include <magnetar/app/settings.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/reflect.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/wire/detail/shape.hpp>

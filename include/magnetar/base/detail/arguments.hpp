@@ -27,6 +27,12 @@ struct Arguments : PackItems<std::index_sequence_for<T...>, T...> {
         : PackItems<std::index_sequence_for<T...>, T...>{{T(std::forward<A>(values))}...} {}
 };
 
+// The value number I, to be moved from.
+template <std::size_t I, class T>
+constexpr T&& take_item(PackItem<I, T>& item) noexcept {
+    return static_cast<T&&>(item.value);
+}
+
 // Returns `use(value...)`, the values as lvalues (const if the pack is).
 template <std::size_t... I, class... T, class F>
 constexpr decltype(auto) with_items(PackItems<std::index_sequence<I...>, T...>& pack, F&& use) {

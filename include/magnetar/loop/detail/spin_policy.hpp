@@ -1,6 +1,6 @@
 #pragma once
-#include <chrono>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>
 

@@ -8,10 +8,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstdint>
 #include <string>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/loop/detail/spin_policy.hpp>

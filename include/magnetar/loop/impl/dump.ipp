@@ -3,10 +3,10 @@
 
 #include <fmt/core.h>
 
-#include <chrono>
 #include <source_location>
 #include <utility>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/list.hpp>
 #include <magnetar/coro/task.hpp>
 

@@ -1,5 +1,4 @@
 #pragma once
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -8,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/net/address_range.hpp>
@@ -70,7 +70,7 @@ public:
     explicit ServerCore(const TcpServerOptions& o);
     virtual ~ServerCore() = default;
 
-    void begin(Listener l);
+    MAGNETAR_LAZY void begin(Listener l);
     EventLoop& loop() const;
     // Ends and frees the connections that still live.
     void abandon() noexcept;

@@ -10,6 +10,7 @@
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/net/address.hpp>
 #include <magnetar/net/detail/bound_path.hpp>
+#include <magnetar/net/listener.hpp>
 #include <magnetar/wire/codec.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

@@ -251,12 +251,13 @@ MAGNETAR_LAZY Task<ProgramEnd> run_kept_program(KeptProgram kept) {
 
 }  // namespace detail
 
-MAGNETAR_DECL Task<ProgramEnd> run_program(std::initializer_list<std::string_view> command,
-                                           ProgramOptions options) {
+MAGNETAR_LAZY_BODY Task<ProgramEnd> run_program(std::initializer_list<std::string_view> command,
+                                                ProgramOptions options) {
     return detail::run_kept_program(
         detail::KeptProgram(std::vector<std::string>(command.begin(), command.end()), options));
 }
-MAGNETAR_DECL Task<ProgramEnd> run_program(std::span<const std::string> command, ProgramOptions options) {
+MAGNETAR_LAZY_BODY Task<ProgramEnd> run_program(std::span<const std::string> command,
+                                                ProgramOptions options) {
     return detail::run_kept_program(
         detail::KeptProgram(std::vector<std::string>(command.begin(), command.end()), options));
 }

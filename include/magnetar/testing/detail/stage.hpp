@@ -1,5 +1,4 @@
 #pragma once
-#include <chrono>
 #include <exception>
 #include <memory>
 #include <stdexcept>
@@ -9,6 +8,7 @@
 #include <magnetar/actor/arbiter.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
 #include <magnetar/actor/supervision/runtime.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::testing::detail {

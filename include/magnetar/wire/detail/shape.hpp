@@ -2,7 +2,6 @@
 
 #include <array>
 #include <bit>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <optional>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include <magnetar/base/detail/arguments.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/reflect.hpp>
 #include <magnetar/config.hpp>
 

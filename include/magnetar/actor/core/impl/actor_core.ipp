@@ -3,7 +3,6 @@
 
 #include <magnetar/actor/core/exit_registry.hpp>
 
-#include <chrono>
 #include <climits>
 #include <typeinfo>
 #include <utility>
@@ -23,6 +22,7 @@
 #include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/options.hpp>
 #include <magnetar/actor/supervision/framework_commands.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>

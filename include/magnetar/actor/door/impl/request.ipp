@@ -112,7 +112,7 @@ Task<Json> ask(Address target, std::string command, Json arguments, LoopClock::d
     co_return co_await with_timeout(limit, std::move(asking));
 }
 
-MAGNETAR_DECL Task<Json> perform(DoorRequest request, DoorRole role) {
+MAGNETAR_LAZY_BODY Task<Json> perform(DoorRequest request, DoorRole role) {
     bool administers = role == DoorRole::administrator;
     std::string& command = request.command;
     if (!administers && is_reserved_command(command))

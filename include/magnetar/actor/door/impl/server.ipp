@@ -53,7 +53,7 @@ MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings, Perform perform)
         throw std::invalid_argument("the door's ping_after and silence must not be negative");
 }
 
-MAGNETAR_DECL Task<> DoorServer::open(Actor<>& arbiter) {
+MAGNETAR_LAZY_BODY Task<> DoorServer::open(Actor<>& arbiter) {
     for (const std::string& text : settings_.addresses) {
         auto candidates = co_await magnetar::resolve(text);
         for (const SocketAddress& address : candidates)
@@ -78,7 +78,7 @@ MAGNETAR_DECL Task<> DoorServer::open(Actor<>& arbiter) {
     }
 }
 
-MAGNETAR_DECL TcpServer DoorServer::server(DoorTrust trust) {
+MAGNETAR_LAZY_BODY TcpServer DoorServer::server(DoorTrust trust) {
     return TcpServer([this, trust](Connection& connection) { return serve(connection, trust); },
                      {.max_connections = settings_.limits.max_connections + spare_connections});
 }
@@ -94,7 +94,7 @@ private:
     std::uint32_t& count_;
 };
 
-MAGNETAR_DECL Task<> DoorServer::serve(Connection& connection, DoorTrust trust) {
+MAGNETAR_LAZY_BODY Task<> DoorServer::serve(Connection& connection, DoorTrust trust) {
     CountedConnection counted(connections_);
     // In a coroutine of its own, whose frame is gone while the connection idles.
     Admission admission = co_await admit(connection, trust);
@@ -102,12 +102,14 @@ MAGNETAR_DECL Task<> DoorServer::serve(Connection& connection, DoorTrust trust) 
     if (admission.answer.empty()) co_return;
     co_await connection.write(admission.answer);
     admission.answer = std::string();
+    Perform perform = &detail::perform;
+    if (perform_) perform = perform_;
     DoorSession session(connection, connection_limits_, settings_.limits.max_requests, admission.role,
-                        perform_);
+                        perform);
     co_await session.run(std::move(admission.first));
 }
 
-inline Task<bool> read_head(Connection& connection, HeadReader& head) {
+MAGNETAR_LAZY Task<bool> read_head(Connection& connection, HeadReader& head) {
     for (;;) {
         ReadData data = co_await connection.read_some();
         if (!data) co_return false;
@@ -116,7 +118,7 @@ inline Task<bool> read_head(Connection& connection, HeadReader& head) {
 }
 
 // The time counts from the connection, so that a byte now and then does not prolong it.
-MAGNETAR_DECL Task<DoorServer::Admission> DoorServer::admit(Connection& connection, DoorTrust trust) {
+MAGNETAR_LAZY_BODY Task<DoorServer::Admission> DoorServer::admit(Connection& connection, DoorTrust trust) {
     Admission admission;
     if (connections_ > settings_.limits.max_connections) {
         admission.refuse(503, "there are too many connections");
@@ -168,7 +170,7 @@ MAGNETAR_DECL DoorRole DoorServer::role_of(const UpgradeRequest& request, const 
     throw HandshakeError(401, "the token is missing or wrong");
 }
 
-inline Task<> read_rest(Connection& connection) {
+MAGNETAR_LAZY Task<> read_rest(Connection& connection) {
     for (std::size_t left = std::size_t{64} << 10;;) {
         ReadData data = co_await connection.read_some();
         if (!data || data.size() > left) co_return;
@@ -176,7 +178,7 @@ inline Task<> read_rest(Connection& connection) {
     }
 }
 // The answer is lost if the socket is closed while something in it is unread.
-MAGNETAR_DECL Task<> DoorServer::refuse(Connection& connection, std::string answer) {
+MAGNETAR_LAZY_BODY Task<> DoorServer::refuse(Connection& connection, std::string answer) {
     co_await connection.write(answer);
     co_await connection.shutdown();
     auto rest = read_rest(connection);

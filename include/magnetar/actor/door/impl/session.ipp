@@ -4,10 +4,10 @@
 
 #include <fmt/core.h>
 
-#include <chrono>
 #include <exception>
 
 #include <magnetar/actor/door/error_json.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -26,7 +26,7 @@ MAGNETAR_DECL DoorSession::DoorSession(Connection& connection, const WebSocketCo
       max_requests_(max_requests),
       role_(role) {}
 
-MAGNETAR_DECL Task<> DoorSession::run(std::string first) {
+MAGNETAR_LAZY_BODY Task<> DoorSession::run(std::string first) {
     bool cancelled = false;
     std::exception_ptr failure;
     try {
@@ -50,7 +50,7 @@ MAGNETAR_DECL Task<> DoorSession::run(std::string first) {
     if (failure && !expected) std::rethrow_exception(failure);
 }
 
-MAGNETAR_DECL Task<> DoorSession::read() {
+MAGNETAR_LAZY_BODY Task<> DoorSession::read() {
     while (!socket_.over()) {
         ReadData data = co_await connection_.read_some();
         if (!data) co_return;
@@ -83,7 +83,7 @@ MAGNETAR_DECL void DoorSession::take_text(std::string_view text) {
     connection_.loop().start(carry_out(Place(*this, count), std::move(request)), nullptr).detach();
 }
 
-MAGNETAR_DECL Task<> DoorSession::carry_out(Place place, DoorRequest request) {
+MAGNETAR_LAZY_BODY Task<> DoorSession::carry_out(Place place, DoorRequest request) {
     DoorSession& session = place.session();
     Running running;
     session.running_.push_back(running);
@@ -110,14 +110,14 @@ MAGNETAR_DECL void DoorSession::answer(const Json& id, const char* member, const
     });
 }
 
-MAGNETAR_DECL Task<> DoorSession::requests_done() {
+MAGNETAR_LAZY_BODY Task<> DoorSession::requests_done() {
     while (requests_ + tells_ > 0) {
         changed_.clear();
         co_await changed_.wait();
     }
 }
 
-MAGNETAR_DECL Task<> DoorSession::end_requests() {
+MAGNETAR_LAZY_BODY Task<> DoorSession::end_requests() {
     for (int round = 0; requests_ + tells_ > 0; ++round) {
         running_.for_each([](Running& running) { running.job->cancel(); });
         if (round < 8) co_await yield();

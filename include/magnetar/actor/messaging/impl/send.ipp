@@ -41,7 +41,7 @@ MAGNETAR_DECL void throw_late(const std::string& trouble, const CommandEntry& co
     throw TimeoutError(fmt::format("{}: {} of {}: {}", trouble, command.name, callee, doing));
 }
 
-MAGNETAR_DECL Task<std::string> what_it_does(Address target) {
+MAGNETAR_LAZY_BODY Task<std::string> what_it_does(Address target) {
     try {
         auto asking = as_task(SendAwaiter<doing_command>(target));
         co_return co_await with_timeout(std::chrono::milliseconds(200), std::move(asking));

@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <chrono>
 #include <exception>
 #include <type_traits>
 #include <utility>

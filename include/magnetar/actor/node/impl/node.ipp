@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <exception>
 #include <string>
 #include <utility>
@@ -24,6 +23,7 @@
 #include <magnetar/actor/supervision/framework_commands.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/actor/watch.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/log.hpp>

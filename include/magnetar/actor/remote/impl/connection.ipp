@@ -19,8 +19,8 @@ inline std::chrono::nanoseconds shaken(std::chrono::nanoseconds time) noexcept {
     return time / 2 + std::chrono::nanoseconds(time.count() / 2 / 0xffff * random);
 }
 
-MAGNETAR_DECL Task<RemoteConnection::Ref> RemoteConnection::open(std::string url, std::string token,
-                                                                 ReconnectPolicy policy) {
+MAGNETAR_LAZY_BODY Task<RemoteConnection::Ref> RemoteConnection::open(std::string url, std::string token,
+                                                                      ReconnectPolicy policy) {
     if (policy.backoff.count() < 0 || policy.max_backoff < policy.backoff)
         throw std::invalid_argument("reconnect: backoff must not be negative, nor above max_backoff");
     EventLoop& loop = EventLoop::require("connect_arbiter");
@@ -30,7 +30,7 @@ MAGNETAR_DECL Task<RemoteConnection::Ref> RemoteConnection::open(std::string url
     co_return connection;
 }
 
-MAGNETAR_DECL Task<> RemoteConnection::keep(Ref connection) {
+MAGNETAR_LAZY_BODY Task<> RemoteConnection::keep(Ref connection) {
     bool cancelled = false;
     try {
         do co_await RemoteLink::closed(connection->link_);
@@ -44,7 +44,7 @@ MAGNETAR_DECL Task<> RemoteConnection::keep(Ref connection) {
     if (cancelled) throw Cancelled();
 }
 
-MAGNETAR_DECL Task<bool> RemoteConnection::connect_again(Ref connection) {
+MAGNETAR_LAZY_BODY Task<bool> RemoteConnection::connect_again(Ref connection) {
     auto& policy = connection->policy_;
     auto pause = policy.backoff;
     for (std::uint32_t attempt = 0; attempt < policy.attempts; ++attempt) {
@@ -70,6 +70,6 @@ MAGNETAR_DECL void RemoteConnection::close() noexcept {
     if (!connected && keeping_) keeping_->cancel();  // it may be waiting to connect again
 }
 
-MAGNETAR_DECL Task<> RemoteConnection::closed(Ref connection) { co_await connection->over_.wait(); }
+MAGNETAR_LAZY_BODY Task<> RemoteConnection::closed(Ref connection) { co_await connection->over_.wait(); }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -4,11 +4,10 @@
 
 #include <sys/random.h>
 
-#include <chrono>
-
 #include <magnetar/actor/commands.hpp>
 #include <magnetar/actor/door/error_json.hpp>
-#include <magnetar/actor/supervision/framework_commands.hpp>
+#include <magnetar/actor/messaging.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/connect.hpp>
@@ -111,7 +110,7 @@ MAGNETAR_DECL RemoteLink::RemoteLink(Stream stream, std::string url)
     host_ = add_remote(*this);
 }
 
-inline Task<> read_answer(Stream& stream, HeadReader& head) {
+MAGNETAR_LAZY Task<> read_answer(Stream& stream, HeadReader& head) {
     for (;;) {
         ReadData data = co_await stream.read_some();
         if (!data) throw HandshakeError(0, "websocket: the connection ended before there was an answer");
@@ -119,10 +118,9 @@ inline Task<> read_answer(Stream& stream, HeadReader& head) {
     }
 }
 
-MAGNETAR_DECL Task<RemoteLink::Ref> RemoteLink::connect(std::string url, std::string token) {
+MAGNETAR_LAZY_BODY Task<RemoteLink::Ref> RemoteLink::connect(std::string url, std::string token) {
     EventLoop& loop = EventLoop::require("connect_arbiter");
-    // What a program sends must be in its table of commands, also when it has no arbiter of its own.
-    [[maybe_unused]] static const bool registered_command = (register_framework_commands(), true);
+    (void)&named_framework_commands<>;
     WebSocketUrl parts = parse_websocket_url(url);
     Stream stream = co_await magnetar::connect(parts.address);
     std::array<std::byte, 16> nonce;
@@ -147,7 +145,7 @@ MAGNETAR_DECL Task<RemoteLink::Ref> RemoteLink::connect(std::string url, std::st
 
 // ---- reading
 
-MAGNETAR_DECL Task<> RemoteLink::serve(Ref link, std::string first) {
+MAGNETAR_LAZY_BODY Task<> RemoteLink::serve(Ref link, std::string first) {
     WebSocketConnection& socket = link->socket_;
     std::string reason = "the connection ended";
     bool cancelled = false;
@@ -291,13 +289,13 @@ MAGNETAR_DECL void RemoteLink::write(RemoteCall& call) noexcept {
     }
 }
 
-MAGNETAR_DECL Task<Json> RemoteLink::ask(Ref link, std::string command, Json target, Json arguments) {
+MAGNETAR_LAZY_BODY Task<Json> RemoteLink::ask(Ref link, std::string command, Json target, Json arguments) {
     if (!link->open_) std::rethrow_exception(link->lost());
     Reply reply(*link);
     link->send_request(command, target, arguments, Json(reply.number()));
     co_return co_await reply;
 }
-MAGNETAR_DECL Task<> RemoteLink::tell(Ref link, std::string command, Json target, Json arguments) {
+MAGNETAR_LAZY_BODY Task<> RemoteLink::tell(Ref link, std::string command, Json target, Json arguments) {
     while (link->open_ && !link->has_room()) {
         link->changed_.clear();
         co_await link->changed_.wait();
@@ -309,7 +307,7 @@ MAGNETAR_DECL Task<> RemoteLink::tell(Ref link, std::string command, Json target
 MAGNETAR_DECL void RemoteLink::close() noexcept {
     socket_.begin_close(CloseCode::normal, "closed by this side");
 }
-MAGNETAR_DECL Task<> RemoteLink::closed(Ref link) {
+MAGNETAR_LAZY_BODY Task<> RemoteLink::closed(Ref link) {
     while (!link->gone_) {
         link->changed_.clear();
         co_await link->changed_.wait();

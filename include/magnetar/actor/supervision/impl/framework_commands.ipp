@@ -41,15 +41,4 @@ MAGNETAR_DECL bool introduce_nodes(Request& request, std::uint32_t peer, bool ag
     return true;
 }
 
-MAGNETAR_DECL void register_framework_commands() {
-    register_as<ping_command>("ping");
-    register_as<echo_command<Json>>("echo");
-    register_as<info_command>("info");
-    register_as<notify_command>("notify");
-    register_as<stop_command>("stop");
-    register_as<config_command>("config");
-    register_as<spawn_command>("spawn");
-    register_as<kill_command>("kill_actor");
-}
-
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

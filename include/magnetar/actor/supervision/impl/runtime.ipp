@@ -34,7 +34,6 @@ MAGNETAR_DECL void Runtime::require_none(std::string_view what) {
 
 MAGNETAR_DECL ArbiterRuntime::ArbiterRuntime(const LoopOptions& options, std::unique_ptr<Engine> engine)
     : Runtime(options, std::move(engine)) {
-    register_framework_commands();
     exit_registry().clear();
     forget_names();
     supervisor.directory = &directory;

@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <chrono>
 #include <stdexcept>
 #include <utility>
 
@@ -23,6 +22,7 @@
 #include <magnetar/actor/supervision/directory.hpp>
 #include <magnetar/actor/supervision/main_actor.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/list.hpp>
@@ -43,7 +43,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL Task<bool> light_ended(Actor<>& actor, Nanoseconds limit) {
+MAGNETAR_LAZY_BODY Task<bool> light_ended(Actor<>& actor, Nanoseconds limit) {
     if (actor.life() >= Lifecycle::closed) co_return true;
     ClosedWaiter waiter;
     core_of(actor).extras().closed_waiters.push_back(waiter);
@@ -55,7 +55,7 @@ MAGNETAR_DECL Nanoseconds with_grace(Nanoseconds exit_timeout) noexcept {
     return exit_timeout > Nanoseconds::max() - grace ? Nanoseconds::max() : exit_timeout + grace;
 }
 
-MAGNETAR_DECL Task<> end_light(Address target) {
+MAGNETAR_LAZY_BODY Task<> end_light(Address target) {
     Actor<>* actor = find_local(target);
     if (!actor) co_return;
     auto limit = with_grace(core_of(*actor).extras().settings.exit_timeout);
@@ -79,7 +79,7 @@ MAGNETAR_DECL WorkerPool::WorkerPool(EventLoop& loop, MonitorSpec spec)
       plain_(light_ && worker_name_.empty() && !worker_id_ && worker_settings_.plain()) {}
 
 // Brings a monitor to the point where its workers have started; nothing of it is left when it throws.
-MAGNETAR_DECL Task<> set_going(ActorProxy<> monitor, std::uint32_t workers) {
+MAGNETAR_LAZY Task<> set_going(ActorProxy<> monitor, std::uint32_t workers) {
     std::string reason;
     bool stopped = false, given_up = false;
     try {
@@ -111,7 +111,7 @@ MAGNETAR_DECL Task<> set_going(ActorProxy<> monitor, std::uint32_t workers) {
     throw SpawnError(fmt::format("monitor '{}': {}", monitor.to_string(), reason));
 }
 
-MAGNETAR_DECL Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, MonitorSpec spec) {
+MAGNETAR_LAZY_BODY Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, MonitorSpec spec) {
     std::string name = spec.name;
     if (root.life() >= Lifecycle::stopping)
         throw ActorStopping(fmt::format("monitor '{}': {} is stopping", name, root.to_string()));
@@ -171,7 +171,7 @@ MAGNETAR_DECL std::vector<ActorProxy<>> WorkerPool::running() const {
     return workers;
 }
 
-MAGNETAR_DECL Task<> WorkerPool::scale(ActorProxy<> monitor, std::uint32_t workers) {
+MAGNETAR_LAZY_BODY Task<> WorkerPool::scale(ActorProxy<> monitor, std::uint32_t workers) {
     Call call;
     WorkerPool& self = living(monitor);
     self.refuse_when_stopping();
@@ -182,7 +182,7 @@ MAGNETAR_DECL Task<> WorkerPool::scale(ActorProxy<> monitor, std::uint32_t worke
     if (call.error) std::rethrow_exception(call.error);
 }
 
-MAGNETAR_DECL Task<> WorkerPool::reload(ActorProxy<> monitor) {
+MAGNETAR_LAZY_BODY Task<> WorkerPool::reload(ActorProxy<> monitor) {
     Call call;
     WorkerPool& self = living(monitor);
     self.refuse_when_stopping();
@@ -193,7 +193,7 @@ MAGNETAR_DECL Task<> WorkerPool::reload(ActorProxy<> monitor) {
     if (call.error) std::rethrow_exception(call.error);
 }
 
-MAGNETAR_DECL Task<> WorkerPool::replace(ActorProxy<> monitor, ActorId worker) {
+MAGNETAR_LAZY_BODY Task<> WorkerPool::replace(ActorProxy<> monitor, ActorId worker) {
     Call call;
     WorkerPool& self = living(monitor);
     self.refuse_when_stopping();
@@ -228,15 +228,15 @@ MAGNETAR_DECL std::vector<ActorId> WorkerPool::worker_ids() const {
     return ids;
 }
 
-MAGNETAR_DECL void WorkerPool::reload_by_signal() {
+MAGNETAR_LAZY_BODY void WorkerPool::reload_by_signal() {
     if (reloading_) return;
     reloading_ = true;
     core_of(*this).start_job(reload_and_log(*this)).detach();
 }
 
-MAGNETAR_DECL void WorkerPool::begin() { core_of(*this).start_job(reconcile(*this)).detach(); }
+MAGNETAR_LAZY_BODY void WorkerPool::begin() { core_of(*this).start_job(reconcile(*this)).detach(); }
 
-MAGNETAR_DECL Task<> WorkerPool::end_workers() {
+MAGNETAR_LAZY_BODY Task<> WorkerPool::end_workers() {
     ending_ = true;
     fail_calls(stopping_error());
     available_.set();
@@ -276,8 +276,8 @@ MAGNETAR_DECL ActorNotFound WorkerPool::none_runs() const {
     return ActorNotFound(fmt::format("{} has no running worker", to_string()));
 }
 
-MAGNETAR_DECL Task<WorkerPool::Chosen> WorkerPool::choose_in_time(ActorProxy<> monitor,
-                                                                  LoopClock::time_point deadline) {
+MAGNETAR_LAZY_BODY Task<WorkerPool::Chosen> WorkerPool::choose_in_time(ActorProxy<> monitor,
+                                                                       LoopClock::time_point deadline) {
     for (;;) {
         WorkerPool& self = living(monitor);
         if (Chosen chosen = self.choose()) co_return chosen;
@@ -302,7 +302,7 @@ MAGNETAR_DECL std::exception_ptr WorkerPool::stopping_error() const {
     return std::make_exception_ptr(ActorStopping(fmt::format("{} is stopping", to_string())));
 }
 
-MAGNETAR_DECL void WorkerPool::set_slots(std::uint32_t workers) {
+MAGNETAR_LAZY_BODY void WorkerPool::set_slots(std::uint32_t workers) {
     while (slots_.size() > workers) {
         Slot slot = slots_.back();
         slots_.pop_back();
@@ -318,7 +318,7 @@ MAGNETAR_DECL void WorkerPool::set_slots(std::uint32_t workers) {
     available_.set();
 }
 
-MAGNETAR_DECL Task<> WorkerPool::reconcile(WorkerPool& self) {
+MAGNETAR_LAZY_BODY Task<> WorkerPool::reconcile(WorkerPool& self) {
     for (;;) {
         auto next = self.step();
         auto left =
@@ -328,7 +328,7 @@ MAGNETAR_DECL Task<> WorkerPool::reconcile(WorkerPool& self) {
     }
 }
 
-MAGNETAR_DECL LoopClock::time_point WorkerPool::step() {
+MAGNETAR_LAZY_BODY LoopClock::time_point WorkerPool::step() {
     auto now = loop().now(), due_next = LoopClock::time_point::max();
     if (!ends() && !arbiter_stops()) {
         for (auto& slot : slots_) {
@@ -352,7 +352,7 @@ MAGNETAR_DECL LoopClock::time_point WorkerPool::step() {
     return due_next;
 }
 
-MAGNETAR_DECL void WorkerPool::begin(Slot& slot) {
+MAGNETAR_LAZY_BODY void WorkerPool::begin(Slot& slot) {
     std::string name;
     if (!worker_name_.empty()) {
         name = fmt::format("{}-{}", worker_name_, slot.number);
@@ -370,8 +370,8 @@ MAGNETAR_DECL void WorkerPool::begin(Slot& slot) {
     core_of(*this).start_job(live_of(*this, serial, std::move(name), worker.id)).detach();
 }
 
-MAGNETAR_DECL Task<> WorkerPool::live_of(WorkerPool& self, std::uint64_t serial, std::string name,
-                                         ActorId id) {
+MAGNETAR_LAZY_BODY Task<> WorkerPool::live_of(WorkerPool& self, std::uint64_t serial, std::string name,
+                                              ActorId id) {
     ActorProxy<> proxy;
     std::exception_ptr failure;
     try {
@@ -397,8 +397,8 @@ MAGNETAR_DECL WorkerPool::Slot* WorkerPool::slot_with(Worker* Slot::* member, co
     return nullptr;
 }
 
-MAGNETAR_DECL void WorkerPool::made(std::uint64_t serial, const ActorProxy<>& proxy,
-                                    const std::exception_ptr& failure) {
+MAGNETAR_LAZY_BODY void WorkerPool::made(std::uint64_t serial, const ActorProxy<>& proxy,
+                                         const std::exception_ptr& failure) {
     Worker& worker = workers_.at(serial);
     Slot* slot = slot_with(&Slot::making, worker);
     --making_;
@@ -429,7 +429,7 @@ MAGNETAR_DECL void WorkerPool::made(std::uint64_t serial, const ActorProxy<>& pr
     available_.set();
 }
 
-MAGNETAR_DECL void WorkerPool::not_made(Slot& slot, const std::exception_ptr& failure) {
+MAGNETAR_LAZY_BODY void WorkerPool::not_made(Slot& slot, const std::exception_ptr& failure) {
     if (slot.current) {  // the old one stays
         the_supervisor->directory->yield_name(slot.current->id, false);
         for (auto& [serial, worker] : workers_) worker.generation = generation_;
@@ -444,7 +444,7 @@ MAGNETAR_DECL void WorkerPool::not_made(Slot& slot, const std::exception_ptr& fa
     }
 }
 
-MAGNETAR_DECL void WorkerPool::ended(std::uint64_t serial, ExitStatus status) {
+MAGNETAR_LAZY_BODY void WorkerPool::ended(std::uint64_t serial, ExitStatus status) {
     Worker worker = workers_.at(serial);
     Slot* slot = slot_with(&Slot::current, workers_.at(serial));
     if (slot) slot->current = nullptr;
@@ -477,7 +477,7 @@ MAGNETAR_DECL void WorkerPool::gone(std::uint64_t serial) {
     changed_.set();
 }
 
-MAGNETAR_DECL void WorkerPool::end_others(Slot& dead) {
+MAGNETAR_LAZY_BODY void WorkerPool::end_others(Slot& dead) {
     if (rules_.strategy == RestartStrategy::one_for_one) return;
     for (auto& slot : slots_) {
         if (slot.number == dead.number || !slot.current) continue;
@@ -488,8 +488,8 @@ MAGNETAR_DECL void WorkerPool::end_others(Slot& dead) {
     }
 }
 
-MAGNETAR_DECL void WorkerPool::restart(Slot& slot, const std::string& line, const std::string& cause,
-                                       bool quiet) {
+MAGNETAR_LAZY_BODY void WorkerPool::restart(Slot& slot, const std::string& line, const std::string& cause,
+                                            bool quiet) {
     auto now = loop().now();
     auto delay = restarts_.next(now);
     auto count = restarts_.within_window();
@@ -509,7 +509,7 @@ MAGNETAR_DECL void WorkerPool::restart(Slot& slot, const std::string& line, cons
     else log().warning("{}", text);
 }
 
-MAGNETAR_DECL void WorkerPool::give_up(const std::string& reason) {
+MAGNETAR_LAZY_BODY void WorkerPool::give_up(const std::string& reason) {
     log().error("{}", reason);
     end_reason_ = reason;
     if (the_supervisor->monitor_gave_up)
@@ -518,20 +518,20 @@ MAGNETAR_DECL void WorkerPool::give_up(const std::string& reason) {
     available_.set();
 }
 
-MAGNETAR_DECL Task<> WorkerPool::tell_arbiter(MonitorGaveUp why) {
+MAGNETAR_LAZY_BODY Task<> WorkerPool::tell_arbiter(MonitorGaveUp why) {
     auto& hook = the_supervisor->monitor_gave_up;
     if (hook.plain) hook.plain(*the_node->main_actor, why);
     else co_await hook.coroutine(*the_node->main_actor, why);
 }
 
-MAGNETAR_DECL void WorkerPool::dismiss(Worker& worker, Why why) {
+MAGNETAR_LAZY_BODY void WorkerPool::dismiss(Worker& worker, Why why) {
     if (worker.why != Why::none) return;
     worker.why = why;
     if (worker.phase == Phase::running) worker.phase = Phase::leaving;
     if (!tell_to_stop(worker)) changed_.set();
 }
 
-MAGNETAR_DECL bool WorkerPool::tell_to_stop(Worker& worker) {
+MAGNETAR_LAZY_BODY bool WorkerPool::tell_to_stop(Worker& worker) {
     if (!light_) {
         if (worker.phase == Phase::making && !the_supervisor->knows(worker.id)) return false;
         core_of(*this).start_job(the_supervisor->end(worker.id)).detach();
@@ -592,7 +592,7 @@ MAGNETAR_DECL void WorkerPool::finish(Call& call) noexcept {
     call.done.set();
 }
 
-MAGNETAR_DECL Task<> WorkerPool::reload_and_log(WorkerPool& self) {
+MAGNETAR_LAZY_BODY Task<> WorkerPool::reload_and_log(WorkerPool& self) {
     std::string trouble;
     bool stopped = false;
     try {

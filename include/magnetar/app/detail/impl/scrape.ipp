@@ -1,7 +1,6 @@
 #pragma once
 #include <magnetar/app/detail/scrape.hpp>
 
-#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -9,6 +8,7 @@
 #include <magnetar/app/detail/metrics.hpp>
 #include <magnetar/app/detail/program_info.hpp>
 #include <magnetar/app/detail/service.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/loop/event_loop.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {

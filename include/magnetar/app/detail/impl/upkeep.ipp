@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <chrono>
 #include <string>
 
 #include <magnetar/app/detail/json_path.hpp>
@@ -13,6 +12,7 @@
 #include <magnetar/app/detail/service.hpp>
 #include <magnetar/app/detail/upkeep.hpp>
 #include <magnetar/app/detail/worker_limits.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/loop/timer.hpp>

@@ -5,9 +5,9 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <chrono>
 #include <iterator>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/loop/clock.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {

@@ -9,11 +9,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <system_error>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/loop/clock.hpp>
 #include <magnetar/loop/engine_error.hpp>

@@ -7,8 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/virtual_sockets.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/loop/timer.hpp>

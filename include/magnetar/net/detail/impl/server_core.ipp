@@ -43,7 +43,7 @@ MAGNETAR_DECL ServerCore::ServerCore(const TcpServerOptions& o) : options(o) {
             fmt::format("keep_alive of {} ms: must not be negative", o.keep_alive.count()));
 }
 
-MAGNETAR_DECL void ServerCore::begin(Listener l) {
+MAGNETAR_LAZY_BODY void ServerCore::begin(Listener l) {
     if (listener || closing) throw std::logic_error("start_serving of a server that serves already, or did");
     listener.emplace(std::move(l));
     if (options.max_connections > 0) listener->accept_singly();  // a full server keeps none waiting
