@@ -142,7 +142,7 @@ public:
     /// taken.
     void limit(std::size_t most) noexcept { limit_ = most; }
 
-    /// Location an error found while writing is.
+    /// Throws CodecError with the position that writing has come to.
     [[noreturn, gnu::cold]] void fail(const char* reason) const;
 
     void swap(Writer& other) noexcept {
@@ -153,7 +153,7 @@ public:
     }
 
 private:
-    [[gnu::cold]] void grow(std::size_t count);
+    void grow(std::size_t count);
 
     std::byte* data_ = nullptr;
     std::size_t size_ = 0;

@@ -119,7 +119,7 @@ bool register_as(std::string_view name) {
     TranscoderOf<F>::add(name);
     return register_command(entry_of<F>);
 }
-template <fixed_string Name, auto F>
+template <fixed_string Name, auto F, class Of = std::remove_const_t<decltype(F)>>
 inline const bool registered_name = register_as<F>(Name.view());
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -14,12 +14,12 @@ inline constinit std::uint32_t this_node = 0;
 // arbiters.
 inline constexpr std::uint32_t greatest_node =
     (1u << 23) - 1;  // above them are connections to other arbiters
-// The loop of the loop that runs on this thread, or no_loop. Kept beside the context so that routing reads
+// The index of the loop that runs on this thread, or no_loop. Kept beside the context so that routing reads
 // one variable.
 inline constexpr std::uint32_t no_loop = ~0u;
 inline constinit thread_local std::uint32_t this_loop = no_loop;
 
-// Location an actor lives, in 64 bits: for one in this process a pointer to its slot and above its 48 bits
+// Where an actor lives, in 64 bits: for one in this process a pointer to its slot and above its 48 bits
 // the loop, so that routing reads no memory that another core writes to; else node, loop and slot number; 0
 // for unknown.
 class Location {
@@ -31,8 +31,15 @@ public:
         : bits_(std::uint64_t{node} << 40 | std::uint64_t{loop} << 28 | std::uint64_t{index} << 1 | 1) {}
 
     // What crosses a process boundary; `from_wire` trusts nothing but the form.
-    std::uint64_t to_wire() const noexcept;
-    static Location from_wire(std::uint64_t bits) noexcept;
+    std::uint64_t to_wire() const noexcept {
+        const ActorSlot* own = slot();
+        return own ? Location(this_node, own->loop, own->index).bits_ : bits_;
+    }
+    static Location from_wire(std::uint64_t bits) noexcept {
+        Location where;
+        where.bits_ = bits & 1 ? bits : 0;
+        return where;
+    }
 
     bool known() const noexcept { return bits_ != 0; }
     ActorSlot* slot() const noexcept {
@@ -41,8 +48,18 @@ public:
     std::uint32_t node() const noexcept {
         return bits_ & 1 ? static_cast<std::uint32_t>(bits_ >> 40) : this_node;
     }
-    std::uint32_t loop_index() const noexcept;
-    std::uint32_t index() const noexcept;
+    std::uint32_t loop_index() const noexcept {
+        return static_cast<std::uint32_t>(bits_ & 1 ? bits_ >> 28 & 0xfff : bits_ >> 48);
+    }
+    std::uint32_t index() const noexcept {
+        const ActorSlot* own = slot();
+        return own ? own->index : static_cast<std::uint32_t>(bits_ >> 1 & 0x7ffffff);
+    }
+    // Whether it is known, and on the loop that runs on this thread.
+    bool is_here() const noexcept {
+        return bits_ & 1 ? loop_index() == this_loop && node() == this_node
+                         : known() && bits_ >> 48 == this_loop;
+    }
     bool operator==(const Location& other) const noexcept { return to_wire() == other.to_wire(); }
 
 private:
@@ -71,7 +88,7 @@ inline Actor<>* find_local(const Address& address) noexcept {
 
 // The same for an address that may be of another loop.
 inline Actor<>* find_local_here(const Address& address) noexcept {
-    return address.where.loop_index() == this_loop ? find_local(address) : nullptr;
+    return address.where.is_here() ? find_local(address) : nullptr;
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

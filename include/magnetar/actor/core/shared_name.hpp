@@ -19,8 +19,13 @@ public:
         if (block_) block_->users.fetch_add(1, std::memory_order_relaxed);
     }
     SharedName(SharedName&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
-    SharedName& operator=(SharedName other) noexcept;
-    ~SharedName();
+    SharedName& operator=(SharedName other) noexcept {
+        std::swap(block_, other.block_);
+        return *this;
+    }
+    ~SharedName() {
+        if (block_) release();
+    }
     const std::string& text() const noexcept;
 
 private:
@@ -28,6 +33,7 @@ private:
         std::atomic<unsigned> users;
         std::string text;
     };
+    void release() noexcept;
     Block* block_ = nullptr;
 };
 

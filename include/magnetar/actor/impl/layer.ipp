@@ -8,7 +8,6 @@
 #include <magnetar/actor/core/impl/exit_registry.ipp>
 #include <magnetar/actor/core/impl/invoke.ipp>
 #include <magnetar/actor/core/impl/known_names.ipp>
-#include <magnetar/actor/core/impl/location.ipp>
 #include <magnetar/actor/core/impl/message.ipp>
 #include <magnetar/actor/core/impl/open_command.ipp>
 #include <magnetar/actor/core/impl/reject.ipp>
@@ -57,4 +56,5 @@
 #include <magnetar/actor/supervision/impl/shutdown_order.ipp>
 #include <magnetar/actor/supervision/impl/spawn_request.ipp>
 #include <magnetar/actor/supervision/impl/supervisor.ipp>
+#include <magnetar/actor/supervision/impl/restart_rules.ipp>
 #include <magnetar/actor/supervision/impl/worker_pool.ipp>

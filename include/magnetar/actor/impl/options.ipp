@@ -28,33 +28,36 @@ MAGNETAR_DECL void check_name(std::string_view of, std::string_view name) {
         throw std::invalid_argument(fmt::format("{} name of {} bytes: at most 255", of, name.size()));
 }
 
-MAGNETAR_DECL void check_settings(std::string_view name, ActorSettings& settings) {
+MAGNETAR_DECL void check_actor_name(std::string_view name) {
     check_name("actor", name);
     if (name == "arbiter" || name == "monitor" || ActorId::parse(name))
         throw std::invalid_argument(fmt::format("actor name '{}' is reserved", name));
+}
+
+// Out of line: spawning a light actor takes few instructions more than the checks.
+[[noreturn, gnu::cold]] MAGNETAR_DECL void refuse_length(const char* option, Nanoseconds length,
+                                                         const char* rule) {
+    throw std::invalid_argument(
+        fmt::format("{} of {} s: must {}", option, std::chrono::duration<double>(length).count(), rule));
+}
+
+MAGNETAR_DECL void check_settings(std::string_view name, ActorSettings& settings) {
+    if (!name.empty()) check_actor_name(name);
     if (settings.concurrency > Concurrency::coroutine || settings.overflow > Overflow::drop_oldest ||
         settings.rights > Rights::none)
         throw std::invalid_argument("an option that is none of its enumeration's values");
     if (settings.threads == 0) throw std::invalid_argument("an executor of 0 threads: at least 1");
     if (settings.mailbox == 0) throw std::invalid_argument("mailbox of 0: at least 1");
     settings.mailbox = std::min(settings.mailbox, std::uint32_t{1} << 30);  // counted in an int
-    auto seconds = [](Nanoseconds d) { return std::chrono::duration<double>(d).count(); };
-    if (settings.timeout <= Nanoseconds::zero())
-        throw std::invalid_argument(
-            fmt::format("timeout of {} s: must be positive", seconds(settings.timeout)));
+    if (settings.timeout <= Nanoseconds::zero()) refuse_length("timeout", settings.timeout, "be positive");
     if (settings.exit_timeout < Nanoseconds::zero())
-        throw std::invalid_argument(
-            fmt::format("exit_timeout of {} s: must not be negative", seconds(settings.exit_timeout)));
-    if (settings.stall < Nanoseconds::zero())
-        throw std::invalid_argument(
-            fmt::format("stall of {} s: must not be negative", seconds(settings.stall)));
+        refuse_length("exit_timeout", settings.exit_timeout, "not be negative");
+    if (settings.stall < Nanoseconds::zero()) refuse_length("stall", settings.stall, "not be negative");
+    if (settings.period < Nanoseconds::zero()) refuse_length("period", settings.period, "not be negative");
     for (auto* length : {&settings.timeout, &settings.exit_timeout, &settings.stall})
-        *length = clamped(*length);
-    if (settings.period < Nanoseconds::zero())
-        throw std::invalid_argument(
-            fmt::format("period of {} s: must not be negative", seconds(settings.period)));
-    settings.period = clamped(settings.period);
-    if (settings.period == Nanoseconds::zero()) settings.period = usual_period(settings.timeout);
+        *length = std::min(*length, longest_wait);
+    settings.period = settings.period == Nanoseconds::zero() ? usual_period(settings.timeout)
+                                                             : std::min(settings.period, longest_wait);
 }
 
 MAGNETAR_DECL Nanoseconds usual_period(Nanoseconds timeout) {

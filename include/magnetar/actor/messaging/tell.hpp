@@ -172,8 +172,7 @@ public:
 
     // Most tells find room, and end here.
     bool await_ready() {
-        if (target_.where.node() != this_node || !target_.where.known()) return false;
-        if (target_.where.loop_index() == this_loop) {
+        if (target_.where.is_here()) [[likely]] {
             Actor<>* actor = find_local(target_);
             if (!actor) fail_not_found();
             return try_here(*actor, TellOf<F>::make(target_, std::move(args_)));
@@ -224,6 +223,13 @@ void require_loop_to_tell();
 // Tells without waiting for anything; false when it is known that the message is not taken.
 template <auto F, class Of>
 bool try_tell(const Address& target, typename CommandTraits<F>::Args&& args, const Address* sender) {
+    if (target.where.is_here()) [[likely]] {
+        Actor<>* actor = find_local(target);
+        if (!actor || core_of(*actor).would_wait()) return false;
+        auto& tell = TellOf<F>::make(target, std::move(args));
+        if (sender) tell.sender = *sender;
+        return core_of(*actor).receive(tell) == EnqueueResult::accepted;
+    }
     if (!target.where.known() || !can_send_to(target.where.node())) return false;
     if (this_loop == no_loop) [[unlikely]]
         require_loop_to_tell();
@@ -235,13 +241,6 @@ bool try_tell(const Address& target, typename CommandTraits<F>::Args&& args, con
         call->never_waits = true;
         send_to_node(*call.release());
         return true;
-    }
-    if (target.where.loop_index() == this_loop) {
-        Actor<>* actor = find_local(target);
-        if (!actor || core_of(*actor).would_wait()) return false;
-        auto& tell = TellOf<F>::make(target, std::move(args));
-        if (sender) tell.sender = *sender;
-        return core_of(*actor).receive(tell) == EnqueueResult::accepted;
     }
     LoopHandle* door = loop_handle_at(target.where.loop_index());
     ActorSlot* slot = target.where.slot();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <magnetar/actor/spawn.hpp>
+#include <magnetar/actor/supervision/restart_rules.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/when_all.hpp>
@@ -23,18 +24,6 @@ Nanoseconds with_grace(Nanoseconds exit_timeout) noexcept;
 
 // Stops a light actor of this loop, and waits; ends it by force when it is not gone in time.
 MAGNETAR_LAZY Task<> end_light(Address target);
-
-struct RestartRules {
-    Routing routing;
-    RestartStrategy strategy;
-    Restart restart;
-    std::uint32_t restarts;
-    Nanoseconds window, backoff, max_backoff;
-    std::uint32_t seed;  // of the chance in its delays
-
-    // Throws std::invalid_argument with the offending value.
-    void check() const;
-};
 
 // What add_monitor has given to users: handles, which stay where they are until the arbiter is gone.
 using KeptHandle = std::unique_ptr<void, void (*)(void*)>;
@@ -190,8 +179,6 @@ private:
     // Counts a restart, and plans it; gives up when there have been too many.
     MAGNETAR_LAZY void restart(Slot& slot, const std::string& line, const std::string& cause,
                                bool quiet = false);
-    // How long the restart that was counted last waits.
-    Nanoseconds backoff();
     MAGNETAR_LAZY void give_up(const std::string& reason);
     MAGNETAR_LAZY static Task<> tell_arbiter(MonitorGaveUp why);
 
@@ -229,12 +216,10 @@ private:
     List<Call> calls_;
     std::exception_ptr growth_failed_;
     std::size_t next_ = 0;
-    std::vector<LoopClock::time_point> recent_;
     std::vector<std::string> last_exits_;
     std::string end_reason_;
-    std::uint64_t restarts_ = 0;
+    RestartHistory restarts_{rules_};
     bool reloading_ = false;
-    std::uint64_t chance_ = rules_.seed;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -16,9 +16,12 @@ MAGNETAR_DECL void Writer::fail(const char* reason) const {
 }
 
 MAGNETAR_DECL void Writer::grow(std::size_t count) {
-    if (size_ > limit_ || count > limit_ - size_) throw SizeError(size_ + count, limit_);
-    std::size_t capacity = std::min(std::max({capacity_ * 2, size_ + count, std::size_t{64}}),
-                                    std::max(limit_, std::size_t{64}));
+    constexpr std::size_t least = 64;
+    if (size_ > limit_ || count > limit_ - size_) [[unlikely]]
+        throw SizeError(size_ + count, limit_);
+    std::size_t capacity = least;
+    if (data_ || count > least) [[unlikely]]
+        capacity = std::min(std::max({capacity_ * 2, size_ + count, least}), std::max(limit_, least));
     auto* data = static_cast<std::byte*>(pool_allocate(capacity));
     if (size_ != 0) std::memcpy(data, data_, size_);
     if (data_) pool_free(data_, capacity_);

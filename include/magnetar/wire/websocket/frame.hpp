@@ -159,13 +159,14 @@ private:
     std::optional<Frame> next_frame();
 
     /// How many bytes a frame takes that begins like this: all it has if that is known, or more than there
-    /// are if not. Refuses the frame if its header is wrong, before anything is kept of it.
-    std::size_t needed(std::span<const std::byte> start);
+    /// are if not. Refuses the frame if its header is wrong, before anything is kept of it. Fills in the
+    /// header once it is there as a whole.
+    std::size_t needed(std::span<const std::byte> start, detail::FrameHeader& header);
 
     void check(const detail::FrameHeader& header);
 
     /// The frame of which `whole` is all bytes: the buffer's, or those that were fed.
-    Frame open(std::span<const std::byte> whole);
+    Frame open(const detail::FrameHeader& header, std::span<const std::byte> whole);
 
     std::optional<WebSocketMessage> accept(const Frame& frame);
 

@@ -3,13 +3,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL SharedName& SharedName::operator=(SharedName other) noexcept {
-    std::swap(block_, other.block_);
-    return *this;
-}
-
-MAGNETAR_DECL SharedName::~SharedName() {
-    if (block_ && block_->users.fetch_sub(1, std::memory_order_acq_rel) == 1) delete block_;
+MAGNETAR_DECL void SharedName::release() noexcept {
+    if (block_->users.fetch_sub(1, std::memory_order_acq_rel) == 1) delete block_;
 }
 
 MAGNETAR_DECL const std::string& SharedName::text() const noexcept {

@@ -84,7 +84,7 @@ MAGNETAR_DECL bool Sending::await_suspend(Suspension leaf) {
     stamp(*this, command_);
     if (!command_.system && has_originator()) [[unlikely]]
         terms.chain = current_chain();
-    if (target_.where.loop_index() == this_loop && target_.where.node() == this_node) [[likely]] {
+    if (target_.where.is_here()) [[likely]] {
         if (Actor<>* actor = find_local(target_)) [[likely]] {
             if (terms.chain) [[unlikely]]
                 if (auto cycle = check_chain(*actor, *terms.chain, command_.name))

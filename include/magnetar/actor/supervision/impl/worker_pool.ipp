@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
 #include <utility>
 
@@ -67,17 +66,6 @@ MAGNETAR_LAZY_BODY Task<> end_light(Address target) {
         core_of(*actor).exit(1);
         co_await core_of(*actor).wait_closed();
     }
-}
-
-MAGNETAR_DECL void RestartRules::check() const {
-    auto positive = [](const char* what, Nanoseconds value) {
-        if (value < Nanoseconds::zero())
-            throw std::invalid_argument(fmt::format("{} of {} s: must not be negative", what,
-                                                    std::chrono::duration<double>(value).count()));
-    };
-    positive("window", window);
-    positive("backoff", backoff);
-    positive("max_backoff", max_backoff);
 }
 
 MAGNETAR_DECL WorkerPool::WorkerPool(EventLoop& loop, MonitorSpec spec)
@@ -228,7 +216,7 @@ MAGNETAR_DECL void WorkerPool::add_info(Json& info) const {
     Json& about = info["monitor"] = Json::object();
     about["workers"] = static_cast<std::uint64_t>(size());
     about["wanted"] = static_cast<std::uint64_t>(slots_.size());
-    about["restarts"] = restarts_;
+    about["restarts"] = restarts_.total();
     Json& exits = about["last_exits"] = Json::array();
     for (auto& exit : last_exits_) exits.push_back(exit);
 }
@@ -503,35 +491,22 @@ MAGNETAR_LAZY_BODY void WorkerPool::end_others(Slot& dead) {
 MAGNETAR_LAZY_BODY void WorkerPool::restart(Slot& slot, const std::string& line, const std::string& cause,
                                             bool quiet) {
     auto now = loop().now();
-    std::erase_if(recent_, [&](auto then) { return now - then > rules_.window; });
+    auto delay = restarts_.next(now);
+    auto count = restarts_.within_window();
     auto window = std::chrono::duration<double>(rules_.window).count();
-    if (recent_.size() >= rules_.restarts) {
+    if (!delay) {
         log().warning("{}", line);
-        return give_up(fmt::format("{} restarts within {} s: given up. The last: {}", recent_.size(), window,
+        return give_up(fmt::format("{} restarts within {} s: given up. The last: {}", count, window,
                                    last_exits_.empty() ? cause : last_exits_.back()));
     }
-    recent_.push_back(now);
-    ++restarts_;
-    auto delay = backoff();
-    slot.due = deadline_after(now, delay);
+    slot.due = deadline_after(now, *delay);
     auto text = fmt::format(
-        "{}: restart {} of {} within {} s{}", line, recent_.size(), rules_.restarts, window,
-        delay == Nanoseconds::zero()
+        "{}: restart {} of {} within {} s{}", line, count, rules_.restarts, window,
+        *delay == Nanoseconds::zero()
             ? std::string()
-            : fmt::format(", in {}", duration_text(std::chrono::duration<double>(delay).count())));
+            : fmt::format(", in {}", duration_text(std::chrono::duration<double>(*delay).count())));
     if (quiet) log().info("{}", text);
     else log().warning("{}", text);
-}
-
-MAGNETAR_DECL Nanoseconds WorkerPool::backoff() {
-    if (recent_.size() <= 1) return {};
-    double delay = std::ldexp(static_cast<double>(rules_.backoff.count()),
-                              static_cast<int>(std::min<std::size_t>(recent_.size() - 2, 64)));
-    chance_ = chance_ * 6364136223846793005u + 1442695040888963407u;  // Knuth's linear congruential generator
-    delay = std::min(delay, static_cast<double>(rules_.max_backoff.count())) *
-            (0.5 + static_cast<double>(chance_ >> 11) * 0x1p-53);
-    if (delay >= static_cast<double>(Nanoseconds::max().count())) return Nanoseconds::max();
-    return Nanoseconds(static_cast<Nanoseconds::rep>(delay));
 }
 
 MAGNETAR_LAZY_BODY void WorkerPool::give_up(const std::string& reason) {

@@ -69,53 +69,46 @@ MAGNETAR_DECL void FrameDecoder::feed(std::span<const std::byte> bytes) {
     if (!closed_) input_ = bytes;
 }
 
-MAGNETAR_DECL std::optional<WebSocketMessage> FrameDecoder::next() {
-    if (error_) [[unlikely]]
-        throw FrameError(error_code_, error_);
-    forget_delivered();
-    while (auto frame = next_frame()) {
-        if (auto message = accept(*frame)) return message;
-    }
-    return std::nullopt;
-}
-
 MAGNETAR_DECL bool FrameDecoder::idle() const noexcept {
     return input_.empty() && (buffer_.empty() || buffer_delivered_) && (!fragmented_ || message_delivered_);
 }
 
-MAGNETAR_DECL std::optional<FrameDecoder::Frame> FrameDecoder::next_frame() {
+// The steps of next(), of which it calls each once: inline, as a link decodes a frame per message.
+
+inline std::optional<FrameDecoder::Frame> FrameDecoder::next_frame() {
     if (buffer_delivered_) forget(buffer_), buffer_delivered_ = false;
+    detail::FrameHeader header;
     if (buffer_.empty()) {
-        auto size = needed(input_);
+        auto size = needed(input_, header);
         if (size <= input_.size()) {
             auto whole = input_.first(size);
             input_ = input_.subspan(size);
-            return open(whole);
+            return open(header, whole);
         }
     }
     // The frame is split: its parts are collected, first up to the length, then up to the end of the
     // payload.
     for (;;) {
-        auto size = needed(buffer_.bytes());
+        auto size = needed(buffer_.bytes(), header);
         if (size <= buffer_.size()) break;
         auto part = input_.first(std::min(size - buffer_.size(), input_.size()));
         if (part.empty()) return std::nullopt;
         buffer_.append(part);
         input_ = input_.subspan(part.size());
     }
-    return open(buffer_.bytes());
+    return open(header, buffer_.bytes());
 }
 
-MAGNETAR_DECL std::size_t FrameDecoder::needed(std::span<const std::byte> start) {
+inline std::size_t FrameDecoder::needed(std::span<const std::byte> start, detail::FrameHeader& header) {
     if (start.size() < 2) return 2;
     auto header_size = detail::frame_header_size(start.data());
     if (start.size() < header_size) return header_size;
-    auto header = detail::read_frame_header(start.data());
+    header = detail::read_frame_header(start.data());
     check(header);
     return header_size + static_cast<std::size_t>(header.length);
 }
 
-MAGNETAR_DECL void FrameDecoder::check(const detail::FrameHeader& header) {
+inline void FrameDecoder::check(const detail::FrameHeader& header) {
     using enum CloseCode;
     if (header.flags & 0x70) fail(protocol_error, "websocket: a reserved bit is set");
     if (header.masked ? rules_.masking == Masking::forbidden : rules_.masking == Masking::required)
@@ -138,8 +131,8 @@ MAGNETAR_DECL void FrameDecoder::check(const detail::FrameHeader& header) {
         fail(too_big, "websocket: a message greater than the limit");
 }
 
-MAGNETAR_DECL FrameDecoder::Frame FrameDecoder::open(std::span<const std::byte> whole) {
-    auto header = detail::read_frame_header(whole.data());
+inline FrameDecoder::Frame FrameDecoder::open(const detail::FrameHeader& header,
+                                              std::span<const std::byte> whole) {
     auto payload = whole.subspan(header.size);
     if (buffer_.empty() && header.masked) buffer_.append(whole);  // what was fed is not ours to change
     buffer_delivered_ = !buffer_.empty();
@@ -151,7 +144,7 @@ MAGNETAR_DECL FrameDecoder::Frame FrameDecoder::open(std::span<const std::byte> 
     return {static_cast<Opcode>(header.opcode), (header.flags & 0x80) != 0, payload};
 }
 
-MAGNETAR_DECL std::optional<WebSocketMessage> FrameDecoder::accept(const Frame& frame) {
+inline std::optional<WebSocketMessage> FrameDecoder::accept(const Frame& frame) {
     if (frame.opcode >= Opcode::close) {
         if (frame.opcode == Opcode::close) accept_close(frame);
         return WebSocketMessage{frame.opcode, frame.payload};
@@ -181,7 +174,7 @@ MAGNETAR_DECL void FrameDecoder::accept_close(const Frame& frame) {
     input_ = {};
 }
 
-MAGNETAR_DECL void FrameDecoder::forget_delivered() noexcept {
+inline void FrameDecoder::forget_delivered() noexcept {
     if (!message_delivered_) return;
     forget(message_);
     message_delivered_ = fragmented_ = false;
@@ -197,6 +190,16 @@ MAGNETAR_DECL void FrameDecoder::fail(CloseCode code, const char* text) {
     error_ = text;
     input_ = {};
     throw FrameError(code, text);
+}
+
+MAGNETAR_DECL std::optional<WebSocketMessage> FrameDecoder::next() {
+    if (error_) [[unlikely]]
+        throw FrameError(error_code_, error_);
+    forget_delivered();
+    while (auto frame = next_frame()) {
+        if (auto message = accept(*frame)) return message;
+    }
+    return std::nullopt;
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -1,0 +1,43 @@
+#pragma once
+#include <magnetar/actor/supervision/restart_rules.hpp>
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <magnetar/base/detail/chrono.hpp>
+#include <stdexcept>
+
+namespace magnetar::inline MAGNETAR_MODE::detail {
+
+MAGNETAR_DECL void RestartRules::check() const {
+    auto positive = [](const char* what, Nanoseconds value) {
+        if (value < Nanoseconds::zero())
+            throw std::invalid_argument(fmt::format("{} of {} s: must not be negative", what,
+                                                    std::chrono::duration<double>(value).count()));
+    };
+    positive("window", window);
+    positive("backoff", backoff);
+    positive("max_backoff", max_backoff);
+}
+
+MAGNETAR_DECL std::optional<Nanoseconds> RestartHistory::next(LoopClock::time_point now) {
+    std::erase_if(recent_, [&](auto then) { return now - then > rules_.window; });
+    if (recent_.size() >= rules_.restarts) return std::nullopt;
+    recent_.push_back(now);
+    ++total_;
+    return delay();
+}
+
+MAGNETAR_DECL Nanoseconds RestartHistory::delay() {
+    if (recent_.size() <= 1) return {};
+    double delay = std::ldexp(static_cast<double>(rules_.backoff.count()),
+                              static_cast<int>(std::min<std::size_t>(recent_.size() - 2, 64)));
+    chance_ = chance_ * 6364136223846793005u + 1442695040888963407u;  // Knuth's linear congruential generator
+    delay = std::min(delay, static_cast<double>(rules_.max_backoff.count())) *
+            (0.5 + static_cast<double>(chance_ >> 11) * 0x1p-53);
+    if (delay >= static_cast<double>(Nanoseconds::max().count())) return Nanoseconds::max();
+    return Nanoseconds(static_cast<Nanoseconds::rep>(delay));
+}
+
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
