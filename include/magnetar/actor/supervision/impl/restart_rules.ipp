@@ -4,8 +4,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <magnetar/base/detail/chrono.hpp>
 #include <stdexcept>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
