@@ -45,9 +45,9 @@
 #include <magnetar/actor/node/impl/link.ipp>
 #include <magnetar/actor/node/impl/link_message.ipp>
 #include <magnetar/actor/node/impl/node.ipp>
+#include <magnetar/actor/node/impl/remote_routes.ipp>
 #include <magnetar/actor/node/impl/session.ipp>
 #include <magnetar/actor/node/impl/wire_form.ipp>
-#include <magnetar/actor/node/impl/remote_routes.ipp>
 #include <magnetar/actor/remote/impl/connection.ipp>
 #include <magnetar/actor/remote/impl/link.ipp>
 #include <magnetar/actor/supervision/impl/circumstances.ipp>
@@ -57,9 +57,9 @@
 #include <magnetar/actor/supervision/impl/framework_commands.ipp>
 #include <magnetar/actor/supervision/impl/group_table.ipp>
 #include <magnetar/actor/supervision/impl/main_actor.ipp>
+#include <magnetar/actor/supervision/impl/restart_rules.ipp>
 #include <magnetar/actor/supervision/impl/runtime.ipp>
 #include <magnetar/actor/supervision/impl/shutdown_order.ipp>
 #include <magnetar/actor/supervision/impl/spawn_request.ipp>
 #include <magnetar/actor/supervision/impl/supervisor.ipp>
-#include <magnetar/actor/supervision/impl/restart_rules.ipp>
 #include <magnetar/actor/supervision/impl/worker_pool.ipp>

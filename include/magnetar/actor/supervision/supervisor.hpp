@@ -10,8 +10,8 @@
 
 #include <magnetar/actor/commands.hpp>
 #include <magnetar/actor/core/state_factory.hpp>
-#include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/node/error_on_wire.hpp>
+#include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/request.hpp>
 #include <magnetar/actor/supervision/directory.hpp>
 #include <magnetar/actor/supervision/fork_server.hpp>

@@ -23,8 +23,8 @@
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging/send.hpp>
 #include <magnetar/actor/messaging/tell.hpp>
-#include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/node/error_on_wire.hpp>
+#include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/options.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/actor/supervision/circumstances.hpp>
