@@ -63,6 +63,7 @@ Task<> swallow(Stream& stream) {
 
 Task<> scenario(Actor<>& self, std::uint32_t peer, std::string bytes) {
     auto mirror = co_await spawn<Mirror>({.name = "mirror"});
+    if (peer == 0) detail::this_node = worker_node;  // only an arbiter has a directory to spawn by
     int ends[2];
     detail::make_socket_pair(ends);
     Job<> link = detail::the_node->connect(peer, UniqueFd(ends[0]));
@@ -85,6 +86,7 @@ Task<> scenario(Actor<>& self, std::uint32_t peer, std::string bytes) {
         co_await asking;
     }
     check(detail::the_node->links() == 0);
+    detail::this_node = 0;
     if (peer == 0) co_return;  // the master may end whom it likes
     auto pong = co_await send(mirror, ping);
     check(pong == "pong");
@@ -98,7 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static const bool quiet = ::setenv("MAGNETAR_LOG", "off", 1) == 0;
     if (size < 1 || !quiet) return 0;
     bool worker = (data[0] & 1) != 0;
-    detail::this_node = worker ? worker_node : 0;
+    detail::this_node = 0;
     std::uint32_t peer = worker ? 0 : worker_node;
     detail::wire_form = (data[0] & 4) != 0 ? WireForm::json : WireForm::binary;
     testing::Simulation simulation(data[0] >> 3);
