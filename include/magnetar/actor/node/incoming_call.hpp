@@ -22,7 +22,7 @@ public:
 
     bool is_tell() const noexcept { return tell_; }
     CallContext terms;
-    void set_terms(TermsOnWire on_wire);
+    void set_terms(TermsOnWire&& on_wire);
     CallContext* call_terms() noexcept override { return tell_ ? nullptr : &terms; }
     std::string_view command_name() const noexcept override { return entry_.name; }
     const CommandEntry& entry() const noexcept { return entry_; }

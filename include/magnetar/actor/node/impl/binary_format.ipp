@@ -2,6 +2,7 @@
 #include <magnetar/actor/node/binary_format.hpp>
 
 #include <utility>
+#include <variant>
 
 #include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/websocket/frame.hpp>
@@ -9,9 +10,14 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 inline void put(Writer& out, BinaryFormat::Packet packet) { out.put(static_cast<std::uint8_t>(packet)); }
-inline void put(Writer& out, const Address& address) {
-    out.put(address.id.value);
-    out.put(address.where.to_wire());
+template <class T>
+std::byte* store(std::byte* to, T number) noexcept {
+    store_little(to, number);
+    return to + sizeof number;
+}
+inline constexpr std::size_t address_size = 2 * sizeof(std::uint64_t);
+inline std::byte* store(std::byte* to, const Address& address) noexcept {
+    return store(store(to, address.id.value), address.where.to_wire());
 }
 inline Address get_address(Reader& reader) {
     Address address;
@@ -28,10 +34,11 @@ MAGNETAR_DECL void BinaryFormat::write(Writer& out, const CallOnWire& call) {
     bool termed = call.terms.left != call.terms.left.zero() || !call.terms.chain.empty();
     put(out, call.tell ? Packet::tell : termed ? Packet::termed_request : Packet::request);
     if (termed) encode(out, call.terms);
-    out.put(call.id);
-    out.put(call.command);
-    put(out, call.target);
-    put(out, call.sender);
+    std::byte* to = out.extend(sizeof call.id + sizeof call.command + 2 * address_size);
+    to = store(to, call.id);
+    to = store(to, call.command);
+    to = store(to, call.target);
+    store(to, call.sender);
     out.append(call.arguments);
 }
 MAGNETAR_DECL void BinaryFormat::write(Writer& out, const AnswerOnWire& answer) {
@@ -59,15 +66,18 @@ MAGNETAR_DECL void BinaryFormat::write(Writer& out, const NodeEnd& end) {
     out.put(end.node);
 }
 
-inline CallOnWire read_call(Reader& reader, bool tell) {
-    CallOnWire call;
+// Built in its place: a call is what most messages are, and its terms are not moved.
+inline LinkMessage read_call(Reader& reader, bool tell, bool termed) {
+    LinkMessage message(std::in_place_type<CallOnWire>);
+    auto& call = *std::get_if<CallOnWire>(&message);
+    if (termed) call.terms = decode<TermsOnWire>(reader);
     call.tell = tell;
     call.id = reader.get<std::uint64_t>();
     call.command = reader.get<std::uint32_t>();
     call.target = get_address(reader);
     call.sender = get_address(reader);
     call.arguments = reader.rest();
-    return call;
+    return message;
 }
 
 MAGNETAR_DECL LinkMessage BinaryFormat::read(std::span<const std::byte> payload) {
@@ -77,13 +87,8 @@ MAGNETAR_DECL LinkMessage BinaryFormat::read(std::span<const std::byte> payload)
             return decode<Hello>(reader);
         case Packet::request:
         case Packet::tell:
-            return read_call(reader, packet == Packet::tell);
-        case Packet::termed_request: {
-            auto terms = decode<TermsOnWire>(reader);
-            auto call = read_call(reader, false);
-            call.terms = std::move(terms);
-            return call;
-        }
+        case Packet::termed_request:
+            return read_call(reader, packet == Packet::tell, packet == Packet::termed_request);
         case Packet::answer: {
             auto id = reader.get<std::uint64_t>();
             return AnswerOnWire{id, 0, reader.rest()};

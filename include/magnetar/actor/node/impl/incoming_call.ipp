@@ -66,7 +66,7 @@ MAGNETAR_DECL IncomingCall::IncomingCall(std::uint64_t link, std::uint64_t id, b
     body_.append(arguments);
 }
 
-MAGNETAR_DECL void IncomingCall::set_terms(TermsOnWire on_wire) {
+MAGNETAR_DECL void IncomingCall::set_terms(TermsOnWire&& on_wire) {
     if (on_wire.left != on_wire.left.zero())
         terms.deadline = deadline_after(the_node->loop().now(), on_wire.left);
     if (!on_wire.chain.empty()) terms.chain.reset(new CallChain(std::move(on_wire.chain)));
