@@ -66,8 +66,9 @@ inline void make_rates(std::vector<Row>& rows, const std::vector<Row>& before, d
 inline void sort_rows(std::vector<Row>& rows, char by) {
     double Row::* key = by == 'c' ? &Row::cpu : by == 'm' ? &Row::mailbox : &Row::memory;
     if (by != 'n')
-        std::stable_sort(rows.begin(), rows.end(),
-                         [key](const Row& a, const Row& b) { return a.*key > b.*key; });
+        std::sort(rows.begin(), rows.end(), [key](const Row& a, const Row& b) {
+            return a.*key != b.*key ? a.*key > b.*key : a.id < b.id;
+        });
 }
 inline std::vector<Row> rows_of(const Json& info, const Json* before, double seconds, char sort) {
     auto rows = read_rows(info);
