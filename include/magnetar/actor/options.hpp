@@ -131,6 +131,9 @@ ActorSettings settings_of(const Options& options) noexcept {
 
 // Throws std::invalid_argument for what cannot be the name of an actor or whatever it is `of`.
 void check_name(std::string_view of, std::string_view name);
+// Throws std::invalid_argument: "OPTION of LENGTH s: must RULE". Cold, as spawning a light actor takes few
+// instructions more than its checks.
+[[noreturn, gnu::cold]] void refuse_length(const char* option, Nanoseconds length, const char* rule);
 // Throws std::invalid_argument with the offending value; fills in what is derived.
 void check_settings(std::string_view name, ActorSettings& settings);
 // Three tenths of the timeout, within 3 s and 60 s, and always below it.

@@ -108,9 +108,8 @@ MAGNETAR_DECL Task<ExitStatus> closed(Address target) {
         co_return from_wire(co_await SendAwaiter<closed_command>(target, target.id.value, std::uint64_t{0}));
     if (!the_node) throw std::logic_error("closed() needs a process in which actors run");
     bool mine = target.where.known() && target.where.node() == this_node;
-    if (mine && target.where.loop_index() == this_loop)
-        if (Actor<>* actor = find_local(target); actor && actor->concurrency() == Concurrency::coroutine)
-            co_return co_await core_of(*actor).wait_closed();
+    if (Actor<>* actor = find_local_here(target); actor && actor->concurrency() == Concurrency::coroutine)
+        co_return co_await core_of(*actor).wait_closed();
     bool main = this_loop == the_node->loop().handle().index();
     if (main && (mine || this_node == 0)) co_return co_await closed_from_main(target);
     std::uint64_t id = target.id.value, where = target.where.to_wire();

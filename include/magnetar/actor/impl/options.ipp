@@ -34,9 +34,7 @@ MAGNETAR_DECL void check_actor_name(std::string_view name) {
         throw std::invalid_argument(fmt::format("actor name '{}' is reserved", name));
 }
 
-// Out of line: spawning a light actor takes few instructions more than the checks.
-[[noreturn, gnu::cold]] MAGNETAR_DECL void refuse_length(const char* option, Nanoseconds length,
-                                                         const char* rule) {
+MAGNETAR_DECL void refuse_length(const char* option, Nanoseconds length, const char* rule) {
     throw std::invalid_argument(
         fmt::format("{} of {} s: must {}", option, std::chrono::duration<double>(length).count(), rule));
 }

@@ -1,24 +1,19 @@
 #pragma once
 #include <magnetar/actor/supervision/restart_rules.hpp>
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cmath>
 #include <magnetar/base/detail/chrono.hpp>
-#include <stdexcept>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL void RestartRules::check() const {
-    auto positive = [](const char* what, Nanoseconds value) {
-        if (value < Nanoseconds::zero())
-            throw std::invalid_argument(fmt::format("{} of {} s: must not be negative", what,
-                                                    std::chrono::duration<double>(value).count()));
+    auto check_length = [](const char* option, Nanoseconds length) {
+        if (length < Nanoseconds::zero()) refuse_length(option, length, "not be negative");
     };
-    positive("window", window);
-    positive("backoff", backoff);
-    positive("max_backoff", max_backoff);
+    check_length("window", window);
+    check_length("backoff", backoff);
+    check_length("max_backoff", max_backoff);
 }
 
 MAGNETAR_DECL std::optional<Nanoseconds> RestartHistory::next(LoopClock::time_point now) {
