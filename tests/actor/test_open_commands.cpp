@@ -69,7 +69,7 @@ TEST_CASE("open commands: a client gets no other, and cannot see that there is o
         constexpr auto open = &detail::open_command;
         auto till = co_await spawn<Till>({.name = "till", .concurrency = Concurrency::coroutine});
         auto ask = [&](std::string name, Json arguments) {
-            return detail::SendAwaiter<open>(till.address(), std::move(name), std::move(arguments));
+            return detail::make_request<open>(till.address(), std::move(name), std::move(arguments));
         };
         Json two = Json::array({Json(2)}), none;
         Json answer = co_await ask("add", two);
@@ -89,7 +89,7 @@ TEST_CASE("open commands: arguments by name") {
         constexpr auto open = &detail::open_command;
         auto till = co_await spawn<Till>({.concurrency = Concurrency::coroutine});
         auto ask = [&](const char* text, std::string name = "scale") {
-            return detail::SendAwaiter<open>(till.address(), std::move(name), Json::parse(text));
+            return detail::make_request<open>(till.address(), std::move(name), Json::parse(text));
         };
         Json answer = co_await ask(R"({"times": 3, "by": 2})");
         CHECK(answer.get<int>() == 6);

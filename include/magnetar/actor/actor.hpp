@@ -93,12 +93,10 @@ protected:
     }
 
 private:
-    template <class... A>
-    static State make(detail::Arguments<A...>& arguments) {
-        return detail::with_items(arguments, [](A&... a) -> State {
-            if constexpr (std::is_constructible_v<State, A...>) return State(std::move(a)...);
-            else return State{std::move(a)...};
-        });
+    template <std::size_t... I, class... A>
+    static State make([[maybe_unused]] detail::PackItems<std::index_sequence<I...>, A...>& arguments) {
+        if constexpr (std::is_constructible_v<State, A...>) return State(detail::take_item<I>(arguments)...);
+        else return State{detail::take_item<I>(arguments)...};
     }
     const void* state_tag() const noexcept override { return detail::state_tag<State>(); }
     State state_;

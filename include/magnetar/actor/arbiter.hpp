@@ -196,7 +196,7 @@ private:
     Arbiter(const detail::ActorSettings& settings, const ArbiterOptions<State>& options,
             detail::Arguments<A...> arguments)
         : Master(settings), Actor<State>(settings, Master::main_loop(), ActorId::arbiter(), arguments) {
-        Master::enter(*this, settings, options.name, options.monitor_gave_up.erased(),
+        Master::enter(*this, settings, options.name, options.monitor_gave_up,
                       {options.address, options.addresses, options.token, options.admin_token,
                        options.origins, options.door});
     }

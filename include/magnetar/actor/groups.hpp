@@ -70,14 +70,13 @@ struct Publishing<F, Arguments<P...>, Of> {
     static void to_members(Actor<>&, Published message, P... arguments) {
         Address publisher = message.publisher.address();
         for (const Address& member : group_members_here(message, entry_of<F>.number))
-            if (!try_tell<F>(member, Arguments<P...>(P(arguments)...), &publisher)) missed_by(member);
+            if (!make_tell<F>(member, P(arguments)...).try_now(&publisher)) missed_by(member);
     }
     static void to_nodes(Request& request, std::string group, P... arguments) {
         Published message{std::move(group), request.caller()};
         for (const Address& root : group_nodes(message, entry_of<F>.number)) {
             try {
-                typename CommandTraits<&Publishing::to_members>::Args copy(message, P(arguments)...);
-                if (!try_tell<&Publishing::to_members>(root, std::move(copy)))
+                if (!make_tell<&Publishing::to_members>(root, message, P(arguments)...).try_now(nullptr))
                     missed_by_node(message, nullptr);
             } catch (const std::exception& error) {  // it cannot travel
                 missed_by_node(message, &error);
@@ -145,8 +144,8 @@ auto publish(std::string_view group, A&&... arguments) {
         (void)&detail::registered_command<F>;
         (void)&detail::registered_command<&Publishing::to_members>;
         detail::check_group(group);
-        return detail::TellAwaiter<&Publishing::to_nodes>(detail::arbiter_address("publish"),
-                                                          std::string(group), std::forward<A>(arguments)...);
+        return detail::make_tell<&Publishing::to_nodes>(detail::arbiter_address("publish"),
+                                                        std::string(group), std::forward<A>(arguments)...);
     }
 }
 /// The same for a Command or `run<function>`.

@@ -88,7 +88,7 @@ struct Codec<detail::ErasedHook<Extra...>> {
 /// A hook: a captureless lambda, or a class without members, called with the actor. Checked when it is
 /// compiled. `Name` stands in the sentences for those that are wrong.
 template <fixed_string Name, class Subject, bool may_wait, class... Extra>
-class ActorHook {
+class ActorHook : public detail::ErasedHook<Extra...> {
 public:
     constexpr ActorHook() noexcept = default;
     constexpr ActorHook(std::nullptr_t) noexcept {}
@@ -107,13 +107,11 @@ public:
                 using Function = detail::HookFunction<Subject, F, Extra...>;
                 using Result = std::invoke_result_t<F, Subject&, Extra...>;
                 (void)&Function::registered_command;
-                if constexpr (std::is_same_v<Result, Task<>>) erased_.coroutine = &Function::call;
-                else if constexpr (std::is_void_v<Result>) erased_.plain = &Function::call;
+                if constexpr (std::is_same_v<Result, Task<>>) this->coroutine = &Function::call;
+                else if constexpr (std::is_void_v<Result>) this->plain = &Function::call;
             }
         }
     }
-    explicit operator bool() const noexcept { return bool(erased_); }
-    const detail::ErasedHook<Extra...>& erased() const noexcept { return erased_; }
 
 private:
     template <class F>
@@ -152,7 +150,6 @@ private:
                 "a hook returns nothing; start, stopping and periodic_task may be coroutines that return Task<>");
         }
     }
-    detail::ErasedHook<Extra...> erased_;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -49,12 +49,12 @@ MAGNETAR_LAZY Task<Json> send_by_name(std::string target, std::string command, J
 template <auto F, class... A>
 Task<typename CommandTraits<F>::Result> send_to_name(std::string target, A... arguments) {
     Address address = co_await resolve(std::move(target));
-    co_return co_await SendAwaiter<F>(address, std::move(arguments)...);
+    co_return co_await make_request<F>(address, std::move(arguments)...);
 }
 template <auto F, class... A>
 Task<> tell_to_name(std::string target, A... arguments) {
     Address address = co_await resolve(std::move(target));
-    co_await TellAwaiter<F>(address, std::move(arguments)...);
+    co_await make_tell<F>(address, std::move(arguments)...);
 }
 
 template <class T>
@@ -139,7 +139,8 @@ auto send(const Target& target, const C&, A&&... arguments) {
     (void)&detail::registered_command<F>;
     if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>()) {
         if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
-            return detail::SendAwaiter<F>(target.address(), std::forward<A>(arguments)...);
+            return detail::RequestFor<F>(target.address(), detail::entry_of<F>,
+                                         std::forward<A>(arguments)...);
         else
             return [&]<class... P>(detail::Arguments<P...>*) {
                 return detail::send_to_name<F, P...>(detail::target_text(target),
@@ -167,7 +168,7 @@ auto tell(const Target& target, const C&, A&&... arguments) {
     (void)&detail::registered_command<F>;
     if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>()) {
         if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
-            return detail::TellAwaiter<F>(target.address(), std::forward<A>(arguments)...);
+            return detail::TellFor<F>(target.address(), detail::entry_of<F>, std::forward<A>(arguments)...);
         else
             return [&]<class... P>(detail::Arguments<P...>*) {
                 return detail::tell_to_name<F, P...>(detail::target_text(target),
@@ -184,8 +185,8 @@ bool try_tell(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
     (void)&detail::registered_command<F>;
     if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>())
-        return detail::try_tell<F>(target.address(),
-                                   typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
+        return detail::TellFor<F>(target.address(), detail::entry_of<F>, std::forward<A>(arguments)...)
+            .try_now(nullptr);
 }
 
 /// Sends a message that is not answered from any thread of the process, also one that runs no EventLoop (a
@@ -200,8 +201,8 @@ bool tell_from_anywhere(const ActorProxy<State>& target, A&&... arguments) {
     constexpr auto G = detail::bind_command<State, F>();
     if constexpr (detail::check_call<G, State, A...>()) {
         (void)&detail::registered_command<G>;
-        return detail::tell_from_anywhere<G>(
-            target.address(), typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...));
+        return detail::tell_from_anywhere(
+            detail::make_tell<G>(target.address(), std::forward<A>(arguments)...), target.address());
     }
 }
 /// The same for a Command, `run<function>` or `echo`.
@@ -211,8 +212,8 @@ bool tell_from_anywhere(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
     (void)&detail::registered_command<F>;
     if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>())
-        return detail::tell_from_anywhere<F>(
-            target.address(), typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
+        return detail::tell_from_anywhere(
+            detail::make_tell<F>(target.address(), std::forward<A>(arguments)...), target.address());
 }
 
 template <class Target, class C, class... A>

@@ -64,14 +64,13 @@ static_assert(std::is_trivially_destructible_v<MonitorOptions<>>);
 namespace detail {
 
 // A request to any worker of a monitor: see Monitor::send.
-template <auto F>
+template <class Args, class Return>
 class [[nodiscard("a message is sent when it is awaited: co_await it")]] PoolRequest {
-    using Result = typename CommandTraits<F>::Result;
-    using Args = typename CommandTraits<F>::Args;
+    using Result = typename ReturnOf<Return>::type;
 
 public:
-    PoolRequest(ActorProxy<> monitor, Args&& arguments)
-        : monitor_(std::move(monitor)), arguments_(std::move(arguments)) {}
+    PoolRequest(ActorProxy<> monitor, const CommandEntry& command, Args&& arguments)
+        : monitor_(std::move(monitor)), command_(command), arguments_(std::move(arguments)) {}
 
     /// Has the request carry a deadline, counted from here: so long it may wait for a worker that is being
     /// made again, and past it no worker starts it; then it fails with TimeoutError. (with_timeout does the
@@ -83,40 +82,40 @@ public:
     }
 
     bool await_ready() {
-        task_ = run(std::move(monitor_), std::move(arguments_), deadline_, nullptr);
+        task_ = run(std::move(monitor_), command_, std::move(arguments_), deadline_, nullptr);
         return false;
     }
     bool await_suspend(Suspension parent) { return task_.operator co_await().await_suspend(parent); }
     Result await_resume() { return task_.outcome().get(); }
 
     // `chosen`, when it is not null, is told which worker got it.
-    static Task<Result> run(ActorProxy<> monitor, Args arguments, LoopClock::time_point deadline,
-                            ActorProxy<>* chosen) {
+    static Task<Result> run(ActorProxy<> monitor, const CommandEntry& command, Args arguments,
+                            LoopClock::time_point deadline, ActorProxy<>* chosen) {
         auto worker = co_await WorkerPool::choose_in_time(monitor, deadline);
         if (chosen) *chosen = worker.worker;
         WorkerPool::Asked asked(monitor.address(), worker.serial);
-        Address address = worker.worker.address();
-        auto request =
-            with_items(arguments, [&](auto&... a) { return SendAwaiter<F>(address, std::move(a)...); });
+        PendingRequest<Args, Return> request(worker.worker.address(), command, std::move(arguments));
         request.terms.deadline = deadline;
         co_return co_await std::move(request);
     }
     const ActorProxy<>& monitor() const noexcept { return monitor_; }
+    const CommandEntry& command() const noexcept { return command_; }
     Args& arguments() noexcept { return arguments_; }
 
 private:
     ActorProxy<> monitor_;
+    const CommandEntry& command_;
     Args arguments_;
     LoopClock::time_point deadline_{};
     Task<Result> task_{nullptr};
 };
-
 template <auto F>
-Task<> tell_any(ActorProxy<> monitor, typename CommandTraits<F>::Args arguments) {
+using PoolRequestFor = PoolRequest<typename CommandTraits<F>::Args, typename CommandTraits<F>::Return>;
+
+template <class Args>
+Task<> tell_any(ActorProxy<> monitor, const CommandEntry& command, Args arguments) {
     auto chosen = co_await WorkerPool::choose_in_time(monitor, {});
-    Address address = chosen.worker.address();
-    auto telling =
-        with_items(arguments, [&](auto&... a) { return TellAwaiter<F>(address, std::move(a)...); });
+    PendingTell<Args> telling(chosen.worker.address(), command, std::move(arguments));
     co_await std::move(telling);
 }
 
@@ -129,21 +128,18 @@ template <auto F>
 inline constexpr bool is_observer<F, Task<NextWorker> (*)(Actor<>&)> = true;
 
 MAGNETAR_LAZY Task<ActorProxy<>> next_worker(ActorProxy<> monitor);
-template <auto F>
-Task<typename CommandTraits<F>::Result> send_by_monitor(ActorProxy<> monitor,
-                                                        typename CommandTraits<F>::Args arguments) {
+template <class Args, class Return>
+Task<typename ReturnOf<Return>::type> send_by_monitor(ActorProxy<> monitor,
+                                                      const CommandEntryOf<Args, Return>& command,
+                                                      Args arguments) {
     ActorProxy<> worker = co_await next_worker(std::move(monitor));
-    Address address = worker.address();
-    auto request =
-        with_items(arguments, [&](auto&... a) { return SendAwaiter<F>(address, std::move(a)...); });
+    PendingRequest<Args, Return> request(worker.address(), command, std::move(arguments));
     co_return co_await std::move(request);
 }
-template <auto F>
-Task<> tell_by_monitor(ActorProxy<> monitor, typename CommandTraits<F>::Args arguments) {
+template <class Args>
+Task<> tell_by_monitor(ActorProxy<> monitor, const CommandEntry& command, Args arguments) {
     ActorProxy<> worker = co_await next_worker(std::move(monitor));
-    Address address = worker.address();
-    auto telling =
-        with_items(arguments, [&](auto&... a) { return TellAwaiter<F>(address, std::move(a)...); });
+    PendingTell<Args> telling(worker.address(), command, std::move(arguments));
     co_await std::move(telling);
 }
 
@@ -176,8 +172,9 @@ public:
     Task<typename detail::CommandTraits<F>::Result> send(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>()) {
             (void)&detail::registered_command<F>;
-            return detail::send_by_monitor<F>(
-                monitor_, typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
+            return detail::send_by_monitor(
+                monitor_, detail::entry_of<F>,
+                typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
         }
     }
     /// The same without an answer, see ActorProxy::tell.
@@ -185,8 +182,9 @@ public:
     Task<> tell(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>()) {
             (void)&detail::registered_command<F>;
-            return detail::tell_by_monitor<F>(
-                monitor_, typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
+            return detail::tell_by_monitor(
+                monitor_, detail::entry_of<F>,
+                typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
         }
     }
     bool operator==(const PoolProxy& other) const noexcept { return monitor_ == other.monitor_; }
@@ -282,11 +280,12 @@ public:
     /// Throws what ActorProxy::send throws, ActorNotFound when no worker runs and none is to come, and
     /// ActorStopping when the monitor is stopping.
     template <auto F, class... A>
-    detail::PoolRequest<detail::bind_command<State, F>()> send(A&&... arguments) const {
+    detail::PoolRequestFor<detail::bind_command<State, F>()> send(A&&... arguments) const {
         constexpr auto G = detail::bind_command<State, F>();
         if constexpr (detail::check_call<G, State, A...>()) {
             (void)&detail::registered_command<G>;
-            return {proxy_, typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...)};
+            return {proxy_, detail::entry_of<G>,
+                    typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...)};
         }
     }
     /// The same without an answer, see ActorProxy::tell.
@@ -295,8 +294,8 @@ public:
         constexpr auto G = detail::bind_command<State, F>();
         if constexpr (detail::check_call<G, State, A...>()) {
             (void)&detail::registered_command<G>;
-            return detail::tell_any<G>(
-                proxy_, typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...));
+            return detail::tell_any(proxy_, detail::entry_of<G>,
+                                    typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...));
         }
     }
     /// The same without ever waiting: false when no worker runs, or the chosen one does not take it. See
@@ -308,9 +307,9 @@ public:
             (void)&detail::registered_command<G>;
             auto* found = detail::WorkerPool::find(proxy_.address());
             auto chosen = found ? found->choose() : detail::WorkerPool::Chosen{};
-            return chosen && detail::try_tell<G>(
-                                 chosen.worker.address(),
-                                 typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...));
+            return chosen && detail::TellFor<G>(chosen.worker.address(), detail::entry_of<G>,
+                                                std::forward<A>(arguments)...)
+                                 .try_now(nullptr);
         }
     }
     /// A request to every worker that runs; all answers, or the first exception.
@@ -351,23 +350,23 @@ private:
 
 /// with_timeout of a request to a pool: as within(), and the error says who got it and what that one was
 /// doing.
-template <class Rep, class Period, auto F>
-Task<typename detail::CommandTraits<F>::Result> with_timeout(std::chrono::duration<Rep, Period> limit,
-                                                             detail::PoolRequest<F> request) {
+template <class Rep, class Period, class Args, class Return>
+Task<typename detail::ReturnOf<Return>::type> with_timeout(std::chrono::duration<Rep, Period> limit,
+                                                           detail::PoolRequest<Args, Return> request) {
     ActorProxy<> monitor = request.monitor();
     ActorProxy<> chosen;
     std::string trouble;
     try {
         auto deadline = detail::deadline_after(EventLoop::require("with_timeout").now(), limit);
         auto bounded =
-            detail::PoolRequest<F>::run(monitor, std::move(request.arguments()), deadline, &chosen);
+            request.run(monitor, request.command(), std::move(request.arguments()), deadline, &chosen);
         co_return co_await with_timeout(limit, std::move(bounded));
     } catch (const TimeoutError&) {
         trouble = "timed out after " + detail::duration_text(std::chrono::duration<double>(limit).count());
     }
     std::string doing = "no worker has come back in time";
     if (chosen) doing = co_await detail::what_it_does(chosen.address());
-    detail::throw_late(trouble, detail::entry_of<F>, (chosen ? chosen : monitor).to_string(), doing);
+    detail::throw_late(trouble, request.command(), (chosen ? chosen : monitor).to_string(), doing);
 }
 
 namespace detail {

@@ -121,11 +121,11 @@ ActorSettings settings_of(const Options& options) noexcept {
     settings.exit_timeout = options.exit_timeout;
     if constexpr (requires { options.stall; }) settings.stall = options.stall;
     if constexpr (requires { options.rights; }) settings.rights = options.rights;
-    settings.start = options.start.erased();
-    settings.stopping = options.stopping.erased();
-    settings.periodic_task = options.periodic_task.erased();
-    settings.on_info = options.on_info.erased();
-    settings.on_params = options.on_params.erased();
+    settings.start = options.start;
+    settings.stopping = options.stopping;
+    settings.periodic_task = options.periodic_task;
+    settings.on_info = options.on_info;
+    settings.on_params = options.on_params;
     return settings;
 }
 

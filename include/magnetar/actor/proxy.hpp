@@ -27,19 +27,30 @@ class ActorProxy;
 
 namespace detail {
 
+template <class Args, class Return>
+class PendingRequest;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-class SendAwaiter;
+using RequestFor = PendingRequest<typename CommandTraits<F>::Args, typename CommandTraits<F>::Return>;
+template <class Args>
+class PendingTell;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-class TellAwaiter;
-// As told by that sender, within this process, or else by the actor that runs now.
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
-bool try_tell(const Address& target, typename CommandTraits<F>::Args&& arguments,
-              const Address* sender = nullptr);
+using TellFor = PendingTell<typename CommandTraits<F>::Args>;
 
 template <class State>
 constexpr bool lives_in_process() noexcept {
     if constexpr (requires { State::in_process; }) return State::in_process;
     else return false;
+}
+
+template <class Args, class... A>
+inline constexpr bool takes = false;
+template <class... P, class... A>
+    requires(sizeof...(P) == sizeof...(A))
+inline constexpr bool takes<Arguments<P...>, A...> = (std::is_constructible_v<P, A> && ...);
+
+template <class Result, class... P>
+consteval void explain_obstacle(Arguments<P...>*) {
+    explain_obstacle<Result, P...>();
 }
 
 // The sentences for a call that cannot be made; true when it can.
@@ -51,22 +62,14 @@ consteval bool check_call() {
                              std::is_same_v<typename Bound::State, State>;
     static_assert(belongs,
                   "this command belongs to another actor type: send it to a proxy of the type that has it");
-    constexpr bool match = [] {
-        return []<class... P>(Arguments<P...>*) {
-            if constexpr (sizeof...(P) != sizeof...(A)) return false;
-            else return (std::is_constructible_v<P, A> && ...);
-        }(static_cast<Args*>(nullptr));
-    }();
+    constexpr bool match = takes<Args, A...>;
     static_assert(match, "the arguments do not match the command's parameters: their number or types differ");
     constexpr bool can_travel = Bound::is_serialisable || lives_in_process<State>();
     static_assert(
         can_travel,
         "this message cannot leave its process: make its parameters and result types that the codec knows, or declare "
         "`static constexpr bool in_process = true;` in the actor's state; the next error names what cannot");
-    if constexpr (!can_travel)
-        []<class... P>(Arguments<P...>*) {
-            explain_obstacle<typename Bound::Result, P...>();
-        }(static_cast<Args*>(nullptr));
+    if constexpr (!can_travel) explain_obstacle<typename Bound::Result>(static_cast<Args*>(nullptr));
     return belongs && match && can_travel;
 }
 
@@ -128,21 +131,21 @@ public:
     /// Throws RemoteError when it throws, ActorNotFound, ActorLost, ActorStopping, MailboxFull, or Cancelled.
     /// Nothing is sent before it is awaited.
     template <auto F, class... A>
-    detail::SendAwaiter<detail::bind_command<State, F>()> send(A&&... arguments) const {
+    detail::RequestFor<detail::bind_command<State, F>()> send(A&&... arguments) const {
         constexpr auto G = detail::bind_command<State, F>();
         if constexpr (detail::check_call<G, State, A...>())
             return (void)&detail::registered_command<G>,
-                   detail::SendAwaiter<G>(address(), std::forward<A>(arguments)...);
+                   detail::RequestFor<G>(address(), detail::entry_of<G>, std::forward<A>(arguments)...);
     }
     /// The same without an answer: returns when the message has found room in the actor's mailbox (within one
     /// process), or on the link to it. An exception in the command is logged by the callee. Throws
     /// ActorNotFound when the actor is known to have ended.
     template <auto F, class... A>
-    detail::TellAwaiter<detail::bind_command<State, F>()> tell(A&&... arguments) const {
+    detail::TellFor<detail::bind_command<State, F>()> tell(A&&... arguments) const {
         constexpr auto G = detail::bind_command<State, F>();
         if constexpr (detail::check_call<G, State, A...>())
             return (void)&detail::registered_command<G>,
-                   detail::TellAwaiter<G>(address(), std::forward<A>(arguments)...);
+                   detail::TellFor<G>(address(), detail::entry_of<G>, std::forward<A>(arguments)...);
     }
     /// The same without ever waiting, and no coroutine is needed: true when the message is on its way, false
     /// when there is no room for it or no such actor any more. Room on the link to another process is known
@@ -153,8 +156,8 @@ public:
         constexpr auto G = detail::bind_command<State, F>();
         if constexpr (detail::check_call<G, State, A...>()) {
             (void)&detail::registered_command<G>;
-            return detail::try_tell<G>(
-                address(), typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...));
+            return detail::TellFor<G>(address(), detail::entry_of<G>, std::forward<A>(arguments)...)
+                .try_now(nullptr);
         }
     }
 };

@@ -137,14 +137,14 @@ public:
         };
         return detail::monitor_spec<Worker>(options, Seed<Worker, Settings, serves>(std::move(share)));
     }
-    ErasedHook<> started_hook() const override { return options_.started.erased(); }
-    ErasedHook<bool&> ready_hook() const override { return options_.ready.erased(); }
+    ErasedHook<> started_hook() const override { return options_.started; }
+    ErasedHook<bool&> ready_hook() const override { return options_.ready; }
     WorkerHooks hooks() const override {
         WorkerHooks all;
-        all.start = options_.worker.start.erased();
-        all.stopping = options_.worker.stopping.erased();
-        all.on_info = options_.worker.on_info.erased();
-        all.on_params = options_.monitor_on_params.erased();
+        all.start = options_.worker.start;
+        all.stopping = options_.worker.stopping;
+        all.on_info = options_.worker.on_info;
+        all.on_params = options_.monitor_on_params;
         return all;
     }
 

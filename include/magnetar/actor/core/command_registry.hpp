@@ -18,16 +18,17 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 class CallMessage;
 class IncomingCall;
 class IncomingAnswer;
-struct Address;
+class Message;
+struct CommandEntry;
 
 // Who may ask for a command from another process. Those of an application: anyone, of any actor. The
 // framework's own: also of the first actor of a process alone, the arbiter's process alone, or nobody.
 enum class Reach : std::uint8_t { anyone, first_actor, from_arbiter, nobody };
 
-// Carries out a command. `args` and `outcome` are the command's Args and Outcome; `call` and `outcome` are null
-// for a tell. True when the call's outcome is set and it must still be completed by the caller; otherwise it
-// was completed, and may be gone when this returns.
-using ErasedInvoke = bool(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
+// Carries out the message's command. `args` and `outcome` are the command's Args and Outcome; `call` and
+// `outcome` are null for a tell. True when the call's outcome is set and it must still be completed by the
+// caller; otherwise it was completed, and may be gone when this returns.
+using ErasedInvoke = bool(const CommandEntry& command, Actor<>& actor, const Message& message, void* args,
                           CallMessage* call, void* outcome) noexcept;
 
 // One row of the table of commands: all that is done with a command without knowing which it is, so that what
@@ -41,7 +42,7 @@ struct CommandEntry {
     IncomingAnswer* (*open)(IncomingCall&);  // decodes a request from elsewhere
     ErasedInvoke* invoke;
     Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);  // null for what has no name of its own
-    bool system;
+    bool system, observer;
     Reach reach = Reach::anyone;  // over a link
     // What its arguments and its result look like, encoded. Null where they cannot travel; a result that is
     // null where the arguments are not is void.
@@ -51,9 +52,16 @@ struct CommandEntry {
     std::string_view open_name{};  // as other programs know it; empty for what only this one can ask for
 };
 
+// The row of a command with these parameters and this result, or a task of it: the way to call it.
+template <class Args, class Return>
+struct CommandEntryOf : CommandEntry {
+    Return (*call)(Actor<>& actor, Request& request, typename Args::Items& arguments);
+};
+
 // Never destroyed, as a thread that was given up may still look into it when the program ends.
 std::vector<const CommandEntry*>& command_table();
-bool register_command(CommandEntry& entry);
+// `opened` is there to be used: the actor type's commands are entered, too.
+bool register_command(CommandEntry& entry, const bool* opened = nullptr);
 
 // A command without a number cannot be told to another process.
 [[gnu::cold]] std::exception_ptr unlisted_error(const CommandEntry& entry);
@@ -66,8 +74,8 @@ const CommandEntry* find_command(std::string_view name, const void* state) noexc
 
 template <class Args, class Result>
 IncomingAnswer* open_from_wire(IncomingCall& call);
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
-bool invoke(Actor<>& actor, void* args, const Address& sender, LoopClock::time_point arrived,
+template <class Args, class Return>
+bool invoke(const CommandEntry& command, Actor<>& actor, const Message& message, void* args,
             CallMessage* call, void* outcome) noexcept;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
@@ -98,16 +106,12 @@ inline constexpr const TypeShape* result_shape =
 
 // The entry of a command function: a constant, so that it costs nothing in the files that do not use it.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-inline constinit CommandEntry entry_of{
-    function_name<F>(),
-    state_tag<typename CommandTraits<F>::State>(),
-    &open_from_wire<typename CommandTraits<F>::Args, typename CommandTraits<F>::Result>,
-    &invoke<F>,
-    nullptr,
-    is_system<F>,
-    reach_of<F>,
-    arguments_shape<F>,
-    result_shape<F>};
+inline constinit CommandEntryOf<typename CommandTraits<F>::Args, typename CommandTraits<F>::Return> entry_of{
+    {function_name<F>(), state_tag<typename CommandTraits<F>::State>(),
+     &open_from_wire<typename CommandTraits<F>::Args, typename CommandTraits<F>::Result>,
+     &invoke<typename CommandTraits<F>::Args, typename CommandTraits<F>::Return>, nullptr, is_system<F>,
+     is_observer<F>, reach_of<F>, arguments_shape<F>, result_shape<F>},
+    &CommandTraits<F>::call};
 
 // An actor type that says what other programs may ask for. Using a command of its, or making such an actor,
 // enters them all in a table before main runs.
@@ -118,10 +122,9 @@ bool open_commands_of();
 template <class State>
 inline const bool opened = open_commands_of<State>();
 template <class State>
-constexpr const bool* commands_opened_with() noexcept {
-    if constexpr (HasOpenCommands<State>) return &opened<State>;
-    else return nullptr;
-}
+inline constexpr const bool* commands_opened = nullptr;
+template <HasOpenCommands State>
+inline constexpr const bool* commands_opened<State> = &opened<State>;
 template <auto F>
 struct TranscoderOf;
 
@@ -129,7 +132,7 @@ struct TranscoderOf;
 // which costs the way through JSON.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline const bool registered_command =
-    (commands_opened_with<typename CommandTraits<F>::State>(), register_command(entry_of<F>));
+    register_command(entry_of<F>, commands_opened<typename CommandTraits<F>::State>);
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 bool register_as(std::string_view name) {
     entry_of<F>.name = name;

@@ -119,16 +119,16 @@ inline constexpr bool can_travel<Arguments<A...>, Result> =
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 struct CommandTraits {
     using Signature_ = Signature<decltype(F)>;
-    using Result = typename ReturnOf<typename Signature_::Return>::type;
+    using Return = typename Signature_::Return;  // Result, or Task<Result>
+    using Result = typename ReturnOf<Return>::type;
     using State = typename Signature_::State;
     using Args = typename Signature_::Args;
-    static constexpr bool is_task = ReturnOf<typename Signature_::Return>::is_task;
+    static constexpr bool is_task = ReturnOf<Return>::is_task;
     static constexpr bool is_serialisable = can_travel<Args, Result>;
 
     // Calls it with the arguments, moved. Defined where Actor and Request are complete.
     template <std::size_t... I, class... P>
-    static typename Signature_::Return call(Actor<>& actor, Request& request,
-                                            PackItems<std::index_sequence<I...>, P...>& args);
+    static Return call(Actor<>& actor, Request& request, PackItems<std::index_sequence<I...>, P...>& args);
 };
 
 // A member function that an actor's state has from a base class, as a command of that actor type.

@@ -16,8 +16,9 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 template <auto F, class Of>
 template <std::size_t... I, class... P>
-typename CommandTraits<F, Of>::Signature_::Return CommandTraits<F, Of>::call(
-    Actor<>& actor, [[maybe_unused]] Request& request, PackItems<std::index_sequence<I...>, P...>& args) {
+typename CommandTraits<F, Of>::Return CommandTraits<F, Of>::call(
+    [[maybe_unused]] Actor<>& actor, [[maybe_unused]] Request& request,
+    [[maybe_unused]] PackItems<std::index_sequence<I...>, P...>& args) {
     constexpr First first = Signature_::first;
     if constexpr (Signature_::member) {
         auto& self = static_cast<Actor<State>&>(actor);
@@ -50,11 +51,7 @@ public:
     ChainLink link() const;
 
 protected:
-    CommandJobBase(Actor<>& actor, JobOwner* owner, const Address& sender, const std::string_view& command,
-                   LoopClock::time_point arrived, CallMessage* call)
-        : JobBase(actor.loop(), owner), request_(actor, sender), call_(call), since_(arrived) {
-        command_name_ = &command;
-    }
+    CommandJobBase(const CommandEntry& command, Actor<>& actor, const Message& message, CallMessage* call);
     // Runs the command up to its first suspension, and to its end from the loop.
     void begin(std::coroutine_handle<> command) noexcept;
 
@@ -99,26 +96,19 @@ std::exception_ptr missing_command(const std::exception_ptr& error) noexcept;
 void fail_call(Actor<>& actor, CallMessage* call, const std::exception_ptr& error,
                std::string_view command) noexcept;
 
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
+// One with these arguments and this result.
+template <class Args, class Result>
 class CommandJob final : public CommandJobBase {
-    using Args = typename CommandTraits<F>::Args;
-    using Result = typename CommandTraits<F>::Result;
-
 public:
-    static void begin(Actor<>& actor, Args&& args, const Address& sender, LoopClock::time_point arrived,
-                      CallMessage* call, Outcome<Result>* outcome) {
-        auto* job = new CommandJob(actor, std::move(args), sender, arrived, call, outcome);
-        job->CommandJobBase::begin(job->task_.handle());
-    }
+    CommandJob(const CommandEntryOf<Args, Task<Result>>& command, Actor<>& actor, const Message& message,
+               Args&& args, CallMessage* call, Outcome<Result>* outcome)
+        : CommandJobBase(command, actor, message, call),
+          args_(std::move(args)),
+          task_(command.call(actor, request_, args_)),
+          outcome_(outcome) {}
+    void begin() noexcept { CommandJobBase::begin(task_.handle()); }
 
 private:
-    CommandJob(Actor<>& actor, Args&& args, const Address& sender, LoopClock::time_point arrived,
-               CallMessage* call, Outcome<Result>* outcome)
-        : CommandJobBase(actor, is_observer<F> ? nullptr : &core_of(actor), sender, entry_of<F>.name, arrived,
-                         call),
-          args_(std::move(args)),
-          task_(CommandTraits<F>::call(actor, request_, args_)),
-          outcome_(outcome) {}
     std::exception_ptr hand_over() noexcept override {
         auto& ended = task_.outcome();
         if (ended.has_error()) return ended.error();
@@ -131,40 +121,41 @@ private:
     Outcome<Result>* outcome_;
 };
 
-void refuse_other_type(Actor<>& actor, CallMessage* call, std::string_view command) noexcept;
+// The command is another actor type's. True when the call's outcome is set, by an actor that stands in for
+// one of that type.
+bool invoke_elsewhere(const CommandEntry& command, Actor<>& actor, void* args, CallMessage* call,
+                      void* outcome);
 
-template <auto F, class Of>
-inline bool invoke(Actor<>& actor, void* erased_args, const Address& sender, LoopClock::time_point arrived,
+template <class Args, class Return>
+inline bool invoke(const CommandEntry& command, Actor<>& actor, const Message& message, void* erased_args,
                    CallMessage* call, void* erased_outcome) noexcept {
-    using Bound = CommandTraits<F>;
-    auto& args = *static_cast<typename Bound::Args*>(erased_args);
-    auto* outcome = static_cast<Outcome<typename Bound::Result>*>(erased_outcome);
-    actor.loop().activity->command.store(&entry_of<F>.name, std::memory_order_relaxed);
+    using Result = typename ReturnOf<Return>::type;
+    auto& typed = static_cast<const CommandEntryOf<Args, Return>&>(command);
+    auto& args = *static_cast<Args*>(erased_args);
+    auto* outcome = static_cast<Outcome<Result>*>(erased_outcome);
+    actor.loop().activity->command.store(&command.name, std::memory_order_relaxed);
     try {
-        if constexpr (!std::is_void_v<typename Bound::State>)
-            if (core_of(actor).state_tag() != state_tag<typename Bound::State>()) [[unlikely]] {
-                if (core_of(actor).stand_in(entry_of<F>, &args, outcome)) return call != nullptr;
-                refuse_other_type(actor, call, entry_of<F>.name);
-                return false;
-            }
-        if constexpr (Bound::is_task) {
-            CommandJob<F>::begin(actor, std::move(args), sender, arrived, call, outcome);
+        if (command.state && command.state != core_of(actor).state_tag()) [[unlikely]]
+            return invoke_elsewhere(command, actor, erased_args, call, erased_outcome);
+        if constexpr (ReturnOf<Return>::is_task) {
+            auto* job = new CommandJob<Args, Result>(typed, actor, message, std::move(args), call, outcome);
+            job->begin();
         } else {
-            Request request(actor, sender);
+            Request request(actor, message.sender);
             if (!call) {
-                Bound::call(actor, request, args);
+                typed.call(actor, request, args);
                 return false;
             }
-            if constexpr (std::is_void_v<typename Bound::Result>) {
-                Bound::call(actor, request, args);
+            if constexpr (std::is_void_v<Result>) {
+                typed.call(actor, request, args);
                 outcome->emplace();
             } else {
-                outcome->emplace(Bound::call(actor, request, args));
+                outcome->emplace(typed.call(actor, request, args));
             }
             return true;
         }
     } catch (...) {
-        fail_call(actor, call, std::current_exception(), entry_of<F>.name);
+        fail_call(actor, call, std::current_exception(), command.name);
     }
     return false;
 }

@@ -37,11 +37,12 @@ using MakeActor = Actor<>* (*)(const ActorSettings&, EventLoop&, ActorId, Reader
 std::vector<MakeActor>& actor_types();
 std::uint32_t enlist_actor_type(MakeActor make);
 template <class State, class... A>
-inline const std::uint32_t actor_type_number =
-    enlist_actor_type([](const ActorSettings& settings, EventLoop& loop, ActorId id, Reader& reader) {
-        auto arguments = decode<Arguments<A...>>(reader);
-        return ActorCore::make<State>(settings, loop, id, arguments);
-    });
+Actor<>* make_actor(const ActorSettings& settings, EventLoop& loop, ActorId id, Reader& reader) {
+    auto arguments = decode<Arguments<A...>>(reader);
+    return ActorCore::make<State>(settings, loop, id, arguments);
+}
+template <class State, class... A>
+inline const std::uint32_t actor_type_number = enlist_actor_type(&make_actor<State, A...>);
 
 // Makes an actor from the arguments of its state, which it keeps; the types are erased, so that all of
 // spawning is compiled once.
@@ -66,11 +67,13 @@ public:
     Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id) override {
         return ActorCore::make<State>(settings, loop, id, arguments_);
     }
-    Owned<StateFactory> to_heap() override { return make_owned<TypedFactory>(std::move(arguments_)); }
+    Owned<StateFactory> to_heap() override {
+        return Owned<StateFactory>(new TypedFactory(std::move(arguments_)));
+    }
     Owned<StateFactory> copy() const override {
         if constexpr ((std::is_copy_constructible_v<A> && ...)) {
             auto arguments = arguments_;
-            return make_owned<TypedFactory>(std::move(arguments));
+            return Owned<StateFactory>(new TypedFactory(std::move(arguments)));
         } else {
             return nullptr;
         }

@@ -106,7 +106,7 @@ MAGNETAR_DECL std::vector<std::string> Master::addresses() const {
     return parts_->door ? parts_->door->urls() : std::vector<std::string>();
 }
 
-MAGNETAR_LAZY void reload_monitors(Actor<>& arbiter) {
+inline void reload_monitors(Actor<>& arbiter) {
     core_of(arbiter).for_each_child([](Actor<>& child) {
         if (auto* monitor = dynamic_cast<WorkerPool*>(&child); monitor && monitor->is_running())
             monitor->reload_by_signal();

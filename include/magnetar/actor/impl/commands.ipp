@@ -224,7 +224,7 @@ MAGNETAR_DECL void stop_command(Request& request) {
 MAGNETAR_DECL Task<> kill_command(Request& request, std::string target) {
     std::uint32_t asker = node_of_caller(request);
     if (EventLoop::current() != &the_node->loop())
-        co_await SendAwaiter<kill_for>(core_of(*the_node->main_actor).address(), asker, std::move(target));
+        co_await make_request<kill_for>(core_of(*the_node->main_actor).address(), asker, std::move(target));
     else co_await kill_for(*the_node->main_actor, asker, std::move(target));
 }
 
@@ -246,12 +246,12 @@ MAGNETAR_DECL Task<> kill_for(Actor<>& root, std::uint32_t asker, std::string ta
     if (the_supervisor->knows(address.id)) {
         co_await the_supervisor->kill(address.id);
     } else if (at_home) {  // a light actor
-        co_await SendAwaiter<end_command>(address);
+        co_await make_request<end_command>(address);
         co_await closed(address);
     } else if (this_node != 0) {
-        co_await SendAwaiter<kill_command>(the_node->arbiter, std::move(target));
+        co_await make_request<kill_command>(the_node->arbiter, std::move(target));
     } else if (auto worker = the_supervisor->at(address.where.node())) {
-        co_await SendAwaiter<kill_command>(worker->address, std::move(target));
+        co_await make_request<kill_command>(worker->address, std::move(target));
     }
 }
 

@@ -53,7 +53,7 @@ MAGNETAR_DECL Task<> group_join(Request& request, std::string group, std::uint32
             post_tell<group_leave>(the_node->arbiter, group, command, member.value);
         }
     } undo{group, command, member.id(), joined};
-    co_await SendAwaiter<group_join>(the_node->arbiter, group, command, member);
+    co_await make_request<group_join>(the_node->arbiter, group, command, member);
     joined = true;
 }
 
@@ -95,14 +95,14 @@ MAGNETAR_LAZY_BODY Task<> join_group(std::string group, const CommandEntry& comm
     if (command.state && core_of(self).state_tag() != command.state)
         throw std::logic_error(fmt::format("join: {} is no command of {}", command.name, self.to_string()));
     core_of(self).extras().in_groups = true;
-    co_await SendAwaiter<group_join>(core_of(*the_node->main_actor).address(), std::move(group),
-                                     command.number, self.proxy());
+    co_await make_request<group_join>(core_of(*the_node->main_actor).address(), std::move(group),
+                                      command.number, self.proxy());
 }
 
 MAGNETAR_LAZY_BODY Task<> leave_group(std::string group, const CommandEntry& command) {
     std::uint64_t self = actor_for("leave").id().value;
-    co_await SendAwaiter<group_leave>(core_of(*the_node->main_actor).address(), std::move(group),
-                                      command.number, self);
+    co_await make_request<group_leave>(core_of(*the_node->main_actor).address(), std::move(group),
+                                       command.number, self);
 }
 
 MAGNETAR_DECL std::vector<Address> group_members_here(const Published& message, std::uint32_t command) {
@@ -135,7 +135,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 MAGNETAR_LAZY_BODY Task<std::vector<ActorProxy<>>> group_members(std::string group) {
     detail::check_group(group);
     detail::Address arbiter = detail::arbiter_address("group_members");
-    co_return co_await detail::SendAwaiter<detail::group_list>(arbiter, std::move(group));
+    co_return co_await detail::make_request<detail::group_list>(arbiter, std::move(group));
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

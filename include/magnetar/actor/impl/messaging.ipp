@@ -32,9 +32,9 @@ MAGNETAR_LAZY_BODY bool name_framework_commands() {
 MAGNETAR_LAZY_BODY Task<Json> send_by_name(Address target, std::string command, Json arguments) {
     (void)&named_framework_commands<>;
     if (names_system_command(command))
-        co_return co_await SendAwaiter<system_by_name_command>(target, std::move(command),
-                                                               std::move(arguments));
-    co_return co_await SendAwaiter<by_name_command>(target, std::move(command), std::move(arguments));
+        co_return co_await make_request<system_by_name_command>(target, std::move(command),
+                                                                std::move(arguments));
+    co_return co_await make_request<by_name_command>(target, std::move(command), std::move(arguments));
 }
 MAGNETAR_LAZY_BODY Task<Json> send_by_name(std::string target, std::string command, Json arguments) {
     Address address = co_await resolve(std::move(target));
@@ -57,7 +57,7 @@ MAGNETAR_DECL Task<Address> resolve(std::string target) {
         if (!actor) throw ActorNotFound("monitor: no actor runs here that could have one");
         co_return actor->manager().address();
     }
-    auto found = co_await SendAwaiter<directory_find>(the_node->arbiter, target);
+    auto found = co_await make_request<directory_find>(the_node->arbiter, target);
     if (!found) throw ActorNotFound(fmt::format("no living actor '{}'", target));
     co_return found->address();
 }
@@ -81,7 +81,7 @@ MAGNETAR_DECL Task<ExitStatus> closed_from_main(Address target) {
     std::uint32_t host = target.where.node();
     if (target.where.known() && host == this_node) {
         try {
-            co_return from_wire(co_await SendAwaiter<watch_command>(target));
+            co_return from_wire(co_await make_request<watch_command>(target));
         } catch (const ActorNotFound&) {
             co_return exit_registry().of(target.id);
         }
@@ -90,7 +90,7 @@ MAGNETAR_DECL Task<ExitStatus> closed_from_main(Address target) {
     if (auto worker = the_supervisor->at(host)) {
         std::uint64_t id = target.id.value, where = target.where.to_wire();
         try {
-            co_return from_wire(co_await SendAwaiter<closed_command>(worker->address, id, where));
+            co_return from_wire(co_await make_request<closed_command>(worker->address, id, where));
         } catch (const ActorNotFound&) {
         } catch (const ActorLost&) {}
         co_return co_await the_supervisor->closed(worker->id);
@@ -105,7 +105,7 @@ MAGNETAR_DECL Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std:
 
 MAGNETAR_DECL Task<ExitStatus> closed(Address target) {
     if (is_remote(target.where.node()))
-        co_return from_wire(co_await SendAwaiter<closed_command>(target, target.id.value, std::uint64_t{0}));
+        co_return from_wire(co_await make_request<closed_command>(target, target.id.value, std::uint64_t{0}));
     if (!the_node) throw std::logic_error("closed() needs a process in which actors run");
     bool mine = target.where.known() && target.where.node() == this_node;
     if (Actor<>* actor = find_local_here(target); actor && actor->concurrency() == Concurrency::coroutine)
@@ -114,7 +114,7 @@ MAGNETAR_DECL Task<ExitStatus> closed(Address target) {
     if (main && (mine || this_node == 0)) co_return co_await closed_from_main(target);
     std::uint64_t id = target.id.value, where = target.where.to_wire();
     Address asked = mine ? core_of(*the_node->main_actor).address() : the_node->arbiter;
-    co_return from_wire(co_await SendAwaiter<closed_command>(asked, id, where));
+    co_return from_wire(co_await make_request<closed_command>(asked, id, where));
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -14,13 +14,13 @@ namespace magnetar::inline MAGNETAR_MODE {
 MAGNETAR_LAZY_BODY Task<Json> ActorProxy<void>::info() const {
     auto target = address_;
     return [](detail::Address to) -> Task<Json> {
-        co_return co_await detail::SendAwaiter<detail::info_command>(to);
+        co_return co_await detail::make_request<detail::info_command>(to);
     }(target);
 }
 
 MAGNETAR_LAZY_BODY Task<> ActorProxy<void>::stop() const {
     return [](detail::Address to) -> Task<> {
-        co_await detail::SendAwaiter<detail::stop_command>(to);
+        co_await detail::make_request<detail::stop_command>(to);
     }(address_);
 }
 

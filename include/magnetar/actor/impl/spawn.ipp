@@ -56,7 +56,7 @@ Task<ActorProxy<>> ask_for(Address manager, SpawnRequest_ request) {
         Request own(*here, manager);
         co_return co_await F(own, std::move(request));
     }
-    co_return co_await SendAwaiter<F>(manager, std::move(request));
+    co_return co_await make_request<F>(manager, std::move(request));
 }
 
 MAGNETAR_DECL Task<> undo_spawn(Job<ActorProxy<>> spawning) {
@@ -65,7 +65,7 @@ MAGNETAR_DECL Task<> undo_spawn(Job<ActorProxy<>> spawning) {
         // A process belongs to the arbiter, who knows that it was made for this one.
         if (this_node == 0 || nobodys.address().where.node() == this_node)
             post_tell<end_command>(nobodys.address());
-        else co_await SendAwaiter<kill_command>(the_node->arbiter, nobodys.id().to_string());
+        else co_await make_request<kill_command>(the_node->arbiter, nobodys.id().to_string());
     } catch (const std::exception&) {
         // Then there is nothing to be undone.
     }
@@ -126,7 +126,7 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_light(Actor<>& parent, std::string name, 
     bool given_up = false;
     if (listed) {
         try {
-            auto taken = co_await SendAwaiter<directory_reserve>(arbiter, name, id.value);
+            auto taken = co_await make_request<directory_reserve>(arbiter, name, id.value);
             if (!taken.empty()) error = std::make_exception_ptr(SpawnError(taken));
         } catch (const Cancelled&) {
             given_up = true;
@@ -161,7 +161,7 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_light(Actor<>& parent, std::string name, 
         if (auto failure = co_await started(*actor))
             reason = fmt::format("its start failed: {}", failure->to_string()), code = failure->exit_code();
         else if (listed)
-            co_await SendAwaiter<directory_enter>(arbiter, proxy, Concurrency::coroutine, parent.id().value);
+            co_await make_request<directory_enter>(arbiter, proxy, Concurrency::coroutine, parent.id().value);
     } catch (const Cancelled&) {
         given_up = true;
     } catch (const std::exception& e) {

@@ -53,7 +53,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 MAGNETAR_LAZY_BODY Task<> link(ActorProxy<> a, ActorProxy<> b) {
     for (int i = 0; i < 2; ++i) {
         try {
-            co_await detail::SendAwaiter<detail::link_command>(a.address(), b);
+            co_await detail::make_request<detail::link_command>(a.address(), b);
         } catch (const ActorNotFound&) {
             // The other will see how it ended.
         } catch (const ActorLost&) {}

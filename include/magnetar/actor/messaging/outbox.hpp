@@ -19,20 +19,21 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 class Batch final : public Runnable {
     // Stands before each message.
     struct Slot {
-        void (*arrive)(Slot&);
+        void (*arrive)(void* message);
         std::uint32_t size;    // up to the next slot
         std::uint32_t offset;  // from the beginning of the batch
         void* content() noexcept { return this + 1; }
         Batch& batch() noexcept;
     };
-    static constexpr std::uint32_t alignment = alignof(std::max_align_t);
-    static_assert(sizeof(Slot) % alignment == 0);
 
 public:
     // One that goes off after a few messages is small, for it may have to wait as long as the last of them.
     static constexpr std::uint32_t small = 504, large = 4088;
-    template <class T>
-    static constexpr std::uint32_t space = (sizeof(Slot) + sizeof(T) + alignment - 1) / alignment * alignment;
+    static constexpr std::uint32_t alignment = alignof(std::max_align_t);  // of messages
+    // What a message of that size takes.
+    static constexpr std::uint32_t space(std::size_t size) noexcept {
+        return std::uint32_t((sizeof(Slot) + size + alignment - 1) / alignment * alignment);
+    }
 
     static Batch* make(LoopHandle& maker, std::uint32_t size);
     static constexpr std::uint32_t size_for(std::uint32_t wanted, std::uint32_t bytes) noexcept {
@@ -40,32 +41,14 @@ public:
     }
     bool has_room(std::uint32_t bytes) const noexcept { return size_ - used_ >= bytes; }
 
-    // Makes a T here, whose `arrive()` is called on the other loop; it is for drop() to end it.
-    template <class T, class... A>
-    T& place(A&&... arguments) {
-        static_assert(alignof(T) <= alignment, "what is sent to another thread is aligned as malloc aligns");
-        auto* slot = ::new (reinterpret_cast<char*>(this) + used_)
-            Slot{[](Slot& self) { content<T>(self).arrive(); }, space<T>, used_};
-        T* made = ::new (slot->content()) T(std::forward<A>(arguments)...);
-        used_ += space<T>;
-        ++alive_;
-        return *made;
-    }
-    template <class T>
-    static void drop(T& message) noexcept {
-        Batch& batch = (reinterpret_cast<Slot*>(&message) - 1)->batch();
-        message.~T();
-        pool_retire(&message, sizeof(T));
-        batch.release();
-    }
+    // The place for a message of that size, for which `arrive` is called on the other loop. Once the message
+    // has been destroyed it is for drop() to give the place back.
+    void* place(std::size_t size, void (*arrive)(void* message)) noexcept;
+    static void drop(void* place, std::size_t size) noexcept;
 
 private:
     Batch(LoopHandle& maker, std::uint32_t size) noexcept
         : Runnable(&Batch::unpack), maker_(maker), size_(size) {}
-    template <class T>
-    static T& content(Slot& slot) noexcept {
-        return *std::launder(reinterpret_cast<T*>(slot.content()));
-    }
     static void unpack(Runnable& self);
     void release() noexcept;
     void free() noexcept { pool_free(this, size_); }
@@ -85,13 +68,8 @@ class Outbox final : public TurnHook {
 public:
     Outbox() noexcept : TurnHook([](TurnHook& self) { static_cast<Outbox&>(self).flush(); }) {}
 
-    // Makes a message for that loop, see Batch::place. It goes off with the next flush.
-    template <class T, class... A>
-    T& place(LoopHandle& door, A&&... arguments) {
-        if (door_ != &door || !parcel_ || !parcel_->has_room(Batch::space<T>)) [[unlikely]]
-            begin_parcel(door, Batch::space<T>);
-        return parcel_->place<T>(std::forward<A>(arguments)...);
-    }
+    // The place for a message to that loop, see Batch::place. It goes off with the next flush.
+    void* place(LoopHandle& door, std::size_t size, void (*arrive)(void* message));
     // Sends a work at once.
     void post(LoopHandle& door, Runnable& work) noexcept;
     void flush() noexcept;

@@ -136,7 +136,7 @@ private:
         : ThreadCall(waiter, origin), args_(std::move(args)) {}
     void start(Actor<>& actor) noexcept override {
         if (core_of(actor).is_late(terms)) return refuse(RejectReason::late, actor.id());
-        if (command().invoke(actor, &args_, sender, arrived, this, &outcome)) answered();
+        if (command().invoke(command(), actor, *this, &args_, this, &outcome)) answered();
     }
     void dispose() noexcept override {
         this->~ThreadCallOf();
@@ -145,55 +145,19 @@ private:
     Args args_;
 };
 
-// A request with these arguments for this result, whichever command it is for.
-template <class Args, class Result>
-class TypedSending : public Sending {
+/// A request with these arguments and this result, or a task of it, whichever command it is for: await it for
+/// the answer.
+template <class Args, class Return>
+class [[nodiscard("a message is sent when it is awaited: co_await it")]] PendingRequest final
+    : public Sending {
 public:
-    Result await_resume() {
-        check_cancelled();
-        if (error) [[unlikely]]
-            std::rethrow_exception(error);
-        return outcome_.get();
-    }
+    using Result = typename ReturnOf<Return>::type;
 
-protected:
     template <class... A>
-    explicit TypedSending(const Address& target, const CommandEntry& command, A&&... arguments)
+    explicit PendingRequest(const Address& target, const CommandEntry& command, A&&... arguments)
         : Sending(target, command), args_(std::forward<A>(arguments)...) {}
-    TypedSending(TypedSending&& other) noexcept : Sending(std::move(other)), args_(std::move(other.args_)) {}
-    ~TypedSending() = default;
-
-    Args args_;
-    Outcome<Result> outcome_;
-
-private:
-    ThreadCall& to_thread() final { return ThreadCallOf<Args, Result>::make(*this, std::move(args_)); }
-    void encode_arguments(Writer& out) final {
-        if constexpr (can_travel<Args, Result>) encode_message(out, args_, command().name);
-        else throw_cannot_leave(command());
-    }
-    void take_answer(ThreadCall& call) noexcept final {
-        outcome_ = std::move(static_cast<ThreadCallOf<Args, Result>&>(call).outcome);
-    }
-    void take_answer([[maybe_unused]] Reader& answer) final {
-        if constexpr (std::is_void_v<Result>) outcome_.emplace();
-        else if constexpr (can_travel<Args, Result>) outcome_.emplace(decode<Result>(answer));
-    }
-};
-
-/// Sends a request and waits for its answer.
-template <auto F, class Of>
-class [[nodiscard("a message is sent when it is awaited: co_await it")]] SendAwaiter final
-    : public TypedSending<typename CommandTraits<F>::Args, typename CommandTraits<F>::Result> {
-    using Base = TypedSending<typename CommandTraits<F>::Args, typename CommandTraits<F>::Result>;
-
-public:
-    template <class... A>
-    explicit SendAwaiter(const Address& target, A&&... arguments)
-        : Base(target, entry_of<F>, std::forward<A>(arguments)...) {
-        (void)&registered_command<F>;
-    }
-    SendAwaiter(SendAwaiter&& other) noexcept = default;
+    PendingRequest(PendingRequest&& other) noexcept
+        : Sending(std::move(other)), args_(std::move(other.args_)) {}
 
     /// Has the request carry a deadline, counted from here: past it the callee does not start it, and it
     /// fails with TimeoutError when its turn comes. (Not to wait any longer, too, is what with_timeout does;
@@ -201,19 +165,47 @@ public:
     ///
     ///     int answer = co_await worker.send<&Worker::handle>(21).within(2s);
     template <class Rep, class Period>
-    SendAwaiter within(std::chrono::duration<Rep, Period> limit) && {
+    PendingRequest within(std::chrono::duration<Rep, Period> limit) && {
         this->terms.deadline = deadline_after(EventLoop::require("a request's deadline").now(), limit);
         return std::move(*this);
     }
 
-private:
-    // The way within one loop, where nanoseconds count: the command is inlined here.
-    void start(Actor<>& actor) noexcept override {
-        if (core_of(actor).is_late(this->terms)) [[unlikely]]
-            return this->refuse(RejectReason::late, actor.id());
-        if (invoke<F>(actor, &this->args_, this->sender, this->arrived, this, &this->outcome_)) this->wake();
+    Result await_resume() {
+        check_cancelled();
+        if (error) [[unlikely]]
+            std::rethrow_exception(error);
+        return outcome_.get();
     }
+
+private:
+    ThreadCall& to_thread() override { return ThreadCallOf<Args, Result>::make(*this, std::move(args_)); }
+    void encode_arguments([[maybe_unused]] Writer& out) override {
+        if constexpr (can_travel<Args, Result>) encode_message(out, args_, command().name);
+        else throw_cannot_leave(command());
+    }
+    void take_answer(ThreadCall& call) noexcept override {
+        outcome_ = std::move(static_cast<ThreadCallOf<Args, Result>&>(call).outcome);
+    }
+    void take_answer([[maybe_unused]] Reader& answer) override {
+        if constexpr (std::is_void_v<Result>) outcome_.emplace();
+        else if constexpr (can_travel<Args, Result>) outcome_.emplace(decode<Result>(answer));
+    }
+    void start(Actor<>& actor) noexcept override {
+        if (core_of(actor).is_late(terms)) [[unlikely]]
+            return refuse(RejectReason::late, actor.id());
+        if (invoke<Args, Return>(command(), actor, *this, &args_, this, &outcome_)) wake();
+    }
+
+    Args args_;
+    Outcome<Result> outcome_;
 };
+
+// A request for that command. The arguments are what its parameters are made from.
+template <auto F, class... A>
+RequestFor<F> make_request(const Address& target, A&&... arguments) {
+    (void)&registered_command<F>;
+    return RequestFor<F>(target, entry_of<F>, std::forward<A>(arguments)...);
+}
 
 [[noreturn, gnu::cold]] void throw_late(const std::string& trouble, const CommandEntry& command,
                                         const std::string& callee, const std::string& doing);
@@ -225,9 +217,10 @@ MAGNETAR_LAZY Task<std::string> what_it_does(Address target);
 
 /// with_timeout of a request: the callee does not start it later than that, and the error says what the
 /// callee was doing, when it can still be asked (for 200 ms at most).
-template <class Rep, class Period, auto F>
-Task<typename detail::CommandTraits<F>::Result> with_timeout(std::chrono::duration<Rep, Period> limit,
-                                                             detail::SendAwaiter<F> request) {
+template <class Rep, class Period, class Args, class Return>
+Task<typename detail::ReturnOf<Return>::type> with_timeout(std::chrono::duration<Rep, Period> limit,
+                                                           detail::PendingRequest<Args, Return> request) {
+    const detail::CommandEntry& command = request.command();
     detail::Address callee = request.target();
     std::string trouble;
     try {
@@ -237,7 +230,7 @@ Task<typename detail::CommandTraits<F>::Result> with_timeout(std::chrono::durati
         trouble = error.what();
     }
     auto doing = co_await detail::what_it_does(callee);
-    detail::throw_late(trouble, detail::entry_of<F>, detail::name_or_id(callee.id), doing);
+    detail::throw_late(trouble, command, detail::name_or_id(callee.id), doing);
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

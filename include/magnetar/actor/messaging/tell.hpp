@@ -51,42 +51,34 @@ public:
 
 protected:
     Tell(const Address& target, const CommandEntry& command, bool in_batch) noexcept
-        : in_parcel_(in_batch), target_(target) {
+        : in_batch_(in_batch), command_(command), target_(target) {
         stamp(*this, command);
     }
     ~Tell() = default;
     void refuse(RejectReason reason, ActorId target) noexcept override;
     void admitted() noexcept override;
-    bool in_parcel_;
+    bool in_batch_;
+    const CommandEntry& command_;
 
 private:
-    virtual const CommandEntry& command() const noexcept = 0;
     Address target_;
 };
 
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
+template <class Args>
 class TellOf final : public Tell {
-    using Args = typename CommandTraits<F>::Args;
-
 public:
-    static TellOf& make(const Address& target, Args&& args) {
-        return *::new (pool_allocate(sizeof(TellOf))) TellOf(target, std::move(args), false);
-    }
-    static TellOf& make(LoopHandle& door, const Address& target, Args&& args) {
-        return outbox().place<TellOf>(door, target, std::move(args), true);
-    }
-    TellOf(const Address& target, Args&& args, bool in_batch)
-        : Tell(target, entry_of<F>, in_batch), args_(std::move(args)) {}
+    TellOf(const Address& target, const CommandEntry& command, Args&& args, bool in_batch)
+        : Tell(target, command, in_batch), args_(std::move(args)) {}
     void dispose() noexcept override {
-        if (in_parcel_) return Batch::drop(*this);
+        bool in_batch = in_batch_;
         this->~TellOf();
-        pool_free(this, sizeof(TellOf));
+        if (in_batch) Batch::drop(this, sizeof(TellOf));
+        else pool_free(this, sizeof(TellOf));
     }
 
 private:
-    const CommandEntry& command() const noexcept override { return entry_of<F>; }
     void start(Actor<>& actor) noexcept override {
-        invoke<F>(actor, &args_, sender, arrived, nullptr, nullptr);
+        command_.invoke(command_, actor, *this, &args_, nullptr, nullptr);
         dispose();
     }
     Args args_;
@@ -103,48 +95,49 @@ private:
     Telling* waiter_;
 };
 
-// Throws CodecError.
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
-Owned<NodeTell> tell_for_node(const Address& target, const typename CommandTraits<F>::Args& args,
-                              Telling* waiter = nullptr) {
-    if constexpr (CommandTraits<F>::is_serialisable) {
-        if (entry_of<F>.number == CommandEntry::unlisted) std::rethrow_exception(unlisted_error(entry_of<F>));
-        auto call = make_owned<NodeTell>(waiter);
-        RemoteScope scope(target.where.node());
-        encode_message(call->body, args, entry_of<F>.name);
-        stamp(*call, entry_of<F>, target);
-        return call;
-    } else {
-        throw_cannot_leave(entry_of<F>);
-    }
-}
-
 // A tell and the wait for room for it, whatever its command.
 class Telling : public Waiter {
 public:
     std::string_view what() const noexcept override { return "room in a mailbox"; }
+    // Most tells find room, and end here.
+    bool await_ready();
     bool await_suspend(Suspension leaf);
     void await_resume() const;
 
+    // Tells without waiting for anything, as told by that sender (within this process) or else by the actor
+    // that runs now; false when it is known that the message is not taken. Throws CodecError.
+    bool try_now(const Address* sender);
+    // Sends a system message that nobody waits for.
+    void post();
+
 protected:
-    Telling(const Address& target, const CommandEntry& command) noexcept
-        : target_(target), command_(command) {}
-    Telling(Telling&& other) noexcept : target_(other.target_), command_(other.command_) {}
+    // The message will take `size` bytes.
+    Telling(const Address& target, const CommandEntry& command, std::size_t size) noexcept
+        : target_(target), command_(command), size_(size) {}
+    Telling(Telling&& other) noexcept
+        : target_(other.target_), command_(other.command_), size_(other.size_) {}
     ~Telling() = default;
 
-    [[noreturn]] void fail_not_found() const { std::rethrow_exception(not_found(target_, command_)); }
-    // True when there is nothing to wait for.
-    bool try_here(Actor<>& actor, Tell& tell) noexcept;
     Address target_;
+    const CommandEntry& command_;
 
 private:
     friend class Tell;
     friend class Acknowledgement;
     friend class NodeTell;
 
-    virtual Tell& to_thread(LoopHandle& door) = 0;
-    virtual Owned<NodeTell> to_node() = 0;
+    // What the command's types decide: the arguments leave it.
+    virtual Tell& make_at(void* place, bool in_batch) = 0;
+    virtual void encode_arguments(Writer& out) const = 0;
 
+    // For this loop, or in a batch for another.
+    Tell& make();
+    Tell& make_for(LoopHandle& door);
+
+    // True when there is nothing to wait for.
+    bool try_here(Actor<>& actor, Tell& tell) noexcept;
+    // Throws CodecError.
+    Owned<NodeTell> for_node(Telling* waiter) const;
     bool end_at_once(std::exception_ptr error) noexcept;
     bool depart();
     bool depart_to_node();
@@ -152,7 +145,7 @@ private:
     void withdraw() noexcept;
     void request_cancel() noexcept override;
 
-    const CommandEntry& command_;
+    const std::size_t size_;
     Tell* local_ = nullptr;
     Acknowledgement* acknowledgement_ = nullptr;
     NodeTell* node_tell_ = nullptr;
@@ -160,130 +153,71 @@ private:
 };
 
 /// Sends a message and waits for nothing but room for it.
-template <auto F, class Of>
-class [[nodiscard("a message is sent when it is awaited: co_await it")]] TellAwaiter final : public Telling {
+template <class Args>
+class [[nodiscard("a message is sent when it is awaited: co_await it")]] PendingTell final : public Telling {
 public:
     template <class... A>
-    explicit TellAwaiter(const Address& target, A&&... arguments)
-        : Telling(target, entry_of<F>), args_(std::forward<A>(arguments)...) {
-        (void)&registered_command<F>;
+    explicit PendingTell(const Address& target, const CommandEntry& command, A&&... arguments)
+        : Telling(target, command, sizeof(TellOf<Args>)), args_(std::forward<A>(arguments)...) {
+        static_assert(alignof(Args) <= Batch::alignment,
+                      "what is sent to another thread is aligned as malloc aligns");
     }
-    TellAwaiter(TellAwaiter&& other) noexcept : Telling(std::move(other)), args_(std::move(other.args_)) {}
-
-    // Most tells find room, and end here.
-    bool await_ready() {
-        if (target_.where.is_here()) [[likely]] {
-            Actor<>* actor = find_local(target_);
-            if (!actor) fail_not_found();
-            return try_here(*actor, TellOf<F>::make(target_, std::move(args_)));
-        }
-        ActorSlot* slot = target_.where.slot();
-        if (!slot) return false;
-        Outbox& out = outbox();
-        if (is_system<F> || !out.has_room(target_)) {
-            if (slot->id.load(std::memory_order_acquire) != target_.id.value) fail_not_found();
-            if (!is_system<F> && !out.find_room(target_)) return false;
-        }
-        auto& tell = TellOf<F>::make(*loop_handle_at(target_.where.loop_index()), target_, std::move(args_));
-        if (!is_system<F>) {
-            tell.counted_in_flight = true;
-            out.take_room();
-        }
-        return true;
-    }
+    PendingTell(PendingTell&& other) noexcept : Telling(std::move(other)), args_(std::move(other.args_)) {}
 
 private:
-    Tell& to_thread(LoopHandle& door) override { return TellOf<F>::make(door, target_, std::move(args_)); }
-    Owned<NodeTell> to_node() override { return tell_for_node<F>(target_, args_, this); }
+    Tell& make_at(void* place, bool in_batch) override {
+        return *::new (place) TellOf<Args>(target_, command_, std::move(args_), in_batch);
+    }
+    void encode_arguments([[maybe_unused]] Writer& out) const override {
+        if constexpr (can_travel<Args, void>) encode_message(out, args_, command_.name);
+        else throw_cannot_leave(command_);
+    }
 
-    typename CommandTraits<F>::Args args_;
+    Args args_;
 };
+
+// A tell of that command. The arguments are what its parameters are made from.
+template <auto F, class... A>
+TellFor<F> make_tell(const Address& target, A&&... arguments) {
+    (void)&registered_command<F>;
+    return TellFor<F>(target, entry_of<F>, std::forward<A>(arguments)...);
+}
 
 // Sends a system message that nobody waits for. It needs no coroutine, so that it works at the very end of a
 // loop, too.
 template <auto F, class... A>
 void post_tell(const Address& target, A... arguments) {
     static_assert(is_system<F>);
-    (void)&registered_command<F>;
-    typename CommandTraits<F>::Args args(std::move(arguments)...);
-    if (target.where.node() != this_node) return send_to_node(*tell_for_node<F>(target, args).release());
-    LoopHandle* door = loop_handle_at(target.where.loop_index());
-    if (!door) return;
-    if (door->index() != this_loop) {
-        TellOf<F>::make(*door, target, std::move(args));
-        outbox().flush();
-    } else if (Actor<>* actor = find_local(target)) {
-        core_of(*actor).receive(TellOf<F>::make(target, std::move(args)));
-    }
+    make_tell<F>(target, std::move(arguments)...).post();
 }
-
-// A thread without a loop has nowhere to gather what it sends.
-void require_loop_to_tell();
-
-// Tells without waiting for anything; false when it is known that the message is not taken.
-template <auto F, class Of>
-bool try_tell(const Address& target, typename CommandTraits<F>::Args&& args, const Address* sender) {
-    if (target.where.is_here()) [[likely]] {
-        Actor<>* actor = find_local(target);
-        if (!actor || core_of(*actor).would_wait()) return false;
-        auto& tell = TellOf<F>::make(target, std::move(args));
-        if (sender) tell.sender = *sender;
-        return core_of(*actor).receive(tell) == EnqueueResult::accepted;
-    }
-    if (!target.where.known() || !can_send_to(target.where.node())) return false;
-    if (this_loop == no_loop) [[unlikely]]
-        require_loop_to_tell();
-    if (target.where.node() != this_node) {
-        // The link is known on the main loop alone; from elsewhere the message is on its way, and dropped
-        // there.
-        if (!link_has_room(target)) return false;
-        auto call = tell_for_node<F>(target, args);
-        call->never_waits = true;
-        send_to_node(*call.release());
-        return true;
-    }
-    LoopHandle* door = loop_handle_at(target.where.loop_index());
-    ActorSlot* slot = target.where.slot();
-    if (!door || (slot && slot->id.load(std::memory_order_acquire) != target.id.value)) return false;
-    Outbox& out = outbox();
-    if (slot && !out.has_room(target) && !out.find_room(target)) return false;
-    auto& tell = TellOf<F>::make(*door, target, std::move(args));
-    tell.never_waits = true;
-    if (sender) tell.sender = *sender;
-    if (slot) {
-        tell.counted_in_flight = true;
-        out.take_room();
-    }
-    return true;
-}
-
-[[gnu::cold]] void report_lost_tell(const std::exception& error) noexcept;
 
 // A tell on its way to a loop that takes it further, from a thread that need not have one.
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
-struct TellFromAnywhere final : Runnable {
-    TellFromAnywhere(const Address& to, typename CommandTraits<F>::Args&& a)
-        : Runnable(&TellFromAnywhere::arrive), target(to), args(std::move(a)) {}
-    static void arrive(Runnable& self) {
-        Owned<TellFromAnywhere> tell(&static_cast<TellFromAnywhere&>(self));
-        try {
-            try_tell<F>(tell->target, std::move(tell->args));
-        } catch (const std::exception& error) {  // it cannot travel
-            report_lost_tell(error);
-        }
-    }
-    Address target;
-    typename CommandTraits<F>::Args args;
+class TellFromAnywhere : public Runnable {
+public:
+    virtual ~TellFromAnywhere() = default;
+    // Posts it to the target's loop, or to that which has the links. False, and nothing is left of it, when
+    // there is none.
+    static bool post(Owned<TellFromAnywhere> tell, const Address& target);
+
+protected:
+    TellFromAnywhere() noexcept : Runnable(&TellFromAnywhere::arrive) {}
+
+private:
+    static void arrive(Runnable& self);
+    virtual Telling& telling() noexcept = 0;
 };
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
-bool tell_from_anywhere(const Address& target, typename CommandTraits<F>::Args&& args) {
-    LoopHandle* main = main_loop_handle.load(std::memory_order_acquire);
-    if (!main || !target.where.known()) return false;
-    LoopHandle* door = target.where.node() == this_node ? loop_handle_at(target.where.loop_index()) : main;
-    auto tell = make_owned<TellFromAnywhere<F>>(target, std::move(args));
-    if (!door || !door->post(*tell)) return false;
-    tell.release();
-    return true;
+template <class Args>
+class TellFromAnywhereOf final : public TellFromAnywhere {
+public:
+    explicit TellFromAnywhereOf(PendingTell<Args>&& tell) : tell_(std::move(tell)) {}
+
+private:
+    Telling& telling() noexcept override { return tell_; }
+    PendingTell<Args> tell_;
+};
+template <class Args>
+bool tell_from_anywhere(PendingTell<Args>&& tell, const Address& target) {
+    return TellFromAnywhere::post(make_owned<TellFromAnywhereOf<Args>>(std::move(tell)), target);
 }
 
 }  // namespace detail

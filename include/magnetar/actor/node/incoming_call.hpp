@@ -98,7 +98,7 @@ public:
 
 private:
     bool invoke_with(Actor<>& actor, CallMessage* call) noexcept override {
-        return command().invoke(actor, &args_, sender, arrived, call, call ? &outcome_ : nullptr);
+        return command().invoke(command(), actor, *this, &args_, call, call ? &outcome_ : nullptr);
     }
     void encode_outcome(Writer& out) override {
         if constexpr (std::is_void_v<Result>) (void)out;

@@ -56,9 +56,6 @@ MAGNETAR_LAZY Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, Monito
 // wanted them, or the monitor ends.
 class WorkerPool : public Actor<> {
 public:
-    // Throws std::invalid_argument for what makes no sense.
-    WorkerPool(EventLoop& loop, MonitorSpec spec);
-
     // The monitor of that address. Throws when it has ended, and on another thread than its own.
     static WorkerPool& living(const ActorProxy<>& monitor);
     static WorkerPool* find(const Address& monitor) noexcept {
@@ -77,11 +74,7 @@ public:
     // Those that are being made, too.
     std::vector<ActorId> worker_ids() const;
     // In the background, as SIGHUP asks for it; not twice at once.
-    MAGNETAR_LAZY void reload_by_signal();
-    // The coroutine that drives the workers towards the desired state; started by the maker of the monitor.
-    MAGNETAR_LAZY void begin();
-    // Stops all workers, and waits; for the monitor's own end.
-    MAGNETAR_LAZY Task<> end_workers();
+    virtual void reload_by_signal() = 0;
 
     // A request that a worker has not answered. Monitor and worker may be gone when it ends.
     class Asked {
@@ -112,7 +105,9 @@ public:
     // The Monitor<State> that users have of it.
     void* handle = nullptr;
 
-private:
+protected:
+    WorkerPool(EventLoop& loop, MonitorSpec spec);
+
     enum class Phase : std::uint8_t { making, running, leaving };
     // Why a worker has to go.
     enum class Why : std::uint8_t { none, surplus, replaced, another_died, stop };
@@ -158,35 +153,9 @@ private:
     void refuse_when_stopping() const {
         if (ends()) std::rethrow_exception(stopping_error());
     }
-    MAGNETAR_LAZY void set_slots(std::uint32_t workers);
 
-    // ---- driving towards it
-
-    MAGNETAR_LAZY static Task<> reconcile(WorkerPool& self);
-    // Starts what is missing; returns when to look again.
-    MAGNETAR_LAZY LoopClock::time_point step();
-    MAGNETAR_LAZY void begin(Slot& slot);
-    // One worker, from its making to its end.
-    MAGNETAR_LAZY static Task<> live_of(WorkerPool& self, std::uint64_t serial, std::string name, ActorId id);
     Slot* slot_with(Worker* Slot::* member, const Worker& worker) noexcept;
-    MAGNETAR_LAZY void made(std::uint64_t serial, const ActorProxy<>& proxy,
-                            const std::exception_ptr& failure);
-    MAGNETAR_LAZY void not_made(Slot& slot, const std::exception_ptr& failure);
-    MAGNETAR_LAZY void ended(std::uint64_t serial, ExitStatus status);
     void gone(std::uint64_t serial);
-    // For the strategies that start others anew with one that has died.
-    MAGNETAR_LAZY void end_others(Slot& dead);
-    // Counts a restart, and plans it; gives up when there have been too many.
-    MAGNETAR_LAZY void restart(Slot& slot, const std::string& line, const std::string& cause,
-                               bool quiet = false);
-    MAGNETAR_LAZY void give_up(const std::string& reason);
-    MAGNETAR_LAZY static Task<> tell_arbiter(MonitorGaveUp why);
-
-    // ---- ends of workers
-
-    MAGNETAR_LAZY void dismiss(Worker& worker, Why why);
-    // Has it end, and by force when it does not in time. False when it cannot be reached yet.
-    MAGNETAR_LAZY bool tell_to_stop(Worker& worker);
 
     // ---- waiting callers
 
@@ -196,7 +165,6 @@ private:
     bool is_replaced(const Call& call) const noexcept;
     void fail_calls(const std::exception_ptr& error, bool reloads_only = false);
     static void finish(Call& call) noexcept;
-    MAGNETAR_LAZY static Task<> reload_and_log(WorkerPool& self);
 
     RestartRules rules_;
     std::string worker_name_;

@@ -21,6 +21,8 @@ struct PackItems<std::index_sequence<I...>, T...> : PackItem<I, T>... {};
 // has one of its own, and compilers take their time for tuples.
 template <class... T>
 struct Arguments : PackItems<std::index_sequence_for<T...>, T...> {
+    using Items = PackItems<std::index_sequence_for<T...>, T...>;
+
     template <class... A>
         requires(sizeof...(A) == sizeof...(T) && !(std::is_same_v<std::remove_cvref_t<A>, Arguments> || ...))
     constexpr explicit Arguments(A&&... values)

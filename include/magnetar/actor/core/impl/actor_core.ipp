@@ -49,7 +49,7 @@ MAGNETAR_DECL Extras::~Extras() = default;
 
 MAGNETAR_DECL Task<> ActorCore::deregister() {
     try {
-        co_await SendAwaiter<directory_remove>(the_node->arbiter, id().value);
+        co_await make_request<directory_remove>(the_node->arbiter, id().value);
     } catch (const std::exception&) {
         // The arbiter is gone, and its directory with it.
     }

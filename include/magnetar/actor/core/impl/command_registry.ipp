@@ -14,7 +14,7 @@ MAGNETAR_DECL std::vector<const CommandEntry*>& command_table() {
     return table;
 }
 
-MAGNETAR_DECL bool register_command(CommandEntry& entry) {
+MAGNETAR_DECL bool register_command(CommandEntry& entry, const bool*) {
     if (entry.number != CommandEntry::unlisted) return true;
     entry.number = static_cast<std::uint32_t>(command_table().size());
     command_table().push_back(&entry);

@@ -18,6 +18,15 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+MAGNETAR_DECL CommandJobBase::CommandJobBase(const CommandEntry& command, Actor<>& actor,
+                                             const Message& message, CallMessage* call)
+    : JobBase(actor.loop(), command.observer ? nullptr : &core_of(actor)),
+      request_(actor, message.sender),
+      call_(call),
+      since_(message.arrived) {
+    command_name_ = &command.name;
+}
+
 MAGNETAR_DECL CallChainPtr CommandJobBase::chain() const {
     CallChainPtr chain(callers_ ? new CallChain(*callers_) : new CallChain());
     if (core_of(request_.actor()).is_serial()) chain->push_back(link());
@@ -123,16 +132,18 @@ MAGNETAR_DECL void CommandJobBase::ended() noexcept {
     if (!observed) core_of(actor).command_ended();
 }
 
-[[gnu::noinline]] MAGNETAR_DECL void refuse_other_type(Actor<>& actor, CallMessage* call,
-                                                       std::string_view command) noexcept {
-    auto error = std::make_exception_ptr(CommandNotFound(
-        fmt::format("{} has no command {}: it is an actor of another type", actor.to_string(), command)));
+[[gnu::noinline]] MAGNETAR_DECL bool invoke_elsewhere(const CommandEntry& command, Actor<>& actor, void* args,
+                                                      CallMessage* call, void* outcome) {
+    if (core_of(actor).stand_in(command, args, outcome)) return call != nullptr;
+    auto error = std::make_exception_ptr(CommandNotFound(fmt::format(
+        "{} has no command {}: it is an actor of another type", actor.to_string(), command.name)));
     if (call) {
         call->error = std::move(error);
         call->answered();
     } else {
-        core_of(actor).unhandled(error, command);
+        core_of(actor).unhandled(error, command.name);
     }
+    return false;
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -22,6 +22,20 @@ MAGNETAR_DECL Batch* Batch::make(LoopHandle& maker, std::uint32_t size) {
     return ::new (pool_allocate(size)) Batch(maker, size);
 }
 
+MAGNETAR_DECL void* Batch::place(std::size_t size, void (*arrive)(void* message)) noexcept {
+    static_assert(sizeof(Slot) % alignment == 0);
+    auto* slot = ::new (reinterpret_cast<char*>(this) + used_) Slot{arrive, space(size), used_};
+    used_ += slot->size;
+    ++alive_;
+    return slot->content();
+}
+
+MAGNETAR_DECL void Batch::drop(void* place, std::size_t size) noexcept {
+    Batch& batch = (static_cast<Slot*>(place) - 1)->batch();
+    pool_retire(place, size);
+    batch.release();
+}
+
 MAGNETAR_DECL void Batch::unpack(Runnable& self) {
     auto& batch = static_cast<Batch&>(self);
     auto* at = reinterpret_cast<char*>(&batch) + begin;
@@ -32,7 +46,7 @@ MAGNETAR_DECL void Batch::unpack(Runnable& self) {
         at += slot.size;
         prefetch_to_write(at + ahead);
         prefetch_to_write(at + ahead + 64);
-        slot.arrive(slot);
+        slot.arrive(slot.content());
     }
     batch.release();
 }
@@ -41,6 +55,12 @@ MAGNETAR_DECL void Batch::release() noexcept {
     if (--alive_ > 0) return;
     if (maker_.index() == this_loop) free();
     else maker_.returned.push(*this);
+}
+
+MAGNETAR_DECL void* Outbox::place(LoopHandle& door, std::size_t size, void (*arrive)(void* message)) {
+    if (door_ != &door || !parcel_ || !parcel_->has_room(Batch::space(size))) [[unlikely]]
+        begin_parcel(door, Batch::space(size));
+    return parcel_->place(size, arrive);
 }
 
 MAGNETAR_DECL void Outbox::post(LoopHandle& door, Runnable& work) noexcept {

@@ -43,7 +43,7 @@ MAGNETAR_DECL void throw_late(const std::string& trouble, const CommandEntry& co
 
 MAGNETAR_LAZY_BODY Task<std::string> what_it_does(Address target) {
     try {
-        auto asking = as_task(SendAwaiter<doing_command>(target));
+        auto asking = as_task(make_request<doing_command>(target));
         co_return co_await with_timeout(std::chrono::milliseconds(200), std::move(asking));
     } catch (const TimeoutError&) {
         co_return "it does not answer: something keeps its loop";

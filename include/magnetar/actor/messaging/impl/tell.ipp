@@ -28,8 +28,108 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL void report_lost_tell(const std::exception& error) noexcept {
-    Logger("magnetar").error("tell_from_anywhere: {}", error.what());
+MAGNETAR_DECL bool TellFromAnywhere::post(Owned<TellFromAnywhere> tell, const Address& target) {
+    LoopHandle* main = main_loop_handle.load(std::memory_order_acquire);
+    if (!main || !target.where.known()) return false;
+    LoopHandle* door = target.where.node() == this_node ? loop_handle_at(target.where.loop_index()) : main;
+    if (!door || !door->post(*tell)) return false;
+    tell.release();
+    return true;
+}
+
+MAGNETAR_DECL void TellFromAnywhere::arrive(Runnable& self) {
+    Owned<TellFromAnywhere> tell(&static_cast<TellFromAnywhere&>(self));
+    try {
+        tell->telling().try_now(nullptr);
+    } catch (const std::exception& error) {  // it cannot travel
+        Logger("magnetar").error("tell_from_anywhere: {}", error.what());
+    }
+}
+
+MAGNETAR_DECL Tell& Telling::make() { return make_at(pool_allocate(size_), false); }
+MAGNETAR_DECL Tell& Telling::make_for(LoopHandle& door) {
+    return make_at(outbox().place(door, size_, [](void* tell) { static_cast<Tell*>(tell)->arrive(); }), true);
+}
+
+MAGNETAR_DECL Owned<NodeTell> Telling::for_node(Telling* waiter) const {
+    if (!command_.arguments) throw_cannot_leave(command_);
+    if (command_.number == CommandEntry::unlisted) std::rethrow_exception(unlisted_error(command_));
+    auto call = make_owned<NodeTell>(waiter);
+    RemoteScope scope(target_.where.node());
+    encode_arguments(call->body);
+    stamp(*call, command_, target_);
+    return call;
+}
+
+MAGNETAR_DECL bool Telling::await_ready() {
+    if (target_.where.is_here()) [[likely]] {
+        Actor<>* actor = find_local(target_);
+        if (!actor) std::rethrow_exception(not_found(target_, command_));
+        return try_here(*actor, make());
+    }
+    ActorSlot* slot = target_.where.slot();
+    if (!slot) return false;
+    Outbox& out = outbox();
+    if (command_.system || !out.has_room(target_)) {
+        if (slot->id.load(std::memory_order_acquire) != target_.id.value)
+            std::rethrow_exception(not_found(target_, command_));
+        if (!command_.system && !out.find_room(target_)) return false;
+    }
+    Tell& tell = make_for(*loop_handle_at(target_.where.loop_index()));
+    if (!command_.system) {
+        tell.counted_in_flight = true;
+        out.take_room();
+    }
+    return true;
+}
+
+MAGNETAR_DECL void Telling::post() {
+    if (target_.where.node() != this_node) return send_to_node(*for_node(nullptr).release());
+    LoopHandle* door = loop_handle_at(target_.where.loop_index());
+    if (!door) return;
+    if (door->index() != this_loop) {
+        make_for(*door);
+        outbox().flush();
+    } else if (Actor<>* actor = find_local(target_)) {
+        core_of(*actor).receive(make());
+    }
+}
+
+MAGNETAR_DECL bool Telling::try_now(const Address* sender) {
+    if (target_.where.is_here()) [[likely]] {
+        Actor<>* actor = find_local(target_);
+        if (!actor || core_of(*actor).would_wait()) return false;
+        Tell& tell = make();
+        if (sender) tell.sender = *sender;
+        return core_of(*actor).receive(tell) == EnqueueResult::accepted;
+    }
+    if (!target_.where.known() || !can_send_to(target_.where.node())) return false;
+    // A thread without a loop has nowhere to gather what it sends.
+    if (this_loop == no_loop && !EventLoop::current()) [[unlikely]]
+        throw std::logic_error(
+            "try_tell needs a running EventLoop on its thread: from another thread use tell_from_anywhere");
+    if (target_.where.node() != this_node) {
+        // The link is known on the main loop alone; from elsewhere the message is on its way, and dropped
+        // there.
+        if (!link_has_room(target_)) return false;
+        auto call = for_node(nullptr);
+        call->never_waits = true;
+        send_to_node(*call.release());
+        return true;
+    }
+    LoopHandle* door = loop_handle_at(target_.where.loop_index());
+    ActorSlot* slot = target_.where.slot();
+    if (!door || (slot && slot->id.load(std::memory_order_acquire) != target_.id.value)) return false;
+    Outbox& out = outbox();
+    if (slot && !out.has_room(target_) && !out.find_room(target_)) return false;
+    Tell& tell = make_for(*door);
+    tell.never_waits = true;
+    if (sender) tell.sender = *sender;
+    if (slot) {
+        tell.counted_in_flight = true;
+        out.take_room();
+    }
+    return true;
 }
 
 MAGNETAR_DECL void Acknowledgement::forget_sender() noexcept {
@@ -91,7 +191,7 @@ MAGNETAR_DECL bool Telling::end_at_once(std::exception_ptr error) noexcept {
     LoopHandle* door = loop_handle_at(target_.where.loop_index());
     if (!door) return end_at_once(not_found(target_, command_));
     acknowledgement_ = new Acknowledgement(*this, EventLoop::current()->handle());
-    to_thread(*door).acknowledgement = acknowledgement_;
+    make_for(*door).acknowledgement = acknowledgement_;
     wait_for_loop(*acknowledgement_, door->index());
     outbox().flush();
     return true;
@@ -99,7 +199,7 @@ MAGNETAR_DECL bool Telling::end_at_once(std::exception_ptr error) noexcept {
 
 MAGNETAR_DECL bool Telling::depart_to_node() {
     try {
-        auto call = to_node();
+        auto call = for_node(this);
         node_tell_ = call.get();
         send_to_node(*call.release());
     } catch (const CodecError&) {
@@ -146,7 +246,7 @@ MAGNETAR_DECL void NodeTell::deliver() noexcept {
 
 MAGNETAR_DECL void Tell::refuse(RejectReason reason, ActorId target) noexcept {
     if (counted_in_flight) target_.where.slot()->in_flight().fetch_sub(1, std::memory_order_relaxed);
-    auto error = reason == RejectReason::dropped ? nullptr : reject_error(reason, target, command().name);
+    auto error = reason == RejectReason::dropped ? nullptr : reject_error(reason, target, command_.name);
     if (waiter) waiter->settle(std::move(error));
     else if (acknowledgement) acknowledgement->give(std::move(error));
     dispose();
@@ -163,12 +263,6 @@ MAGNETAR_DECL void Tell::admitted() noexcept {
         }
         std::exchange(acknowledgement, nullptr)->give(nullptr);
     }
-}
-
-[[gnu::noinline]] MAGNETAR_DECL void require_loop_to_tell() {
-    if (!EventLoop::current())
-        throw std::logic_error(
-            "try_tell needs a running EventLoop on its thread: from another thread use tell_from_anywhere");
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

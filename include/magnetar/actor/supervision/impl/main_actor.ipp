@@ -88,7 +88,7 @@ MAGNETAR_DECL Task<> notify_manager(Actor<>& self, Address manager) {
         heartbeat.mailbox = core_of(self).mailbox().depth();
         heartbeat.commands = core_of(self).running_commands();
         try {
-            co_await TellAwaiter<notify_command>(manager, heartbeat);
+            co_await make_tell<notify_command>(manager, heartbeat);
         } catch (const ActorNotFound&) {
             co_return;
         }
@@ -137,12 +137,12 @@ MAGNETAR_DECL Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
 MAGNETAR_DECL Task<ExitStatus> live(Actor<>& self, Address manager) {
     core_of(self).extras().manager = ActorProxy<>(manager, {});
     std::uint64_t id = self.id().value;
-    co_await SendAwaiter<child_greeted>(manager, id, self.proxy());
+    co_await make_request<child_greeted>(manager, id, self.proxy());
     core_of(self).start_job(notify_manager(self, manager)).detach();
     auto failure = co_await started(self);
     bool failed = failure.has_value();
     int code = failed ? failure->exit_code() : 0;
-    co_await SendAwaiter<child_started>(manager, id, std::move(failure));
+    co_await make_request<child_started>(manager, id, std::move(failure));
     if (failed) core_of(self).exit(code);
     else core_of(self).run_periodic_task();
     co_return co_await core_of(self).wait_closed();
@@ -197,7 +197,7 @@ MAGNETAR_DECL Task<> live_in_worker(Node& node, SpawnRequest& request, UniqueFd 
         status = ExitStatus(failure->exit_code());
     }
     if (failure) {
-        co_await SendAwaiter<child_started>(node.arbiter, order.id, std::move(failure));
+        co_await make_request<child_started>(node.arbiter, order.id, std::move(failure));
         co_return;
     }
     node.main_actor = actor.get();

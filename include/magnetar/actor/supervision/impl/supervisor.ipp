@@ -189,7 +189,7 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(ThreadBirth birth) {
     child->name = std::move(birth.name);
     child->id = birth.id ? birth.id : fresh_id();
     child->begun = node_.loop().now();
-    auto taken = co_await SendAwaiter<directory_reserve>(node_.arbiter, child->name, child->id.value);
+    auto taken = co_await make_request<directory_reserve>(node_.arbiter, child->name, child->id.value);
     if (!taken.empty()) throw SpawnError(taken);
     children_[child->id.value] = child;
     std::exception_ptr failure;
@@ -422,8 +422,8 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::await_start(std::shared_ptr<ChildRe
         throw SpawnError(fmt::format("spawn of {}: {}", child->to_string(), trouble));
     }
     ActorProxy<> proxy(child->address, SharedName(child->name));
-    co_await SendAwaiter<directory_enter>(node_.arbiter, proxy, child->settings.concurrency,
-                                          node_.main_actor->id().value);
+    co_await make_request<directory_enter>(node_.arbiter, proxy, child->settings.concurrency,
+                                           node_.main_actor->id().value);
     co_return proxy;
 }
 
