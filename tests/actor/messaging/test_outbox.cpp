@@ -28,6 +28,18 @@ struct Sheet {
 };
 using Note = Sheet<4>;
 
+template <class T, class Place>
+T& place_in(Place& parcel_or_outbox, std::vector<int>& log, int number, auto&... where) {
+    void* place =
+        parcel_or_outbox.place(where..., sizeof(T), [](void* sheet) { static_cast<T*>(sheet)->arrive(); });
+    return *::new (place) T(log, number);
+}
+template <class T>
+void drop(T& sheet) {
+    sheet.~T();
+    Batch::drop(&sheet, sizeof(T));
+}
+
 std::size_t parcels_at_home(LoopHandle& door) {
     std::size_t count = 0;
     for (auto back = door.returned.take(); back.pop();) ++count;
@@ -76,32 +88,32 @@ TEST_CASE("parcel: as many messages as it has room for, not one more; they arriv
     std::vector<int> log, expected;
     Batch* parcel = Batch::make(loop.handle(), Batch::small);
     int placed = 0;
-    while (parcel->has_room(Batch::space<Note>)) parcel->place<Note>(log, ++placed);
+    while (parcel->has_room(Batch::space(sizeof(Note)))) place_in<Note>(*parcel, log, ++placed);
     CHECK(placed >= 8);
     CHECK(placed * sizeof(Note) <= Batch::small);
     loop.post(*parcel);
     loop.run(yield());
     for (int i = 1; i <= placed; ++i) expected.push_back(i);
     CHECK(log == expected);
-    for (Note* note : std::exchange(Note::arrived, {})) Batch::drop(*note);
+    for (Note* note : std::exchange(Note::arrived, {})) drop(*note);
 }
 
 TEST_CASE("parcel: it goes home when the last of its messages is dropped, wherever that is") {
     EventLoop loop;
     std::vector<int> log;
     Batch* parcel = Batch::make(loop.handle(), Batch::small);
-    for (int i = 1; i <= 3; ++i) parcel->place<Note>(log, i);
+    for (int i = 1; i <= 3; ++i) place_in<Note>(*parcel, log, i);
     std::thread([&] {
         EventLoop there;
         there.post(*parcel);
         there.run(yield());
         auto notes = std::exchange(Note::arrived, {});
         REQUIRE(notes.size() == 3);
-        Batch::drop(*notes[1]);
-        Batch::drop(*notes[0]);
+        drop(*notes[1]);
+        drop(*notes[0]);
         CHECK(loop.handle().returned.empty());
         CHECK(notes[2]->number == 3);
-        Batch::drop(*notes[2]);
+        drop(*notes[2]);
     }).join();
     CHECK(log == std::vector{1, 2, 3, -2, -1, -3});
     CHECK_FALSE(loop.handle().returned.empty());
@@ -116,13 +128,13 @@ TEST_CASE("parcel: a message larger than any parcel gets one of its size") {
     EventLoop loop;
     std::vector<int> log;
     using Heavy = Sheet<50'000>;
-    Batch* parcel = Batch::make(loop.handle(), Batch::size_for(Batch::small, Batch::space<Heavy>));
-    REQUIRE(parcel->has_room(Batch::space<Heavy>));
-    parcel->place<Heavy>(log, 1).rest[49'999] = 'x';
+    Batch* parcel = Batch::make(loop.handle(), Batch::size_for(Batch::small, Batch::space(sizeof(Heavy))));
+    REQUIRE(parcel->has_room(Batch::space(sizeof(Heavy))));
+    place_in<Heavy>(*parcel, log, 1).rest[49'999] = 'x';
     CHECK_FALSE(parcel->has_room(1));
     loop.post(*parcel);
     loop.run(yield());
-    for (Heavy* heavy : std::exchange(Heavy::arrived, {})) Batch::drop(*heavy);
+    for (Heavy* heavy : std::exchange(Heavy::arrived, {})) drop(*heavy);
     CHECK(log == std::vector{1, -1});
 }
 
@@ -137,7 +149,7 @@ TEST_CASE("outbox: what is placed goes at the end of the turn, or before a work 
         there.run([](std::atomic<bool>& o) -> Task<> {
             while (!o) co_await yield();
         }(over));
-        for (Note* note : std::exchange(Note::arrived, {})) Batch::drop(*note);
+        for (Note* note : std::exchange(Note::arrived, {})) drop(*note);
     });
     while (!door) std::this_thread::yield();
     struct Last : Runnable {
@@ -146,10 +158,10 @@ TEST_CASE("outbox: what is placed goes at the end of the turn, or before a work 
         std::atomic<bool>& over;
     } last(over);
     here.run([](std::vector<int>& l, LoopHandle& to, Last& end) -> Task<> {
-        outbox().place<Note>(to, l, 1);
-        outbox().place<Note>(to, l, 2);
+        place_in<Note>(outbox(), l, 1, to);
+        place_in<Note>(outbox(), l, 2, to);
         co_await yield();
-        for (int i = 3; i < 200; ++i) outbox().place<Note>(to, l, i);
+        for (int i = 3; i < 200; ++i) place_in<Note>(outbox(), l, i, to);
         outbox().post(to, end);
     }(log, *door, last));
     thread.join();
@@ -167,12 +179,12 @@ TEST_CASE(
     }).join();
     std::vector<int> log;
     here.run([](std::vector<int>& l, LoopHandle& to) -> Task<> {
-        outbox().place<Note>(to, l, 1);
-        outbox().place<Note>(to, l, 2);
+        place_in<Note>(outbox(), l, 1, to);
+        place_in<Note>(outbox(), l, 2, to);
         co_await yield();
     }(log, *ended));
     CHECK(log == std::vector{1, 2});
-    for (Note* note : std::exchange(Note::arrived, {})) Batch::drop(*note);
+    for (Note* note : std::exchange(Note::arrived, {})) drop(*note);
     CHECK(log == std::vector{1, 2, -1, -2});
 }
 

@@ -5,10 +5,10 @@
 #include <vector>
 
 #include <magnetar/actor/door/request.hpp>
-#include <magnetar/actor/door/session.hpp>
 #include <magnetar/actor/door/settings.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/connection.hpp>
+#include <magnetar/net/detail/websocket_connection.hpp>
 #include <magnetar/net/tcp_server.hpp>
 #include <magnetar/wire/websocket/handshake.hpp>
 
@@ -30,7 +30,7 @@ enum class DoorTrust : std::uint8_t {
 class DoorServer {
 public:
     // How requests are carried out; null for perform().
-    using Perform = DoorSession::Perform;
+    using Perform = DoorPerform;
 
     // Throws std::invalid_argument for limits that make no sense.
     explicit DoorServer(DoorSettings settings, Perform perform = nullptr);
@@ -42,25 +42,14 @@ public:
     MAGNETAR_LAZY Task<> open(Actor<void>& arbiter);
     // Serves the connections of another listener. Has to end before this.
     MAGNETAR_LAZY TcpServer server(DoorTrust trust);
-    // Location it listens, as URLs.
+    // Where it listens, as URLs.
     const std::vector<std::string>& urls() const noexcept { return urls_; }
 
 private:
-    struct Admission {
-        DoorRole role = DoorRole::client;
-        std::string first;   // what came behind the request
-        int refused = 0;     // the status, if it was
-        std::string answer;  // sent to the client
-        void refuse(int status, std::string_view why) {
-            refused = status;
-            answer = refusal_answer(status, why);
-        }
-    };
-    MAGNETAR_LAZY Task<> serve(Connection& connection, DoorTrust trust);
-    MAGNETAR_LAZY Task<Admission> admit(Connection& connection, DoorTrust trust);
+    template <class>
+    friend class DoorEntrance;
     // Throws HandshakeError.
     DoorRole role_of(const UpgradeRequest& request, const Connection& connection, DoorTrust trust) const;
-    MAGNETAR_LAZY static Task<> refuse(Connection& connection, std::string answer);
 
     DoorSettings settings_;
     WebSocketConnection::Limits connection_limits_;

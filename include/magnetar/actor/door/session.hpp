@@ -1,8 +1,13 @@
 #pragma once
+#include <fmt/core.h>
+
 #include <cstdint>
+#include <exception>
 #include <string>
 
+#include <magnetar/actor/door/error_json.hpp>
 #include <magnetar/actor/door/request.hpp>
+#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/connection.hpp>
 #include <magnetar/net/detail/websocket_connection.hpp>
@@ -11,19 +16,46 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // One client of the arbiter, from the upgrade to the end of its connection: its requests, and the count of
-// those that are being carried out. It lives in its connection's job.
+// those that are being carried out. It lives in its connection's job. A template, so that header-only a program
+// without a door compiles none of it.
+template <class = void>
 class DoorSession final : WebSocketConnection::Owner {
 public:
-    using Perform = Task<Json> (*)(DoorRequest request, DoorRole role);
-
     // So many requests may be in flight, and so many tells.
     DoorSession(Connection& connection, const WebSocketConnection::Limits& limits, std::uint32_t max_requests,
-                DoorRole role, Perform perform);
+                DoorRole role, DoorPerform perform)
+        : connection_(connection),
+          socket_(connection, Masking::required, limits, *this),
+          perform_(perform),
+          max_requests_(max_requests),
+          role_(role) {}
     DoorSession(const DoorSession&) = delete;
 
     // Serves the client until one of both has had enough; `first` is what came behind the upgrade request.
     // When it returns or throws, nothing that it started lives any more.
-    MAGNETAR_LAZY Task<> run(std::string first);
+    Task<> run(std::string first) {
+        bool cancelled = false;
+        std::exception_ptr failure;
+        try {
+            if (!first.empty()) socket_.take(std::as_bytes(std::span(first.data(), first.size())));
+            co_await read();
+            if (connection_.server_closes() && !socket_.is_closing()) {
+                co_await requests_done();
+                socket_.begin_close(CloseCode::going_away, "the arbiter stops");
+            }
+            co_await socket_.flushed();
+        } catch (const Cancelled&) {
+            cancelled = true;
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        bool expected = socket_.is_closing();
+        if (cancelled) socket_.close_at_once(CloseCode::going_away, "the arbiter stops");
+        co_await socket_.end();
+        co_await end_requests();
+        if (cancelled) throw Cancelled();
+        if (failure && !expected) std::rethrow_exception(failure);
+    }
 
 private:
     // Counts a job of the session's for as long as it lives, also before it runs.
@@ -34,7 +66,11 @@ private:
         }
         Place(Place&& other) noexcept
             : session_(std::exchange(other.session_, nullptr)), count_(other.count_) {}
-        ~Place();
+        ~Place() {
+            if (!session_) return;
+            --*count_;
+            session_->changed_.set();
+        }
         DoorSession& session() const noexcept { return *session_; }
 
     private:
@@ -46,19 +82,87 @@ private:
         JobBase* job = current_job();
     };
 
-    MAGNETAR_LAZY Task<> read();
-    void take_text(std::string_view text) override;
+    Task<> read() {
+        while (!socket_.over()) {
+            ReadData data = co_await connection_.read_some();
+            if (!data) co_return;
+            socket_.take(data.bytes());
+            // A client whose tells find no room is not read from.
+            while (tells_ >= max_requests_ && !socket_.is_closing()) {
+                socket_.set_paused(true);
+                changed_.clear();
+                co_await changed_.wait();
+            }
+            socket_.set_paused(false);
+        }
+    }
+
+    void take_text(std::string_view text) override {
+        Json id;
+        DoorRequest request;
+        std::exception_ptr failure;
+        try {
+            Json message = Json::parse(text);
+            id = id_of(message);
+            request = read_request(std::move(message));
+            if (requests_ >= max_requests_ && !request.id.is_null())
+                throw MailboxFull(fmt::format("more than {} requests in flight", max_requests_));
+        } catch (const std::exception&) {
+            failure = std::current_exception();
+        }
+        if (failure) return answer(id, "error", to_error_json(failure));
+        auto& count = request.id.is_null() ? tells_ : requests_;
+        connection_.loop().start(carry_out(Place(*this, count), std::move(request)), nullptr).detach();
+    }
     void closing(std::string_view) noexcept override { changed_.set(); }
-    MAGNETAR_LAZY static Task<> carry_out(Place place, DoorRequest request);
-    void answer(const Json& id, const char* member, const Json& value);
-    MAGNETAR_LAZY Task<> requests_done();
-    MAGNETAR_LAZY Task<> end_requests();
+
+    static Task<> carry_out(Place place, DoorRequest request) {
+        DoorSession& session = place.session();
+        Running running;
+        session.running_.push_back(running);
+        Json id = std::move(request.id);
+        std::exception_ptr failure;
+        try {
+            Json result = co_await session.perform_(std::move(request), session.role_);
+            if (!id.is_null()) session.answer(id, "result", result);
+        } catch (const std::exception&) {  // of the command, or of a result that is no JSON
+            failure = std::current_exception();
+        }
+        if (failure && !id.is_null()) session.answer(id, "error", to_error_json(failure));
+    }
+
+    void answer(const Json& id, const char* member, const Json& value) {
+        socket_.send_text([&](Writer& out) {
+            out.append(R"({"id":)");
+            id.dump_to(out);
+            out.append(R"(,")");
+            out.append(member);
+            out.append(R"(":)");
+            value.dump_to(out);
+            out.append("}");
+        });
+    }
+
+    Task<> requests_done() {
+        while (requests_ + tells_ > 0) {
+            changed_.clear();
+            co_await changed_.wait();
+        }
+    }
+
+    Task<> end_requests() {
+        for (int round = 0; requests_ + tells_ > 0; ++round) {
+            running_.for_each([](Running& running) { running.job->cancel(); });
+            if (round < 8) co_await yield();
+            else co_await sleep(std::chrono::milliseconds(1));
+        }
+    }
 
     Connection& connection_;
     WebSocketConnection socket_;
     List<Running> running_;
     Event changed_;  // one of its requests has ended, or the connection closes
-    Perform perform_;
+    DoorPerform perform_;
     std::uint32_t max_requests_, requests_ = 0, tells_ = 0;
     DoorRole role_;
 };

@@ -18,7 +18,6 @@
 #include <magnetar/actor/door/impl/error_json.ipp>
 #include <magnetar/actor/door/impl/request.ipp>
 #include <magnetar/actor/door/impl/server.ipp>
-#include <magnetar/actor/door/impl/session.ipp>
 #include <magnetar/actor/impl/arbiter.ipp>
 #include <magnetar/actor/impl/commands.ipp>
 #include <magnetar/actor/impl/groups.ipp>

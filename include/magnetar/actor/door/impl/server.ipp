@@ -53,97 +53,6 @@ MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings, Perform perform)
         throw std::invalid_argument("the door's ping_after and silence must not be negative");
 }
 
-MAGNETAR_LAZY_BODY Task<> DoorServer::open(Actor<>& arbiter) {
-    for (const std::string& text : settings_.addresses) {
-        auto candidates = co_await magnetar::resolve(text);
-        for (const SocketAddress& address : candidates)
-            if (!is_local(address) && !settings_.token && !settings_.admin_token)
-                throw std::invalid_argument(fmt::format(
-                    "the address {} can be reached by others: it needs a token", address.to_string()));
-        for (std::size_t i = 0; i < candidates.size(); ++i) {
-            try {
-                ListenOptions options;
-                options.mode = 0600;
-                Listener listener = Listener::bind(candidates[i], options);
-                auto trust = is_local(listener.address()) ? DoorTrust::client : DoorTrust::nothing;
-                auto url = url_of(listener.address());
-                auto& kept = arbiter.servers().emplace(url, server(trust)).first->second;
-                urls_.push_back(std::move(url));
-                co_await kept.start_serving(std::move(listener));
-                break;
-            } catch (const std::system_error&) {
-                if (i + 1 == candidates.size()) throw;
-            }
-        }
-    }
-}
-
-MAGNETAR_LAZY_BODY TcpServer DoorServer::server(DoorTrust trust) {
-    return TcpServer([this, trust](Connection& connection) { return serve(connection, trust); },
-                     {.max_connections = settings_.limits.max_connections + spare_connections});
-}
-
-// One connection more, for as long as it lives. (A type of the function's own would be one of each file's.)
-class CountedConnection {
-public:
-    explicit CountedConnection(std::uint32_t& count) noexcept : count_(count) { ++count_; }
-    CountedConnection(const CountedConnection&) = delete;
-    ~CountedConnection() { --count_; }
-
-private:
-    std::uint32_t& count_;
-};
-
-MAGNETAR_LAZY_BODY Task<> DoorServer::serve(Connection& connection, DoorTrust trust) {
-    CountedConnection counted(connections_);
-    // In a coroutine of its own, whose frame is gone while the connection idles.
-    Admission admission = co_await admit(connection, trust);
-    if (admission.refused) co_return co_await refuse(connection, std::move(admission.answer));
-    if (admission.answer.empty()) co_return;
-    co_await connection.write(admission.answer);
-    admission.answer = std::string();
-    Perform perform = &detail::perform;
-    if (perform_) perform = perform_;
-    DoorSession session(connection, connection_limits_, settings_.limits.max_requests, admission.role,
-                        perform);
-    co_await session.run(std::move(admission.first));
-}
-
-MAGNETAR_LAZY Task<bool> read_head(Connection& connection, HeadReader& head) {
-    for (;;) {
-        ReadData data = co_await connection.read_some();
-        if (!data) co_return false;
-        if (head.feed(data.view())) co_return true;
-    }
-}
-
-// The time counts from the connection, so that a byte now and then does not prolong it.
-MAGNETAR_LAZY_BODY Task<DoorServer::Admission> DoorServer::admit(Connection& connection, DoorTrust trust) {
-    Admission admission;
-    if (connections_ > settings_.limits.max_connections) {
-        admission.refuse(503, "there are too many connections");
-        co_return admission;
-    }
-    HeadReader head(settings_.limits.max_head);
-    try {
-        auto reading = read_head(connection, head);
-        bool complete = co_await with_timeout(settings_.limits.handshake_timeout, std::move(reading));
-        if (complete) {
-            auto request = parse_upgrade(head.head(), door_protocol);
-            admission.role = role_of(request, connection, trust);
-            admission.answer = upgrade_answer(request.key, door_protocol);
-            admission.first = head.rest();
-        } else if (connection.server_closes()) {
-            admission.refuse(503, "the arbiter stops");
-        }
-    } catch (const HandshakeError& error) {
-        admission.refuse(error.status(), error.what());
-    } catch (const TimeoutError&) {
-        admission.refuse(408, "the request took too long");
-    }
-    co_return admission;
-}
-
 // Whether at the other end of a unix socket was this program's user, or root, when it connected.
 inline bool is_owner(int fd) noexcept {
     ucred peer{};
@@ -170,21 +79,132 @@ MAGNETAR_DECL DoorRole DoorServer::role_of(const UpgradeRequest& request, const 
     throw HandshakeError(401, "the token is missing or wrong");
 }
 
-MAGNETAR_LAZY Task<> read_rest(Connection& connection) {
-    for (std::size_t left = std::size_t{64} << 10;;) {
-        ReadData data = co_await connection.read_some();
-        if (!data || data.size() > left) co_return;
-        left -= data.size();
+// One connection more, for as long as it lives. (A type of the function's own would be one of each file's.)
+class CountedConnection {
+public:
+    explicit CountedConnection(std::uint32_t& count) noexcept : count_(count) { ++count_; }
+    CountedConnection(const CountedConnection&) = delete;
+    ~CountedConnection() { --count_; }
+
+private:
+    std::uint32_t& count_;
+};
+
+// The connections of a door, each from its beginning to its end. A template, as DoorSession.
+template <class = void>
+class DoorEntrance {
+public:
+    static Task<> serve(DoorServer& door, Connection& connection, DoorTrust trust) {
+        CountedConnection counted(door.connections_);
+        // In a coroutine of its own, whose frame is gone while the connection idles.
+        Admission admission = co_await admit(door, connection, trust);
+        if (admission.refused) co_return co_await refuse(connection, std::move(admission.answer));
+        if (admission.answer.empty()) co_return;
+        co_await connection.write(admission.answer);
+        admission.answer = std::string();
+        DoorPerform perform = &detail::perform;
+        if (door.perform_) perform = door.perform_;
+        DoorSession<> session(connection, door.connection_limits_, door.settings_.limits.max_requests,
+                              admission.role, perform);
+        co_await session.run(std::move(admission.first));
+    }
+
+private:
+    struct Admission {
+        DoorRole role = DoorRole::client;
+        std::string first;   // what came behind the request
+        int refused = 0;     // the status, if it was
+        std::string answer;  // sent to the client
+        void refuse(int status, std::string_view why) {
+            refused = status;
+            answer = refusal_answer(status, why);
+        }
+    };
+
+    // The time counts from the connection, so that a byte now and then does not prolong it.
+    static Task<Admission> admit(DoorServer& door, Connection& connection, DoorTrust trust) {
+        Admission admission;
+        if (door.connections_ > door.settings_.limits.max_connections) {
+            admission.refuse(503, "there are too many connections");
+            co_return admission;
+        }
+        HeadReader head(door.settings_.limits.max_head);
+        try {
+            auto reading = read_head(connection, head);
+            bool complete =
+                co_await with_timeout(door.settings_.limits.handshake_timeout, std::move(reading));
+            if (complete) {
+                auto request = parse_upgrade(head.head(), door_protocol);
+                admission.role = door.role_of(request, connection, trust);
+                admission.answer = upgrade_answer(request.key, door_protocol);
+                admission.first = head.rest();
+            } else if (connection.server_closes()) {
+                admission.refuse(503, "the arbiter stops");
+            }
+        } catch (const HandshakeError& error) {
+            admission.refuse(error.status(), error.what());
+        } catch (const TimeoutError&) {
+            admission.refuse(408, "the request took too long");
+        }
+        co_return admission;
+    }
+
+    static Task<bool> read_head(Connection& connection, HeadReader& head) {
+        for (;;) {
+            ReadData data = co_await connection.read_some();
+            if (!data) co_return false;
+            if (head.feed(data.view())) co_return true;
+        }
+    }
+
+    // The answer is lost if the socket is closed while something in it is unread.
+    static Task<> refuse(Connection& connection, std::string answer) {
+        co_await connection.write(answer);
+        co_await connection.shutdown();
+        auto rest = read_rest(connection);
+        try {
+            co_await with_timeout(std::chrono::milliseconds(500), std::move(rest));
+        } catch (const TimeoutError&) {}
+    }
+
+    static Task<> read_rest(Connection& connection) {
+        for (std::size_t left = std::size_t{64} << 10;;) {
+            ReadData data = co_await connection.read_some();
+            if (!data || data.size() > left) co_return;
+            left -= data.size();
+        }
+    }
+};
+
+MAGNETAR_LAZY_BODY Task<> DoorServer::open(Actor<>& arbiter) {
+    for (const std::string& text : settings_.addresses) {
+        auto candidates = co_await magnetar::resolve(text);
+        for (const SocketAddress& address : candidates)
+            if (!is_local(address) && !settings_.token && !settings_.admin_token)
+                throw std::invalid_argument(fmt::format(
+                    "the address {} can be reached by others: it needs a token", address.to_string()));
+        for (std::size_t i = 0; i < candidates.size(); ++i) {
+            try {
+                ListenOptions options;
+                options.mode = 0600;
+                Listener listener = Listener::bind(candidates[i], options);
+                auto trust = is_local(listener.address()) ? DoorTrust::client : DoorTrust::nothing;
+                auto url = url_of(listener.address());
+                auto& kept = arbiter.servers().emplace(url, server(trust)).first->second;
+                urls_.push_back(std::move(url));
+                co_await kept.start_serving(std::move(listener));
+                break;
+            } catch (const std::system_error&) {
+                if (i + 1 == candidates.size()) throw;
+            }
+        }
     }
 }
-// The answer is lost if the socket is closed while something in it is unread.
-MAGNETAR_LAZY_BODY Task<> DoorServer::refuse(Connection& connection, std::string answer) {
-    co_await connection.write(answer);
-    co_await connection.shutdown();
-    auto rest = read_rest(connection);
-    try {
-        co_await with_timeout(std::chrono::milliseconds(500), std::move(rest));
-    } catch (const TimeoutError&) {}
+
+MAGNETAR_LAZY_BODY TcpServer DoorServer::server(DoorTrust trust) {
+    return TcpServer(
+        [this, trust](Connection& connection) { return DoorEntrance<>::serve(*this, connection, trust); },
+        {.max_connections = settings_.limits.max_connections + spare_connections});
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
