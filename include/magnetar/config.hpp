@@ -7,10 +7,11 @@
 //
 // A function in a twin starts with MAGNETAR_DECL. A coroutine starts with MAGNETAR_LAZY_BODY instead, and its
 // declaration with MAGNETAR_LAZY: header-only it is a template, because g++ -O0 emits any other coroutine
-// wherever it sees one, called or not, with all that it calls. The same holds for plain functions that start
-// coroutines of a part which few programs use: where all ways into a part are lazy, a file that does not use
-// it emits none of it. What cannot be a template, as a destructor, starts them by a pointer which the way in
-// sets. Further declarations, as those of friends, start with MAGNETAR_LAZY_BODY too.
+// wherever it sees one, called or not, with all that it calls. A part that few programs use is a class template
+// `template <class = void>` behind one or a few such functions (ReconcilingPool, DoorSession): its members need
+// no marks, and a file that does not use it emits none of it. What must be no template and starts such a part,
+// as a destructor or a signal's handler, does it by a virtual function, or a pointer that the way in sets.
+// Further declarations, as those of friends, start with MAGNETAR_LAZY_BODY too.
 //
 // The two ways use different inline namespaces: objects compiled one way do not link to declarations seen the
 // other way.

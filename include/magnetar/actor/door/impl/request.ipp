@@ -107,7 +107,7 @@ inline Json find_actor(const Json& arguments) {
 
 template <auto F>
 Task<Json> ask(Address target, std::string command, Json arguments, LoopClock::duration limit) {
-    RequestFor<F> asking(target, entry_of<F>, std::move(command), std::move(arguments));
+    auto asking = make_request<F>(target, std::move(command), std::move(arguments));
     if (limit == LoopClock::duration::zero()) co_return co_await std::move(asking);
     co_return co_await with_timeout(limit, std::move(asking));
 }
