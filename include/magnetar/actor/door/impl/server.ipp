@@ -98,7 +98,10 @@ public:
         CountedConnection counted(door.connections_);
         // In a coroutine of its own, whose frame is gone while the connection idles.
         Admission admission = co_await admit(door, connection, trust);
-        if (admission.refused) co_return co_await refuse(connection, std::move(admission.answer));
+        if (admission.refused) {
+            co_await refuse(connection, std::move(admission.answer));
+            co_return;
+        }
         if (admission.answer.empty()) co_return;
         co_await connection.write(admission.answer);
         admission.answer = std::string();
