@@ -74,7 +74,7 @@ public:
     /// `serve`.
     explicit Server(const ServerOptions<State, What...>& options, Settings settings = {})
         : Base(application_options(options), std::move(settings)),
-          serve_(options.serve),
+          serve_(options.serve.erased()),
           bind_(options.bind) {
         if (!serve_) throw_no_serve(this->name());
     }
