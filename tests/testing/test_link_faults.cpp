@@ -130,7 +130,8 @@ private:
         }
     }
     const detail::CommandEntry* command_of(std::uint64_t id) const noexcept override {
-        return id % 3 == 0 ? &detail::entry_of<&Mirror::give_later> : &detail::entry_of<&Mirror::give>;
+        if (id % 3 == 0) return &detail::entry_of<&Mirror::give_later>;
+        return &detail::entry_of<&Mirror::give>;
     }
 
     Stream stream_;
