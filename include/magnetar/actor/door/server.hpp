@@ -7,6 +7,7 @@
 #include <magnetar/actor/door/request.hpp>
 #include <magnetar/actor/door/session.hpp>
 #include <magnetar/actor/door/settings.hpp>
+#include <magnetar/base/detail/counted_ref.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/connection.hpp>
 #include <magnetar/net/tcp_server.hpp>
@@ -26,24 +27,16 @@ enum class DoorTrust : std::uint8_t {
     owner,   // all, if it is a process of this program's user or of root; others nothing, token or not
 };
 
-// The arbiter's listeners and the admission of clients.
-class DoorServer {
+// Admits clients and serves them. Its connections keep it, so that it ends with the last of them.
+class DoorDesk : public Counted {
 public:
     // How requests are carried out; null for perform().
     using Perform = DoorSession::Perform;
 
-    // Throws std::invalid_argument for limits that make no sense.
-    explicit DoorServer(DoorSettings settings, Perform perform = nullptr);
-    DoorServer(const DoorServer&) = delete;
+    DoorDesk(DoorSettings s, Perform perform);
+    MAGNETAR_LAZY Task<> serve(Connection& connection, DoorTrust trust);
 
-    // Listens on every address. The connections are those of TcpServers of the arbiter's, so that they drain
-    // with them when it stops. Throws std::system_error, and std::invalid_argument for an address that
-    // strangers can reach when no token is asked for.
-    MAGNETAR_LAZY Task<> open(Actor<void>& arbiter);
-    // Serves the connections of another listener. Has to end before this.
-    MAGNETAR_LAZY TcpServer server(DoorTrust trust);
-    // Location it listens, as URLs.
-    const std::vector<std::string>& urls() const noexcept { return urls_; }
+    const DoorSettings settings;
 
 private:
     struct Admission {
@@ -56,17 +49,37 @@ private:
             answer = refusal_answer(status, why);
         }
     };
-    MAGNETAR_LAZY Task<> serve(Connection& connection, DoorTrust trust);
     MAGNETAR_LAZY Task<Admission> admit(Connection& connection, DoorTrust trust);
     // Throws HandshakeError.
     DoorRole role_of(const UpgradeRequest& request, const Connection& connection, DoorTrust trust) const;
     MAGNETAR_LAZY static Task<> refuse(Connection& connection, std::string answer);
 
-    DoorSettings settings_;
     WebSocketConnection::Limits connection_limits_;
     Perform perform_;
-    std::vector<std::string> urls_;
     std::uint32_t connections_ = 0;
+};
+
+// The arbiter's listeners.
+class DoorServer {
+public:
+    using Perform = DoorDesk::Perform;
+
+    // Throws std::invalid_argument for limits that make no sense.
+    explicit DoorServer(DoorSettings settings, Perform perform = nullptr);
+    DoorServer(const DoorServer&) = delete;
+
+    // Listens on every address. The connections are those of TcpServers of the arbiter's, so that they drain
+    // with them when it stops. Throws std::system_error, and std::invalid_argument for an address that
+    // strangers can reach when no token is asked for.
+    MAGNETAR_LAZY Task<> open(Actor<void>& arbiter);
+    // Serves the connections of another listener.
+    MAGNETAR_LAZY TcpServer server(DoorTrust trust);
+    // Where it listens, as URLs.
+    const std::vector<std::string>& urls() const noexcept { return urls_; }
+
+private:
+    CountedRef<DoorDesk> desk_;
+    std::vector<std::string> urls_;
 };
 
 }  // namespace detail

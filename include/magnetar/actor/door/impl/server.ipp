@@ -33,13 +33,12 @@ inline std::string url_of(const SocketAddress& address) {
     return address.is_unix() ? "ws+" + text : "ws://" + text;
 }
 
-MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings, Perform perform)
-    : settings_(std::move(settings)),
-      connection_limits_{settings_.limits.max_message, settings_.limits.max_unsent,
-                         settings_.limits.ping_after, settings_.limits.silence,
-                         settings_.limits.close_timeout},
+MAGNETAR_DECL DoorDesk::DoorDesk(DoorSettings s, Perform perform)
+    : settings(std::move(s)),
+      connection_limits_{settings.limits.max_message, settings.limits.max_unsent, settings.limits.ping_after,
+                         settings.limits.silence, settings.limits.close_timeout},
       perform_(perform) {
-    auto& limits = settings_.limits;
+    auto& limits = settings.limits;
     auto positive = [](bool good, const char* name) {
         if (!good) throw std::invalid_argument(fmt::format("the door's {} must be above 0", name));
     };
@@ -53,11 +52,15 @@ MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings, Perform perform)
         throw std::invalid_argument("the door's ping_after and silence must not be negative");
 }
 
+MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings, Perform perform)
+    : desk_(*new DoorDesk(std::move(settings), perform)) {}
+
 MAGNETAR_LAZY_BODY Task<> DoorServer::open(Actor<>& arbiter) {
-    for (const std::string& text : settings_.addresses) {
+    const DoorSettings& settings = desk_->settings;
+    for (const std::string& text : settings.addresses) {
         auto candidates = co_await magnetar::resolve(text);
         for (const SocketAddress& address : candidates)
-            if (!is_local(address) && !settings_.token && !settings_.admin_token)
+            if (!is_local(address) && !settings.token && !settings.admin_token)
                 throw std::invalid_argument(fmt::format(
                     "the address {} can be reached by others: it needs a token", address.to_string()));
         for (std::size_t i = 0; i < candidates.size(); ++i) {
@@ -79,8 +82,8 @@ MAGNETAR_LAZY_BODY Task<> DoorServer::open(Actor<>& arbiter) {
 }
 
 MAGNETAR_LAZY_BODY TcpServer DoorServer::server(DoorTrust trust) {
-    return TcpServer([this, trust](Connection& connection) { return serve(connection, trust); },
-                     {.max_connections = settings_.limits.max_connections + spare_connections});
+    return TcpServer([desk = desk_, trust](Connection& connection) { return desk->serve(connection, trust); },
+                     {.max_connections = desk_->settings.limits.max_connections + spare_connections});
 }
 
 // One connection more, for as long as it lives. (A type of the function's own would be one of each file's.)
@@ -94,7 +97,7 @@ private:
     std::uint32_t& count_;
 };
 
-MAGNETAR_LAZY_BODY Task<> DoorServer::serve(Connection& connection, DoorTrust trust) {
+MAGNETAR_LAZY_BODY Task<> DoorDesk::serve(Connection& connection, DoorTrust trust) {
     CountedConnection counted(connections_);
     // In a coroutine of its own, whose frame is gone while the connection idles.
     Admission admission = co_await admit(connection, trust);
@@ -104,7 +107,7 @@ MAGNETAR_LAZY_BODY Task<> DoorServer::serve(Connection& connection, DoorTrust tr
     admission.answer = std::string();
     Perform perform = &detail::perform;
     if (perform_) perform = perform_;
-    DoorSession session(connection, connection_limits_, settings_.limits.max_requests, admission.role,
+    DoorSession session(connection, connection_limits_, settings.limits.max_requests, admission.role,
                         perform);
     co_await session.run(std::move(admission.first));
 }
@@ -118,16 +121,16 @@ MAGNETAR_LAZY Task<bool> read_head(Connection& connection, HeadReader& head) {
 }
 
 // The time counts from the connection, so that a byte now and then does not prolong it.
-MAGNETAR_LAZY_BODY Task<DoorServer::Admission> DoorServer::admit(Connection& connection, DoorTrust trust) {
+MAGNETAR_LAZY_BODY Task<DoorDesk::Admission> DoorDesk::admit(Connection& connection, DoorTrust trust) {
     Admission admission;
-    if (connections_ > settings_.limits.max_connections) {
+    if (connections_ > settings.limits.max_connections) {
         admission.refuse(503, "there are too many connections");
         co_return admission;
     }
-    HeadReader head(settings_.limits.max_head);
+    HeadReader head(settings.limits.max_head);
     try {
         auto reading = read_head(connection, head);
-        bool complete = co_await with_timeout(settings_.limits.handshake_timeout, std::move(reading));
+        bool complete = co_await with_timeout(settings.limits.handshake_timeout, std::move(reading));
         if (complete) {
             auto request = parse_upgrade(head.head(), door_protocol);
             admission.role = role_of(request, connection, trust);
@@ -152,20 +155,20 @@ inline bool is_owner(int fd) noexcept {
     return peer.uid == 0 || peer.uid == ::geteuid();
 }
 
-MAGNETAR_DECL DoorRole DoorServer::role_of(const UpgradeRequest& request, const Connection& connection,
-                                           DoorTrust trust) const {
+MAGNETAR_DECL DoorRole DoorDesk::role_of(const UpgradeRequest& request, const Connection& connection,
+                                         DoorTrust trust) const {
     // Browsers say whose page asks, and let any page ask.
-    auto& origins = settings_.origins;
+    auto& origins = settings.origins;
     if (!request.origin.empty() && std::find(origins.begin(), origins.end(), request.origin) == origins.end())
         throw HandshakeError(403, "this origin is not allowed");
     if (trust == DoorTrust::owner) {
         if (is_owner(connection.fd())) return DoorRole::administrator;
         throw HandshakeError(403, "this program belongs to another user");
     }
-    bool administers = settings_.admin_token.matches(request.credential);
-    bool uses = settings_.token.matches(request.credential);
+    bool administers = settings.admin_token.matches(request.credential);
+    bool uses = settings.token.matches(request.credential);
     if (administers) return DoorRole::administrator;
-    bool trusted = trust == DoorTrust::client && request.credential.empty() && !settings_.token;
+    bool trusted = trust == DoorTrust::client && request.credential.empty() && !settings.token;
     if (uses || trusted) return DoorRole::client;
     throw HandshakeError(401, "the token is missing or wrong");
 }
@@ -178,7 +181,7 @@ MAGNETAR_LAZY Task<> read_rest(Connection& connection) {
     }
 }
 // The answer is lost if the socket is closed while something in it is unread.
-MAGNETAR_LAZY_BODY Task<> DoorServer::refuse(Connection& connection, std::string answer) {
+MAGNETAR_LAZY_BODY Task<> DoorDesk::refuse(Connection& connection, std::string answer) {
     co_await connection.write(answer);
     co_await connection.shutdown();
     auto rest = read_rest(connection);
