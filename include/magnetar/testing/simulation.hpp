@@ -162,7 +162,7 @@ private:
         bool never = next == LoopClock::time_point::max();
         if (!never && (!stuck_.empty() || next.time_since_epoch() <= limit)) return false;
         if (!stage_.body || cancels_ == most_cancels) {
-            if (never) fmt::print(stderr, "magnetar: these jobs refuse to end:\n{}", stage_.loop.dump());
+            if (never) fmt::print(stderr, "magnetar: these jobs refuse to end:\n{}", stage_.loop.dump(true));
             return false;
         }
         if (stuck_.empty()) {
