@@ -99,9 +99,9 @@ public:
     std::uint16_t port() const { return port_; }
     std::size_t resident_bytes() const {
         std::ifstream statm(fmt::format("/proc/{}/statm", pid_));
-        std::size_t pages = 0, find_local = 0;
-        statm >> pages >> find_local;
-        return find_local * 4096;
+        std::size_t pages = 0, resident = 0;
+        statm >> pages >> resident;
+        return resident * 4096;
     }
 
     double cpu_seconds() const {

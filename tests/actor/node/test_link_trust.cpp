@@ -5,6 +5,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <optional>
+
 #include <magnetar/actor/supervision/framework_commands.hpp>
 #include <magnetar/actor/supervision/main_actor.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
@@ -130,8 +133,10 @@ int flood(Actor<>&, Bytes frame, int count) {
         }
     ::_exit(254);
 }
-Task<> serve_late(Actor<Deaf>&) {
-    ::usleep(4'000'000);
+// Keeps its thread until `released`, and takes no other message meanwhile.
+std::atomic<bool> released = false;
+Task<> stay_busy(Actor<Deaf>&) {
+    released.wait(false);
     co_return;
 }
 std::string make_text(Actor<>&, std::size_t size) { return std::string(size, 'y'); }
@@ -391,8 +396,16 @@ TEST_CASE(
     in_arbiter<60>([](Arbiter<>& self) -> Task<> {
         auto deaf = co_await spawn<Deaf>({.concurrency = Concurrency::thread, .serial = true, .mailbox = 16});
         auto bystander = co_await spawn({});
-        auto busy = self.loop().start(
-            [](ActorProxy<Deaf> to) -> Task<> { co_await send(to, run<serve_late>); }(deaf));
+        released = false;
+        struct AtEnd {
+            ~AtEnd() {
+                released = true;
+                released.notify_all();
+            }
+        };
+        std::optional<AtEnd> at_end{std::in_place};
+        auto busy =
+            self.loop().start([](ActorProxy<Deaf> to) -> Task<> { co_await send(to, run<stay_busy>); }(deaf));
         co_await yield();
         for (std::size_t size : sizes) {
             auto liar = co_await spawn({});
@@ -405,6 +418,7 @@ TEST_CASE(
             auto pong = co_await send(bystander, ping);
             CHECK(pong == "pong");
         }
+        at_end.reset();
         co_await busy;
     });
 }

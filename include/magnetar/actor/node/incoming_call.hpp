@@ -13,16 +13,17 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+struct CallOnWire;
+
 // A message from another host, at its target's loop: the arguments are decoded when the command starts. It
 // ends by going back to the main loop with the answer's bytes.
 class IncomingCall final : public Runnable, public Message, public Outstanding, public Pooled {
 public:
-    IncomingCall(std::uint64_t link, std::uint64_t id, bool tell, Address target, const CommandEntry& entry,
-                 std::span<const std::byte> arguments);
+    // Takes the call's terms away.
+    IncomingCall(std::uint64_t link, const CommandEntry& entry, CallOnWire& call);
 
     bool is_tell() const noexcept { return tell_; }
     CallContext terms;
-    void set_terms(TermsOnWire&& on_wire);
     CallContext* call_terms() noexcept override { return tell_ ? nullptr : &terms; }
     std::string_view command_name() const noexcept override { return entry_.name; }
     const CommandEntry& entry() const noexcept { return entry_; }
@@ -44,6 +45,8 @@ public:
         go_back();
     }
     void fail(std::exception_ptr error) noexcept override;
+    // Ends a tell that has been carried out.
+    void end() noexcept { go_back(); }
     // To the target's loop, on whose thread it is delivered.
     void deliver() noexcept;
 

@@ -12,8 +12,11 @@
 #include <magnetar/base/queue.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/event_loop.hpp>
+#include <magnetar/wire/websocket/frame.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
+
+[[noreturn]] inline void break_off(const char* why) { throw FrameError(CloseCode::protocol_error, why); }
 
 // What the two ends of a link agree on: who they are, which request an answer is for, how much may be on its
 // way, and that what one actor sends another stays in order. It writes messages and is given those that came;
@@ -48,7 +51,17 @@ public:
     void take(const FailureOnWire& failure);
     void take(const Credit& credit);
     // Counts a request or a tell of the other end's, of that weight.
-    void admit(const CallOnWire& call, bool system, std::size_t weight);
+    void admit(const CallOnWire& call, bool system, std::size_t weight) {
+        if (call.tell && !system) {
+            Inbound& inbound = inbound_[call.target.id.value];
+            if (inbound.open >= window || inbound.open_bytes >= window_bytes)
+                break_off("link: more tells than there was room for");
+            ++inbound.open;
+            inbound.open_bytes += weight;
+        } else if ((asked_here_ += weight) > 3 * most_asked) {
+            break_off("link: more requests than may wait for their answers");
+        }
+    }
 
     const CommandEntry* command_of(std::uint64_t id) const noexcept override;
 
@@ -66,8 +79,8 @@ private:
         std::uint32_t open = 0, taken = 0;  // came, and no credit was given for it; of these, consumed
         std::size_t open_bytes = 0, taken_bytes = 0;
     };
-    void pass(RemoteCall& call);
-    void write(RemoteCall& call);
+    void pass(RemoteCall& call, const CommandEntry& command);
+    void write(RemoteCall& call, const CommandEntry& command);
     void give_credit(std::uint64_t target);
     RemoteCall& answered(std::uint64_t id);
     void finish(RemoteCall& call);

@@ -15,15 +15,13 @@ std::byte* store(std::byte* to, T number) noexcept {
     store_little(to, number);
     return to + sizeof number;
 }
-inline constexpr std::size_t address_size = 2 * sizeof(std::uint64_t);
+// Of the fixed fields of a request or tell: its id, its command, two addresses.
+inline constexpr std::size_t call_size = 8 + 4 + 2 * 16;
 inline std::byte* store(std::byte* to, const Address& address) noexcept {
     return store(store(to, address.id.value), address.where.to_wire());
 }
-inline Address get_address(Reader& reader) {
-    Address address;
-    address.id = {reader.get<std::uint64_t>()};
-    address.where = Location::from_wire(reader.get<std::uint64_t>());
-    return address;
+inline Address load_address(const std::byte* from) noexcept {
+    return {{load_little<std::uint64_t>(from)}, Location::from_wire(load_little<std::uint64_t>(from + 8))};
 }
 
 MAGNETAR_DECL void BinaryFormat::write(Writer& out, const Hello& hello) {
@@ -31,10 +29,15 @@ MAGNETAR_DECL void BinaryFormat::write(Writer& out, const Hello& hello) {
     encode(out, hello);
 }
 MAGNETAR_DECL void BinaryFormat::write(Writer& out, const CallOnWire& call) {
-    bool termed = call.terms.left != call.terms.left.zero() || !call.terms.chain.empty();
-    put(out, call.tell ? Packet::tell : termed ? Packet::termed_request : Packet::request);
-    if (termed) encode(out, call.terms);
-    std::byte* to = out.extend(sizeof call.id + sizeof call.command + 2 * address_size);
+    std::byte* to = nullptr;
+    if (call.terms.left != call.terms.left.zero() || !call.terms.chain.empty()) {
+        put(out, Packet::termed_request);
+        encode(out, call.terms);
+        to = out.extend(call_size);
+    } else {
+        to = out.extend(sizeof(Packet) + call_size);
+        to = store(to, static_cast<std::uint8_t>(call.tell ? Packet::tell : Packet::request));
+    }
     to = store(to, call.id);
     to = store(to, call.command);
     to = store(to, call.target);
@@ -72,10 +75,11 @@ inline LinkMessage read_call(Reader& reader, bool tell, bool termed) {
     auto& call = *std::get_if<CallOnWire>(&message);
     if (termed) call.terms = decode<TermsOnWire>(reader);
     call.tell = tell;
-    call.id = reader.get<std::uint64_t>();
-    call.command = reader.get<std::uint32_t>();
-    call.target = get_address(reader);
-    call.sender = get_address(reader);
+    const std::byte* from = reader.take(call_size);
+    call.id = load_little<std::uint64_t>(from);
+    call.command = load_little<std::uint32_t>(from + 8);
+    call.target = load_address(from + 12);
+    call.sender = load_address(from + 28);
     call.arguments = reader.rest();
     return message;
 }

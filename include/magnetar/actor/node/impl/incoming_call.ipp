@@ -53,23 +53,21 @@ MAGNETAR_DECL void IncomingCall::report(const std::exception_ptr& error) noexcep
     else session.answer(id_, entry_.number, body_.bytes());
 }
 
-MAGNETAR_DECL IncomingCall::IncomingCall(std::uint64_t link, std::uint64_t id, bool tell, Address target,
-                                         const CommandEntry& entry, std::span<const std::byte> arguments)
+MAGNETAR_DECL IncomingCall::IncomingCall(std::uint64_t link, const CommandEntry& entry, CallOnWire& call)
     : Runnable(&IncomingCall::arrive),
       Outstanding(&IncomingCall::lose),
       link_(link),
-      id_(id),
-      tell_(tell),
-      weight_(weight_of(arguments.size())),
-      target_(target),
+      id_(call.id),
+      tell_(call.tell),
+      weight_(weight_of(call.arguments.size())),
+      target_(call.target),
       entry_(entry) {
-    body_.append(arguments);
-}
-
-MAGNETAR_DECL void IncomingCall::set_terms(TermsOnWire&& on_wire) {
-    if (on_wire.left != on_wire.left.zero())
-        terms.deadline = deadline_after(the_node->loop().now(), on_wire.left);
-    if (!on_wire.chain.empty()) terms.chain.reset(new CallChain(std::move(on_wire.chain)));
+    sender = call.sender;
+    system = entry.system;
+    body_.append(call.arguments);
+    if (call.terms.left != call.terms.left.zero())
+        terms.deadline = deadline_after(the_node->loop().now(), call.terms.left);
+    if (!call.terms.chain.empty()) terms.chain.reset(new CallChain(std::move(call.terms.chain)));
 }
 
 MAGNETAR_DECL void IncomingCall::fail(std::exception_ptr error) noexcept {
@@ -128,7 +126,7 @@ MAGNETAR_DECL void IncomingAnswer::answered() noexcept {
 MAGNETAR_DECL void IncomingAnswer::run(Actor<>& actor) noexcept {
     if (wire_.is_tell()) {
         invoke_with(actor, nullptr);
-        wire_.answer_with([](Writer&) {});
+        wire_.end();
         delete this;
     } else {
         terms = std::move(wire_.terms);

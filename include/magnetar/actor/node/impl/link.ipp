@@ -75,14 +75,15 @@ MAGNETAR_DECL bool Link::received(std::span<const std::byte> bytes, std::vector<
 }
 
 MAGNETAR_DECL void Link::take(LinkMessage message) {
-    if (auto* hello = std::get_if<Hello>(&message)) session_.take(*hello);
+    if (auto* hello = std::get_if<Hello>(&message)) return session_.take(*hello);
     if (!session_.greeted()) throw FrameError(CloseCode::protocol_error, "link: no hello");
+    if (auto* call = std::get_if<CallOnWire>(&message)) return take(*call);  // nearly all are
     std::visit(
         [this]<class Message>(Message& one) {
-            if constexpr (std::is_same_v<Message, CallOnWire> || std::is_same_v<Message, Introduction> ||
-                          std::is_same_v<Message, NodeEnd>)
+            if constexpr (std::is_same_v<Message, Introduction> || std::is_same_v<Message, NodeEnd>)
                 take(one);
-            else if constexpr (!std::is_same_v<Message, Hello>) session_.take(one);
+            else if constexpr (!std::is_same_v<Message, Hello> && !std::is_same_v<Message, CallOnWire>)
+                session_.take(one);
         },
         message);
 }
@@ -101,11 +102,7 @@ MAGNETAR_DECL void Link::take(CallOnWire& call) {
     check_sender(call.sender);
     check_reach(command, call.target.id);
     session_.admit(call, command.system, weight_of(call.arguments.size()));
-    auto* incoming = new IncomingCall(number_, call.id, call.tell, call.target, command, call.arguments);
-    incoming->sender = call.sender;
-    incoming->system = command.system;
-    incoming->set_terms(std::move(call.terms));
-    incoming->deliver();
+    (new IncomingCall(number_, command, call))->deliver();
 }
 
 MAGNETAR_DECL void Link::check_sender(Address& sender) const {

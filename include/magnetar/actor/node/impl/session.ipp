@@ -6,11 +6,8 @@
 #include <magnetar/actor/core/command_registry.hpp>
 #include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/core/reject.hpp>
-#include <magnetar/wire/websocket/frame.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
-
-[[noreturn]] inline void break_off(const char* why) { throw FrameError(CloseCode::protocol_error, why); }
 
 MAGNETAR_DECL Session::Session(EventLoop& loop, LinkOutput& out, std::uint32_t peer)
     : loop_(loop), out_(out), peer_(peer) {
@@ -49,26 +46,23 @@ MAGNETAR_DECL void Session::send(RemoteCall& call) {
         fail(call);
         return;
     }
-    if (command_table()[call.command]->system) {
-        write(call);
-        return;
-    }
-    if (held_.empty() && (call.tell || asked_ < most_asked)) pass(call);
+    const CommandEntry& command = *command_table()[call.command];
+    if (command.system) write(call, command);
+    else if (held_.empty() && (call.tell || asked_ < most_asked)) pass(call, command);
     else if (call.never_waits) call.finish();
     else held_.push(call);
 }
 
-MAGNETAR_DECL void Session::pass(RemoteCall& call) {
+MAGNETAR_DECL void Session::pass(RemoteCall& call, const CommandEntry& command) {
     // What one sender sends stays in order: a request stands behind the tells that wait.
     auto* outbound = outbound_.find(call.target.id.value);
     bool full = outbound && outbound->full();
     if (full && call.never_waits) call.finish();
     else if (outbound && (!outbound->waiting.empty() || (full && call.tell))) outbound->waiting.push(call);
-    else write(call);
+    else write(call, command);
 }
 
-MAGNETAR_DECL void Session::write(RemoteCall& call) {
-    const CommandEntry& command = *command_table()[call.command];
+MAGNETAR_DECL void Session::write(RemoteCall& call, const CommandEntry& command) {
     CallOnWire on_wire{call.tell, 0, call.command, call.target, call.sender, {}, call.body.bytes()};
     if (call.terms.deadline != LoopClock::time_point{}) {
         auto& left = on_wire.terms.left = call.terms.deadline - loop_.now();
@@ -116,7 +110,10 @@ MAGNETAR_DECL RemoteCall& Session::answered(std::uint64_t id) {
 }
 MAGNETAR_DECL void Session::finish(RemoteCall& call) {
     call.finish();
-    while (!held_.empty() && asked_ < most_asked) pass(static_cast<RemoteCall&>(*held_.pop()));
+    while (!held_.empty() && asked_ < most_asked) {
+        auto& next = static_cast<RemoteCall&>(*held_.pop());
+        pass(next, *command_table()[next.command]);
+    }
 }
 MAGNETAR_DECL const CommandEntry* Session::command_of(std::uint64_t id) const noexcept {
     RemoteCall* const* asked = pending_.find(id);
@@ -146,7 +143,7 @@ MAGNETAR_DECL void Session::take(const Credit& credit) {
     while (!outbound->full()) {
         auto* call = static_cast<RemoteCall*>(outbound->waiting.pop());
         if (!call) break;
-        write(*call);
+        write(*call, *command_table()[call->command]);
     }
     if (outbound->in_flight == 0 && outbound->waiting.empty()) outbound_.erase(credit.target);
 }
@@ -171,18 +168,6 @@ MAGNETAR_DECL void Session::close() noexcept {
 }
 
 // ---- those from the other end
-
-MAGNETAR_DECL void Session::admit(const CallOnWire& call, bool system, std::size_t weight) {
-    if (call.tell && !system) {
-        Inbound& inbound = inbound_[call.target.id.value];
-        if (inbound.open >= window || inbound.open_bytes >= window_bytes)
-            break_off("link: more tells than there was room for");
-        ++inbound.open;
-        inbound.open_bytes += weight;
-    } else if ((asked_here_ += weight) > 3 * most_asked) {
-        break_off("link: more requests than may wait for their answers");
-    }
-}
 
 MAGNETAR_DECL void Session::answer(std::uint64_t id, std::uint32_t command,
                                    std::span<const std::byte> result) {
