@@ -94,6 +94,7 @@ Task<> loners_end() {
         } catch (const ActorLost&) {}
         co_await one.closed();
     }
+    co_await sleep(10s);  // a spawn that was cancelled may still be undone
 }
 
 MonitorOptions<Hand> options_of(std::uint32_t workers) {
