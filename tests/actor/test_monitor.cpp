@@ -21,6 +21,11 @@ namespace monitor_test {
 
 struct PoolWorker {
     int process() { return ::getpid(); }
+    bool ignores_hangups() {
+        struct sigaction action{};
+        ::sigaction(SIGHUP, nullptr, &action);
+        return action.sa_handler == SIG_IGN;
+    }
     Task<int> slow(int value) {
         co_await sleep(5ms);
         co_return value;
@@ -263,6 +268,22 @@ TEST_CASE("monitor: SIGHUP reloads all monitors, and the program goes on") {
         auto pid = co_await first.send<&PoolWorker::process>();
         CHECK(pid > 0);
     });
+}
+
+TEST_CASE(
+    "monitor: SIGHUP reloads also where it was ignored at the start, as nohup has it; workers ignore it") {
+    auto before = std::signal(SIGHUP, SIG_IGN);
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto& pool = co_await self.add_monitor<PoolWorker>({.name = "pool", .workers = 1});
+        auto old = pool.managed_actors();
+        bool ignores = co_await pool.send<&PoolWorker::ignores_hangups>();
+        CHECK(ignores);
+        ::kill(::getpid(), SIGHUP);
+        bool renewed = co_await becomes([&] { return pool.size() == 1 && pool.managed_actors() != old; });
+        CHECK(renewed);
+    });
+    bool ignored = std::signal(SIGHUP, before) == SIG_IGN;
+    CHECK(ignored);
 }
 
 TEST_CASE("monitor: reload under load fails no request") {
@@ -628,6 +649,38 @@ TEST_CASE("monitor: SIGTERM while add_monitor makes its workers ends the program
                        options.workers = 3;
                        options.worker.start = [](Actor<PoolWorker>&) -> Task<> { co_await sleep(200ms); };
                        co_await self.add_monitor<PoolWorker>(options);
+                   }})
+                .run();
+        });
+        CHECK(program.wait() == ExitStatus(0));
+        auto log = program.log();
+        CHECK_MESSAGE(!has(log, "[error]"), log);
+    }
+}
+
+TEST_CASE("monitor: SIGTERM during a scale, a reload or a restart logs no error") {
+    enum class During { scale, reload, hangup, restart };
+    for (auto what : {During::scale, During::reload, During::hangup, During::restart}) {
+        static During during;
+        during = what;
+        Program program([](Program&) {
+            return Arbiter<>({.start = [](Arbiter<>& self) -> Task<> {
+                       MonitorOptions<PoolWorker> options;
+                       options.name = "pool";
+                       options.workers = 2;
+                       options.worker.start = [](Actor<PoolWorker>&) -> Task<> { co_await sleep(50ms); };
+                       auto& pool = co_await self.add_monitor<PoolWorker>(options);
+                       if (during == During::scale) self.loop().start(pool.scale(4)).detach();
+                       if (during == During::reload) self.loop().start(pool.reload()).detach();
+                       if (during == During::hangup) ::kill(::getpid(), SIGHUP);
+                       if (during == During::restart) {
+                           auto dies = pool.managed_actors().front();
+                           ::kill(co_await pid_of(dies), SIGKILL);
+                           co_await dies.closed();
+                       }
+                       co_await sleep(10ms);
+                       ::kill(::getpid(), SIGTERM);
+                       co_await sleep(1h);
                    }})
                 .run();
         });

@@ -102,6 +102,17 @@ std::string signals_of_a_program(Actor<>&) { return signals_seen(); }
 Task<std::string> signals_of_a_program_of_an_executor(Actor<>& self) {
     co_return co_await self.loop().executor().run(&signals_seen);
 }
+std::string word_and_folder(Actor<>&) {
+    const char* word = std::getenv("MAGNETAR_TEST_WORD");
+    char folder[256] = {};
+    return fmt::format("{} {}", word ? word : "-", ::getcwd(folder, sizeof folder) ? folder : "-");
+}
+int descriptors_of(Actor<>&, std::string path) {
+    int count = 0;
+    for (int fd = 0; fd < 1024; ++fd) count += target_of(fd) == path;
+    return count;
+}
+volatile std::sig_atomic_t heard_by_library = 0;
 int last_child = 0;
 int counted_child(Actor<>&) { return last_child == ::getpid(); }
 
@@ -298,5 +309,66 @@ TEST_CASE("processes: the handlers of pthread_atfork run in workers") {
         auto worker = co_await spawn({});
         auto counted = co_await send(worker, run<counted_child>);
         CHECK(counted == 1);
+    });
+}
+
+TEST_CASE(
+    "processes: a worker has the environment and the working directory that the arbiter has when it is made") {
+    Program program([](Program&) {
+        return exit_code_of([](Arbiter<>&) -> Task<> {
+            for (std::string word : {"first", "second"}) {
+                ::setenv("MAGNETAR_TEST_WORD", word.c_str(), 1);
+                if (::chdir(word == "first" ? "/proc" : "/") != 0) throw std::runtime_error("chdir");
+                auto worker = co_await spawn({});
+                auto seen = co_await send(worker, run<word_and_folder>);
+                if (seen != (word == "first" ? "first /proc" : "second /")) throw std::runtime_error(seen);
+            }
+        });
+    });
+    CHECK_MESSAGE(program.wait() == ExitStatus(0), program.log());
+}
+
+TEST_CASE("processes: a worker has none of the descriptors that the arbiter has opened") {
+    char before[] = "/tmp/magnetar-processes-XXXXXX", later[] = "/tmp/magnetar-processes-XXXXXX";
+    UniqueFd file(::mkstemp(before));  // not closed on exec, as many libraries leave theirs
+    static std::string paths[2];
+    paths[0] = before;
+    paths[1] = later;
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        UniqueFd another(::mkstemp(paths[1].data()));
+        auto worker = co_await spawn({});
+        for (auto& path : paths) {
+            CHECK(descriptors_of(self, path) == 1);
+            auto count = co_await send(worker, run<descriptors_of>, path);
+            CHECK(count == 0);
+        }
+    });
+    for (auto& path : paths) ::unlink(path.c_str());
+}
+
+TEST_CASE("processes: a worker ends without handlers of atexit") {
+    Program program([](Program& self) {
+        this_program = &self;
+        std::atexit([] { this_program->say("atexit"); });
+        int code = exit_code_of([](Arbiter<>&) -> Task<> {
+            auto worker = co_await spawn({});
+            co_await worker.stop();
+            co_await worker.closed();
+        });
+        self.say("over");
+        return code;
+    });
+    CHECK(program.hear() == "over");
+    CHECK(program.wait() == ExitStatus(0));
+}
+
+TEST_CASE("processes: a library that takes SIGTERM while the arbiter runs takes it from the arbiter") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        auto before = std::signal(SIGTERM, [](int) { heard_by_library = 1; });
+        ::kill(::getpid(), SIGTERM);
+        bool heard = co_await until([] { return heard_by_library == 1; });
+        CHECK(heard);
+        CHECK(self.is_running());
+        std::signal(SIGTERM, before);
     });
 }

@@ -444,6 +444,16 @@ def the_page_of_settings_is_what_they_are():
 
 
 @case
+def a_control_socket_may_have_spaces_in_its_path():
+    folder = new_folder("magnetar app ")
+    with Program("echo", "--bind", "127.0.0.1:0", folder=folder) as program:
+        program.running()
+        assert program.info()["program"]["control"] == folder + "/control.sock"
+        program.ask("--stop")
+        program.ends()
+
+
+@case
 def operators_words():
     def run(*words, code=0):
         done = subprocess.run([PROGRAM, "echo", *words], capture_output=True, text=True, timeout=20)

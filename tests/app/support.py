@@ -30,8 +30,8 @@ def until(what, condition, limit=20.0):
         time.sleep(0.02)
 
 
-def new_folder():
-    return tempfile.mkdtemp(prefix="magnetar-app-")
+def new_folder(prefix="magnetar-app-"):
+    return tempfile.mkdtemp(prefix=prefix)
 
 
 class Program:

@@ -108,6 +108,19 @@ TEST_CASE(
     REQUIRE(pthread_sigmask(SIG_UNBLOCK, &set, nullptr) == 0);
 }
 
+TEST_CASE(
+    "signals: one that was ignored when the program was started is heard, and ignored again afterwards") {
+    auto before = std::signal(SIGUSR1, SIG_IGN);
+    {
+        EventLoop loop;
+        SignalSet signals{SIGUSR1};
+        REQUIRE(::kill(::getpid(), SIGUSR1) == 0);
+        CHECK(loop.run(signals.next()) == SIGUSR1);
+    }
+    bool ignored = std::signal(SIGUSR1, before) == SIG_IGN;
+    CHECK(ignored);
+}
+
 TEST_CASE("signals: those that another thread gets, which was there before the set, come to the set") {
     std::atomic<bool> go{false}, over{false};
     std::thread older([&] {

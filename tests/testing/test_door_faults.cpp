@@ -24,7 +24,11 @@ struct Tally {
         co_return total += by;
     }
     void fail() { throw std::runtime_error("no"); }
-    using commands = Commands<&Tally::add, &Tally::add_later, &Tally::fail>;
+    Task<> wait() {
+        Event never;
+        co_await never.wait();
+    }
+    using commands = Commands<&Tally::add, &Tally::add_later, &Tally::fail, &Tally::wait>;
 };
 
 struct Count {
@@ -109,6 +113,25 @@ TEST_CASE("door, simulated: nothing is lost where nothing breaks") {
         });
         CHECK(simulation.open_sockets() == 0);
     }
+}
+
+// The door stands in the scenario's frame, which is gone before the actor's servers and their connections.
+TEST_CASE("door, simulated: a scenario that can never end is ended with its connections open") {
+    Simulation simulation(1);
+    simulation.limit = 1min;  // connections ping each other, so that something can always happen
+    CHECK_THROWS_AS(simulation.run([&](Actor<>& self) -> Task<> {
+        detail::DoorSettings settings;
+        settings.addresses = {"127.0.0.1:0"};
+        settings.token = Token("word");
+        detail::DoorServer door(std::move(settings));
+        co_await door.open(self);
+        auto tally = co_await spawn<Tally>({.name = "tally"});
+        RemoteArbiter remote = co_await connect_arbiter(door.urls()[0], "word");
+        auto found = co_await remote.find<Tally>("tally");
+        co_await found.send<&Tally::wait>();
+    }),
+                    testing::Stuck);
+    CHECK(simulation.open_sockets() == 0);
 }
 
 TEST_CASE("door, simulated: a connection that breaks anywhere ends its requests, and nothing else") {

@@ -75,6 +75,28 @@ Task<> asked_in_time(Pool pool, int milliseconds, std::chrono::milliseconds limi
 Task<> told_to_quit(Pool pool, int code) { co_await pool.tell<&Hand::quit>(code); }
 Task<> stopped(Pool pool) { co_await pool.proxy().stop(); }
 
+// An actor of its own beside the pool, which may be killed, or lose its name to another like it.
+std::vector<ActorProxy<Hand>> loners;
+Task<> loner(bool named, int milliseconds) {
+    SpawnOptions<Hand> options;
+    if (named) options.name = "loner";
+    options.start = [](Actor<Hand>& self) { return start_slowly(self); };
+    auto one = co_await spawn<Hand>(options);
+    loners.push_back(one);
+    co_await one.send<&Hand::work>(milliseconds);
+    co_await one.stop();
+}
+Task<> loners_end() {
+    for (auto& one : std::exchange(loners, {})) {
+        try {
+            co_await one.stop();
+        } catch (const ActorNotFound&) {
+        } catch (const ActorLost&) {}
+        co_await one.closed();
+    }
+    co_await sleep(10s);  // a spawn that was cancelled may still be undone
+}
+
 MonitorOptions<Hand> options_of(std::uint32_t workers) {
     MonitorOptions<Hand> options;
     options.name = "pool";
@@ -243,7 +265,7 @@ TEST_CASE("monitors: every operation meets every other one, at each moment of it
     CHECK(runs == 2178);
 }
 
-TEST_CASE("monitors: 2,000 seeds of restarts, kills, scales, reloads, stops, pauses, at random and at once") {
+TEST_CASE("monitors: 2,000 seeds of spawns, kills, scales, reloads, stops, pauses, at random and at once") {
     Quietly quietly;
     int gave_up = 0, refused = 0;
     for (auto seed : testing::seeds(2000)) {
@@ -297,8 +319,12 @@ TEST_CASE("monitors: 2,000 seeds of restarts, kills, scales, reloads, stops, pau
                         call.emplace(asked_in_time(pool, 50, std::chrono::milliseconds(random.below(200))));
                     else if (number < 70)
                         call = asked(pool, 10000);  // a pause: longer than it may take to end
-                    else if (number < 80) call.emplace(told_to_quit(pool, static_cast<int>(random.below(2))));
-                    else if (number < 97) {
+                    else if (number < 76) call.emplace(told_to_quit(pool, static_cast<int>(random.below(2))));
+                    else if (number < 84)
+                        call = loner(random.chance(0.5), static_cast<int>(random.below(300)));
+                    else if (number < 87) {
+                        if (!loners.empty()) simulation.kill(loners[random.below(loners.size())]);
+                    } else if (number < 97) {
                         if (!workers.empty()) simulation.kill(workers[random.below(workers.size())]);
                     } else {
                         call.emplace(stopped(pool));
@@ -310,6 +336,7 @@ TEST_CASE("monitors: 2,000 seeds of restarts, kills, scales, reloads, stops, pau
                 if (random.chance(0.5)) pool.stop();
                 for (auto& call : calls) co_await call;
                 CHECK(pool_world.begun == pool_world.ended);
+                co_await loners_end();
                 if (pool.is_running()) {
                     pool_world.failing = 0;
                     auto wanted = static_cast<std::uint32_t>(random.below(4));

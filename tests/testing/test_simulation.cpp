@@ -169,6 +169,24 @@ TEST_CASE("simulation: a scenario that can never end is ended, and tells who wai
     CHECK(again);
 }
 
+TEST_CASE("simulation: a scenario that goes on waiting although it is cancelled is cancelled again") {
+    Simulation simulation(1);
+    Event never;
+    int caught = 0;
+    auto stuck = error_of<testing::Stuck>(simulation, [&](Actor<>&) -> Task<> {
+        while (caught < 5) {
+            try {
+                co_await never.wait();
+            } catch (const Cancelled&) {
+                ++caught;
+            }
+        }
+        co_await never.wait();
+    });
+    CHECK(has(stuck, "the scenario waits for event"));
+    CHECK(caught == 5);
+}
+
 TEST_CASE("simulation: an actor that is stopped ends its scenario; nothing of it is left") {
     Simulation simulation(1);
     int ended = 0;

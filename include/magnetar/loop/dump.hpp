@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -10,10 +11,24 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-void append_job(std::string& out, const JobBase& job, std::string_view owner, LoopClock::time_point now);
+// A line for each job: its owner and command, what it waits for, for how long, and where. What magnetar does for
+// itself, which no line of the program's leads to, is counted and not listed, unless `everything` is wanted.
+class JobList {
+public:
+    JobList(LoopClock::time_point now, bool everything) noexcept : now_(now), everything_(everything) {}
 
-// The jobs of one owner. The one that runs now, which asks, is not listed.
-void append_jobs(std::string& out, JobOwner& owner, std::string_view name, LoopClock::time_point now);
+    // The jobs of one owner. The one that runs now, which asks, is not listed.
+    void add(JobOwner& owner, std::string_view name);
+    std::string text() &&;
+
+private:
+    void add(const JobBase& job, std::string_view owner);
+
+    std::string text_;
+    LoopClock::time_point now_;
+    bool everything_;
+    std::size_t own_ = 0;
+};
 
 }  // namespace detail
 

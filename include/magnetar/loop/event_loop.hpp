@@ -25,6 +25,9 @@
 namespace magnetar::inline MAGNETAR_MODE {
 
 class Executor;
+namespace detail {
+class JobList;
+}
 
 /// Called once at the end of the loop's turn for which it was registered: for output that is gathered over a
 /// turn. It leaves when it is destroyed. The function must not throw.
@@ -169,10 +172,11 @@ public:
     }
 
     /// Every job that is suspended on this loop, a line each: its actor and command, what it waits for, for
-    /// how long, and where, from the innermost `co_await` outwards. Only on the loop's thread.
-    std::string dump();
-    /// Location the layer above lists the jobs of its actors, as `dump` lists those of none.
-    std::string (*dump_actors)(EventLoop&) = nullptr;
+    /// how long, and where, from the innermost `co_await` outwards. What magnetar does for itself is counted in
+    /// the last line, and listed if `everything` is wanted. Only on the loop's thread.
+    std::string dump(bool everything = false);
+    /// Where the layer above lists the jobs of its actors, as `dump` lists those of none.
+    void (*dump_actors)(EventLoop&, detail::JobList&) = nullptr;
 
     /// Turns since the loop was made; a loop that stays in one is busy with one work. From any thread.
     std::uint64_t turns() const noexcept { return turns_.load(std::memory_order_relaxed); }

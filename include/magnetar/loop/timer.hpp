@@ -67,10 +67,10 @@ private:
 // TimeoutError "timed out after ...".
 [[noreturn, gnu::cold]] void throw_timeout(double seconds);
 
-class [[nodiscard("it waits when it is awaited: co_await it")]] WaitFor final : public Event::Wait, Timer {
+class [[nodiscard("it waits when it is awaited: co_await it")]] WaitFor final : public EventWaiter, Timer {
 public:
     WaitFor(Event& event, LoopClock::duration limit) noexcept
-        : Wait(event), Timer([](Timer& self) { static_cast<WaitFor&>(self).late(); }), limit_(limit) {}
+        : EventWaiter(event), Timer([](Timer& self) { static_cast<WaitFor&>(self).late(); }), limit_(limit) {}
     WaitFor(WaitFor&& other) noexcept : WaitFor(other.event_, other.limit_) {}
 
     bool await_ready();

@@ -8,6 +8,10 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
+namespace detail {
+class EventWaiter;
+}
+
 /// A flag to wait for: jobs wait until it is set. It stays set until it is cleared. Belongs to one loop, and
 /// must outlive its waiters.
 ///
@@ -32,21 +36,29 @@ public:
     Wait wait() noexcept;
 
 private:
-    List<Wait> waiting_;
+    friend class detail::EventWaiter;
+    List<detail::EventWaiter> waiting_;
     bool set_ = false;
 };
 
-class [[nodiscard("it waits when it is awaited: co_await it")]] Event::Wait : public detail::QueuedWaiter {
+class detail::EventWaiter : public QueuedWaiter {
 public:
-    explicit Wait(Event& event) noexcept : event_(event) {}
-
     std::string_view what() const noexcept override { return "event"; }
     bool await_ready() const noexcept { return event_.set_; }
     bool await_suspend(Suspension leaf) noexcept { return wait_in(event_.waiting_, *this, leaf); }
     void await_resume() const { check_turn(); }
 
 protected:
+    explicit EventWaiter(Event& event) noexcept : event_(event) {}
+    EventWaiter(EventWaiter&&) noexcept = default;
+    ~EventWaiter() = default;
     Event& event_;
+};
+
+class [[nodiscard("it waits when it is awaited: co_await it")]] Event::Wait final
+    : public detail::EventWaiter {
+public:
+    explicit Wait(Event& event) noexcept : EventWaiter(event) {}
 };
 
 inline Event::~Event() { detail::abandon_all(waiting_); }

@@ -97,6 +97,7 @@ public:
     template <class Scenario>
         requires std::is_invocable_r_v<Task<>, Scenario&, Actor<>&>
     void run(Scenario scenario) {
+        cancels_ = 0;
         try {
             try {
                 stage_.run(scenario);
@@ -159,9 +160,16 @@ private:
             return true;
         }
         bool never = next == LoopClock::time_point::max();
-        if (!stage_.body || !stuck_.empty() || (!never && next.time_since_epoch() <= limit)) return false;
-        stuck_ = never ? "nothing can happen any more:" : "the scenario has not ended in its time:";
-        tell_waiting(*stage_.main_actor, "the scenario");
+        if (!never && (!stuck_.empty() || next.time_since_epoch() <= limit)) return false;
+        if (!stage_.body || cancels_ == most_cancels) {
+            if (never) fmt::print(stderr, "magnetar: these jobs refuse to end:\n{}", stage_.loop.dump(true));
+            return false;
+        }
+        if (stuck_.empty()) {
+            stuck_ = never ? "nothing can happen any more:" : "the scenario has not ended in its time:";
+            tell_waiting(*stage_.main_actor, "the scenario");
+        }
+        ++cancels_;
         stage_.body->cancel();
         return true;
     }
@@ -178,6 +186,9 @@ private:
     Trace trace_;
     List<detail::Quiet> quiet_;
     std::string stuck_;
+    // A scenario may catch Cancelled and wait again; one that always does is no longer asked to end.
+    static constexpr int most_cancels = 100;
+    int cancels_ = 0;
     SimulationEngine* engine_;
     magnetar::detail::KeptHandles monitors_;
     detail::Stage stage_;

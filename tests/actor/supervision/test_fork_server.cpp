@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstring>
 #include <system_error>
 
 #include <magnetar/actor/supervision/fork_server.hpp>
@@ -20,6 +21,13 @@ detail::ForkServer& server() { return *detail::the_supervisor->fork_server; }
 int parent_of(Actor<>&) { return ::getppid(); }
 int group_of(Actor<>&) { return ::getpgrp(); }
 
+void run_nothing(std::span<const std::byte>, std::vector<UniqueFd>) {}
+std::string process_name(int pid) {
+    char text[32] = {};
+    if (UniqueFd file{::open(fmt::format("/proc/{}/comm", pid).c_str(), O_RDONLY | O_CLOEXEC)})
+        if (::read(file.get(), text, sizeof text - 1) < 0) return {};
+    return std::string(text, std::strcspn(text, "\n"));
+}
 void kill_and_wait(int pid) {
     Watched watched(pid);
     ::kill(pid, SIGKILL);
@@ -50,6 +58,17 @@ Task<std::string> answer_of_a_new_one() {
 }
 
 }  // namespace
+
+TEST_CASE("fork server: each has its name from its first moment on, and the arbiter keeps its own") {
+    std::string before = process_name(::getpid());
+    detail::ForkServer made(&run_nothing);
+    CHECK(process_name(::getpid()) == before);
+    auto pids = made.pids();
+    REQUIRE(pids.size() == fork_servers);
+    for (std::size_t place = 0; place < fork_servers; ++place)
+        CHECK(process_name(pids[place]) ==
+              (place == detail::fork_server_seed ? "magnetar-seed" : "magnetar-forks"));
+}
 
 TEST_CASE("fork server: its children are the master's, in process groups of their own") {
     in_arbiter([](Arbiter<>&) -> Task<> {

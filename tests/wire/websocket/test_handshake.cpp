@@ -227,6 +227,7 @@ TEST_CASE("handshake: URLs") {
     CHECK(parse_websocket_url("ws://[::1]:9").address == "[::1]:9");
     CHECK(parse_websocket_url("ws://host?x").target == "/?x");
     CHECK(parse_websocket_url("ws+unix:/run/a.sock").address == "unix:/run/a.sock");
+    CHECK(parse_websocket_url("ws+unix:/run/a folder/a\tb.sock").address == "unix:/run/a folder/a\tb.sock");
     for (auto bad :
          {"", "http://a", "wss://a", "ws://", "ws:///x", "ws://a/#b", "ws://u@a", "ws://a b", "ws+unix:"}) {
         CAPTURE(bad);

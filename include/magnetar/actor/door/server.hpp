@@ -6,6 +6,7 @@
 
 #include <magnetar/actor/door/request.hpp>
 #include <magnetar/actor/door/settings.hpp>
+#include <magnetar/base/detail/counted_ref.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/connection.hpp>
 #include <magnetar/net/detail/websocket_connection.hpp>
@@ -26,11 +27,42 @@ enum class DoorTrust : std::uint8_t {
     owner,   // all, if it is a process of this program's user or of root; others nothing, token or not
 };
 
-// The arbiter's listeners and the admission of clients.
-class DoorServer {
+// Admits clients and serves them. Its connections keep it, so that it ends with the last of them.
+class DoorDesk : public Counted {
 public:
     // How requests are carried out; null for perform().
     using Perform = DoorPerform;
+
+    DoorDesk(DoorSettings s, Perform perform);
+    MAGNETAR_LAZY Task<> serve(Connection& connection, DoorTrust trust);
+
+    const DoorSettings settings;
+
+private:
+    struct Admission {
+        DoorRole role = DoorRole::client;
+        std::string first;   // what came behind the request
+        int refused = 0;     // the status, if it was
+        std::string answer;  // sent to the client
+        void refuse(int status, std::string_view why) {
+            refused = status;
+            answer = refusal_answer(status, why);
+        }
+    };
+    MAGNETAR_LAZY Task<Admission> admit(Connection& connection, DoorTrust trust);
+    // Throws HandshakeError.
+    DoorRole role_of(const UpgradeRequest& request, const Connection& connection, DoorTrust trust) const;
+    MAGNETAR_LAZY static Task<> refuse(Connection& connection, std::string answer);
+
+    WebSocketConnection::Limits connection_limits_;
+    Perform perform_;
+    std::uint32_t connections_ = 0;
+};
+
+// The arbiter's listeners.
+class DoorServer {
+public:
+    using Perform = DoorDesk::Perform;
 
     // Throws std::invalid_argument for limits that make no sense.
     explicit DoorServer(DoorSettings settings, Perform perform = nullptr);
@@ -40,22 +72,14 @@ public:
     // with them when it stops. Throws std::system_error, and std::invalid_argument for an address that
     // strangers can reach when no token is asked for.
     MAGNETAR_LAZY Task<> open(Actor<void>& arbiter);
-    // Serves the connections of another listener. Has to end before this.
+    // Serves the connections of another listener.
     MAGNETAR_LAZY TcpServer server(DoorTrust trust);
     // Where it listens, as URLs.
     const std::vector<std::string>& urls() const noexcept { return urls_; }
 
 private:
-    template <class>
-    friend class DoorEntrance;
-    // Throws HandshakeError.
-    DoorRole role_of(const UpgradeRequest& request, const Connection& connection, DoorTrust trust) const;
-
-    DoorSettings settings_;
-    WebSocketConnection::Limits connection_limits_;
-    Perform perform_;
+    CountedRef<DoorDesk> desk_;
     std::vector<std::string> urls_;
-    std::uint32_t connections_ = 0;
 };
 
 }  // namespace detail

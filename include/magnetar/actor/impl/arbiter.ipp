@@ -87,19 +87,19 @@ MAGNETAR_DECL void Master::enter(Actor<>& arbiter, const ActorSettings& settings
     parts_->runtime.enter(arbiter, settings, name);
     core_of(arbiter).extras().before_end = &shut_down_in_order;
     parts_->runtime.supervisor.monitor_gave_up = monitor_gave_up;
-    DoorSettings doors;
+    DoorSettings wanted;
     auto add = [&](const ListenAddress& address) {
-        doors.addresses.emplace_back(address.text());
+        wanted.addresses.emplace_back(address.text());
         parts_->listen = address.listen();
     };
     if (!door.address.empty()) add(door.address);
     for (auto& address : door.addresses) add(address);
-    if (doors.addresses.empty()) return;
-    doors.token = Token(std::string(door.token));
-    doors.admin_token = Token(std::string(door.admin_token));
-    doors.origins.assign(door.origins.begin(), door.origins.end());
-    doors.limits = door.limits;
-    parts_->door.emplace(std::move(doors));
+    if (wanted.addresses.empty()) return;
+    wanted.token = Token(std::string(door.token));
+    wanted.admin_token = Token(std::string(door.admin_token));
+    wanted.origins.assign(door.origins.begin(), door.origins.end());
+    wanted.limits = door.limits;
+    parts_->door.emplace(std::move(wanted));
 }
 
 MAGNETAR_DECL std::vector<std::string> Master::addresses() const {

@@ -58,6 +58,21 @@ private:
     std::array<struct sigaction, all.size()> before_{};
 };
 
+// The calling thread's name while it forks a fork server, which has that name from its first moment on: who
+// looks for it by name does not miss one that has not run yet.
+class ForkServerName {
+public:
+    explicit ForkServerName(std::size_t place) noexcept;
+    ForkServerName(const ForkServerName&) = delete;
+    ~ForkServerName();
+    // In the child: it is its own.
+    void keep() noexcept { kept_ = true; }
+
+private:
+    char before_[16] = {};
+    bool kept_ = false;
+};
+
 // Keeps nothing of what the master had open: a worker inherits its link and the standard streams alone.
 void close_from(unsigned first) noexcept;
 

@@ -16,7 +16,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-std::string dump_actors(EventLoop& loop);
+void dump_actors(EventLoop& loop, JobList& list);
 
 // Binds a loop to its thread: routing finds the actors of this thread by the loop's index.
 class LoopBinding {

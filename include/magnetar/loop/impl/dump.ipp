@@ -12,28 +12,53 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL void append_job(std::string& out, const JobBase& job, std::string_view owner,
-                              LoopClock::time_point now) {
-    out += fmt::format("  {}{}{}", owner, job.command().empty() ? "" : ", ", job.command());
-    const Waiter* waiter = job.waiting();
-    if (!waiter) {
-        out += ": ready\n";
-        return;
-    }
-    std::chrono::duration<double> waited = now - job.waiting_since();
-    out += fmt::format(": waits for {} for {}", waiter->what(), duration_text(waited.count()));
-    std::string_view before = ", at ";
-    job.for_each_place([&](const std::source_location& place) {
-        out += fmt::format("{}{}:{}", std::exchange(before, " < "), place.file_name(), place.line());
-    });
-    out += '\n';
+inline constexpr std::string_view own_folder = "include/magnetar/";
+
+// A file of magnetar's from there on, another one with the folder it stands in.
+inline std::string_view short_path(std::string_view path) noexcept {
+    if (auto at = path.rfind(own_folder); at != path.npos) return path.substr(at + own_folder.size() - 9);
+    auto last = path.rfind('/');
+    auto before = last == path.npos || last == 0 ? path.npos : path.rfind('/', last - 1);
+    return before == path.npos ? path : path.substr(before + 1);
 }
 
-MAGNETAR_DECL void append_jobs(std::string& out, JobOwner& owner, std::string_view name,
-                               LoopClock::time_point now) {
+// Tasks that magnetar makes of a program's awaitables stand in coro.
+inline bool is_own(std::string_view path) noexcept {
+    auto at = path.rfind(own_folder);
+    return at != path.npos && !path.substr(at + own_folder.size()).starts_with("coro/");
+}
+
+MAGNETAR_DECL void JobList::add(JobOwner& owner, std::string_view name) {
     owner.jobs.for_each([&](const JobBase& job) {
-        if (&job != current_job()) append_job(out, job, name, now);
+        if (&job != current_job()) add(job, name);
     });
+}
+
+MAGNETAR_DECL void JobList::add(const JobBase& job, std::string_view owner) {
+    const Waiter* waiter = job.waiting();
+    bool own = waiter && job.command().empty();
+    std::string places;
+    job.for_each_place([&](const std::source_location& place) {
+        own = own && is_own(place.file_name());
+        places += fmt::format("{}{}:{}", places.empty() ? ", at " : " < ", short_path(place.file_name()),
+                              place.line());
+    });
+    if (own && !everything_) {
+        ++own_;
+        return;
+    }
+    text_ += fmt::format("  {}{}{}", owner, job.command().empty() ? "" : ", ", job.command());
+    if (!waiter) {
+        text_ += ": ready\n";
+        return;
+    }
+    std::chrono::duration<double> waited = now_ - job.waiting_since();
+    text_ += fmt::format(": waits for {} for {}{}\n", waiter->what(), duration_text(waited.count()), places);
+}
+
+MAGNETAR_DECL std::string JobList::text() && {
+    if (own_ > 0) text_ += fmt::format("  and {} of magnetar's own\n", own_);
+    return std::move(text_);
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -67,11 +67,11 @@ MAGNETAR_DECL Executor& EventLoop::executor() {
     return *executor_;
 }
 
-MAGNETAR_DECL std::string EventLoop::dump() {
-    std::string out;
-    detail::append_jobs(out, *this, "no actor", now());
-    if (dump_actors) out += dump_actors(*this);
-    return out;
+MAGNETAR_DECL std::string EventLoop::dump(bool everything) {
+    detail::JobList list(now(), everything);
+    list.add(*this, "no actor");
+    if (dump_actors) dump_actors(*this, list);
+    return std::move(list).text();
 }
 
 MAGNETAR_DECL EventLoop::EventLoop(LoopOptions options)

@@ -24,11 +24,11 @@ MAGNETAR_DECL void throw_timeout(double seconds) {
 
 MAGNETAR_DECL bool WaitFor::await_ready() {
     EventLoop::require("wait_for");
-    return granted_ = Wait::await_ready();
+    return granted_ = EventWaiter::await_ready();
 }
 
 MAGNETAR_DECL bool WaitFor::await_suspend(Suspension leaf) noexcept {
-    if (!Wait::await_suspend(leaf)) return false;
+    if (!EventWaiter::await_suspend(leaf)) return false;
     EventLoop& loop = *EventLoop::current();
     loop.arm(*this, deadline_after(loop.now(), limit_));
     return true;

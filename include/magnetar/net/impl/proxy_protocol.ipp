@@ -79,7 +79,7 @@ inline std::optional<ProxyHeader> parse_line(std::string_view data) {
 }
 
 inline unsigned number_at(std::string_view data, std::size_t at) {
-    return static_cast<unsigned char>(data[at]) << 8 | static_cast<unsigned char>(data[at + 1]);
+    return unsigned{static_cast<unsigned char>(data[at])} << 8 | static_cast<unsigned char>(data[at + 1]);
 }
 inline SocketAddress unix_address(const char* path, std::size_t room) {
     std::string_view text(path, ::strnlen(path, room));

@@ -92,7 +92,8 @@ std::string upgrade_request(std::string_view host, std::string_view target, std:
 /// this key and subprotocol.
 void check_upgrade_answer(std::string_view head, std::string_view key, std::string_view protocol);
 
-/// Location a WebSocket server is: `ws://host:port/path`, or `ws+unix:/path/of/socket`.
+/// Where a WebSocket server is: `ws://host:port/path`, or `ws+unix:/path/of/socket`, whose path stands as it
+/// is, with spaces too.
 struct WebSocketUrl {
     std::string address;  ///< for connect(): `host:port` or `unix:path`
     std::string host;     ///< for the Host field

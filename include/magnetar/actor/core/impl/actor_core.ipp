@@ -197,6 +197,9 @@ MAGNETAR_DECL void ActorCore::exit(int code) noexcept {
 MAGNETAR_DECL void ActorCore::unhandled(const std::exception_ptr& error, std::string_view where) noexcept {
     try {
         std::rethrow_exception(error);
+    } catch (const ActorStopping& e) {  // no failure when this one stops, too: its monitor first, say
+        if (life() < Lifecycle::stopping) log().error("{}: {}", where, e.what());
+        else log().debug("{}: {}", where, e.what());
     } catch (const std::exception& e) {
         log().error("{}: {}: {}", where, demangled(typeid(e).name()), e.what());
     } catch (const Cancelled&) {

@@ -33,13 +33,12 @@ inline std::string url_of(const SocketAddress& address) {
     return address.is_unix() ? "ws+" + text : "ws://" + text;
 }
 
-MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings, Perform perform)
-    : settings_(std::move(settings)),
-      connection_limits_{settings_.limits.max_message, settings_.limits.max_unsent,
-                         settings_.limits.ping_after, settings_.limits.silence,
-                         settings_.limits.close_timeout},
+MAGNETAR_DECL DoorDesk::DoorDesk(DoorSettings s, Perform perform)
+    : settings(std::move(s)),
+      connection_limits_{settings.limits.max_message, settings.limits.max_unsent, settings.limits.ping_after,
+                         settings.limits.silence, settings.limits.close_timeout},
       perform_(perform) {
-    auto& limits = settings_.limits;
+    auto& limits = settings.limits;
     auto positive = [](bool good, const char* name) {
         if (!good) throw std::invalid_argument(fmt::format("the door's {} must be above 0", name));
     };
@@ -53,137 +52,15 @@ MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings, Perform perform)
         throw std::invalid_argument("the door's ping_after and silence must not be negative");
 }
 
-// Whether at the other end of a unix socket was this program's user, or root, when it connected.
-inline bool is_owner(int fd) noexcept {
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-    return peer.uid == 0 || peer.uid == ::geteuid();
-}
-
-MAGNETAR_DECL DoorRole DoorServer::role_of(const UpgradeRequest& request, const Connection& connection,
-                                           DoorTrust trust) const {
-    // Browsers say whose page asks, and let any page ask.
-    auto& origins = settings_.origins;
-    if (!request.origin.empty() && std::find(origins.begin(), origins.end(), request.origin) == origins.end())
-        throw HandshakeError(403, "this origin is not allowed");
-    if (trust == DoorTrust::owner) {
-        if (is_owner(connection.fd())) return DoorRole::administrator;
-        throw HandshakeError(403, "this program belongs to another user");
-    }
-    bool administers = settings_.admin_token.matches(request.credential);
-    bool uses = settings_.token.matches(request.credential);
-    if (administers) return DoorRole::administrator;
-    bool trusted = trust == DoorTrust::client && request.credential.empty() && !settings_.token;
-    if (uses || trusted) return DoorRole::client;
-    throw HandshakeError(401, "the token is missing or wrong");
-}
-
-// One connection more, for as long as it lives. (A type of the function's own would be one of each file's.)
-class CountedConnection {
-public:
-    explicit CountedConnection(std::uint32_t& count) noexcept : count_(count) { ++count_; }
-    CountedConnection(const CountedConnection&) = delete;
-    ~CountedConnection() { --count_; }
-
-private:
-    std::uint32_t& count_;
-};
-
-// The connections of a door, each from its beginning to its end. A template, as DoorSession.
-template <class = void>
-class DoorEntrance {
-public:
-    static Task<> serve(DoorServer& door, Connection& connection, DoorTrust trust) {
-        CountedConnection counted(door.connections_);
-        // In a coroutine of its own, whose frame is gone while the connection idles.
-        Admission admission = co_await admit(door, connection, trust);
-        if (admission.refused) {
-            co_await refuse(connection, std::move(admission.answer));
-            co_return;
-        }
-        if (admission.answer.empty()) co_return;
-        co_await connection.write(admission.answer);
-        admission.answer = std::string();
-        DoorPerform perform = &detail::perform;
-        if (door.perform_) perform = door.perform_;
-        DoorSession<> session(connection, door.connection_limits_, door.settings_.limits.max_requests,
-                              admission.role, perform);
-        co_await session.run(std::move(admission.first));
-    }
-
-private:
-    struct Admission {
-        DoorRole role = DoorRole::client;
-        std::string first;   // what came behind the request
-        int refused = 0;     // the status, if it was
-        std::string answer;  // sent to the client
-        void refuse(int status, std::string_view why) {
-            refused = status;
-            answer = refusal_answer(status, why);
-        }
-    };
-
-    // The time counts from the connection, so that a byte now and then does not prolong it.
-    static Task<Admission> admit(DoorServer& door, Connection& connection, DoorTrust trust) {
-        Admission admission;
-        if (door.connections_ > door.settings_.limits.max_connections) {
-            admission.refuse(503, "there are too many connections");
-            co_return admission;
-        }
-        HeadReader head(door.settings_.limits.max_head);
-        try {
-            auto reading = read_head(connection, head);
-            bool complete =
-                co_await with_timeout(door.settings_.limits.handshake_timeout, std::move(reading));
-            if (complete) {
-                auto request = parse_upgrade(head.head(), door_protocol);
-                admission.role = door.role_of(request, connection, trust);
-                admission.answer = upgrade_answer(request.key, door_protocol);
-                admission.first = head.rest();
-            } else if (connection.server_closes()) {
-                admission.refuse(503, "the arbiter stops");
-            }
-        } catch (const HandshakeError& error) {
-            admission.refuse(error.status(), error.what());
-        } catch (const TimeoutError&) {
-            admission.refuse(408, "the request took too long");
-        }
-        co_return admission;
-    }
-
-    static Task<bool> read_head(Connection& connection, HeadReader& head) {
-        for (;;) {
-            ReadData data = co_await connection.read_some();
-            if (!data) co_return false;
-            if (head.feed(data.view())) co_return true;
-        }
-    }
-
-    // The answer is lost if the socket is closed while something in it is unread.
-    static Task<> refuse(Connection& connection, std::string answer) {
-        co_await connection.write(answer);
-        co_await connection.shutdown();
-        auto rest = read_rest(connection);
-        try {
-            co_await with_timeout(std::chrono::milliseconds(500), std::move(rest));
-        } catch (const TimeoutError&) {}
-    }
-
-    static Task<> read_rest(Connection& connection) {
-        for (std::size_t left = std::size_t{64} << 10;;) {
-            ReadData data = co_await connection.read_some();
-            if (!data || data.size() > left) co_return;
-            left -= data.size();
-        }
-    }
-};
+MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings, Perform perform)
+    : desk_(*new DoorDesk(std::move(settings), perform)) {}
 
 MAGNETAR_LAZY_BODY Task<> DoorServer::open(Actor<>& arbiter) {
-    for (const std::string& text : settings_.addresses) {
+    const DoorSettings& settings = desk_->settings;
+    for (const std::string& text : settings.addresses) {
         auto candidates = co_await magnetar::resolve(text);
         for (const SocketAddress& address : candidates)
-            if (!is_local(address) && !settings_.token && !settings_.admin_token)
+            if (!is_local(address) && !settings.token && !settings.admin_token)
                 throw std::invalid_argument(fmt::format(
                     "the address {} can be reached by others: it needs a token", address.to_string()));
         for (std::size_t i = 0; i < candidates.size(); ++i) {
@@ -205,9 +82,112 @@ MAGNETAR_LAZY_BODY Task<> DoorServer::open(Actor<>& arbiter) {
 }
 
 MAGNETAR_LAZY_BODY TcpServer DoorServer::server(DoorTrust trust) {
-    return TcpServer(
-        [this, trust](Connection& connection) { return DoorEntrance<>::serve(*this, connection, trust); },
-        {.max_connections = settings_.limits.max_connections + spare_connections});
+    return TcpServer([desk = desk_, trust](Connection& connection) { return desk->serve(connection, trust); },
+                     {.max_connections = desk_->settings.limits.max_connections + spare_connections});
+}
+
+// One connection more, for as long as it lives. (A type of the function's own would be one of each file's.)
+class CountedConnection {
+public:
+    explicit CountedConnection(std::uint32_t& count) noexcept : count_(count) { ++count_; }
+    CountedConnection(const CountedConnection&) = delete;
+    ~CountedConnection() { --count_; }
+
+private:
+    std::uint32_t& count_;
+};
+
+MAGNETAR_LAZY_BODY Task<> DoorDesk::serve(Connection& connection, DoorTrust trust) {
+    CountedConnection counted(connections_);
+    // In a coroutine of its own, whose frame is gone while the connection idles.
+    Admission admission = co_await admit(connection, trust);
+    if (admission.refused) co_return co_await refuse(connection, std::move(admission.answer));
+    if (admission.answer.empty()) co_return;
+    co_await connection.write(admission.answer);
+    admission.answer = std::string();
+    Perform perform = &detail::perform;
+    if (perform_) perform = perform_;
+    DoorSession<> session(connection, connection_limits_, settings.limits.max_requests, admission.role,
+                          perform);
+    co_await session.run(std::move(admission.first));
+}
+
+MAGNETAR_LAZY Task<bool> read_head(Connection& connection, HeadReader& head) {
+    for (;;) {
+        ReadData data = co_await connection.read_some();
+        if (!data) co_return false;
+        if (head.feed(data.view())) co_return true;
+    }
+}
+
+// The time counts from the connection, so that a byte now and then does not prolong it.
+MAGNETAR_LAZY_BODY Task<DoorDesk::Admission> DoorDesk::admit(Connection& connection, DoorTrust trust) {
+    Admission admission;
+    if (connections_ > settings.limits.max_connections) {
+        admission.refuse(503, "there are too many connections");
+        co_return admission;
+    }
+    HeadReader head(settings.limits.max_head);
+    try {
+        auto reading = read_head(connection, head);
+        bool complete = co_await with_timeout(settings.limits.handshake_timeout, std::move(reading));
+        if (complete) {
+            auto request = parse_upgrade(head.head(), door_protocol);
+            admission.role = role_of(request, connection, trust);
+            admission.answer = upgrade_answer(request.key, door_protocol);
+            admission.first = head.rest();
+        } else if (connection.server_closes()) {
+            admission.refuse(503, "the arbiter stops");
+        }
+    } catch (const HandshakeError& error) {
+        admission.refuse(error.status(), error.what());
+    } catch (const TimeoutError&) {
+        admission.refuse(408, "the request took too long");
+    }
+    co_return admission;
+}
+
+// Whether at the other end of a unix socket was this program's user, or root, when it connected.
+inline bool is_owner(int fd) noexcept {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+    return peer.uid == 0 || peer.uid == ::geteuid();
+}
+
+MAGNETAR_DECL DoorRole DoorDesk::role_of(const UpgradeRequest& request, const Connection& connection,
+                                         DoorTrust trust) const {
+    // Browsers say whose page asks, and let any page ask.
+    auto& origins = settings.origins;
+    if (!request.origin.empty() && std::find(origins.begin(), origins.end(), request.origin) == origins.end())
+        throw HandshakeError(403, "this origin is not allowed");
+    if (trust == DoorTrust::owner) {
+        if (is_owner(connection.fd())) return DoorRole::administrator;
+        throw HandshakeError(403, "this program belongs to another user");
+    }
+    bool administers = settings.admin_token.matches(request.credential);
+    bool uses = settings.token.matches(request.credential);
+    if (administers) return DoorRole::administrator;
+    bool trusted = trust == DoorTrust::client && request.credential.empty() && !settings.token;
+    if (uses || trusted) return DoorRole::client;
+    throw HandshakeError(401, "the token is missing or wrong");
+}
+
+MAGNETAR_LAZY Task<> read_rest(Connection& connection) {
+    for (std::size_t left = std::size_t{64} << 10;;) {
+        ReadData data = co_await connection.read_some();
+        if (!data || data.size() > left) co_return;
+        left -= data.size();
+    }
+}
+// The answer is lost if the socket is closed while something in it is unread.
+MAGNETAR_LAZY_BODY Task<> DoorDesk::refuse(Connection& connection, std::string answer) {
+    co_await connection.write(answer);
+    co_await connection.shutdown();
+    auto rest = read_rest(connection);
+    try {
+        co_await with_timeout(std::chrono::milliseconds(500), std::move(rest));
+    } catch (const TimeoutError&) {}
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

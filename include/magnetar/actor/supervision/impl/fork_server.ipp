@@ -65,6 +65,15 @@ MAGNETAR_DECL void IgnoredSignals::restore() const noexcept {
     }
 }
 
+MAGNETAR_DECL ForkServerName::ForkServerName(std::size_t place) noexcept {
+    ::prctl(PR_GET_NAME, before_);
+    ::prctl(PR_SET_NAME, place == fork_server_seed ? "magnetar-seed" : "magnetar-forks");
+}
+
+MAGNETAR_DECL ForkServerName::~ForkServerName() {
+    if (!kept_) ::prctl(PR_SET_NAME, before_);
+}
+
 MAGNETAR_DECL void close_from(unsigned first) noexcept {
     if (::syscall(SYS_close_range, first, ~0u, 0u) == 0) return;
     rlimit limit{};
@@ -76,11 +85,7 @@ MAGNETAR_DECL void close_from(unsigned first) noexcept {
 MAGNETAR_DECL void serve_forks(UniqueFd control, RunChild run_child, std::size_t place, pid_t* made,
                                const sigset_t& mask) noexcept {
     const pid_t master = ::getppid();
-    auto take_name = [&place] {
-        ::prctl(PR_SET_NAME, place == fork_server_seed ? "magnetar-seed" : "magnetar-forks");
-        ::setpgid(0, 0);
-    };
-    take_name();
+    ::setpgid(0, 0);
     const IgnoredSignals ignored;
     pthread_sigmask(SIG_SETMASK, &mask, nullptr);
     if (control.get() != 3) {
@@ -102,14 +107,17 @@ MAGNETAR_DECL void serve_forks(UniqueFd control, RunChild run_child, std::size_t
             ::_exit(0);
         std::vector<std::byte> plan(request.size);
         if (!receive_all(control.get(), plan.data(), plan.size())) ::_exit(0);
+        std::optional<ForkServerName> name;
+        if (request.become != ForkRequest::worker) name.emplace(static_cast<std::size_t>(request.become));
         std::int64_t answer = fork_child(ChildOf::parent_of_this_process, &made[place]);
         if (answer == 0) {
+            if (name) name->keep();
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             if (::getppid() != master) ::_exit(1);
             if (request.become != ForkRequest::worker) {
                 if (descriptors.empty()) ::_exit(1);
                 place = static_cast<std::size_t>(request.become);
-                take_name();
+                ::setpgid(0, 0);
                 control = std::move(descriptors.front());
                 continue;
             }
@@ -120,6 +128,7 @@ MAGNETAR_DECL void serve_forks(UniqueFd control, RunChild run_child, std::size_t
             ::_exit(1);
         }
         if (answer < 0) answer = -errno;
+        name.reset();
         descriptors.clear();
         if (::send(control.get(), &answer, sizeof answer, MSG_NOSIGNAL) != sizeof answer) ::_exit(0);
     }
@@ -197,11 +206,13 @@ MAGNETAR_DECL void ForkServer::begin(std::size_t place, RunChild run_child) {
     sigset_t all, mask;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &mask);
+    ForkServerName name(place);
     pid_t pid = fork_child(ChildOf::this_process, nullptr);
     int error = errno;
     if (pid != 0) pthread_sigmask(SIG_SETMASK, &mask, nullptr);
     if (pid < 0) throw_system_error(error, "fork of the fork server");
     if (pid == 0) {
+        name.keep();
         ours.reset();
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (::getppid() != master) ::_exit(0);

@@ -55,11 +55,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL std::string dump_actors(EventLoop& loop) {
-    std::string out;
+MAGNETAR_DECL void dump_actors(EventLoop&, JobList& list) {
     slot_table(this_loop).for_each_actor(
-        [&](Actor<>& actor) { append_jobs(out, core_of(actor), actor.to_string(), loop.now()); });
-    return out;
+        [&](Actor<>& actor) { list.add(core_of(actor), actor.to_string()); });
 }
 
 MAGNETAR_DECL LoopBinding::LoopBinding(EventLoop& loop) noexcept {
@@ -163,7 +161,7 @@ MAGNETAR_DECL void ThreadOver::arrive(Runnable& self) {
 }
 
 MAGNETAR_DECL void dump_command(Actor<>& self) {
-    std::string text = self.loop().dump();
+    std::string text = self.loop().dump(self.log().enabled(LogLevel::debug));
     self.log().warning("jobs of its loop, turn {}:{}{}", self.loop().turns(), text.empty() ? " none" : "\n",
                        text);
     if (&self != the_node->main_actor) return;

@@ -17,15 +17,17 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+// Not a type of the coroutine's own: g++ 12 cannot name a local one in a precompiled header.
+struct BegunActor {
+    LoopClock::time_point at;
+    Address actor;
+    bool light;  // or a process or thread
+};
+
 MAGNETAR_DECL Task<> shut_down_in_order(Actor<>& arbiter) {
-    struct Begun {
-        LoopClock::time_point at;
-        Address actor;
-        bool light;  // or a process or thread
-    };
-    std::vector<Begun> all;
-    auto add = [&all](const Begun& one) {  // they come nearly in order
-        auto later = [](LoopClock::time_point at, const Begun& other) { return at < other.at; };
+    std::vector<BegunActor> all;
+    auto add = [&all](const BegunActor& one) {  // they come nearly in order
+        auto later = [](LoopClock::time_point at, const BegunActor& other) { return at < other.at; };
         all.insert(std::upper_bound(all.begin(), all.end(), one.at, later), one);
     };
     std::vector<ActorId> workers;

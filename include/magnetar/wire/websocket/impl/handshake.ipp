@@ -275,17 +275,17 @@ MAGNETAR_DECL WebSocketUrl parse_websocket_url(std::string_view url) {
     auto bad = [&](std::string_view why) {
         return std::invalid_argument(fmt::format("'{}' is no WebSocket URL: {}", url, why));
     };
-    for (char c : url)
-        if (auto byte = static_cast<unsigned char>(c); byte <= 0x20 || byte == 0x7f)
-            throw bad("there is a space or a control character in it");
     WebSocketUrl result;
-    if (url.starts_with("ws+unix:")) {
+    if (url.starts_with("ws+unix:")) {  // the rest is a path as it stands: spaces may be in it
         result.address = fmt::format("unix:{}", url.substr(8));
         result.host = "localhost";
         result.target = "/";
         if (url.size() == 8) throw bad("the path of the socket is missing");
         return result;
     }
+    for (char c : url)
+        if (auto byte = static_cast<unsigned char>(c); byte <= 0x20 || byte == 0x7f)
+            throw bad("there is a space or a control character in it");
     if (url.starts_with("wss://")) throw bad("there is no TLS here: put a proxy in front that speaks it");
     if (!url.starts_with("ws://")) throw bad("it begins with ws:// or ws+unix:");
     auto rest = url.substr(5);
