@@ -112,10 +112,10 @@ private:
 template <auto F>
 using PoolRequestFor = PoolRequest<typename CommandTraits<F>::Args, typename CommandTraits<F>::Return>;
 
-template <class Args>
-Task<> tell_any(ActorProxy<> monitor, const CommandEntry& command, Args arguments) {
+template <class Args, class Return>
+Task<> tell_any(ActorProxy<> monitor, const CommandEntryOf<Args, Return>& command, Args arguments) {
     auto chosen = co_await WorkerPool::choose_in_time(monitor, {});
-    PendingTell<Args> telling(chosen.worker.address(), command, std::move(arguments));
+    PendingTell<Args, Return> telling(chosen.worker.address(), command, std::move(arguments));
     co_await std::move(telling);
 }
 
@@ -136,10 +136,10 @@ Task<typename ReturnOf<Return>::type> send_by_monitor(ActorProxy<> monitor,
     PendingRequest<Args, Return> request(worker.address(), command, std::move(arguments));
     co_return co_await std::move(request);
 }
-template <class Args>
-Task<> tell_by_monitor(ActorProxy<> monitor, const CommandEntry& command, Args arguments) {
+template <class Args, class Return>
+Task<> tell_by_monitor(ActorProxy<> monitor, const CommandEntryOf<Args, Return>& command, Args arguments) {
     ActorProxy<> worker = co_await next_worker(std::move(monitor));
-    PendingTell<Args> telling(worker.address(), command, std::move(arguments));
+    PendingTell<Args, Return> telling(worker.address(), command, std::move(arguments));
     co_await std::move(telling);
 }
 

@@ -31,10 +31,10 @@ template <class Args, class Return>
 class PendingRequest;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 using RequestFor = PendingRequest<typename CommandTraits<F>::Args, typename CommandTraits<F>::Return>;
-template <class Args>
+template <class Args, class Return>
 class PendingTell;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
-using TellFor = PendingTell<typename CommandTraits<F>::Args>;
+using TellFor = PendingTell<typename CommandTraits<F>::Args, typename CommandTraits<F>::Return>;
 
 template <class State>
 constexpr bool lives_in_process() noexcept {

@@ -64,7 +64,7 @@ private:
     Address target_;
 };
 
-template <class Args>
+template <class Args, class Return>
 class TellOf final : public Tell {
 public:
     TellOf(const Address& target, const CommandEntry& command, Args&& args, bool in_batch)
@@ -78,7 +78,7 @@ public:
 
 private:
     void start(Actor<>& actor) noexcept override {
-        command_.invoke(command_, actor, *this, &args_, nullptr, nullptr);
+        invoke<Args, Return>(command_, actor, *this, &args_, nullptr, nullptr);
         dispose();
     }
     Args args_;
@@ -104,9 +104,6 @@ public:
     bool await_suspend(Suspension leaf);
     void await_resume() const;
 
-    // Tells without waiting for anything, as told by that sender (within this process) or else by the actor
-    // that runs now; false when it is known that the message is not taken. Throws CodecError.
-    bool try_now(const Address* sender);
     // Sends a system message that nobody waits for.
     void post();
 
@@ -117,6 +114,9 @@ protected:
     Telling(Telling&& other) noexcept
         : target_(other.target_), command_(other.command_), size_(other.size_) {}
     ~Telling() = default;
+
+    // try_now() for an actor of another loop.
+    bool try_elsewhere(const Address* sender);
 
     Address target_;
     const CommandEntry& command_;
@@ -153,20 +153,32 @@ private:
 };
 
 /// Sends a message and waits for nothing but room for it.
-template <class Args>
+template <class Args, class Return>
 class [[nodiscard("a message is sent when it is awaited: co_await it")]] PendingTell final : public Telling {
 public:
     template <class... A>
     explicit PendingTell(const Address& target, const CommandEntry& command, A&&... arguments)
-        : Telling(target, command, sizeof(TellOf<Args>)), args_(std::forward<A>(arguments)...) {
+        : Telling(target, command, sizeof(TellOf<Args, Return>)), args_(std::forward<A>(arguments)...) {
         static_assert(alignof(Args) <= Batch::alignment,
                       "what is sent to another thread is aligned as malloc aligns");
     }
     PendingTell(PendingTell&& other) noexcept : Telling(std::move(other)), args_(std::move(other.args_)) {}
 
+    // Tells without waiting for anything, as told by that sender (within this process) or else by the actor
+    // that runs now; false when it is known that the message is not taken. Throws CodecError.
+    bool try_now(const Address* sender) {
+        if (!target_.where.is_here()) [[unlikely]]
+            return try_elsewhere(sender);
+        Actor<>* actor = find_local(target_);
+        if (!actor || core_of(*actor).would_wait()) return false;
+        Tell& tell = PendingTell::make_at(pool_allocate(sizeof(TellOf<Args, Return>)), false);
+        if (sender) tell.sender = *sender;
+        return core_of(*actor).receive(tell) == EnqueueResult::accepted;
+    }
+
 private:
     Tell& make_at(void* place, bool in_batch) override {
-        return *::new (place) TellOf<Args>(target_, command_, std::move(args_), in_batch);
+        return *::new (place) TellOf<Args, Return>(target_, command_, std::move(args_), in_batch);
     }
     void encode_arguments([[maybe_unused]] Writer& out) const override {
         if constexpr (can_travel<Args, void>) encode_message(out, args_, command_.name);
@@ -204,20 +216,20 @@ protected:
 
 private:
     static void arrive(Runnable& self);
-    virtual Telling& telling() noexcept = 0;
+    virtual void try_now() = 0;
 };
-template <class Args>
+template <class Args, class Return>
 class TellFromAnywhereOf final : public TellFromAnywhere {
 public:
-    explicit TellFromAnywhereOf(PendingTell<Args>&& tell) : tell_(std::move(tell)) {}
+    explicit TellFromAnywhereOf(PendingTell<Args, Return>&& tell) : tell_(std::move(tell)) {}
 
 private:
-    Telling& telling() noexcept override { return tell_; }
-    PendingTell<Args> tell_;
+    void try_now() override { tell_.try_now(nullptr); }
+    PendingTell<Args, Return> tell_;
 };
-template <class Args>
-bool tell_from_anywhere(PendingTell<Args>&& tell, const Address& target) {
-    return TellFromAnywhere::post(make_owned<TellFromAnywhereOf<Args>>(std::move(tell)), target);
+template <class Args, class Return>
+bool tell_from_anywhere(PendingTell<Args, Return>&& tell, const Address& target) {
+    return TellFromAnywhere::post(make_owned<TellFromAnywhereOf<Args, Return>>(std::move(tell)), target);
 }
 
 }  // namespace detail

@@ -40,7 +40,7 @@ MAGNETAR_DECL bool TellFromAnywhere::post(Owned<TellFromAnywhere> tell, const Ad
 MAGNETAR_DECL void TellFromAnywhere::arrive(Runnable& self) {
     Owned<TellFromAnywhere> tell(&static_cast<TellFromAnywhere&>(self));
     try {
-        tell->telling().try_now(nullptr);
+        tell->try_now();
     } catch (const std::exception& error) {  // it cannot travel
         Logger("magnetar").error("tell_from_anywhere: {}", error.what());
     }
@@ -95,14 +95,7 @@ MAGNETAR_DECL void Telling::post() {
     }
 }
 
-MAGNETAR_DECL bool Telling::try_now(const Address* sender) {
-    if (target_.where.is_here()) [[likely]] {
-        Actor<>* actor = find_local(target_);
-        if (!actor || core_of(*actor).would_wait()) return false;
-        Tell& tell = make();
-        if (sender) tell.sender = *sender;
-        return core_of(*actor).receive(tell) == EnqueueResult::accepted;
-    }
+MAGNETAR_DECL bool Telling::try_elsewhere(const Address* sender) {
     if (!target_.where.known() || !can_send_to(target_.where.node())) return false;
     // A thread without a loop has nowhere to gather what it sends.
     if (this_loop == no_loop && !EventLoop::current()) [[unlikely]]
