@@ -118,7 +118,15 @@ TEST_CASE("process: one that somebody else has collected has ended, and how is t
 TEST_CASE("process: the end is known while SIGCHLD is ignored, too") {
     EventLoop loop;
     auto before = ::signal(SIGCHLD, SIG_IGN);
-    auto process = start_process([] { ::_exit(5); });
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    UniqueFd in(ends[0]), out(ends[1]);
+    // Nobody keeps the pid of one that has ended: it lives until its handle is made.
+    auto process = start_process([&] {
+        char byte;
+        ::_exit(::read(in.get(), &byte, 1) == 1 ? 5 : 6);
+    });
+    REQUIRE(::write(out.get(), "x", 1) == 1);
     auto status = loop.run(process.exited());
     ::signal(SIGCHLD, before);
     CHECK((status == ExitStatus::unknown() || status == ExitStatus{5}));

@@ -6,11 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include <magnetar/actor/door/server.hpp>
 #include <magnetar/app/detail/application_base.hpp>
 #include <magnetar/app/detail/configuration.hpp>
 #include <magnetar/app/detail/control.hpp>
-#include <magnetar/app/detail/control_commands.hpp>
 #include <magnetar/app/detail/metrics.hpp>
 #include <magnetar/app/detail/process.hpp>
 #include <magnetar/app/detail/program.hpp>
@@ -80,7 +78,6 @@ private:
     PidFile pid_file_;
     std::vector<OwnPath> own_paths_;
     std::optional<ListeningSocket> control_socket_;
-    DoorServer control_door_{control_door_settings(), &perform_for_operator};
     std::optional<TcpServer> control_server_;  // not among the arbiter's own, which close when a stop begins
     std::optional<ListeningSocket> metrics_socket_;
 };

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include <magnetar/actor/door/server.hpp>
+#include <magnetar/app/detail/control_commands.hpp>
 #include <magnetar/app/detail/scrape.hpp>
 #include <magnetar/app/detail/service.hpp>
 #include <magnetar/app/detail/upkeep.hpp>
@@ -157,7 +159,8 @@ MAGNETAR_DECL Task<> Service::begin(Arbiter<>& arbiter) {
     if (self.control_socket_) {
         Listener listener(*self.control_socket_);
         self.control_socket_.reset();
-        self.control_server_.emplace(self.control_door_.server(DoorTrust::owner));
+        DoorServer door(control_door_settings(), &perform_for_operator);
+        self.control_server_.emplace(door.server(DoorTrust::owner));
         co_await self.control_server_->start_serving(std::move(listener));
     }
     std::string trouble;

@@ -59,7 +59,7 @@ inline void put_unsigned(Writer& out, std::uint64_t bits, std::size_t size) {
 inline Json number_to_json(Reader& in, const TypeShape& type) {
     std::uint64_t bits = get_unsigned(in, type.size);
     if (type.is_real && type.size == 4)
-        return real_to_json(double{std::bit_cast<float>(static_cast<std::uint32_t>(bits))});
+        return real_to_json(static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits))));
     if (type.is_real) return real_to_json(std::bit_cast<double>(bits));
     if (!type.is_signed) return Json(bits);
     int unused = 64 - 8 * type.size;
