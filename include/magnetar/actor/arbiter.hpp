@@ -66,7 +66,7 @@ struct ArbiterOptions {
     std::chrono::nanoseconds exit_timeout = std::chrono::seconds(3);
     /// What keeps its loop longer than this is named in the log: see StallWatch. 0: nothing is.
     std::chrono::nanoseconds stall = detail::usual_stall;
-    /// Location it listens for other programs, in any language: `host:port` (port 0: one that is free) or
+    /// Where it listens for other programs, in any language: `host:port` (port 0: one that is free) or
     /// `unix:path`, whose file only its own user can open. Empty: nowhere. See docs/protocol.md, and Commands
     /// for what of an actor they may ask for. It listens before the start hook runs; when it cannot, run()
     /// logs why and gives 1.
@@ -166,7 +166,7 @@ public:
     /// has run already.
     int run() { return Master::run(*this); }
 
-    /// Location it listens, as connect_arbiter takes it: `ws://127.0.0.1:PORT`, or `ws+unix:PATH`; the first
+    /// Where it listens, as connect_arbiter takes it: `ws://127.0.0.1:PORT`, or `ws+unix:PATH`; the first
     /// of its addresses. Empty before it runs, and without an address.
     std::string address() const {
         auto all = addresses();

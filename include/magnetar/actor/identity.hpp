@@ -15,7 +15,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 template <class State = void>
 class Actor;
 
-/// Location an actor lives: in a process of its own, on a thread of its spawner's process, or on its
+/// Where an actor lives: in a process of its own, on a thread of its spawner's process, or on its
 /// spawner's loop.
 enum class Concurrency : std::uint8_t { process, thread, coroutine };
 

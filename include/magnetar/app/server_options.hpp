@@ -52,7 +52,7 @@ struct ServerOptions {
     std::uint32_t workers = 1;
     /// What each connection or datagram is for.
     ServeHook<Worker, What...> serve{};
-    /// Location it listens unless a setting says otherwise: see `--bind`.
+    /// Where it listens unless a setting says otherwise: see `--bind`.
     std::string_view bind = "127.0.0.1:8080";
     /// A start hook here has returned before the worker takes its first connection or datagram.
     SpawnOptions<Worker> worker{};

@@ -47,7 +47,7 @@ MAGNETAR_LAZY Task<ExitStatus> wait_for_exit(int pidfd);
 class ProcessHandle {
 public:
     /// For a child that has not been collected. Throws std::system_error when there is no such process.
-    /// Location pidfd_open(2) does not exist (under valgrind before 3.21, Linux before 5.3) it works by pid.
+    /// Where pidfd_open(2) does not exist (under valgrind before 3.21, Linux before 5.3) it works by pid.
     explicit ProcessHandle(pid_t pid);
     /// For a descriptor that clone3 gave (CLONE_PIDFD), or another process sent.
     ProcessHandle(pid_t pid, UniqueFd pidfd) noexcept : pid_(pid), fd_(std::move(pidfd)) {}

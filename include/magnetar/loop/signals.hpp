@@ -19,7 +19,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// Location a signal's handler puts what has come: all that it touches is safe there, on any thread.
+// Where a signal's handler puts what has come: all that it touches is safe there, on any thread.
 struct SignalBox {
     std::atomic<std::uint64_t> arrived{0};  // a bit per signal
     int bell = -1;                          // an eventfd

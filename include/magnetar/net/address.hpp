@@ -28,7 +28,7 @@ struct HostPort {
 /// text.
 HostPort split_host_port(std::string_view text);
 
-/// Location a socket is: an IPv4 or IPv6 address with its port, a unix socket's path, or none. A value.
+/// Where a socket is: an IPv4 or IPv6 address with its port, a unix socket's path, or none. A value.
 ///
 /// As text: `127.0.0.1:80`, `[::1]:80`, `[fe80::1%eth0]:80`, `unix:/run/app.sock`, and `unix:@app` for a name
 /// in Linux's abstract namespace, which belongs to no file. See ip(7), ipv6(7), unix(7).

@@ -114,7 +114,7 @@ public:
     }
 
     EventLoop& loop() const { return core().descriptor.loop(); }
-    /// Location it listens, with the port that it got.
+    /// Where it listens, with the port that it got.
     const SocketAddress& address() const { return core().address; }
     bool is_open() const noexcept { return core_ && core_->descriptor; }
     int fd() const { return core().descriptor.get(); }

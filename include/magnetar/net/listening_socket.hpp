@@ -35,7 +35,7 @@ public:
     ListeningSocket(const ListeningSocket& other) : fd_(other.duplicate()), path_(other.path_) {}
     ListeningSocket& operator=(ListeningSocket other) noexcept;
 
-    /// Location it listens, with the port that it got.
+    /// Where it listens, with the port that it got.
     SocketAddress address() const { return SocketAddress::of_socket(fd_.get()); }
     int fd() const noexcept { return fd_.get(); }
     /// Another descriptor of the same socket. Throws std::system_error when out of descriptors.

@@ -21,7 +21,7 @@ enum class ProgramStream : std::uint8_t { inherited, none, pipe };
 /// How a program is started. All that it refers to is copied before run_program or the constructor of
 /// RunningProgram returns.
 struct ProgramOptions {
-    /// Location it runs; empty: where this process does.
+    /// Where it runs; empty: where this process does.
     std::string_view directory{};
     /// Its whole environment, as `NAME=value`; null: this process's.
     const std::vector<std::string>* environment = nullptr;

@@ -58,7 +58,7 @@ public:
     bool is_serving() const noexcept { return core_ && core_->listener && !core_->closing; }
     /// Throws std::logic_error before it serves.
     EventLoop& loop() const { return core_->loop(); }
-    /// Location it listens, with the port that it got. Throws std::logic_error before it serves.
+    /// Where it listens, with the port that it got. Throws std::logic_error before it serves.
     const SocketAddress& address() const { return core_->loop(), core_->listener->address(); }
     /// Connections now, and what happened since it began.
     ServerInfo info() const { return core_->info(); }

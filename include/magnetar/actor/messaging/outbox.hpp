@@ -74,7 +74,7 @@ public:
     void post(LoopHandle& door, Runnable& work) noexcept;
     void flush() noexcept;
 
-    // The in_flight before an actor counts all messages that are on their way there. It is looked at once for
+    // An actor's in_flight counts all messages that are on their way there. It is looked at once for
     // each batch, and those in the batch are added when it goes: cores that count by ones would wait for
     // each other at each. So the in_flight may grow past its capacity by a batch for each thread.
     bool has_room(const Address& target) const noexcept { return target.id == crowded_.id && room_ > 0; }

@@ -70,7 +70,7 @@ private:
     std::exception_ptr error_;
 };
 
-// What is carried out of a IncomingCall: its arguments, decoded, and its outcome, to be encoded.
+// What is carried out of an IncomingCall: its arguments, decoded, and its outcome, to be encoded.
 class IncomingAnswer : public CallMessage, public Pooled {
 public:
     virtual ~IncomingAnswer() = default;

@@ -14,7 +14,7 @@ enum class ChildOf { this_process, parent_of_this_process };
 //
 // The C library's own fork runs, with all that belongs to it: the handlers of pthread_atfork(3), the thread
 // id that mutexes are owned by, the list of robust mutexes. Its one system call is intercepted (Linux 5.11 on
-// x86-64: see prctl(2), PR_SET_SYSCALL_USER_DISPATCH) and made with other flags. Location that does not go,
+// x86-64: see prctl(2), PR_SET_SYSCALL_USER_DISPATCH) and made with other flags. Where that does not go,
 // and under a debugger or ThreadSanitizer, a child of this process is a plain one, and one of its parent is
 // made by clone(2), with thread id and robust list but without the handlers.
 //

@@ -41,7 +41,7 @@ struct ForkRequest {
 // sockets. It does not return.
 using RunChild = void (*)(std::span<const std::byte>, std::vector<UniqueFd>);
 
-// Location the fork servers are: two that may serve, and one that makes others when both have gone at once.
+// Where the fork servers are: two that may serve, and one that makes others when both have gone at once.
 inline constexpr std::size_t fork_server_places = 3, fork_server_seed = 2;
 
 // In the fork server all that would end it by chance (`pkill -USR1 program` means its master) is ignored; its
@@ -76,8 +76,7 @@ private:
 // Keeps nothing of what the master had open: a worker inherits its link and the standard streams alone.
 void close_from(unsigned first) noexcept;
 
-// Its main: serves until the other end is closed. Location it stands in `made` the kernel notes what it
-// makes.
+// Its main: serves until the other end is closed. The kernel writes the pid of what it makes to `made[place]`.
 [[noreturn]] void serve_forks(UniqueFd control, RunChild run_child, std::size_t place, pid_t* made,
                               const sigset_t& mask) noexcept;
 

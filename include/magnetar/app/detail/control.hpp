@@ -10,7 +10,7 @@
 // to those, the arbiter has the commands of control_commands.hpp.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Location the socket is: `setting` is a path, `auto` or `none`; empty for none. In the service's runtime
+// Where the socket is: `setting` is a path, `auto` or `none`; empty for none. In the service's runtime
 // directory, the user's, or one below /tmp that belongs to the user alone.
 std::string control_path(const std::string& setting, const std::string& program);
 

@@ -129,7 +129,7 @@ MAGNETAR_DECL std::optional<std::string> widen_integers(std::string_view text) {
     return widened;
 }
 
-/// Location the first number is that cannot be read, and why; empty if there is none.
+/// Where the first number is that cannot be read, and why; empty if there is none.
 MAGNETAR_DECL std::string number_error(std::string_view text) {
     std::string reason;
     find_number(text, [&](const NumberWord& number) {

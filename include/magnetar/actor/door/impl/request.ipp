@@ -61,7 +61,7 @@ MAGNETAR_DECL bool is_reserved_command(std::string_view name) noexcept {
     return std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved);
 }
 
-// Location a client's target is. An id that no living actor has is still an address, so that one can ask how
+// Where a client's target is. An id that no living actor has is still an address, so that one can ask how
 // it ended; a name is not. Throws ActorNotFound, CodecError.
 inline Address address_of(const Json& target) {
     if (target.is_null()) return the_node->arbiter;

@@ -44,7 +44,7 @@ MAGNETAR_DECL Task<> Node::ask_for_link(Node& node, std::uint32_t peer) {
         // Asked in the name of this process's first actor; the link itself comes before the answer. Two nodes
         // that have had one already, and lost it, get another.
         bool lives = co_await make_request<introduce_nodes>(node.arbiter, peer, false);
-        // (Location one came and has ended already, nobody waits any more.)
+        // (If one came and has ended already, nobody waits any more.)
         bool waiting = node.connecting_.find(peer) != nullptr;
         if (lives && waiting) co_await make_request<introduce_nodes>(node.arbiter, peer, true);
     } catch (const std::exception& error) {

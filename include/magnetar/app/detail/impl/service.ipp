@@ -38,7 +38,7 @@ MAGNETAR_DECL std::unique_ptr<Configuration> Service::configure(std::vector<Sett
     auto made = [&](bool defaults) {
         return std::make_unique<Configuration>(text.name, applications, without_prefix_, defaults);
     };
-    // Location the file is, only environment and command line tell; and it is the same one after a change of
+    // Where the file is, only environment and command line tell; and it is the same one after a change of
     // folder.
     auto first = made(false);
     auto given = first->read(arguments_, {});
