@@ -125,8 +125,6 @@ template <class State>
 inline constexpr const bool* commands_opened = nullptr;
 template <HasOpenCommands State>
 inline constexpr const bool* commands_opened<State> = &opened<State>;
-template <auto F>
-struct TranscoderOf;
 
 // Using one of these enters the command in the table before main runs. A name makes it callable by name,
 // which costs the way through JSON.
