@@ -197,11 +197,12 @@ MAGNETAR_DECL void ActorCore::exit(int code) noexcept {
 MAGNETAR_DECL void ActorCore::unhandled(const std::exception_ptr& error, std::string_view where) noexcept {
     try {
         std::rethrow_exception(error);
-    } catch (const ActorStopping& e) {  // no failure when this one stops, too: its monitor first, say
-        if (life() < Lifecycle::stopping) log().error("{}: {}", where, e.what());
-        else log().debug("{}: {}", where, e.what());
     } catch (const std::exception& e) {
-        log().error("{}: {}: {}", where, demangled(typeid(e).name()), e.what());
+        auto type = demangled(typeid(e).name());
+        // What an actor asks may stop together with it, and before it, as its monitor does: that is no failure.
+        bool expected = life() >= Lifecycle::stopping && dynamic_cast<const ActorStopping*>(&e);
+        if (expected) log().debug("{}: {}: {}", where, type, e.what());
+        else log().error("{}: {}: {}", where, type, e.what());
     } catch (const Cancelled&) {
     } catch (const ActorExit& end) {
         exit(end.code);
