@@ -1,6 +1,8 @@
 #include <magnetar/actor/messaging/outbox.hpp>
 
 #include <array>
+#include <cstdlib>
+#include <stdexcept>
 #include <thread>
 
 #include "../support.hpp"
@@ -27,12 +29,18 @@ struct Sheet {
     char rest[Size];
 };
 using Note = Sheet<4>;
+struct Unmakable {
+    Unmakable(std::vector<int>&, int) { throw std::runtime_error("no"); }
+    void arrive() noexcept { std::abort(); }
+};
 
 template <class T, class Place>
 T& place_in(Place& parcel_or_outbox, std::vector<int>& log, int number, auto&... where) {
     void* place =
         parcel_or_outbox.place(where..., sizeof(T), [](void* sheet) { static_cast<T*>(sheet)->arrive(); });
-    return *::new (place) T(log, number);
+    T& made = *::new (place) T(log, number);
+    parcel_or_outbox.placed();
+    return made;
 }
 template <class T>
 void drop(T& sheet) {
@@ -95,6 +103,19 @@ TEST_CASE("parcel: as many messages as it has room for, not one more; they arriv
     loop.run(yield());
     for (int i = 1; i <= placed; ++i) expected.push_back(i);
     CHECK(log == expected);
+    for (Note* note : std::exchange(Note::arrived, {})) drop(*note);
+}
+
+TEST_CASE("parcel: a message whose construction throws is not in it") {
+    EventLoop loop;
+    std::vector<int> log;
+    Batch* parcel = Batch::make(loop.handle(), Batch::small);
+    place_in<Note>(*parcel, log, 1);
+    CHECK_THROWS_WITH(place_in<Unmakable>(*parcel, log, 2), "no");
+    place_in<Note>(*parcel, log, 3);
+    loop.post(*parcel);
+    loop.run(yield());
+    CHECK(log == std::vector{1, 3});
     for (Note* note : std::exchange(Note::arrived, {})) drop(*note);
 }
 

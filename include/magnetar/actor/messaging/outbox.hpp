@@ -41,9 +41,11 @@ public:
     }
     bool has_room(std::uint32_t bytes) const noexcept { return size_ - used_ >= bytes; }
 
-    // The place for a message of that size, for which `arrive` is called on the other loop. Once the message
-    // has been destroyed it is for drop() to give the place back.
+    // The place for the next message, of that size, for which `arrive` is called on the other loop. The message
+    // is in the batch from placed() on, to be called when it has been constructed there: what throws leaves
+    // nothing. Once it has been destroyed it is for drop() to give the place back.
     void* place(std::size_t size, void (*arrive)(void* message)) noexcept;
+    void placed() noexcept;
     static void drop(void* place, std::size_t size) noexcept;
 
 private:
@@ -68,8 +70,9 @@ class Outbox final : public TurnHook {
 public:
     Outbox() noexcept : TurnHook([](TurnHook& self) { static_cast<Outbox&>(self).flush(); }) {}
 
-    // The place for a message to that loop, see Batch::place. It goes off with the next flush.
+    // The place for a message to that loop, see Batch::place. It goes off with the first flush after placed().
     void* place(LoopHandle& door, std::size_t size, void (*arrive)(void* message));
+    void placed() noexcept { parcel_->placed(); }
     // Sends a work at once.
     void post(LoopHandle& door, Runnable& work) noexcept;
     void flush() noexcept;

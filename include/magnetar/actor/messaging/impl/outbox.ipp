@@ -24,10 +24,12 @@ MAGNETAR_DECL Batch* Batch::make(LoopHandle& maker, std::uint32_t size) {
 
 MAGNETAR_DECL void* Batch::place(std::size_t size, void (*arrive)(void* message)) noexcept {
     static_assert(sizeof(Slot) % alignment == 0);
-    auto* slot = ::new (reinterpret_cast<char*>(this) + used_) Slot{arrive, space(size), used_};
-    used_ += slot->size;
+    return (::new (reinterpret_cast<char*>(this) + used_) Slot{arrive, space(size), used_})->content();
+}
+
+MAGNETAR_DECL void Batch::placed() noexcept {
+    used_ += std::launder(reinterpret_cast<Slot*>(reinterpret_cast<char*>(this) + used_))->size;
     ++alive_;
-    return slot->content();
 }
 
 MAGNETAR_DECL void Batch::drop(void* place, std::size_t size) noexcept {

@@ -48,7 +48,11 @@ MAGNETAR_DECL void TellFromAnywhere::arrive(Runnable& self) {
 
 MAGNETAR_DECL Tell& Telling::make() { return make_at(pool_allocate(size_), false); }
 MAGNETAR_DECL Tell& Telling::make_for(LoopHandle& door) {
-    return make_at(outbox().place(door, size_, [](void* tell) { static_cast<Tell*>(tell)->arrive(); }), true);
+    Outbox& out = outbox();
+    void* place = out.place(door, size_, [](void* tell) { static_cast<Tell*>(tell)->arrive(); });
+    Tell& tell = make_at(place, true);
+    out.placed();
+    return tell;
 }
 
 MAGNETAR_DECL Owned<NodeTell> Telling::for_node(Telling* waiter) const {
