@@ -40,6 +40,7 @@ bool is_reserved_command(std::string_view name) noexcept;
 // Carries a request out, on the arbiter's loop: what the door itself answers, and for all else the actor.
 // Throws what `send` throws, PermissionDenied, and CodecError for arguments that do not fit.
 MAGNETAR_LAZY Task<Json> perform(DoorRequest request, DoorRole role);
+// What carries requests out: perform(), or another like it.
 using DoorPerform = Task<Json> (*)(DoorRequest request, DoorRole role);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -30,10 +30,10 @@ enum class DoorTrust : std::uint8_t {
 // Admits clients and serves them. Its connections keep it, so that it ends with the last of them.
 class DoorDesk : public Counted {
 public:
-    // How requests are carried out; null for perform().
-    using Perform = DoorPerform;
-
-    DoorDesk(DoorSettings s, Perform perform);
+    // Without `perform`, detail::perform() carries requests out. Throws std::invalid_argument for limits that make
+    // no sense.
+    DoorDesk(DoorSettings s, DoorPerform perform);
+    // One connection, to its end.
     MAGNETAR_LAZY Task<> serve(Connection& connection, DoorTrust trust);
 
     const DoorSettings settings;
@@ -55,24 +55,22 @@ private:
     MAGNETAR_LAZY static Task<> refuse(Connection& connection, std::string answer);
 
     WebSocketConnection::Limits connection_limits_;
-    Perform perform_;
+    DoorPerform perform_;
     std::uint32_t connections_ = 0;
 };
 
 // The arbiter's listeners.
 class DoorServer {
 public:
-    using Perform = DoorDesk::Perform;
-
-    // Throws std::invalid_argument for limits that make no sense.
-    explicit DoorServer(DoorSettings settings, Perform perform = nullptr);
+    // As DoorDesk.
+    explicit DoorServer(DoorSettings settings, DoorPerform perform = nullptr);
     DoorServer(const DoorServer&) = delete;
 
     // Listens on every address. The connections are those of TcpServers of the arbiter's, so that they drain
     // with them when it stops. Throws std::system_error, and std::invalid_argument for an address that
     // strangers can reach when no token is asked for.
     MAGNETAR_LAZY Task<> open(Actor<void>& arbiter);
-    // Serves the connections of another listener.
+    // Serves the connections of another listener, and may outlive this.
     MAGNETAR_LAZY TcpServer server(DoorTrust trust);
     // Where it listens, as URLs.
     const std::vector<std::string>& urls() const noexcept { return urls_; }

@@ -3,7 +3,10 @@
 
 #include <cstdint>
 #include <exception>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include <magnetar/actor/door/error_json.hpp>
 #include <magnetar/actor/door/request.hpp>

@@ -33,7 +33,7 @@ inline std::string url_of(const SocketAddress& address) {
     return address.is_unix() ? "ws+" + text : "ws://" + text;
 }
 
-MAGNETAR_DECL DoorDesk::DoorDesk(DoorSettings s, Perform perform)
+MAGNETAR_DECL DoorDesk::DoorDesk(DoorSettings s, DoorPerform perform)
     : settings(std::move(s)),
       connection_limits_{settings.limits.max_message, settings.limits.max_unsent, settings.limits.ping_after,
                          settings.limits.silence, settings.limits.close_timeout},
@@ -52,7 +52,7 @@ MAGNETAR_DECL DoorDesk::DoorDesk(DoorSettings s, Perform perform)
         throw std::invalid_argument("the door's ping_after and silence must not be negative");
 }
 
-MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings, Perform perform)
+MAGNETAR_DECL DoorServer::DoorServer(DoorSettings settings, DoorPerform perform)
     : desk_(*new DoorDesk(std::move(settings), perform)) {}
 
 MAGNETAR_LAZY_BODY Task<> DoorServer::open(Actor<>& arbiter) {
@@ -105,7 +105,7 @@ MAGNETAR_LAZY_BODY Task<> DoorDesk::serve(Connection& connection, DoorTrust trus
     if (admission.answer.empty()) co_return;
     co_await connection.write(admission.answer);
     admission.answer = std::string();
-    Perform perform = &detail::perform;
+    DoorPerform perform = &detail::perform;
     if (perform_) perform = perform_;
     DoorSession<> session(connection, connection_limits_, settings.limits.max_requests, admission.role,
                           perform);
