@@ -154,7 +154,7 @@ TEST_CASE("simulation: a scenario that can never end is ended, and tells who wai
     CHECK(has(stuck, "nothing can happen any more"));
     CHECK(has(stuck, "the scenario waits for event"));
     CHECK(has(stuck, "the scenario waits for channel receive"));
-    simulation.limit = simulation.elapsed() + 1h;
+    simulation.limit = 1h;
     auto late = error_of<testing::Stuck>(simulation, [&](Actor<>&) -> Task<> {
         for (;;) co_await sleep(1min);
     });
@@ -167,6 +167,13 @@ TEST_CASE("simulation: a scenario that can never end is ended, and tells who wai
         co_return;
     });
     CHECK(again);
+}
+
+TEST_CASE("simulation: each scenario has the time of the limit for itself") {
+    Simulation simulation(1);
+    simulation.limit = 1h;
+    for (int i = 0; i < 3; ++i) simulation.run([](Actor<>&) -> Task<> { co_await sleep(40min); });
+    CHECK(simulation.elapsed() >= 2h);
 }
 
 TEST_CASE("simulation: a scenario that goes on waiting although it is cancelled is cancelled again") {

@@ -97,6 +97,7 @@ public:
     template <class Scenario>
         requires std::is_invocable_r_v<Task<>, Scenario&, Actor<>&>
     void run(Scenario scenario) {
+        begun_ = engine_->now();
         cancels_ = 0;
         try {
             try {
@@ -160,7 +161,7 @@ private:
             return true;
         }
         bool never = next == LoopClock::time_point::max();
-        if (!never && (!stuck_.empty() || next.time_since_epoch() <= limit)) return false;
+        if (!never && (!stuck_.empty() || next - begun_ <= limit)) return false;
         if (!stage_.body || cancels_ == most_cancels) {
             if (never) fmt::print(stderr, "magnetar: these jobs refuse to end:\n{}", stage_.loop.dump(true));
             return false;
@@ -185,6 +186,7 @@ private:
     Random random_;
     Trace trace_;
     List<detail::Quiet> quiet_;
+    LoopClock::time_point begun_{};  // the scenario
     std::string stuck_;
     // A scenario may catch Cancelled and wait again; one that always does is no longer asked to end.
     static constexpr int most_cancels = 100;
