@@ -12,11 +12,11 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-inline constexpr std::string_view own_folder = "include/magnetar/";
+inline constexpr std::string_view include_folder = "include/", own_folder = "include/magnetar/";
 
 // A file of magnetar's from there on, another one with the folder it stands in.
 inline std::string_view short_path(std::string_view path) noexcept {
-    if (auto at = path.rfind(own_folder); at != path.npos) return path.substr(at + own_folder.size() - 9);
+    if (auto at = path.rfind(own_folder); at != path.npos) return path.substr(at + include_folder.size());
     auto last = path.rfind('/');
     auto before = last == path.npos || last == 0 ? path.npos : path.rfind('/', last - 1);
     return before == path.npos ? path : path.substr(before + 1);
