@@ -173,7 +173,8 @@ public:
 
     /// Every job that is suspended on this loop, a line each: its actor and command, what it waits for, for
     /// how long, and where, from the innermost `co_await` outwards. Jobs that carry out no command and wait in
-    /// magnetar's own code alone are counted in the last line, and listed if `everything` is wanted. Only on the loop's thread.
+    /// magnetar's own code alone are counted in the last line, and listed if `everything` is wanted. Only on
+    /// the loop's thread.
     std::string dump(bool everything = false);
     /// Where the layer above lists the jobs of its actors, as `dump` lists those of none.
     void (*dump_actors)(EventLoop&, detail::JobList&) = nullptr;
