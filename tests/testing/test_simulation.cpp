@@ -194,6 +194,29 @@ TEST_CASE("simulation: a scenario that goes on waiting although it is cancelled 
     CHECK(caught == 5);
 }
 
+TEST_CASE("simulation: it is cancelled again also while something else goes on") {
+    Simulation simulation(1);
+    simulation.limit = 1min;
+    Event never;
+    int caught = 0;
+    auto stuck = error_of<testing::Stuck>(simulation, [&](Actor<>& self) -> Task<> {
+        auto tick = [](int& until_five) -> Task<> {
+            while (until_five < 5) co_await sleep(1s);
+        };
+        Job<> ticking = self.loop().start(tick(caught));
+        while (caught < 5) {
+            try {
+                co_await never.wait();
+            } catch (const Cancelled&) {
+                ++caught;
+            }
+        }
+        co_await never.wait();
+    });
+    CHECK(has(stuck, "has not ended in its time"));
+    CHECK(caught == 5);
+}
+
 TEST_CASE("simulation: an actor that is stopped ends its scenario; nothing of it is left") {
     Simulation simulation(1);
     int ended = 0;

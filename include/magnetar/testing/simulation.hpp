@@ -97,7 +97,7 @@ public:
     template <class Scenario>
         requires std::is_invocable_r_v<Task<>, Scenario&, Actor<>&>
     void run(Scenario scenario) {
-        begun_ = engine_->now();
+        asked_ = engine_->now();
         cancels_ = 0;
         try {
             try {
@@ -161,7 +161,7 @@ private:
             return true;
         }
         bool never = next == LoopClock::time_point::max();
-        if (!never && (!stuck_.empty() || next - begun_ <= limit)) return false;
+        if (!never && next - asked_ <= limit) return false;
         if (!stage_.body || cancels_ == most_cancels) {
             if (never) fmt::print(stderr, "magnetar: these jobs refuse to end:\n{}", stage_.loop.dump(true));
             return false;
@@ -171,6 +171,7 @@ private:
             tell_waiting(*stage_.main_actor, "the scenario");
         }
         ++cancels_;
+        asked_ = engine_->now();
         stage_.body->cancel();
         return true;
     }
@@ -186,7 +187,7 @@ private:
     Random random_;
     Trace trace_;
     List<detail::Quiet> quiet_;
-    LoopClock::time_point begun_{};  // the scenario
+    LoopClock::time_point asked_{};  // when the scenario was last asked for something: to begin, or to end
     std::string stuck_;
     // A scenario may catch Cancelled and wait again; one that always does is no longer asked to end.
     static constexpr int most_cancels = 100;
