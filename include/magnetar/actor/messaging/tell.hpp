@@ -1,9 +1,5 @@
 #pragma once
-#include <fmt/core.h>
-
-#include <atomic>
 #include <exception>
-#include <memory>
 #include <new>
 #include <string_view>
 #include <type_traits>
