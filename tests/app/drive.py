@@ -327,7 +327,9 @@ def workers_share_the_connections():
                 assert client.line() == "hello"
                 client.close()
             shares = [sum(server["accepted"] for server in worker["servers"].values()) for worker in program.workers()]
-            assert sum(shares) == 64 and min(shares) > 0, shares
+            assert sum(shares) == 64, shares
+            # With epoll all idle workers are woken, and it is for the scheduler who is first.
+            assert program.info()["arbiter"]["loop"]["engine"] == "epoll" or min(shares) > 0, shares
             program.ends(signal.SIGTERM)
 
 
