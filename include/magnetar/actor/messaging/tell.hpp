@@ -95,8 +95,6 @@ private:
 class Telling : public Waiter {
 public:
     std::string_view what() const noexcept override { return "room in a mailbox"; }
-    // Most tells find room, and end here.
-    bool await_ready();
     bool await_suspend(Suspension leaf);
     void await_resume() const;
 
@@ -111,8 +109,18 @@ protected:
         : target_(other.target_), command_(other.command_), size_(other.size_) {}
     ~Telling() = default;
 
-    // try_now() for an actor of another loop.
+    // await_ready() and try_now() for an actor of another loop.
+    bool ready_elsewhere();
     bool try_elsewhere(const Address* sender);
+    // The actor of this loop; throws ActorNotFound.
+    Actor<>& local_target() const {
+        Actor<>* actor = find_local(target_);
+        if (!actor) [[unlikely]]
+            std::rethrow_exception(not_found(target_, command_));
+        return *actor;
+    }
+    // Whether there is nothing to wait for.
+    bool try_here(Actor<>& actor, Tell& tell) noexcept;
 
     Address target_;
     const CommandEntry& command_;
@@ -130,8 +138,6 @@ private:
     Tell& make();
     Tell& make_for(LoopHandle& door);
 
-    // True when there is nothing to wait for.
-    bool try_here(Actor<>& actor, Tell& tell) noexcept;
     // Throws CodecError.
     Owned<NodeTell> for_node(Telling* waiter) const;
     bool end_at_once(std::exception_ptr error) noexcept;
@@ -160,6 +166,13 @@ public:
     }
     PendingTell(PendingTell&& other) noexcept : Telling(std::move(other)), args_(std::move(other.args_)) {}
 
+    // Most tells find room, and end here.
+    bool await_ready() {
+        if (!target_.where.is_here()) [[unlikely]]
+            return ready_elsewhere();
+        Actor<>& actor = local_target();
+        return try_here(actor, make_here());
+    }
     // Tells without waiting for anything, as told by that sender (within this process) or else by the actor
     // that runs now; false when it is known that the message is not taken. Throws CodecError.
     bool try_now(const Address* sender) {
@@ -167,12 +180,13 @@ public:
             return try_elsewhere(sender);
         Actor<>* actor = find_local(target_);
         if (!actor || core_of(*actor).would_wait()) return false;
-        Tell& tell = PendingTell::make_at(pool_allocate(sizeof(TellOf<Args, Return>)), false);
+        Tell& tell = make_here();
         if (sender) tell.sender = *sender;
         return core_of(*actor).receive(tell) == EnqueueResult::accepted;
     }
 
 private:
+    Tell& make_here() { return PendingTell::make_at(pool_allocate(sizeof(TellOf<Args, Return>)), false); }
     Tell& make_at(void* place, bool in_batch) override {
         return *::new (place) TellOf<Args, Return>(target_, command_, std::move(args_), in_batch);
     }

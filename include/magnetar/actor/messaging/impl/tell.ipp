@@ -65,12 +65,7 @@ MAGNETAR_DECL Owned<NodeTell> Telling::for_node(Telling* waiter) const {
     return call;
 }
 
-MAGNETAR_DECL bool Telling::await_ready() {
-    if (target_.where.is_here()) [[likely]] {
-        Actor<>* actor = find_local(target_);
-        if (!actor) std::rethrow_exception(not_found(target_, command_));
-        return try_here(*actor, make());
-    }
+MAGNETAR_DECL bool Telling::ready_elsewhere() {
     ActorSlot* slot = target_.where.slot();
     if (!slot) return false;
     Outbox& out = outbox();
