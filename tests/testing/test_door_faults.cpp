@@ -77,12 +77,16 @@ Task<> converse(std::string url, Count& count) {
     }
 }
 
-Task<Count> world(Simulation& simulation, Actor<>& self, double resets) {
-    Count count;
+detail::DoorSettings with_token() {
     detail::DoorSettings settings;
     settings.addresses = {"127.0.0.1:0"};
     settings.token = Token("word");
-    detail::DoorServer door(std::move(settings));
+    return settings;
+}
+
+Task<Count> world(Simulation& simulation, Actor<>& self, double resets) {
+    Count count;
+    detail::DoorServer door(with_token());
     co_await door.open(self);
     auto tally = co_await spawn<Tally>({.name = "tally"});
     simulation.faults.resets = resets;
@@ -120,10 +124,7 @@ TEST_CASE("door, simulated: a scenario that can never end is ended with its conn
     Simulation simulation(1);
     simulation.limit = 1min;  // connections ping each other, so that something can always happen
     CHECK_THROWS_AS(simulation.run([&](Actor<>& self) -> Task<> {
-        detail::DoorSettings settings;
-        settings.addresses = {"127.0.0.1:0"};
-        settings.token = Token("word");
-        detail::DoorServer door(std::move(settings));
+        detail::DoorServer door(with_token());
         co_await door.open(self);
         auto tally = co_await spawn<Tally>({.name = "tally"});
         RemoteArbiter remote = co_await connect_arbiter(door.urls()[0], "word");

@@ -176,20 +176,23 @@ TEST_CASE("simulation: each scenario has the time of the limit for itself") {
     CHECK(simulation.elapsed() >= 2h);
 }
 
+// Waits for what never comes, also after it was cancelled, until the sixth time.
+static Task<> wait_on(int& caught) {
+    Event never;
+    while (caught < 5) {
+        try {
+            co_await never.wait();
+        } catch (const Cancelled&) {
+            ++caught;
+        }
+    }
+    co_await never.wait();
+}
+
 TEST_CASE("simulation: a scenario that goes on waiting although it is cancelled is cancelled again") {
     Simulation simulation(1);
-    Event never;
     int caught = 0;
-    auto stuck = error_of<testing::Stuck>(simulation, [&](Actor<>&) -> Task<> {
-        while (caught < 5) {
-            try {
-                co_await never.wait();
-            } catch (const Cancelled&) {
-                ++caught;
-            }
-        }
-        co_await never.wait();
-    });
+    auto stuck = error_of<testing::Stuck>(simulation, [&](Actor<>&) -> Task<> { co_await wait_on(caught); });
     CHECK(has(stuck, "the scenario waits for event"));
     CHECK(caught == 5);
 }
@@ -197,21 +200,13 @@ TEST_CASE("simulation: a scenario that goes on waiting although it is cancelled 
 TEST_CASE("simulation: it is cancelled again also while something else goes on") {
     Simulation simulation(1);
     simulation.limit = 1min;
-    Event never;
     int caught = 0;
     auto stuck = error_of<testing::Stuck>(simulation, [&](Actor<>& self) -> Task<> {
         auto tick = [](int& until_five) -> Task<> {
             while (until_five < 5) co_await sleep(1s);
         };
         Job<> ticking = self.loop().start(tick(caught));
-        while (caught < 5) {
-            try {
-                co_await never.wait();
-            } catch (const Cancelled&) {
-                ++caught;
-            }
-        }
-        co_await never.wait();
+        co_await wait_on(caught);
     });
     CHECK(has(stuck, "has not ended in its time"));
     CHECK(caught == 5);

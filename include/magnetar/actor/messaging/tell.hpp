@@ -134,8 +134,7 @@ private:
     virtual Tell& make_at(void* place, bool in_batch) = 0;
     virtual void encode_arguments(Writer& out) const = 0;
 
-    // For this loop, or in a batch for another.
-    Tell& make();
+    // In a batch for another loop.
     Tell& make_for(LoopHandle& door);
 
     // Throws CodecError.

@@ -46,7 +46,6 @@ MAGNETAR_DECL void TellFromAnywhere::arrive(Runnable& self) {
     }
 }
 
-MAGNETAR_DECL Tell& Telling::make() { return make_at(pool_allocate(size_), false); }
 MAGNETAR_DECL Tell& Telling::make_for(LoopHandle& door) {
     Outbox& out = outbox();
     void* place = out.place(door, size_, [](void* tell) { static_cast<Tell*>(tell)->arrive(); });
@@ -90,7 +89,7 @@ MAGNETAR_DECL void Telling::post() {
         make_for(*door);
         outbox().flush();
     } else if (Actor<>* actor = find_local(target_)) {
-        core_of(*actor).receive(make());
+        core_of(*actor).receive(make_at(pool_allocate(size_), false));
     }
 }
 
