@@ -103,8 +103,7 @@ struct Publishing<F, Arguments<P...>, Of> {
 /// actor runs or the command is another actor type's.
 template <auto F>
 Task<> join(std::string group) {
-    (void)&detail::registered_command<F>;
-    return detail::join_group(std::move(group), detail::entry_of<F>);
+    return detail::join_group(std::move(group), detail::listed_entry<F>);
 }
 /// The same for a Command or `run<function>`.
 template <class C>
@@ -117,8 +116,7 @@ Task<> join(std::string group, const C&) {
 /// already still come.
 template <auto F>
 Task<> leave(std::string group) {
-    (void)&detail::registered_command<F>;
-    return detail::leave_group(std::move(group), detail::entry_of<F>);
+    return detail::leave_group(std::move(group), detail::listed_entry<F>);
 }
 template <class C>
     requires(!detail::CommandName<C>)
@@ -141,8 +139,6 @@ template <auto F, class... A>
 auto publish(std::string_view group, A&&... arguments) {
     if constexpr (detail::check_call<F, typename detail::CommandTraits<F>::State, A...>()) {
         using Publishing = detail::Publishing<F>;
-        (void)&detail::registered_command<F>;
-        (void)&detail::registered_command<&Publishing::to_members>;
         detail::check_group(group);
         return detail::make_tell<&Publishing::to_nodes>(detail::arbiter_address("publish"),
                                                         std::string(group), std::forward<A>(arguments)...);

@@ -171,9 +171,8 @@ public:
     template <auto F, class... A>
     Task<typename detail::CommandTraits<F>::Result> send(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>()) {
-            (void)&detail::registered_command<F>;
             return detail::send_by_monitor(
-                monitor_, detail::entry_of<F>,
+                monitor_, detail::listed_entry<F>,
                 typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
         }
     }
@@ -181,9 +180,8 @@ public:
     template <auto F, class... A>
     Task<> tell(A&&... arguments) const {
         if constexpr (detail::check_call<F, State, A...>()) {
-            (void)&detail::registered_command<F>;
             return detail::tell_by_monitor(
-                monitor_, detail::entry_of<F>,
+                monitor_, detail::listed_entry<F>,
                 typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
         }
     }
@@ -283,8 +281,7 @@ public:
     detail::PoolRequestFor<detail::bind_command<State, F>()> send(A&&... arguments) const {
         constexpr auto G = detail::bind_command<State, F>();
         if constexpr (detail::check_call<G, State, A...>()) {
-            (void)&detail::registered_command<G>;
-            return {proxy_, detail::entry_of<G>,
+            return {proxy_, detail::listed_entry<G>,
                     typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...)};
         }
     }
@@ -293,8 +290,7 @@ public:
     Task<> tell(A&&... arguments) const {
         constexpr auto G = detail::bind_command<State, F>();
         if constexpr (detail::check_call<G, State, A...>()) {
-            (void)&detail::registered_command<G>;
-            return detail::tell_any(proxy_, detail::entry_of<G>,
+            return detail::tell_any(proxy_, detail::listed_entry<G>,
                                     typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...));
         }
     }
@@ -304,10 +300,9 @@ public:
     bool try_tell(A&&... arguments) const {
         constexpr auto G = detail::bind_command<State, F>();
         if constexpr (detail::check_call<G, State, A...>()) {
-            (void)&detail::registered_command<G>;
             auto* found = detail::WorkerPool::find(proxy_.address());
             auto chosen = found ? found->choose() : detail::WorkerPool::Chosen{};
-            return chosen && detail::TellFor<G>(chosen.worker.address(), detail::entry_of<G>,
+            return chosen && detail::TellFor<G>(chosen.worker.address(), detail::listed_entry<G>,
                                                 std::forward<A>(arguments)...)
                                  .try_now(nullptr);
         }

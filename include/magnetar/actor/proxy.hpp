@@ -134,8 +134,7 @@ public:
     detail::RequestFor<detail::bind_command<State, F>()> send(A&&... arguments) const {
         constexpr auto G = detail::bind_command<State, F>();
         if constexpr (detail::check_call<G, State, A...>())
-            return (void)&detail::registered_command<G>,
-                   detail::RequestFor<G>(address(), detail::entry_of<G>, std::forward<A>(arguments)...);
+            return detail::RequestFor<G>(address(), detail::listed_entry<G>, std::forward<A>(arguments)...);
     }
     /// The same without an answer: returns when the message has found room in the actor's mailbox (within one
     /// process), or on the link to it. An exception in the command is logged by the callee. Throws
@@ -144,8 +143,7 @@ public:
     detail::TellFor<detail::bind_command<State, F>()> tell(A&&... arguments) const {
         constexpr auto G = detail::bind_command<State, F>();
         if constexpr (detail::check_call<G, State, A...>())
-            return (void)&detail::registered_command<G>,
-                   detail::TellFor<G>(address(), detail::entry_of<G>, std::forward<A>(arguments)...);
+            return detail::TellFor<G>(address(), detail::listed_entry<G>, std::forward<A>(arguments)...);
     }
     /// The same without ever waiting, and no coroutine is needed: true when the message is on its way, false
     /// when there is no room for it or no such actor any more. Room on the link to another process is known
@@ -154,11 +152,9 @@ public:
     template <auto F, class... A>
     bool try_tell(A&&... arguments) const {
         constexpr auto G = detail::bind_command<State, F>();
-        if constexpr (detail::check_call<G, State, A...>()) {
-            (void)&detail::registered_command<G>;
-            return detail::TellFor<G>(address(), detail::entry_of<G>, std::forward<A>(arguments)...)
+        if constexpr (detail::check_call<G, State, A...>())
+            return detail::TellFor<G>(address(), detail::listed_entry<G>, std::forward<A>(arguments)...)
                 .try_now(nullptr);
-        }
     }
 };
 

@@ -43,7 +43,6 @@ public:
             return magnetar::send(target, command, std::forward<A>(arguments)...);
         } else {
             constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
-            (void)&detail::registered_command<F>;
             if constexpr (detail::check_call<F, void, A...>())
                 return typed<typename detail::CommandTraits<F>::Result>(
                     link(), ask(target, name_of<F>(command), pack<F>(std::forward<A>(arguments)...)));
@@ -75,7 +74,6 @@ public:
             return magnetar::tell(target, command, std::forward<A>(arguments)...);
         } else {
             constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
-            (void)&detail::registered_command<F>;
             if constexpr (detail::check_call<F, void, A...>())
                 return detail::RemoteLink::tell(link(), std::string(name_of<F>(command)), target_json(target),
                                                 pack<F>(std::forward<A>(arguments)...));
@@ -112,8 +110,8 @@ private:
     template <auto F, class C>
     static std::string_view name_of(const C&) {
         if constexpr (std::is_same_v<typename detail::CommandOf<C>::type, detail::EchoCommand>) return "echo";
-        else if (auto known = detail::entry_of<F>.open_name; !known.empty()) return known;
-        else return detail::entry_of<F>.name;
+        else if (auto known = detail::listed_entry<F>.open_name; !known.empty()) return known;
+        else return detail::listed_entry<F>.name;
     }
     template <auto F, class... A>
     Json pack(A&&... arguments) const {

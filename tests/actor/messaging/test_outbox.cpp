@@ -35,11 +35,11 @@ struct Unmakable {
 };
 
 template <class T, class Place>
-T& place_in(Place& parcel_or_outbox, std::vector<int>& log, int number, auto&... where) {
+T& place_in(Place& batch_or_outbox, std::vector<int>& log, int number, auto&... where) {
     void* place =
-        parcel_or_outbox.place(where..., sizeof(T), [](void* sheet) { static_cast<T*>(sheet)->arrive(); });
+        batch_or_outbox.place(where..., sizeof(T), [](void* sheet) { static_cast<T*>(sheet)->arrive(); });
     T& made = *::new (place) T(log, number);
-    parcel_or_outbox.placed();
+    batch_or_outbox.placed();
     return made;
 }
 template <class T>
@@ -48,7 +48,7 @@ void drop(T& sheet) {
     Batch::drop(&sheet, sizeof(T));
 }
 
-std::size_t parcels_at_home(LoopHandle& door) {
+std::size_t batches_at_home(LoopHandle& door) {
     std::size_t count = 0;
     for (auto back = door.returned.take(); back.pop();) ++count;
     return count;
@@ -73,7 +73,7 @@ struct Sums {
     }
     std::tuple<long, long, bool> told() { return {total, count, ordered}; }
 };
-// Tells of three kinds by turns: two that share a parcel, one larger than any.
+// Tells of three kinds by turns: two that share a batch, one larger than any.
 Task<long> tell_all(Actor<>&, ActorProxy<> to, int count) {
     auto sums = to.as<Sums>();
     long total = 0;
@@ -91,42 +91,42 @@ Task<long> tell_all(Actor<>&, ActorProxy<> to, int count) {
 
 }  // namespace
 
-TEST_CASE("parcel: as many messages as it has room for, not one more; they arrive in order") {
+TEST_CASE("batch: as many messages as it has room for, not one more; they arrive in order") {
     EventLoop loop;
     std::vector<int> log, expected;
-    Batch* parcel = Batch::make(loop.handle(), Batch::small);
+    Batch* batch = Batch::make(loop.handle(), Batch::small);
     int placed = 0;
-    while (parcel->has_room(Batch::space(sizeof(Note)))) place_in<Note>(*parcel, log, ++placed);
+    while (batch->has_room(Batch::space(sizeof(Note)))) place_in<Note>(*batch, log, ++placed);
     CHECK(placed >= 8);
     CHECK(placed * sizeof(Note) <= Batch::small);
-    loop.post(*parcel);
+    loop.post(*batch);
     loop.run(yield());
     for (int i = 1; i <= placed; ++i) expected.push_back(i);
     CHECK(log == expected);
     for (Note* note : std::exchange(Note::arrived, {})) drop(*note);
 }
 
-TEST_CASE("parcel: a message whose construction throws is not in it") {
+TEST_CASE("batch: a message whose construction throws is not in it") {
     EventLoop loop;
     std::vector<int> log;
-    Batch* parcel = Batch::make(loop.handle(), Batch::small);
-    place_in<Note>(*parcel, log, 1);
-    CHECK_THROWS_WITH(place_in<Unmakable>(*parcel, log, 2), "no");
-    place_in<Note>(*parcel, log, 3);
-    loop.post(*parcel);
+    Batch* batch = Batch::make(loop.handle(), Batch::small);
+    place_in<Note>(*batch, log, 1);
+    CHECK_THROWS_WITH(place_in<Unmakable>(*batch, log, 2), "no");
+    place_in<Note>(*batch, log, 3);
+    loop.post(*batch);
     loop.run(yield());
     CHECK(log == std::vector{1, 3});
     for (Note* note : std::exchange(Note::arrived, {})) drop(*note);
 }
 
-TEST_CASE("parcel: it goes home when the last of its messages is dropped, wherever that is") {
+TEST_CASE("batch: it goes home when the last of its messages is dropped, wherever that is") {
     EventLoop loop;
     std::vector<int> log;
-    Batch* parcel = Batch::make(loop.handle(), Batch::small);
-    for (int i = 1; i <= 3; ++i) place_in<Note>(*parcel, log, i);
+    Batch* batch = Batch::make(loop.handle(), Batch::small);
+    for (int i = 1; i <= 3; ++i) place_in<Note>(*batch, log, i);
     std::thread([&] {
         EventLoop there;
-        there.post(*parcel);
+        there.post(*batch);
         there.run(yield());
         auto notes = std::exchange(Note::arrived, {});
         REQUIRE(notes.size() == 3);
@@ -138,22 +138,22 @@ TEST_CASE("parcel: it goes home when the last of its messages is dropped, wherev
     }).join();
     CHECK(log == std::vector{1, 2, 3, -2, -1, -3});
     CHECK_FALSE(loop.handle().returned.empty());
-    // The next parcel of this thread takes in what has come back.
+    // The next batch of this thread takes in what has come back.
     Batch* next = Batch::make(loop.handle(), Batch::small);
-    CHECK(parcels_at_home(loop.handle()) == 0);
+    CHECK(batches_at_home(loop.handle()) == 0);
     loop.post(*next);
     loop.run(yield());
 }
 
-TEST_CASE("parcel: a message larger than any parcel gets one of its size") {
+TEST_CASE("batch: a message larger than any batch gets one of its size") {
     EventLoop loop;
     std::vector<int> log;
     using Heavy = Sheet<50'000>;
-    Batch* parcel = Batch::make(loop.handle(), Batch::size_for(Batch::small, Batch::space(sizeof(Heavy))));
-    REQUIRE(parcel->has_room(Batch::space(sizeof(Heavy))));
-    place_in<Heavy>(*parcel, log, 1).rest[49'999] = 'x';
-    CHECK_FALSE(parcel->has_room(1));
-    loop.post(*parcel);
+    Batch* batch = Batch::make(loop.handle(), Batch::size_for(Batch::small, Batch::space(sizeof(Heavy))));
+    REQUIRE(batch->has_room(Batch::space(sizeof(Heavy))));
+    place_in<Heavy>(*batch, log, 1).rest[49'999] = 'x';
+    CHECK_FALSE(batch->has_room(1));
+    loop.post(*batch);
     loop.run(yield());
     for (Heavy* heavy : std::exchange(Heavy::arrived, {})) drop(*heavy);
     CHECK(log == std::vector{1, -1});

@@ -26,6 +26,22 @@ struct Journal {
     std::vector<int> read() { return seen; }
     Task<> dwell() { co_await sleep(1h); }
 };
+// Stays in its process, and can be moved so many times.
+struct Brittle {
+    explicit Brittle(int n) : moves(n) {}
+    Brittle(Brittle&& other) : moves(other.moves - 1) {
+        if (moves < 0) throw std::domain_error("one move too many");
+    }
+    std::string text = "freed, whatever happens: longer than what a string holds without memory";
+    int moves;
+};
+struct Movers {
+    static constexpr bool in_process = true;
+    int taken = 0;
+    void take(Brittle) { ++taken; }
+    int count() { return taken; }
+};
+
 Task<int> answer_after(Actor<>&, int milliseconds, int value) {
     co_await sleep(std::chrono::milliseconds(milliseconds));
     co_return value;
@@ -277,5 +293,34 @@ TEST_CASE("send: an actor that does not exist") {
         CHECK(proxy.id() == actor.id());
         auto pong = co_await send(proxy, ping);
         CHECK(pong == "pong");
+    });
+}
+
+TEST_CASE("send: arguments that throw while they are moved fail that message alone, and nothing leaks") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        auto light = co_await spawn<Movers>({.concurrency = Concurrency::coroutine});
+        auto thread = co_await spawn<Movers>({.concurrency = Concurrency::thread});
+        for (auto& movers : {light, thread}) {
+            int refused = 0;
+            for (int moves = 1; moves < 12; ++moves) {
+                Brittle told(moves), asked(moves);
+                try {
+                    co_await movers.tell<&Movers::take>(std::move(told));
+                } catch (const std::domain_error&) {  // on its way
+                    ++refused;
+                }
+                try {
+                    co_await movers.send<&Movers::take>(std::move(asked));
+                } catch (const std::domain_error&) {
+                    ++refused;
+                } catch (const RemoteError& error) {  // there
+                    CHECK(error.type() == "std::domain_error");
+                    ++refused;
+                }
+            }
+            CHECK(refused > 0);
+            int taken = co_await movers.send<&Movers::count>();
+            CHECK(taken > 0);
+        }
     });
 }

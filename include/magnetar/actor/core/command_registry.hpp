@@ -131,6 +131,10 @@ inline constexpr const bool* commands_opened<State> = &opened<State>;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline const bool registered_command =
     register_command(entry_of<F>, commands_opened<typename CommandTraits<F>::State>);
+// The entry of a command that is sent: using it enters the command in the table.
+template <auto F, class Of = std::remove_const_t<decltype(F)>>
+inline constexpr auto& listed_entry = ((void)&registered_command<F>, entry_of<F>);
+
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 bool register_as(std::string_view name) {
     entry_of<F>.name = name;

@@ -45,7 +45,6 @@ Task<NextWorker> next_worker_command(Actor<>& self) {
 }
 
 MAGNETAR_LAZY_BODY Task<ActorProxy<>> next_worker(ActorProxy<> monitor) {
-    (void)&registered_command<&next_worker_command<>>;
     NextWorker next = co_await make_request<&next_worker_command<>>(monitor.address());
     if (next.failure) std::rethrow_exception(from_wire(std::move(*next.failure)));
     co_return std::move(next.worker);

@@ -72,7 +72,7 @@ public:
 
     // The place for a message to that loop, see Batch::place. It goes off with the first flush after placed().
     void* place(LoopHandle& door, std::size_t size, void (*arrive)(void* message));
-    void placed() noexcept { parcel_->placed(); }
+    void placed() noexcept { batch_->placed(); }
     // Sends a work at once.
     void post(LoopHandle& door, Runnable& work) noexcept;
     void flush() noexcept;
@@ -87,9 +87,9 @@ public:
 private:
     static void hand_over(LoopHandle& door, Runnable& work) noexcept;
     void count_crowd() noexcept;
-    void begin_parcel(LoopHandle& door, std::uint32_t bytes);
+    void begin_batch(LoopHandle& door, std::uint32_t bytes);
     LoopHandle* door_ = nullptr;
-    Batch* parcel_ = nullptr;
+    Batch* batch_ = nullptr;
     std::uint32_t wanted_ = Batch::small;
     Address crowded_;
     int room_ = 0, joined_ = 0;

@@ -123,25 +123,18 @@ private:
 };
 
 template <class Args, class Result>
-class ThreadCallOf final : public ThreadCall {
+class ThreadCallOf final : public ThreadCall, public Pooled {
 public:
-    static ThreadCall& make(Sending& waiter, Args&& args) {
-        return *::new (pool_allocate(sizeof(ThreadCallOf)))
-            ThreadCallOf(waiter, std::move(args), EventLoop::current()->handle());
-    }
+    ThreadCallOf(Sending& waiter, Args&& args)
+        : ThreadCall(waiter, EventLoop::current()->handle()), args_(std::move(args)) {}
     Outcome<Result> outcome;
 
 private:
-    ThreadCallOf(Sending& waiter, Args&& args, LoopHandle& origin)
-        : ThreadCall(waiter, origin), args_(std::move(args)) {}
     void start(Actor<>& actor) noexcept override {
         if (core_of(actor).is_late(terms)) return refuse(RejectReason::late, actor.id());
         if (command().invoke(command(), actor, *this, &args_, this, &outcome)) answered();
     }
-    void dispose() noexcept override {
-        this->~ThreadCallOf();
-        pool_free(this, sizeof(ThreadCallOf));
-    }
+    void dispose() noexcept override { delete this; }
     Args args_;
 };
 
@@ -178,7 +171,7 @@ public:
     }
 
 private:
-    ThreadCall& to_thread() override { return ThreadCallOf<Args, Result>::make(*this, std::move(args_)); }
+    ThreadCall& to_thread() override { return *new ThreadCallOf<Args, Result>(*this, std::move(args_)); }
     void encode_arguments([[maybe_unused]] Writer& out) override {
         if constexpr (can_travel<Args, Result>) encode_message(out, args_, command().name);
         else throw_cannot_leave(command());
@@ -203,8 +196,7 @@ private:
 // A request for that command. The arguments are what its parameters are made from.
 template <auto F, class... A>
 RequestFor<F> make_request(const Address& target, A&&... arguments) {
-    (void)&registered_command<F>;
-    return RequestFor<F>(target, entry_of<F>, std::forward<A>(arguments)...);
+    return RequestFor<F>(target, listed_entry<F>, std::forward<A>(arguments)...);
 }
 
 [[noreturn, gnu::cold]] void throw_late(const std::string& trouble, const CommandEntry& command,

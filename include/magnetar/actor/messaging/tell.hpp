@@ -61,15 +61,14 @@ private:
 };
 
 template <class Args, class Return>
-class TellOf final : public Tell {
+class TellOf final : public Tell, public Pooled {
 public:
     TellOf(const Address& target, const CommandEntry& command, Args&& args, bool in_batch)
         : Tell(target, command, in_batch), args_(std::move(args)) {}
     void dispose() noexcept override {
-        bool in_batch = in_batch_;
+        if (!in_batch_) return delete this;
         this->~TellOf();
-        if (in_batch) Batch::drop(this, sizeof(TellOf));
-        else pool_free(this, sizeof(TellOf));
+        Batch::drop(this, sizeof(TellOf));
     }
 
 private:
@@ -131,7 +130,8 @@ private:
     friend class NodeTell;
 
     // What the command's types decide: the arguments leave it.
-    virtual Tell& make_at(void* place, bool in_batch) = 0;
+    virtual Tell& make() = 0;
+    virtual Tell& make_in_batch(void* place) = 0;
     virtual void encode_arguments(Writer& out) const = 0;
 
     // In a batch for another loop.
@@ -170,7 +170,7 @@ public:
         if (!target_.where.is_here()) [[unlikely]]
             return ready_elsewhere();
         Actor<>& actor = local_target();
-        return try_here(actor, make_here());
+        return try_here(actor, PendingTell::make());
     }
     // Tells without waiting for anything, as told by that sender (within this process) or else by the actor
     // that runs now; false when it is known that the message is not taken. Throws CodecError.
@@ -179,15 +179,15 @@ public:
             return try_elsewhere(sender);
         Actor<>* actor = find_local(target_);
         if (!actor || core_of(*actor).would_wait()) return false;
-        Tell& tell = make_here();
+        Tell& tell = PendingTell::make();
         if (sender) tell.sender = *sender;
         return core_of(*actor).receive(tell) == EnqueueResult::accepted;
     }
 
 private:
-    Tell& make_here() { return PendingTell::make_at(pool_allocate(sizeof(TellOf<Args, Return>)), false); }
-    Tell& make_at(void* place, bool in_batch) override {
-        return *::new (place) TellOf<Args, Return>(target_, command_, std::move(args_), in_batch);
+    Tell& make() override { return *new TellOf<Args, Return>(target_, command_, std::move(args_), false); }
+    Tell& make_in_batch(void* place) override {
+        return *::new (place) TellOf<Args, Return>(target_, command_, std::move(args_), true);
     }
     void encode_arguments([[maybe_unused]] Writer& out) const override {
         if constexpr (can_travel<Args, void>) encode_message(out, args_, command_.name);
@@ -200,8 +200,7 @@ private:
 // A tell of that command. The arguments are what its parameters are made from.
 template <auto F, class... A>
 TellFor<F> make_tell(const Address& target, A&&... arguments) {
-    (void)&registered_command<F>;
-    return TellFor<F>(target, entry_of<F>, std::forward<A>(arguments)...);
+    return TellFor<F>(target, listed_entry<F>, std::forward<A>(arguments)...);
 }
 
 // Sends a system message that nobody waits for. It needs no coroutine, so that it works at the very end of a

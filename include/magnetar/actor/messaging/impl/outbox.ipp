@@ -60,20 +60,20 @@ MAGNETAR_DECL void Batch::release() noexcept {
 }
 
 MAGNETAR_DECL void* Outbox::place(LoopHandle& door, std::size_t size, void (*arrive)(void* message)) {
-    if (door_ != &door || !parcel_ || !parcel_->has_room(Batch::space(size))) [[unlikely]]
-        begin_parcel(door, Batch::space(size));
-    return parcel_->place(size, arrive);
+    if (door_ != &door || !batch_ || !batch_->has_room(Batch::space(size))) [[unlikely]]
+        begin_batch(door, Batch::space(size));
+    return batch_->place(size, arrive);
 }
 
 MAGNETAR_DECL void Outbox::post(LoopHandle& door, Runnable& work) noexcept {
-    if (parcel_) flush();
+    if (batch_) flush();
     hand_over(door, work);
 }
 
 MAGNETAR_DECL void Outbox::flush() noexcept {
     count_crowd();
     wanted_ = Batch::small;
-    if (Batch* batch = std::exchange(parcel_, nullptr)) hand_over(*door_, *batch);
+    if (Batch* batch = std::exchange(batch_, nullptr)) hand_over(*door_, *batch);
 }
 
 MAGNETAR_DECL bool Outbox::find_room(const Address& target) noexcept {
@@ -100,12 +100,12 @@ MAGNETAR_DECL void Outbox::count_crowd() noexcept {
     room_ = 0;
 }
 
-[[gnu::noinline]] MAGNETAR_DECL void Outbox::begin_parcel(LoopHandle& door, std::uint32_t bytes) {
-    bool filled = parcel_ && door_ == &door;
+[[gnu::noinline]] MAGNETAR_DECL void Outbox::begin_batch(LoopHandle& door, std::uint32_t bytes) {
+    bool filled = batch_ && door_ == &door;
     flush();
     if (filled) wanted_ = Batch::large;
     EventLoop& loop = *EventLoop::current();
-    parcel_ = Batch::make(loop.handle(), Batch::size_for(wanted_, bytes));
+    batch_ = Batch::make(loop.handle(), Batch::size_for(wanted_, bytes));
     door_ = &door;
     loop.at_turn_end(*this);
 }

@@ -94,7 +94,11 @@ MAGNETAR_DECL bool Sending::await_suspend(Suspension leaf) {
         }
         return end_at_once(not_found(target_, command_));
     }
-    return depart();
+    try {
+        return depart();
+    } catch (...) {  // an argument cannot be encoded, or not be moved
+        return end_at_once(std::current_exception());
+    }
 }
 
 MAGNETAR_DECL void Sending::refuse(RejectReason reason, ActorId target) noexcept {
@@ -126,12 +130,8 @@ MAGNETAR_DECL bool Sending::end_at_once(std::exception_ptr failure) noexcept {
 MAGNETAR_DECL bool Sending::depart_to_node() {
     if (command_.number == CommandEntry::unlisted) return end_at_once(unlisted_error(command_));
     auto call = make_owned<NodeCall>(*this);
-    try {
-        RemoteScope scope(target_.where.node());
-        encode_arguments(call->body);
-    } catch (const CodecError&) {
-        return end_at_once(std::current_exception());
-    }
+    RemoteScope scope(target_.where.node());
+    encode_arguments(call->body);
     stamp(*call, command_, target_);
     call->terms = std::move(terms);
     node_call_ = call.get();

@@ -49,7 +49,7 @@ MAGNETAR_DECL void TellFromAnywhere::arrive(Runnable& self) {
 MAGNETAR_DECL Tell& Telling::make_for(LoopHandle& door) {
     Outbox& out = outbox();
     void* place = out.place(door, size_, [](void* tell) { static_cast<Tell*>(tell)->arrive(); });
-    Tell& tell = make_at(place, true);
+    Tell& tell = make_in_batch(place);
     out.placed();
     return tell;
 }
@@ -89,7 +89,7 @@ MAGNETAR_DECL void Telling::post() {
         make_for(*door);
         outbox().flush();
     } else if (Actor<>* actor = find_local(target_)) {
-        core_of(*actor).receive(make_at(pool_allocate(size_), false));
+        core_of(*actor).receive(make());
     }
 }
 
@@ -146,7 +146,12 @@ MAGNETAR_DECL bool Telling::await_suspend(Suspension leaf) {
         if (local_) withdraw();
         return false;
     }
-    return local_ || depart();
+    if (local_) return true;
+    try {
+        return depart();
+    } catch (...) {  // an argument cannot be encoded, or not be moved
+        return end_at_once(std::current_exception());
+    }
 }
 
 MAGNETAR_DECL void Telling::await_resume() const {
@@ -181,21 +186,18 @@ MAGNETAR_DECL bool Telling::end_at_once(std::exception_ptr error) noexcept {
     if (target_.where.node() != this_node) return depart_to_node();
     LoopHandle* door = loop_handle_at(target_.where.loop_index());
     if (!door) return end_at_once(not_found(target_, command_));
-    acknowledgement_ = new Acknowledgement(*this, EventLoop::current()->handle());
-    make_for(*door).acknowledgement = acknowledgement_;
+    auto acknowledgement = make_owned<Acknowledgement>(*this, EventLoop::current()->handle());
+    Tell& tell = make_for(*door);
+    acknowledgement_ = tell.acknowledgement = acknowledgement.release();
     wait_for_loop(*acknowledgement_, door->index());
     outbox().flush();
     return true;
 }
 
 MAGNETAR_DECL bool Telling::depart_to_node() {
-    try {
-        auto call = for_node(this);
-        node_tell_ = call.get();
-        send_to_node(*call.release());
-    } catch (const CodecError&) {
-        return end_at_once(std::current_exception());
-    }
+    auto call = for_node(this);
+    node_tell_ = call.get();
+    send_to_node(*call.release());
     return true;
 }
 
