@@ -57,7 +57,9 @@ MAGNETAR_DECL WorkerTotals::Counters WorkerTotals::read(const Json& worker) {
             number_at(worker, {"process", "user_seconds"}) + number_at(worker, {"process", "system_seconds"});
     return counters;
 }
-MAGNETAR_DECL void WorkerTotals::update(const std::vector<Json>& workers) {
+MAGNETAR_DECL void WorkerTotals::update(const std::vector<Json>& workers, std::uint64_t asked) {
+    if (asked < asked_) return;
+    asked_ = asked;
     std::map<std::string, Counters> now;
     for (auto& worker : workers) {
         const Json* actor = worker.find("actor");
@@ -128,9 +130,7 @@ MAGNETAR_DECL std::string metrics_text(const Json& info, const std::map<std::str
     });
     {
         Family family(out, "worker_restarts_total", "counter", "workers made again after they died");
-        for_each([&](const Json& application, const std::string& app) {
-            family.add(number_at(application, {"monitor", "monitor", "restarts"}), app);
-        });
+        for (auto& [app, sums] : totals) family.add(sums.restarts(), app);
     }
     for (std::size_t i = 0; i < WorkerTotals::names.size(); ++i) {
         std::string name = fmt::format("{}_total", WorkerTotals::names[i]);
@@ -239,6 +239,7 @@ struct HealthServer::State {
             if (waiting[1].revents) return;
             UniqueFd client(::accept4(socket.fd(), nullptr, nullptr, SOCK_CLOEXEC));
             if (client) answer(client.get());
+            else ::poll(waiting + 1, 1, 100);  // no descriptor is left; the next try may find one
         }
     }
 };
