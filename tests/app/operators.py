@@ -412,6 +412,27 @@ def ready_asks_the_users_check():
 
 
 @case
+def clients_that_say_nothing_delay_no_health_check():
+    with echo("--metrics", "127.0.0.1:0") as program:
+        program.running()
+        at = program.info()["program"]["metrics"]
+        host, port = at.rsplit(":", 1)
+        idle = [socket.create_connection((host, int(port)), 20) for _ in range(20)]
+        slow = socket.create_connection((host, int(port)), 20)
+        slow.sendall(b"GET /li")
+        assert get(at, "/live")[0] == 200  # one behind the other they would take 40 s, and it waits 10
+        slow.sendall(b"ve HTTP/1.1\r\n\r\n")
+        assert slow.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
+        assert [client.recv(100) for client in idle] == [b""] * len(idle)
+        # More than there is place for are those that came last.
+        crowd = [socket.create_connection((host, int(port)), 20) for _ in range(200)]
+        assert get(at, "/live")[0] == 200
+        program.ends(signal.SIGTERM)
+        for client in (*idle, *crowd, slow):
+            client.close()
+
+
+@case
 def live_is_no_more_when_the_arbiter_hangs():
     with echo("--metrics", "127.0.0.1:%d" % (port := free_port()), "--hang", "13s") as program:
         at = f"127.0.0.1:{port}"
@@ -505,6 +526,25 @@ def no_total_falls_when_an_application_ends():
 
 
 # ---- the process
+
+
+@case
+def a_service_manager_that_reads_nothing_holds_up_nothing():
+    folder = new_folder()
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(os.path.join(folder, "notify"))
+    sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sender.setblocking(False)
+    try:
+        while True:
+            sender.sendto(b"full", os.path.join(folder, "notify"))
+    except BlockingIOError:
+        pass
+    with echo(environment={"NOTIFY_SOCKET": os.path.join(folder, "notify"), "WATCHDOG_USEC": "100000"}, folder=folder) as program:
+        program.running()
+        assert program.connect().line() == "hello"
+        program.ask("--reload")
+        program.ends(signal.SIGTERM)
 
 
 @case

@@ -196,9 +196,14 @@ MAGNETAR_DECL void notify_service_manager(const std::string& state) {
     std::memcpy(address.sun_path, path, length);
     if (path[0] == '@') address.sun_path[0] = 0;
     UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (fd)
-        ::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address),
-                 static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length));
+    if (!fd) return;
+    // A manager that reads nothing has its queue full. It is given a moment for what is said once, and none for
+    // what is said again.
+    timeval limit{0, 200'000};
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    int flags = MSG_NOSIGNAL | (state == "WATCHDOG=1" ? MSG_DONTWAIT : 0);
+    ::sendto(fd.get(), state.data(), state.size(), flags, reinterpret_cast<sockaddr*>(&address),
+             static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length));
 }
 MAGNETAR_DECL std::uint64_t watchdog_microseconds() {
     const char* text = std::getenv("WATCHDOG_USEC");
