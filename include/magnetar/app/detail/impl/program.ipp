@@ -1,5 +1,6 @@
 #pragma once
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -55,7 +56,8 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
         }
         if (is_for_operators(words)) {
             auto& process = configuration->process;
-            std::string control = control_path(process.control, text.name);
+            uid_t user = find_user(process.user).id.value_or(::geteuid());
+            std::string control = control_path(process.control, text.name, user);
             if (!control.empty() && control[0] != '/' && control[0] != '@' && !process.chdir.empty())
                 control = fmt::format("{}/{}", process.chdir, control);  // where the program has gone to
             return run_operator(text.name, control, words);

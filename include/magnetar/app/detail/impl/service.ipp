@@ -11,6 +11,7 @@
 #include <magnetar/app/detail/scrape.hpp>
 #include <magnetar/app/detail/service.hpp>
 #include <magnetar/app/detail/upkeep.hpp>
+#include <magnetar/base/detail/standard_streams.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/loop/timer.hpp>
 
@@ -52,7 +53,7 @@ MAGNETAR_DECL std::unique_ptr<Configuration> Service::configure(std::vector<Sett
 MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration) {
     present = std::move(configuration);
     const ProcessSettings& process = present->process;
-    fill_standard_streams();
+    open_missing_standard_streams();  // before the first socket
     for (std::size_t i = 0; i < applications.size(); ++i)
         applications[i]->config = std::make_unique<AppConfig>(*present->applications[i]);
     if (process.daemon) become_daemon();
@@ -84,14 +85,14 @@ MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration
     become_user(process.user, process.group);
     first_levels_ = log_levels();
     configure_log(log_options());
-    control = control_path(process.control, text.name);
+    control = control_path(process.control, text.name, ::geteuid());
     if (!control.empty()) {
         try {
             control_socket_.emplace(open_control_socket(control));
         } catch (const std::exception& error) {
             // Two programs of one name may run; only one is where operators look first.
             if (process.control != "auto") throw;
-            Logger(text.name).info("no control socket: {}", error.what());
+            Logger(text.name).warning("no control socket: {}", error.what());
             control.clear();
         }
     }
