@@ -2,6 +2,7 @@
 """The contract of stop and reload, a case for each row of docs/stop-and-reload.md. usage: contract.py PROGRAM [CASE ...]"""
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -386,6 +387,26 @@ def a_signal_during_a_reload_has_its_turn_after_it():
         until("both are over", lambda: program.said().count("reload: echo: 1 workers replaced") == 2)
         program.ends(signal.SIGTERM)
         assert program.said().count("workers replaced") == 2 and "[error]" not in program.said(), program.said()
+
+
+@case
+def what_needs_a_restart_stays_and_is_named_each_time():
+    with configured("") as program:
+        program.running()
+        before = re.sub(r" *#.*", "", program.ask("--show-config"))
+        program.configure('exit_timeout = "4s"\nworkers = 0\nengine = "epoll"\nlog_format = "text"\nbacklog = 9\n'
+                          'bind = ["127.0.0.1:1", "127.0.0.1:2"]\n')
+        for _ in range(2):
+            said = program.ask("--reload")
+            for number, name in enumerate(("exit_timeout: 4s", "workers: 0", "engine: epoll", "", "backlog: 9"), 1):
+                assert not name or f"{name} ({program.config}:{number}) needs a restart" in said, said
+            after = re.sub(r" *#.*", "", program.ask("--show-config"))
+            assert after == before.replace('log_format = "automatic"', 'log_format = "text"'), after
+        assert len(program.workers()) == 2
+        program.configure("workers = 3\n")
+        assert f"workers is now 3 ({program.config}:1)" in program.ask("--reload")
+        assert len(program.workers()) == 3
+        program.ends(signal.SIGTERM)
 
 
 @case
