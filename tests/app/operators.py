@@ -655,6 +655,36 @@ def operators_find_a_socket_in_the_folder_that_it_has_gone_to():
 
 
 @case
+def the_control_socket_is_where_the_programs_user_has_it():
+    """Who calls it with the same words finds it, also as root while it runs as somebody else."""
+    if os.geteuid() != 0:
+        return
+    import pwd
+    folder = new_folder()
+    environment = {name: value for name, value in os.environ.items() if name != "RUNTIME_DIRECTORY"}
+    environment["XDG_RUNTIME_DIR"] = folder  # root's
+    name = "/tmp/magnetar-%d/echo.sock" % pwd.getpwnam("nobody").pw_uid
+    if os.path.exists(name) and subprocess.run([PROGRAM, "echo", "--info", "--control", name], capture_output=True).returncode == 0:
+        return  # somebody's program of that name runs on this machine
+    process = subprocess.Popen([PROGRAM, "echo", "--bind", "127.0.0.1:0", "--user", "nobody"], env=environment)
+    try:
+        until("operators find it", lambda: subprocess.run([PROGRAM, "echo", "--user", "nobody", "--info"], env=environment,
+                                                          capture_output=True).returncode == 0)
+        assert os.listdir(folder) == []
+        # Another one of the name says that operators do not reach it.
+        second = subprocess.Popen([PROGRAM, "echo", "--bind", "127.0.0.1:0", "--user", "nobody"], env=environment,
+                                  stderr=subprocess.PIPE, text=True)
+        assert "[warning] echo: no control socket: " + name in second.stderr.readline()
+        second.terminate()
+        second.communicate(timeout=20)
+        subprocess.run([PROGRAM, "echo", "--user", "nobody", "--stop"], env=environment, check=True, timeout=20)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@case
 def it_goes_to_a_folder_and_finds_its_file_again():
     there = new_folder()
     with configured('greeting = "one"\n', "--config", "echo.toml", "--chdir", there, "--engine", "epoll") as program:

@@ -36,6 +36,7 @@ struct Everything {
     std::int8_t small = 3;
     std::uint64_t large = 0;
     double appetite = 1.5;
+    long double exact = 0.25;
     Mood mood = Mood::calm;
     bool quiet = false;
     std::vector<std::string> guests{};

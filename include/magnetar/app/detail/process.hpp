@@ -49,9 +49,6 @@ private:
 
 // Throws std::system_error when what was printed did not reach standard output.
 void flush_output();
-// Opens /dev/null where a standard stream is closed, so that no socket gets its number and with it what is
-// printed.
-void fill_standard_streams();
 // Goes on in a new process without a terminal; the old one ends with 0 when daemon_ready() is called, and
 // with 1 when the new process ends before.
 void become_daemon();

@@ -80,12 +80,6 @@ MAGNETAR_DECL OwnPath::~OwnPath() {
 MAGNETAR_DECL void flush_output() {
     if (std::fflush(stdout) != 0) throw_system_error(errno, "write", "standard output");
 }
-MAGNETAR_DECL void fill_standard_streams() {
-    int fd;
-    do fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-    while (fd >= 0 && fd <= STDERR_FILENO && ::fcntl(fd, F_SETFD, 0) == 0);
-    if (fd > STDERR_FILENO) ::close(fd);
-}
 MAGNETAR_DECL void become_daemon() {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw_system_error(errno, "pipe");

@@ -11,6 +11,7 @@
 #include <magnetar/app/detail/scrape.hpp>
 #include <magnetar/app/detail/service.hpp>
 #include <magnetar/app/detail/upkeep.hpp>
+#include <magnetar/base/detail/standard_streams.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/loop/timer.hpp>
 
@@ -20,17 +21,17 @@ MAGNETAR_DECL void open_sockets(ApplicationBase& app) {
     if (app.config->serves == Serves::nothing) return;
     for (auto& address : app.config->binding.bind) {
         if (app.config->serves == Serves::datagrams) {
-            app.sockets.push_back(open_datagram_socket(address));
+            app.sockets->push_back(open_datagram_socket(address));
             continue;
         }
         const ServerSettings& serving = app.config->serving;
         if (serving.reuse_port && !address.starts_with("unix:")) {
-            app.sockets.push_back(reserve_port(address));
+            app.sockets->push_back(reserve_port(address));
             continue;
         }
         ListenOptions options;
         options.backlog = static_cast<int>(serving.backlog);
-        app.sockets.push_back(open_listening_socket(address, options));
+        app.sockets->push_back(open_listening_socket(address, options));
     }
 }
 
@@ -52,7 +53,7 @@ MAGNETAR_DECL std::unique_ptr<Configuration> Service::configure(std::vector<Sett
 MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration) {
     present = std::move(configuration);
     const ProcessSettings& process = present->process;
-    fill_standard_streams();
+    open_missing_standard_streams();  // before the first socket
     for (std::size_t i = 0; i < applications.size(); ++i)
         applications[i]->config = std::make_unique<AppConfig>(*present->applications[i]);
     if (process.daemon) become_daemon();
@@ -69,9 +70,9 @@ MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration
     auto given = take_listen_fds();
     for (auto* app : applications) {
         if (app->config->serves == Serves::nothing) continue;
-        app->sockets = std::move(given);  // the first server's
+        *app->sockets = std::move(given);  // the first server's
         given.clear();
-        if (!app->sockets.empty()) continue;
+        if (!app->sockets->empty()) continue;
         open_sockets(*app);
         for (auto& address : app->config->binding.bind)
             if (address.starts_with("unix:") && address[5] != '@') own_paths_.emplace_back(address.substr(5));
@@ -84,14 +85,14 @@ MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration
     become_user(process.user, process.group);
     first_levels_ = log_levels();
     configure_log(log_options());
-    control = control_path(process.control, text.name);
+    control = control_path(process.control, text.name, ::geteuid());
     if (!control.empty()) {
         try {
             control_socket_.emplace(open_control_socket(control));
         } catch (const std::exception& error) {
             // Two programs of one name may run; only one is where operators look first.
             if (process.control != "auto") throw;
-            Logger(text.name).info("no control socket: {}", error.what());
+            Logger(text.name).warning("no control socket: {}", error.what());
             control.clear();
         }
     }
@@ -132,10 +133,7 @@ namespace services {
 
 // When the last application has ended there is nothing left to do.
 inline Task<> watch_end(Service& self, Arbiter<>& arbiter, ApplicationBase& app) {
-    ActorProxy<> monitor = app.monitor;
-    ExitStatus status = co_await monitor.closed();
-    forget_application(app.name());
-    app.monitor = {};
+    ExitStatus status = co_await app.ended();
     self.worst = std::max(self.worst, status.code());
     if (--self.running == 0) arbiter.stop(self.worst);
 }
@@ -203,6 +201,8 @@ MAGNETAR_DECL Task<> Service::drain(Actor<>&) {
     }
     self.state = "stopping";
     log.info("stops");
+    // From here on workers alone hold the sockets: new connections are refused when they let go of them.
+    for (auto* app : self.applications) app->sockets->clear();
     // Operators are answered until here, and who has just told it to stop, too.
     if (self.control_server_) co_await self.control_server_->close(std::chrono::seconds(1));
 }
