@@ -2,6 +2,8 @@
 """The contract of stop and reload, a case for each row of docs/stop-and-reload.md. usage: contract.py PROGRAM [CASE ...]"""
 import json
 import os
+import re
+import select
 import signal
 import socket
 import stat
@@ -9,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from support import PROGRAM, Program, case, configured, echo, get, new_folder, run_cases, until, write
+from support import PROGRAM, Door, Program, case, configured, echo, get, new_folder, run_cases, until, write
 
 FOREVER = ("--exit-timeout", "60s")  # a test that waits for it to pass fails
 STOPS = (signal.SIGTERM, signal.SIGINT, "--stop")
@@ -65,7 +67,7 @@ def signals_and_commands_stop_it_with_0():
 @case
 def a_stop_refuses_new_connections():
     for how in STOPS:
-        with echo(*FOREVER, "--slow", "500ms") as program:
+        with echo(*FOREVER, "--slow", "3s") as program:
             program.running()
             client = greeted(program)
             client.connection.sendall(b"work\n")
@@ -79,6 +81,7 @@ def a_stop_refuses_new_connections():
                 return False
 
             until("refused", refused)
+            assert not select.select([client.connection], [], [], 0)[0], "and not only when the last answer is given"
             assert client.line() == "work"
             program.ends()
             assert not command or command.wait(20) == 0
@@ -206,6 +209,32 @@ def a_second_signal_ends_a_drain_delay():
         assert code in (128 + signal.SIGTERM, -signal.SIGTERM), code
 
 
+@case
+def a_drain_is_alive_to_its_end():
+    """A health check that ended it in the middle would cut off what the delay is for."""
+    folder = new_folder()
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(os.path.join(folder, "notify"))
+    notify.settimeout(20)
+    with echo("--drain-delay", "1h", folder=folder,
+              environment={"NOTIFY_SOCKET": os.path.join(folder, "notify"), "WATCHDOG_USEC": "400000"}) as program:
+        program.running()
+        program.process.send_signal(signal.SIGTERM)
+        while not notify.recv(1000).startswith(b"STOPPING=1"):
+            pass
+        for _ in range(3):
+            assert notify.recv(1000) == b"WATCHDOG=1"
+
+
+@case
+def the_longest_drain_delay_is_no_mistake():
+    with echo("--drain-delay", "9223372036s") as program:
+        program.running()
+        program.process.send_signal(signal.SIGTERM)
+        until("it drains", lambda: program.info()["program"]["state"] == "draining")
+        assert greeted(program).say("still") == "still"
+
+
 # ---- a reload
 
 
@@ -245,6 +274,44 @@ def the_listening_socket_stays():
         assert sockets() == before
         program.ends(signal.SIGTERM)
         assert sockets() == []
+
+
+@case
+def reloads_leave_no_descriptors():
+    for concurrency in ("process", "thread"):
+        with echo("--concurrency", concurrency) as program:
+            program.running()
+
+            def sockets():  # that it has of what listens; a thread worker has one of its own
+                line, = [line.split() for line in open("/proc/net/tcp")
+                         if line.split()[1] == f"0100007F:{program.at[0]:04X}" and line.split()[3] == "0A"]
+                folder = f"/proc/{program.process.pid}/fd"
+                return [os.path.lexists(os.path.join(folder, fd)) and os.readlink(os.path.join(folder, fd))
+                        for fd in os.listdir(folder)].count(f"socket:[{line[9]}]")
+
+            program.ask("--reload")
+            before = sockets()
+            for _ in range(5):
+                program.ask("--reload")
+                program.ask("--set-log-level", "error")
+            until("as many as before", lambda: sockets() == before)
+            program.ends(signal.SIGTERM)
+
+
+@case
+def an_application_that_has_ended_listens_no_more():
+    with Program("mall") as program:
+        program.running()
+        assert program.connect().line() == "come in"
+        Door(program.control).ask({"id": 1, "command": "stop", "target": "door"})
+        until("the door is closed", lambda: "workers" not in program.info()["applications"][1])
+        try:
+            program.connect()
+            raise AssertionError("it still listens")
+        except ConnectionRefusedError:
+            pass
+        assert program.info()["applications"][1]["listens"] == []
+        program.ends(signal.SIGTERM)
 
 
 @case
@@ -303,6 +370,46 @@ def one_reload_at_a_time():
 
 
 @case
+def a_signal_during_a_reload_has_its_turn_after_it():
+    with configured('greeting = "one"\n', "--slow", "3s", "--workers", "1", "--log-level", "info", *FOREVER) as program:
+        program.running()
+        client = program.connect()
+        assert client.line() == "one"
+        client.connection.sendall(b"work\n")
+        before = ids(program)
+        program.process.send_signal(signal.SIGHUP)
+        is_reloaded(program, before)  # and the old one is still at work
+        program.configure('greeting = "two"\n')
+        for _ in range(3):
+            program.process.send_signal(signal.SIGHUP)
+        assert client.line() == "work"
+        until("the new greeting", lambda: program.connect().line() == "two")
+        until("both are over", lambda: program.said().count("reload: echo: 1 workers replaced") == 2)
+        program.ends(signal.SIGTERM)
+        assert program.said().count("workers replaced") == 2 and "[error]" not in program.said(), program.said()
+
+
+@case
+def what_needs_a_restart_stays_and_is_named_each_time():
+    with configured("") as program:
+        program.running()
+        before = re.sub(r" *#.*", "", program.ask("--show-config"))
+        program.configure('exit_timeout = "4s"\nworkers = 0\nengine = "epoll"\nlog_format = "text"\nbacklog = 9\n'
+                          'bind = ["127.0.0.1:1", "127.0.0.1:2"]\n')
+        for _ in range(2):
+            said = program.ask("--reload")
+            for number, name in enumerate(("exit_timeout: 4s", "workers: 0", "engine: epoll", "", "backlog: 9"), 1):
+                assert not name or f"{name} ({program.config}:{number}) needs a restart" in said, said
+            after = re.sub(r" *#.*", "", program.ask("--show-config"))
+            assert after == before.replace('log_format = "automatic"', 'log_format = "text"'), after
+        assert len(program.workers()) == 2
+        program.configure("workers = 3\n")
+        assert f"workers is now 3 ({program.config}:1)" in program.ask("--reload")
+        assert len(program.workers()) == 3
+        program.ends(signal.SIGTERM)
+
+
+@case
 def a_stop_ends_a_reload():
     with echo("--exit-timeout", "2s", "--slow", "1h", "--workers", "1") as program:
         program.running()
@@ -314,6 +421,44 @@ def a_stop_ends_a_reload():
         assert os.path.exists(f"/proc/{old}"), "the old one is still there"
         program.ends(signal.SIGTERM)
         assert not os.path.exists(f"/proc/{old}")
+
+
+@case
+def a_file_that_changes_during_a_reload_is_read_again():
+    with configured('greeting = "one"\n', "--watch", "echo.toml", "--slow", "3s", "--workers", "1", *FOREVER) as program:
+        program.running()
+        client = program.connect()
+        assert client.line() == "one"
+        client.connection.sendall(b"work\n")
+        before = ids(program)
+        program.configure('greeting = "two"\n')
+        is_reloaded(program, before)  # and the old one is still at work
+        program.configure('greeting = "three"\n')
+        assert client.line() == "work"
+        until("the last greeting", lambda: program.connect().line() == "three")
+        program.ends(signal.SIGTERM)
+        assert "under way" not in program.said(), program.said()
+
+
+@case
+def a_reload_that_fails_leaves_the_log_as_it_was():
+    with configured("") as program:
+        program.running()
+        before = program.info()["program"]["log_levels"]
+        program.configure('fail = true\nlog_level = ["debug"]\n')
+        program.ask("--reload", code=1)
+        assert program.info()["program"]["log_levels"] == before
+        program.configure('log_level = ["debug"]\nlog_file = "/nowhere/log"\n')
+        assert "/nowhere/log" in program.ask("--reload", code=1)
+        assert program.info()["program"]["log_levels"] == before
+        # What the settings do not name is as it was in the beginning.
+        program.configure('log_level = ["debug"]\n')
+        program.ask("--reload")
+        assert program.info()["program"]["log_levels"] == "debug"
+        program.configure("")
+        assert "log_level is now empty (default)" in program.ask("--reload")
+        assert program.info()["program"]["log_levels"] == before
+        program.ends(signal.SIGTERM)
 
 
 # ---- a crash
@@ -364,6 +509,32 @@ def workers_are_replaced_one_at_a_time():
 
         until("all are new", look, 40)
         assert least[0] >= 2, least  # one may just not have answered
+        program.ends(signal.SIGTERM)
+
+
+@case
+def who_waits_for_a_worker_that_is_replaced_is_alive():
+    """Replacing a worker takes as long as its last request, which is longer than a watchdog waits."""
+    folder = new_folder()
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(os.path.join(folder, "notify"))
+    notify.settimeout(20)
+    with echo("--workers", "1", "--max-lifetime", "1s", "--slow", "4s", "--log-level", "info", *FOREVER, folder=folder,
+              environment={"NOTIFY_SOCKET": os.path.join(folder, "notify"), "WATCHDOG_USEC": "400000"}) as program:
+        program.running()
+        client = greeted(program)
+        client.connection.sendall(b"work\n")
+        until("it is replaced", lambda: "is replaced" in program.said())
+        notify.setblocking(False)
+        try:
+            while True:
+                notify.recv(1000)  # what it said until now
+        except BlockingIOError:
+            notify.settimeout(20)
+        for _ in range(5):
+            assert notify.recv(1000) == b"WATCHDOG=1"
+        assert program.said().count("is replaced") == 1, "the old one is still at work"
+        assert client.line() == "work"
         program.ends(signal.SIGTERM)
 
 

@@ -1,6 +1,8 @@
 #pragma once
 #include <fmt/core.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 #include <stdexcept>
@@ -35,20 +37,31 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
         if (given_word("--help")) {
             Configuration code(text.name, applications, without_prefix, false);
             fmt::print("{}", code.table.help(text.description, program_words()));
+            flush_output();
             return 0;
         }
         if (given_word("--version")) {
             fmt::print("{} {}\n", text.name, text.version.empty() ? "unversioned" : text.version);
+            flush_output();
             return 0;
         }
         std::vector<SettingTable::Given> words;
         auto configuration = program.configure(&words);
         for (auto& word : words) {
             if (word.name == "--print-config") fmt::print("{}", configuration->table.print());
-            if (word.name == "--print-config" || word.name == "--check-config") return 0;
+            if (word.name == "--print-config" || word.name == "--check-config") {
+                flush_output();
+                return 0;
+            }
         }
-        if (is_for_operators(words))
-            return run_operator(text.name, control_path(configuration->process.control, text.name), words);
+        if (is_for_operators(words)) {
+            auto& process = configuration->process;
+            uid_t user = find_user(process.user).id.value_or(::geteuid());
+            std::string control = control_path(process.control, text.name, user);
+            if (!control.empty() && control[0] != '/' && control[0] != '@' && !process.chdir.empty())
+                control = fmt::format("{}/{}", process.chdir, control);  // where the program has gone to
+            return run_operator(text.name, control, words);
+        }
         program.prepare(std::move(configuration));
         Service::current() = &program;
         int code = 1;
@@ -56,7 +69,8 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
             ArbiterOptions<> options;
             options.start = [](Arbiter<>& self) -> Task<> { return Service::begin(self); };
             options.stopping = [](Arbiter<>& self) -> Task<> { return Service::drain(self); };
-            options.exit_timeout += program.present->process.drain_delay;
+            auto longest = std::chrono::nanoseconds::max() - options.exit_timeout;
+            options.exit_timeout += std::min(program.present->process.drain_delay, longest);
             std::optional<HiddenStandardError> hidden(std::in_place);  // the fork server would keep it
             Arbiter<> arbiter(options);
             hidden.reset();
@@ -66,7 +80,7 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
             on_hangup = nullptr;
             program.end();
         }
-        for (auto* app : applications) app->sockets.clear();
+        for (auto* app : applications) app->sockets->clear();
         Service::current() = nullptr;
         return code;
     } catch (const SettingError& error) {
@@ -83,6 +97,12 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
     }
 }
 
+namespace programs {
+
+inline Task<> until_end(ApplicationBase& application) { co_await application.ended(); }
+
+}  // namespace programs
+
 MAGNETAR_LAZY_BODY Task<> begin_application(ApplicationBase& application) {
     Arbiter<>* here = arbiter();
     if (!here)
@@ -90,13 +110,14 @@ MAGNETAR_LAZY_BODY Task<> begin_application(ApplicationBase& application) {
             "an application is started in main, or on the loop of an Arbiter<>: await start() in its start hook");
     if (auto wrong = wrong_name(application.name()); !wrong.empty()) throw std::invalid_argument(wrong);
     application.config = application.code_config();
-    application.sockets.clear();
+    application.sockets->clear();
     open_sockets(application);
     auto names = known_applications();
     names.push_back(application.name());
     ProcessSettings process;
     auto share = application.publish(process, names);
     co_await application.begin(*here, std::move(share));
+    core_of(*here).start_job(programs::until_end(application)).detach();
     co_await application.started();
 }
 
