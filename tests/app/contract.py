@@ -206,6 +206,32 @@ def a_second_signal_ends_a_drain_delay():
         assert code in (128 + signal.SIGTERM, -signal.SIGTERM), code
 
 
+@case
+def a_drain_is_alive_to_its_end():
+    """A health check that ended it in the middle would cut off what the delay is for."""
+    folder = new_folder()
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(os.path.join(folder, "notify"))
+    notify.settimeout(20)
+    with echo("--drain-delay", "1h", folder=folder,
+              environment={"NOTIFY_SOCKET": os.path.join(folder, "notify"), "WATCHDOG_USEC": "400000"}) as program:
+        program.running()
+        program.process.send_signal(signal.SIGTERM)
+        while not notify.recv(1000).startswith(b"STOPPING=1"):
+            pass
+        for _ in range(3):
+            assert notify.recv(1000) == b"WATCHDOG=1"
+
+
+@case
+def the_longest_drain_delay_is_no_mistake():
+    with echo("--drain-delay", "9223372036s") as program:
+        program.running()
+        program.process.send_signal(signal.SIGTERM)
+        until("it drains", lambda: program.info()["program"]["state"] == "draining")
+        assert greeted(program).say("still") == "still"
+
+
 # ---- a reload
 
 
@@ -303,6 +329,26 @@ def one_reload_at_a_time():
 
 
 @case
+def a_signal_during_a_reload_has_its_turn_after_it():
+    with configured('greeting = "one"\n', "--slow", "3s", "--workers", "1", "--log-level", "info", *FOREVER) as program:
+        program.running()
+        client = program.connect()
+        assert client.line() == "one"
+        client.connection.sendall(b"work\n")
+        before = ids(program)
+        program.process.send_signal(signal.SIGHUP)
+        is_reloaded(program, before)  # and the old one is still at work
+        program.configure('greeting = "two"\n')
+        for _ in range(3):
+            program.process.send_signal(signal.SIGHUP)
+        assert client.line() == "work"
+        until("the new greeting", lambda: program.connect().line() == "two")
+        until("both are over", lambda: program.said().count("reload: echo: 1 workers replaced") == 2)
+        program.ends(signal.SIGTERM)
+        assert program.said().count("workers replaced") == 2 and "[error]" not in program.said(), program.said()
+
+
+@case
 def a_stop_ends_a_reload():
     with echo("--exit-timeout", "2s", "--slow", "1h", "--workers", "1") as program:
         program.running()
@@ -314,6 +360,44 @@ def a_stop_ends_a_reload():
         assert os.path.exists(f"/proc/{old}"), "the old one is still there"
         program.ends(signal.SIGTERM)
         assert not os.path.exists(f"/proc/{old}")
+
+
+@case
+def a_file_that_changes_during_a_reload_is_read_again():
+    with configured('greeting = "one"\n', "--watch", "echo.toml", "--slow", "3s", "--workers", "1", *FOREVER) as program:
+        program.running()
+        client = program.connect()
+        assert client.line() == "one"
+        client.connection.sendall(b"work\n")
+        before = ids(program)
+        program.configure('greeting = "two"\n')
+        is_reloaded(program, before)  # and the old one is still at work
+        program.configure('greeting = "three"\n')
+        assert client.line() == "work"
+        until("the last greeting", lambda: program.connect().line() == "three")
+        program.ends(signal.SIGTERM)
+        assert "under way" not in program.said(), program.said()
+
+
+@case
+def a_reload_that_fails_leaves_the_log_as_it_was():
+    with configured("") as program:
+        program.running()
+        before = program.info()["program"]["log_levels"]
+        program.configure('fail = true\nlog_level = ["debug"]\n')
+        program.ask("--reload", code=1)
+        assert program.info()["program"]["log_levels"] == before
+        program.configure('log_level = ["debug"]\nlog_file = "/nowhere/log"\n')
+        assert "/nowhere/log" in program.ask("--reload", code=1)
+        assert program.info()["program"]["log_levels"] == before
+        # What the settings do not name is as it was in the beginning.
+        program.configure('log_level = ["debug"]\n')
+        program.ask("--reload")
+        assert program.info()["program"]["log_levels"] == "debug"
+        program.configure("")
+        assert "log_level is now empty (default)" in program.ask("--reload")
+        assert program.info()["program"]["log_levels"] == before
+        program.ends(signal.SIGTERM)
 
 
 # ---- a crash
@@ -364,6 +448,32 @@ def workers_are_replaced_one_at_a_time():
 
         until("all are new", look, 40)
         assert least[0] >= 2, least  # one may just not have answered
+        program.ends(signal.SIGTERM)
+
+
+@case
+def who_waits_for_a_worker_that_is_replaced_is_alive():
+    """Replacing a worker takes as long as its last request, which is longer than a watchdog waits."""
+    folder = new_folder()
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(os.path.join(folder, "notify"))
+    notify.settimeout(20)
+    with echo("--workers", "1", "--max-lifetime", "1s", "--slow", "4s", "--log-level", "info", *FOREVER, folder=folder,
+              environment={"NOTIFY_SOCKET": os.path.join(folder, "notify"), "WATCHDOG_USEC": "400000"}) as program:
+        program.running()
+        client = greeted(program)
+        client.connection.sendall(b"work\n")
+        until("it is replaced", lambda: "is replaced" in program.said())
+        notify.setblocking(False)
+        try:
+            while True:
+                notify.recv(1000)  # what it said until now
+        except BlockingIOError:
+            notify.settimeout(20)
+        for _ in range(5):
+            assert notify.recv(1000) == b"WATCHDOG=1"
+        assert program.said().count("is replaced") == 1, "the old one is still at work"
+        assert client.line() == "work"
         program.ends(signal.SIGTERM)
 
 

@@ -121,6 +121,24 @@ def a_level_reaches_running_workers_and_new_ones():
 
 
 @case
+def a_hung_worker_keeps_no_level_from_the_others():
+    with echo("--log-level", "warning", "--log-format", "json", "--workers", "3") as program:
+        program.running()
+        hung = program.workers()[0]["actor"]
+        os.kill(hung["process_id"], signal.SIGSTOP)
+        said = program.ask("--set-log-level", "debug", code=1)
+        assert f"no answer from {hung['name']}; the others have it" in said, said
+        assert 'log_level = ["debug"]' in program.ask("--show-config")
+        assert re.search("log_level = .*# --set-log-level$", program.ask("--show-config"), re.M)
+        os.kill(hung["process_id"], signal.SIGCONT)
+        for number in range(12):
+            client = program.connect()
+            assert client.line() == "hello" and client.say(f"debug {number}") == f"debug {number}"
+        until("all say it", lambda: len([line for line in lines(program) if line["text"].startswith("debug ")]) == 12)
+        program.ends(signal.SIGTERM)
+
+
+@case
 def lines_of_many_processes_are_whole():
     folder = new_folder()
     log = os.path.join(folder, "lines")
@@ -394,6 +412,27 @@ def ready_asks_the_users_check():
 
 
 @case
+def clients_that_say_nothing_delay_no_health_check():
+    with echo("--metrics", "127.0.0.1:0") as program:
+        program.running()
+        at = program.info()["program"]["metrics"]
+        host, port = at.rsplit(":", 1)
+        idle = [socket.create_connection((host, int(port)), 20) for _ in range(20)]
+        slow = socket.create_connection((host, int(port)), 20)
+        slow.sendall(b"GET /li")
+        assert get(at, "/live")[0] == 200  # one behind the other they would take 40 s, and it waits 10
+        slow.sendall(b"ve HTTP/1.1\r\n\r\n")
+        assert slow.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
+        assert [client.recv(100) for client in idle] == [b""] * len(idle)
+        # More than there is place for are those that came last.
+        crowd = [socket.create_connection((host, int(port)), 20) for _ in range(200)]
+        assert get(at, "/live")[0] == 200
+        program.ends(signal.SIGTERM)
+        for client in (*idle, *crowd, slow):
+            client.close()
+
+
+@case
 def live_is_no_more_when_the_arbiter_hangs():
     with echo("--metrics", "127.0.0.1:%d" % (port := free_port()), "--hang", "13s") as program:
         at = f"127.0.0.1:{port}"
@@ -451,7 +490,116 @@ def metrics_have_names_types_and_labels():
         program.ends(signal.SIGTERM)
 
 
+@case
+def silent_workers_of_several_applications_delay_a_scrape_by_a_second():
+    with Program("mall", "--metrics", "127.0.0.1:0") as program:
+        program.running()
+        at = program.info()["program"]["metrics"]
+        for application in range(2):
+            os.kill(program.workers(application)[0]["actor"]["process_id"], signal.SIGSTOP)
+        code, text = get(at, "/metrics")
+        assert code == 200 and len(re.findall(r"^magnetar_workers_silent\S* 1$", text, re.M)) == 2, (code, text)
+
+
+@case
+def no_total_falls_when_an_application_ends():
+    with Program("mall", "--workers", "2", "--metrics", "127.0.0.1:0") as program:
+        program.running()
+        at = program.info()["program"]["metrics"]
+
+        def totals():
+            code, text = get(at, "/metrics")
+            assert code == 200
+            return {name: float(value) for name, value in
+                    re.findall(r'^magnetar_(\w+_total){application="shop"} (\S+)$', text, re.M)}
+
+        os.kill(program.workers()[0]["actor"]["process_id"], signal.SIGKILL)
+        until("a restart", lambda: totals()["worker_restarts_total"] == 1)
+        before = totals()
+        os.kill(program.workers()[1]["actor"]["process_id"], signal.SIGKILL)
+        until("another", lambda: totals()["worker_restarts_total"] == 2)
+        Door(program.control).ask({"id": 1, "command": "stop", "target": "shop"})
+        until("the shop has ended", lambda: "workers" not in program.info()["applications"][0])
+        after = totals()
+        assert after["worker_restarts_total"] == 2 and all(after[name] >= before[name] for name in before), (before, after)
+        program.ends(signal.SIGTERM)
+
+
 # ---- the process
+
+
+@case
+def a_service_manager_that_reads_nothing_holds_up_nothing():
+    folder = new_folder()
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(os.path.join(folder, "notify"))
+    sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sender.setblocking(False)
+    try:
+        while True:
+            sender.sendto(b"full", os.path.join(folder, "notify"))
+    except BlockingIOError:
+        pass
+    with echo(environment={"NOTIFY_SOCKET": os.path.join(folder, "notify"), "WATCHDOG_USEC": "100000"}, folder=folder) as program:
+        program.running()
+        assert program.connect().line() == "hello"
+        program.ask("--reload")
+        program.ends(signal.SIGTERM)
+
+
+@case
+def it_runs_without_standard_streams():
+    """Their numbers are not given to sockets, which would get what is printed."""
+    for daemon in ([], ["--daemon"]):
+        folder = new_folder()
+        paths = [os.path.join(folder, name) for name in ("control.sock", "pid")]
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", PROGRAM, "echo", "--bind", "127.0.0.1:0", "--control",
+             paths[0], "--pid-file", paths[1], "--log-level", "debug", *daemon])
+        program = Program.__new__(Program)
+        program.which, program.control, program.process = "echo", paths[0], process
+        info = until("it runs", lambda: os.path.exists(paths[0]) and (found := program.info())["program"]["state"] == "running"
+                     and found)
+        port = int(info["applications"][0]["listens"][0].rsplit(":", 1)[1])
+        client = Client(socket.create_connection(("127.0.0.1", port), 10))
+        assert client.line() == "hello" and client.say("log something") == "log something"
+        for number in [int(open(paths[1]).read())] + [w["actor"]["process_id"] for w in info["applications"][0]["workers"]]:
+            assert [os.readlink(f"/proc/{number}/fd/{stream}") for stream in range(3)] == ["/dev/null"] * 3, number
+        program.ask("--stop")
+        assert process.wait(20) == 0
+
+
+@case
+def logs_that_cannot_be_written_end_nothing():
+    for arguments, stream in ((["--log-file", "/dev/full"], None), ([], "/dev/full")):
+        folder = new_folder()
+        program = echo("--log-level", "debug", *arguments, folder=folder)
+        if stream:
+            program.process.kill()
+            program.process.wait()
+            os.path.exists(program.control) and os.unlink(program.control)
+            with open(stream, "w") as full:
+                program.process = subprocess.Popen(
+                    [PROGRAM, "echo", "--bind", "127.0.0.1:0", "--control", program.control, "--log-level", "debug"],
+                    stdout=full, stderr=full, cwd=folder)
+        with program:
+            program.running()
+            client = program.connect()
+            assert client.line() == "hello" and client.say("log something") == "log something"
+            program.ask("--reload")
+            program.ends(signal.SIGTERM)
+
+
+@case
+def what_cannot_be_printed_is_no_success():
+    with echo() as program:
+        program.running()
+        for words in (["--help"], ["--version"], ["--print-config"], ["--info"], ["--show-config"]):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([PROGRAM, "echo", *words, "--control", program.control], stdout=full,
+                                      stderr=subprocess.PIPE, text=True, timeout=20)
+            assert done.returncode == 1 and "No space left on device" in done.stderr, (words, done)
+        program.ends(signal.SIGTERM)
 
 
 @case
@@ -479,6 +627,64 @@ def it_becomes_another_user():
 
 
 @case
+def a_pid_file_that_its_user_may_not_remove_is_emptied():
+    if os.geteuid() != 0:
+        return
+    folder = new_folder()
+    os.chmod(folder, 0o755)
+    pid = os.path.join(folder, "pid")
+    for _ in range(2):  # the next start takes over what is left
+        with echo("--user", "nobody", "--pid-file", pid, "--control", "@" + folder, folder=folder) as program:
+            program.control = "@" + folder
+            program.running()
+            assert int(open(pid).read()) == program.process.pid
+            program.ends(signal.SIGTERM)
+            assert open(pid).read() == ""
+
+
+@case
+def operators_find_a_socket_in_the_folder_that_it_has_gone_to():
+    there = new_folder()
+    with Program("echo", "--bind", "127.0.0.1:0", "--chdir", there, "--control", "control.sock") as program:
+        until("the socket", lambda: os.path.exists(os.path.join(there, "control.sock")))
+        words = ["--control", "control.sock", "--chdir", there]
+        for word in ("--info", "--stop"):
+            done = subprocess.run([PROGRAM, "echo", word, *words], capture_output=True, text=True, timeout=20)
+            assert done.returncode == 0, done
+        program.ends()
+
+
+@case
+def the_control_socket_is_where_the_programs_user_has_it():
+    """Who calls it with the same words finds it, also as root while it runs as somebody else."""
+    if os.geteuid() != 0:
+        return
+    import pwd
+    folder = new_folder()
+    environment = {name: value for name, value in os.environ.items() if name != "RUNTIME_DIRECTORY"}
+    environment["XDG_RUNTIME_DIR"] = folder  # root's
+    name = "/tmp/magnetar-%d/echo.sock" % pwd.getpwnam("nobody").pw_uid
+    if os.path.exists(name) and subprocess.run([PROGRAM, "echo", "--info", "--control", name], capture_output=True).returncode == 0:
+        return  # somebody's program of that name runs on this machine
+    process = subprocess.Popen([PROGRAM, "echo", "--bind", "127.0.0.1:0", "--user", "nobody"], env=environment)
+    try:
+        until("operators find it", lambda: subprocess.run([PROGRAM, "echo", "--user", "nobody", "--info"], env=environment,
+                                                          capture_output=True).returncode == 0)
+        assert os.listdir(folder) == []
+        # Another one of the name says that operators do not reach it.
+        second = subprocess.Popen([PROGRAM, "echo", "--bind", "127.0.0.1:0", "--user", "nobody"], env=environment,
+                                  stderr=subprocess.PIPE, text=True)
+        assert "[warning] echo: no control socket: " + name in second.stderr.readline()
+        second.terminate()
+        second.communicate(timeout=20)
+        subprocess.run([PROGRAM, "echo", "--user", "nobody", "--stop"], env=environment, check=True, timeout=20)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@case
 def it_goes_to_a_folder_and_finds_its_file_again():
     there = new_folder()
     with configured('greeting = "one"\n', "--config", "echo.toml", "--chdir", there, "--engine", "epoll") as program:
@@ -486,6 +692,24 @@ def it_goes_to_a_folder_and_finds_its_file_again():
         assert os.readlink(f"/proc/{program.process.pid}/cwd") == there
         assert program.info()["arbiter"]["loop"]["engine"] == "epoll" == program.workers()[0]["loop"]["engine"]
         program.configure('greeting = "two"\n')
+        program.ask("--reload")
+        assert program.connect().line() == "two"
+        program.ends(signal.SIGTERM)
+
+
+@case
+def its_file_may_be_a_link_and_name_the_folder_itself():
+    folder, there = new_folder(), new_folder()
+    for name in ("one", "two"):
+        with open(os.path.join(folder, name + ".toml"), "w") as file:
+            file.write(f'chdir = "{there}"\ngreeting = "{name}"\n')
+    link = os.path.join(folder, "echo.toml")
+    os.symlink("one.toml", link)
+    with echo("--config", "echo.toml", folder=folder) as program:
+        program.running()
+        assert os.readlink(f"/proc/{program.process.pid}/cwd") == there and program.connect().line() == "one"
+        os.symlink("two.toml", link + ".new")
+        os.rename(link + ".new", link)
         program.ask("--reload")
         assert program.connect().line() == "two"
         program.ends(signal.SIGTERM)

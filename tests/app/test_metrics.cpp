@@ -44,19 +44,25 @@ std::string ask(const SocketAddress& address, std::string_view request) {
 TEST_SUITE("app") {
     TEST_CASE("metrics: no sum falls when a worker dies, is silent or begins anew") {
         detail::WorkerTotals totals;
-        totals.update({worker("a", 5, 1.5), worker("b", 7, 0.5)});
+        totals.update({worker("a", 5, 1.5), worker("b", 7, 0.5)}, 1);
         CHECK(totals.sums()[0] == 12);
         CHECK(totals.sums()[7] == 2);
         Json silent = worker("b", 0, 0);
         silent.erase("servers");
         silent["error"] = "timed out";
-        totals.update({worker("a", 6, 1.5), silent});
+        totals.update({worker("a", 6, 1.5), silent}, 2);
         CHECK(totals.sums()[0] == 13);
-        totals.update({worker("c", 1, 0)});
+        totals.update({worker("c", 1, 0)}, 4);
         CHECK(totals.sums()[0] == 14);
-        totals.update({});
+        // Whoever asked before that is told too late: b would be counted twice.
+        totals.update({worker("a", 6, 1.5), worker("b", 7, 0.5)}, 3);
+        CHECK(totals.sums()[0] == 14);
+        totals.update({}, 5);
         CHECK(totals.sums()[0] == 14);
         CHECK(totals.sums()[7] == 2);
+        totals.update_restarts(3);
+        totals.update_restarts(0);
+        CHECK(totals.restarts() == 3);
     }
     TEST_CASE("metrics: the text has type, help and escaped labels") {
         Json info = Json::object();
@@ -66,7 +72,7 @@ TEST_SUITE("app") {
         application["workers"] = Json::array({worker("a", 5, 1)});
         info["applications"] = Json::array({application});
         std::map<std::string, detail::WorkerTotals> totals;
-        totals["a\"b"].update({worker("a", 5, 1)});
+        totals["a\"b"].update({worker("a", 5, 1)}, 1);
         auto text = detail::metrics_text(info, totals);
         for (auto line : {"# TYPE magnetar_workers gauge\nmagnetar_workers{application=\"a\\\"b\"} 1\n",
                           "magnetar_workers_wanted{application=\"a\\\"b\"} 2\n",

@@ -36,6 +36,7 @@ struct Everything {
     std::int8_t small = 3;
     std::uint64_t large = 0;
     double appetite = 1.5;
+    long double exact = 0.25;
     Mood mood = Mood::calm;
     bool quiet = false;
     std::vector<std::string> guests{};
@@ -234,23 +235,33 @@ TEST_SUITE("app") {
         };
         CHECK(says("\nsmal = 3\n") == ":2: unknown setting smal; did you mean small?");
         CHECK(says("[table]\nseets = 3\n") == ":2: unknown setting table.seets; did you mean table.seats?");
-        CHECK(says("small = \"3\"\n") == ":1: small: 3 must be a whole number");
+        CHECK(says("small = \"3\"\n") == ":1: small: \"3\" must be a whole number");
         CHECK(says("small = 300\n") == ":1: small: '300' must be from -128 to 127");
         CHECK(says("small = [3]\n") == ":1: small: must not be a list");
-        CHECK(says("guests = \"a\"\n") == ":1: guests: must be a list, as [1, 2]");
+        CHECK(says("guests = \"a\"\n") == ":1: guests: must be a list, as [\"one\", \"two\"]");
         CHECK(says("quiet = 1\n") == ":1: quiet: 1 must be true or false");
         CHECK(says("home = 1979-05-27\n") ==
               ":1: home: must be a boolean, a number, a text or a list of those");
+        CHECK(says("period = 5\n") == ":1: period: 5 must be a text in quotes, as \"30s\"");
         CHECK(says("small = = 3\n").starts_with(":1: "));
         Fixture f;
         CHECK(error_of([&] { f.table.read_file("/nowhere.toml"); }) ==
               "/nowhere.toml: No such file or directory");
         CHECK(error_of([&] { f.table.read_file("/"); }) == "/: Is a directory");
+        CHECK(error_of([&] { f.table.read_file("/dev/zero"); }) == "/dev/zero: has more than 16777216 bytes");
+    }
+    TEST_CASE("settings: the file cannot say which file is read") {
+        TemporaryFile file("seed = 1\n");
+        Fixture f;
+        f.table.find("seed")->hidden = true;
+        CHECK(error_of([&] { f.table.read_file(file.path); }) ==
+              file.path + ":1: seed is no setting for a file: it says which file is read");
     }
     TEST_CASE("settings: what is printed reads back as the same") {
         Fixture f;
         f.line({"--period", "90s", "--guests", "with \"quotes\" and \\ and\nlines", "--seed", "3", "--mood",
-                "hungry", "--home", "/x y", "--limit", "1000", "--appetite", "0.1", "--table-label", ""});
+                "hungry", "--home", "/x y", "--limit", "1000", "--appetite", "0.1", "--table-label", "",
+                "--large", "18446744073709551615"});
         TemporaryFile file(f.table.print());
         Fixture again;
         again.table.read_file(file.path);
@@ -259,7 +270,7 @@ TEST_SUITE("app") {
               std::string::npos);
         CHECK(f.table.print().find("\n[table]\n") != std::string::npos);
         Fixture other;
-        CHECK(other.table.differences(f.table).size() == 8);
+        CHECK(other.table.differences(f.table).size() == 9);
         CHECK(other.table.print().find("# seed is not set") != std::string::npos);
     }
     TEST_CASE("settings: what the code has changed is from the code") {

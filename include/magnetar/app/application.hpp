@@ -61,7 +61,8 @@ class TypedApplication : public ApplicationBase {
     static_assert(
         std::is_default_constructible_v<Settings> && std::is_copy_constructible_v<Settings> &&
             Reflectable<Settings>,
-        "the settings of an application are a struct without constructors, of which every field has a default");
+        "the settings of an application are a struct without constructors, of which every field has a default; "
+        "more than 32 fields are grouped in structs of their own");
     using Worker = WorkerState<State>;
     static_assert(
         std::is_constructible_v<Worker, const Settings&> || std::is_default_constructible_v<Worker>,

@@ -54,6 +54,8 @@ public:
     // What it listens on, if it is a server; open before the arbiter is made.
     std::vector<ListeningSocket> sockets;
     std::unique_ptr<AppConfig> config;
+    // Whether one of its workers is being replaced because it is over a limit.
+    bool recycling = false;
 
     // The share of the present settings, published.
     std::shared_ptr<const Share> publish(const ProcessSettings& process,

@@ -24,14 +24,22 @@ public:
     using Counters = std::array<double, names.size()>;
 
     // Takes what the workers that run answer to info(). One that does not answer keeps what it said last;
-    // what one that is not there any more said last stays in the sums, so that none ever falls.
-    void update(const std::vector<Json>& workers);
+    // what one that is not there any more said last stays in the sums, so that none ever falls. `asked` rises
+    // with each time they are asked: answers that come after those to a later question are too old.
+    void update(const std::vector<Json>& workers, std::uint64_t asked);
+    // The same for what the monitor counts, which ends with its application.
+    void update_restarts(double restarts) noexcept {
+        if (restarts > restarts_) restarts_ = restarts;
+    }
     Counters sums() const;
+    double restarts() const noexcept { return restarts_; }
 
 private:
     static Counters read(const Json& worker);
     std::map<std::string, Counters> last_;  // by the worker's id
     Counters ended_{};
+    std::uint64_t asked_ = 0;
+    double restarts_ = 0;
 };
 
 // The text that Prometheus reads, version 0.0.4, from what the program answers to `info`.

@@ -1,6 +1,7 @@
 #pragma once
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,8 @@ private:
     ino_t inode_ = 0;
 };
 
+// Throws std::system_error when what was printed did not reach standard output.
+void flush_output();
 // Goes on in a new process without a terminal; the old one ends with 0 when daemon_ready() is called, and
 // with 1 when the new process ends before.
 void become_daemon();
@@ -61,6 +64,15 @@ public:
 private:
     UniqueFd before_;
 };
+// Throw std::invalid_argument for a name that is not known; an empty one is nobody's. A number need not have a
+// name.
+struct KnownUser {
+    std::optional<uid_t> id;
+    std::optional<gid_t> group;
+    std::string name;  // empty for a number without one
+};
+KnownUser find_user(const std::string& user);
+std::optional<gid_t> find_group(const std::string& group);
 // By name or number; a user alone brings its group. Supplementary groups are set, too. Throws
 // std::system_error, and std::invalid_argument for names that are not known.
 void become_user(const std::string& user, const std::string& group);
@@ -75,6 +87,8 @@ void notify_service_manager(const std::string& state);
 // How often the service manager wants to hear WATCHDOG=1, in microseconds; 0: never.
 std::uint64_t watchdog_microseconds();
 
+// Throws std::invalid_argument for what no `--bind` may be; names are not looked up.
+void check_address(const std::string& address);
 // Listens on `host:port`, `:port`, `[v6]:port` or `unix:path`; names are looked up. Throws std::system_error
 // with the address, std::invalid_argument for what is none.
 ListeningSocket open_listening_socket(const std::string& address, const ListenOptions& options);

@@ -66,7 +66,8 @@ public:
     EventLoop* loop = nullptr;
     std::string_view state = "starting";
     int running = 0, worst = 0;  // applications; their exit codes
-    bool reloading = false, is_kept_up = false;
+    bool reloading = false, reload_again = false, is_kept_up = false, looking = false;
+    std::uint64_t looks = 0;  // times that workers were asked what they have counted
     Vitals vitals;
     std::optional<HealthServer> health;
     std::map<std::string, WorkerTotals> totals;  // by application
@@ -75,6 +76,7 @@ private:
     std::string without_prefix_;
     std::vector<std::string> arguments_;
     std::string file_;
+    std::string first_levels_;  // that count where the settings name none
     PidFile pid_file_;
     std::vector<OwnPath> own_paths_;
     std::optional<ListeningSocket> control_socket_;

@@ -128,7 +128,8 @@ struct ScalarSetting {
         if constexpr (OwnSetting<T>) return SettingType<T>::write(value);
         else if constexpr (std::is_same_v<T, bool>) return value ? "true" : "false";
         else if constexpr (std::is_integral_v<T>) return std::to_string(value);
-        else if constexpr (std::is_floating_point_v<T>) return write_real(value);
+        else if constexpr (std::is_same_v<T, float>) return write_real(value);
+        else if constexpr (std::is_floating_point_v<T>) return write_real(static_cast<double>(value));
         else if constexpr (std::is_same_v<T, ByteSize>) return write_size(value.bytes);
         else if constexpr (std::is_enum_v<T>) {
             auto number = static_cast<std::uint64_t>(value);

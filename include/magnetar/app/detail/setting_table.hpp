@@ -79,14 +79,14 @@ public:
     std::vector<std::string> origins() const;
     std::string variable(const Setting& setting) const;
     const std::string& program() const noexcept { return program_; }
+    // The value as a file has it.
+    std::string value_text(const Setting& setting) const;
     [[noreturn]] void fail(const std::string& where, const std::string& why) const;
 
 private:
     void add_one(Setting setting);
     void set_help(const std::string& name, std::string_view text);
-    // As `option` has it; `shown` makes of a setting what the user would write.
     std::string suggestion(std::string_view wrong, const std::vector<std::string>& known) const;
-    std::string value_text(const Setting& setting) const;
 
     std::string program_;
     std::vector<Setting> settings_;

@@ -41,6 +41,9 @@ MAGNETAR_DECL std::string toml_text(const std::string& text) {
 
 namespace config_file {
 
+// Far more than all settings that a program may have.
+inline constexpr std::size_t most_bytes = 16 << 20;
+
 inline std::string read_all(const std::string& path) {
     errno = 0;
     std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
@@ -50,6 +53,8 @@ inline std::string read_all(const std::string& path) {
         auto n = std::fread(part, 1, sizeof part, file.get());
         text.append(part, n);
         if (n == 0) break;
+        if (text.size() > most_bytes)  // a device, perhaps, that has no end
+            throw SettingError(fmt::format("{}: has more than {} bytes", path, most_bytes));
     }
     if (!file || std::ferror(file.get()))
         throw SettingError(fmt::format("{}: {}", path, std::strerror(errno)));

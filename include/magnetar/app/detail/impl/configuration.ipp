@@ -74,8 +74,8 @@ MAGNETAR_DECL void Configuration::validate() {
     auto wrong = [this](const void* field, const std::string& why) {
         for (auto& setting : table.settings()) {
             if (setting.field != field) continue;
-            std::string value = joined(setting.ops->write(field), ", ");
             bool option = setting.origin.starts_with("--");
+            std::string value = option ? joined(setting.ops->write(field), ", ") : table.value_text(setting);
             table.fail(option ? fmt::format("{} {}", setting.option(), value)
                               : fmt::format("{}: {} = {}", setting.origin, setting.name, value),
                        why);
@@ -89,6 +89,9 @@ MAGNETAR_DECL void Configuration::validate() {
         }
     };
     checked(&process.log_level, [this] { check_log_levels(joined(process.log_level, ",")); });
+    if (!process.metrics.empty()) checked(&process.metrics, [this] { check_address(process.metrics); });
+    checked(&process.user, [this] { find_user(process.user); });
+    checked(&process.group, [this] { find_group(process.group); });
     if (!process.umask.empty()) checked(&process.umask, [this] { read_umask(process.umask); });
     if (process.drain_delay < std::chrono::nanoseconds::zero())
         wrong(&process.drain_delay, "must not be negative");
@@ -107,12 +110,9 @@ MAGNETAR_DECL void Configuration::validate() {
         if (workers.threads == 0) wrong(&workers.threads, "must be at least 1");
         if (workers.mailbox == 0) wrong(&workers.mailbox, "must be at least 1");
         if (app->serves == Serves::nothing) continue;
-        if (app->binding.bind.empty()) wrong(&app->binding.bind, "must be an address at least");
+        if (app->binding.bind.empty()) wrong(&app->binding.bind, "must be at least one address");
         for (auto& address : app->binding.bind)
-            checked(&app->binding.bind, [&address] {
-                if (!address.starts_with("unix:")) split_host_port(address);
-                else SocketAddress::unix_socket(address.substr(5));
-            });
+            checked(&app->binding.bind, [&address] { check_address(address); });
         if (app->serving.reuse_port && !process.user.empty())
             wrong(&app->serving.reuse_port,
                   "is for workers of the user that has bound the port: not with --user");

@@ -12,18 +12,21 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL std::string control_path(const std::string& setting, const std::string& program) {
+MAGNETAR_DECL std::string control_path(const std::string& setting, const std::string& program, uid_t user) {
     if (setting == "none" || setting.empty()) return {};
     if (setting != "auto") return setting;
-    for (auto variable : {"RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"})
-        if (const char* folder = std::getenv(variable); folder && folder[0] == '/') {
-            std::string_view first = folder;
-            return fmt::format("{}/{}.sock", first.substr(0, first.find(':')), program);
-        }
-    std::string folder = fmt::format("/tmp/magnetar-{}", ::geteuid());
-    ::mkdir(folder.c_str(), 0700);
     struct stat found{};
-    if (::lstat(folder.c_str(), &found) != 0 || !S_ISDIR(found.st_mode) || found.st_uid != ::geteuid() ||
+    if (const char* folders = std::getenv("RUNTIME_DIRECTORY"); folders && folders[0] == '/') {
+        std::string_view first = folders;
+        return fmt::format("{}/{}.sock", first.substr(0, first.find(':')), program);
+    }
+    // That of a session is of no use to a program that has become another user.
+    if (const char* folder = std::getenv("XDG_RUNTIME_DIR");
+        folder && folder[0] == '/' && (::stat(folder, &found) != 0 || found.st_uid == user))
+        return fmt::format("{}/{}.sock", folder, program);
+    std::string folder = fmt::format("/tmp/magnetar-{}", user);
+    if (user == ::geteuid()) ::mkdir(folder.c_str(), 0700);
+    if (::lstat(folder.c_str(), &found) != 0 || !S_ISDIR(found.st_mode) || found.st_uid != user ||
         (found.st_mode & 077) != 0)
         return {};  // somebody else has made it
     return fmt::format("{}/{}.sock", folder, program);

@@ -11,6 +11,7 @@
 #include <magnetar/app/detail/reload.hpp>
 #include <magnetar/app/detail/service.hpp>
 #include <magnetar/base/log.hpp>
+#include <magnetar/coro/when_all.hpp>
 #include <magnetar/loop/timer.hpp>
 #include <magnetar/wire/json_codec.hpp>
 
@@ -83,17 +84,35 @@ inline void set_levels(Actor<>&, std::string levels) {
     options.levels = std::move(levels);
     configure_log(options);
 }
+// A worker that hangs keeps nobody from the others, and carries it out if it goes on.
+inline Task<std::string> send_levels(ActorProxy<> worker, std::string levels) {
+    std::string silent;
+    try {
+        auto sending = magnetar::send(worker, run<set_levels>, std::move(levels));
+        co_await with_timeout(std::chrono::seconds(1), std::move(sending));
+    } catch (const std::exception&) {
+        silent = worker.name();
+    }
+    co_return silent;
+}
 inline Task<Json> log_level(Service& program, Actor<>&, Json arguments) {
     auto levels = needed<std::string>(arguments, 0, "levels");
     check_log_levels(levels);
     program.present->process.log_level = {levels};
+    program.present->table.find("log_level")->origin = "--set-log-level";
     configure_log(program.log_options());
+    std::vector<Task<std::string>> sending;
     for (auto* app : program.applications) {
         program.publish(*app);
         for (auto& worker : app->workers())
-            if (worker.address().where.node() != this_node)
-                co_await magnetar::send(worker, run<set_levels>, levels);
+            if (worker.address().where.node() != this_node) sending.push_back(send_levels(worker, levels));
     }
+    std::vector<std::string> silent;
+    for (auto& name : co_await when_all(std::move(sending)))
+        if (!name.empty()) silent.push_back(std::move(name));
+    if (!silent.empty())
+        throw std::runtime_error(
+            fmt::format("log_level: no answer from {}; the others have it", joined(silent, ", ")));
     co_return Json(log_levels());
 }
 

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <thread>
 
@@ -57,7 +59,9 @@ MAGNETAR_DECL WorkerTotals::Counters WorkerTotals::read(const Json& worker) {
             number_at(worker, {"process", "user_seconds"}) + number_at(worker, {"process", "system_seconds"});
     return counters;
 }
-MAGNETAR_DECL void WorkerTotals::update(const std::vector<Json>& workers) {
+MAGNETAR_DECL void WorkerTotals::update(const std::vector<Json>& workers, std::uint64_t asked) {
+    if (asked < asked_) return;
+    asked_ = asked;
     std::map<std::string, Counters> now;
     for (auto& worker : workers) {
         const Json* actor = worker.find("actor");
@@ -128,9 +132,7 @@ MAGNETAR_DECL std::string metrics_text(const Json& info, const std::map<std::str
     });
     {
         Family family(out, "worker_restarts_total", "counter", "workers made again after they died");
-        for_each([&](const Json& application, const std::string& app) {
-            family.add(number_at(application, {"monitor", "monitor", "restarts"}), app);
-        });
+        for (auto& [app, sums] : totals) family.add(sums.restarts(), app);
     }
     for (std::size_t i = 0; i < WorkerTotals::names.size(); ++i) {
         std::string name = fmt::format("{}_total", WorkerTotals::names[i]);
@@ -154,34 +156,44 @@ struct HealthServer::State {
     std::thread thread;
 
     static constexpr std::int64_t second = 1'000'000'000;
+    static constexpr std::size_t most_clients = 64, longest_request = 8192;
 
-    // Whether there is something to read before the deadline.
-    bool readable(int fd, std::int64_t deadline) const {
-        for (;;) {
-            auto left = deadline - monotonic_ns();
-            if (left <= 0) return false;
-            pollfd waiting[2] = {{fd, POLLIN, 0}, {ended.get(), POLLIN, 0}};
-            int n = ::poll(waiting, 2, static_cast<int>(left / 1'000'000) + 1);
-            if (waiting[1].revents) return false;
-            if (n > 0) return true;
-        }
+    // Has two seconds for its request, and one to close when it has its answer. Those who take their time delay
+    // nobody else.
+    struct Client {
+        UniqueFd fd;
+        std::int64_t deadline;
+        std::string said{};
+        bool answered = false;
+    };
+    std::vector<Client> clients{};  // the oldest first
+
+    // Whether it stays.
+    bool hear(Client& client) {
+        char part[1024];
+        ssize_t n = ::recv(client.fd.get(), part, sizeof part, MSG_DONTWAIT);
+        if (n < 0) return errno == EAGAIN || errno == EINTR;
+        if (n == 0) return false;
+        if (client.answered) return true;  // what is left unread would reset the connection
+        client.said.append(part, static_cast<std::size_t>(n));
+        if (client.said.find("\r\n\r\n") == std::string::npos && client.said.size() < longest_request)
+            return true;
+        answer(client.fd.get(), client.said.substr(0, client.said.find("\r\n")));
+        client.answered = true;
+        client.deadline = monotonic_ns() + second;
+        return true;
     }
-    // The request's first line; empty when none has come within two seconds.
-    std::string read_request(int fd) const {
-        std::string text;
-        auto deadline = monotonic_ns() + 2 * second;
-        while (text.find("\r\n\r\n") == text.npos && text.size() < 8192) {
-            char part[1024];
-            if (!readable(fd, deadline)) return {};
-            ssize_t n = ::recv(fd, part, sizeof part, MSG_DONTWAIT);
-            if (n <= 0) return {};
-            text.append(part, static_cast<std::size_t>(n));
+    void accept_one() {
+        UniqueFd client(::accept4(socket.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+        if (!client) {
+            pollfd waiting{ended.get(), POLLIN, 0};
+            ::poll(&waiting, 1, 100);  // no descriptor is left; the next try may find one
+            return;
         }
-        return text.substr(0, text.find("\r\n"));
+        if (clients.size() == most_clients) clients.erase(clients.begin());
+        clients.push_back({std::move(client), monotonic_ns() + 2 * second});
     }
-    void answer(int fd) {
-        std::string line = read_request(fd);
-        if (line.empty()) return;
+    void answer(int fd, const std::string& line) {
         int code = 200;
         std::string body;
         std::string_view type = "text/plain; charset=utf-8";
@@ -226,19 +238,26 @@ struct HealthServer::State {
             rest.remove_prefix(static_cast<std::size_t>(n));
         }
         ::shutdown(fd, SHUT_WR);
-        char rest[256];
-        if (readable(fd, monotonic_ns() + second)) (void)!::recv(fd, rest, sizeof rest, MSG_DONTWAIT);
     }
     void run() {
         sigset_t all;
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, nullptr);  // they are for the arbiter
         for (;;) {
-            pollfd waiting[2] = {{socket.fd(), POLLIN, 0}, {ended.get(), POLLIN, 0}};
-            if (::poll(waiting, 2, -1) < 0) continue;
-            if (waiting[1].revents) return;
-            UniqueFd client(::accept4(socket.fd(), nullptr, nullptr, SOCK_CLOEXEC));
-            if (client) answer(client.get());
+            std::vector<pollfd> waiting{{ended.get(), POLLIN, 0}, {socket.fd(), POLLIN, 0}};
+            int limit = -1;  // in milliseconds
+            for (auto& client : clients) {
+                waiting.push_back({client.fd.get(), POLLIN, 0});
+                auto left = std::max<std::int64_t>(client.deadline - monotonic_ns(), 0) / 1'000'000 + 1;
+                limit = static_cast<int>(limit < 0 ? left : std::min<std::int64_t>(limit, left));
+            }
+            if (::poll(waiting.data(), waiting.size(), limit) < 0) continue;
+            if (waiting[0].revents) return;
+            for (std::size_t i = clients.size(); i-- > 0;) {
+                bool stays = waiting[i + 2].revents ? hear(clients[i]) : monotonic_ns() < clients[i].deadline;
+                if (!stays) clients.erase(clients.begin() + static_cast<std::ptrdiff_t>(i));
+            }
+            if (waiting[1].revents) accept_one();
         }
     }
 };

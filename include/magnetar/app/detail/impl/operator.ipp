@@ -72,6 +72,7 @@ MAGNETAR_DECL int run_operator(const std::string& program, const std::string& co
                 fmt::print("{}", running.ask("config").string());
             }
         }
+        flush_output();
         return 0;
     } catch (const std::exception& error) {
         fmt::print(stderr, "{}: {}\n", program, error.what());

@@ -15,6 +15,7 @@
 
 #include <charconv>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
@@ -61,7 +62,8 @@ MAGNETAR_DECL PidFile::PidFile(std::string path) : path_(std::move(path)) {
     }
 }
 MAGNETAR_DECL PidFile::~PidFile() {
-    if (fd_) ::unlink(path_.c_str());
+    // A user that may not remove it has it say at least that nobody runs.
+    if (fd_ && ::unlink(path_.c_str()) != 0) (void)!::ftruncate(fd_.get(), 0);
 }
 
 MAGNETAR_DECL OwnPath::OwnPath(std::string path) : path_(std::move(path)) {
@@ -75,6 +77,9 @@ MAGNETAR_DECL OwnPath::~OwnPath() {
         ::unlink(path_.c_str());
 }
 
+MAGNETAR_DECL void flush_output() {
+    if (std::fflush(stdout) != 0) throw_system_error(errno, "write", "standard output");
+}
 MAGNETAR_DECL void become_daemon() {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw_system_error(errno, "pipe");
@@ -123,35 +128,35 @@ MAGNETAR_DECL HiddenStandardError::~HiddenStandardError() {
     if (before_) ::dup2(before_.get(), STDERR_FILENO);
 }
 
+MAGNETAR_DECL KnownUser find_user(const std::string& user) {
+    if (user.empty()) return {};
+    uid_t number = 0;
+    bool is_number = process_parts::read_number(user, number) && number != static_cast<uid_t>(-1);
+    const passwd* entry = is_number ? ::getpwuid(number) : ::getpwnam(user.c_str());
+    if (entry) return {entry->pw_uid, entry->pw_gid, entry->pw_name};
+    if (!is_number) throw std::invalid_argument(fmt::format("there is no user '{}'", user));
+    return {number, {}, {}};
+}
+MAGNETAR_DECL std::optional<gid_t> find_group(const std::string& group) {
+    if (group.empty()) return {};
+    gid_t number = 0;
+    if (process_parts::read_number(group, number) && number != static_cast<gid_t>(-1)) return number;
+    const ::group* entry = ::getgrnam(group.c_str());
+    if (!entry) throw std::invalid_argument(fmt::format("there is no group '{}'", group));
+    return entry->gr_gid;
+}
 MAGNETAR_DECL void become_user(const std::string& user, const std::string& group) {
-    uid_t uid = static_cast<uid_t>(-1);
-    gid_t gid = static_cast<gid_t>(-1);
-    std::string user_name;
-    if (!user.empty()) {
-        const passwd* entry =
-            process_parts::read_number(user, uid) ? ::getpwuid(uid) : ::getpwnam(user.c_str());
-        if (entry) {
-            uid = entry->pw_uid;
-            gid = entry->pw_gid;
-            user_name = entry->pw_name;
-        } else if (uid == static_cast<uid_t>(-1)) {
-            throw std::invalid_argument(fmt::format("there is no user '{}'", user));
-        }
-    }
-    if (!group.empty() && !process_parts::read_number(group, gid)) {
-        const ::group* entry = ::getgrnam(group.c_str());
-        if (!entry) throw std::invalid_argument(fmt::format("there is no group '{}'", group));
-        gid = entry->gr_gid;
-    }
+    KnownUser known = find_user(user);
+    std::optional<gid_t> gid = group.empty() ? known.group : find_group(group);
     // Groups first: a process that is nobody any more cannot change them.
-    if (gid != static_cast<gid_t>(-1)) {
+    if (gid) {
         if (::geteuid() == 0) {
-            int set = user_name.empty() ? ::setgroups(1, &gid) : ::initgroups(user_name.c_str(), gid);
+            int set = known.name.empty() ? ::setgroups(1, &*gid) : ::initgroups(known.name.c_str(), *gid);
             if (set != 0) throw_system_error(errno, "setgroups", group.empty() ? user : group);
         }
-        if (::setgid(gid) != 0) throw_system_error(errno, "setgid", group.empty() ? user : group);
+        if (::setgid(*gid) != 0) throw_system_error(errno, "setgid", group.empty() ? user : group);
     }
-    if (uid != static_cast<uid_t>(-1) && ::setuid(uid) != 0) throw_system_error(errno, "setuid", user);
+    if (known.id && ::setuid(*known.id) != 0) throw_system_error(errno, "setuid", user);
 }
 MAGNETAR_DECL mode_t read_umask(std::string_view text) {
     mode_t mask = 0;
@@ -185,9 +190,14 @@ MAGNETAR_DECL void notify_service_manager(const std::string& state) {
     std::memcpy(address.sun_path, path, length);
     if (path[0] == '@') address.sun_path[0] = 0;
     UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (fd)
-        ::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address),
-                 static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length));
+    if (!fd) return;
+    // A manager that reads nothing has its queue full. It is given a moment for what is said once, and none for
+    // what is said again.
+    timeval limit{0, 200'000};
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    int flags = MSG_NOSIGNAL | (state == "WATCHDOG=1" ? MSG_DONTWAIT : 0);
+    ::sendto(fd.get(), state.data(), state.size(), flags, reinterpret_cast<sockaddr*>(&address),
+             static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length));
 }
 MAGNETAR_DECL std::uint64_t watchdog_microseconds() {
     const char* text = std::getenv("WATCHDOG_USEC");
@@ -217,6 +227,10 @@ inline SocketAddress address_of(const std::string& text, int type) {
 
 }  // namespace process_parts
 
+MAGNETAR_DECL void check_address(const std::string& address) {
+    if (!address.starts_with("unix:")) split_host_port(address);
+    else SocketAddress::unix_socket(address.substr(5));
+}
 MAGNETAR_DECL ListeningSocket open_listening_socket(const std::string& text, const ListenOptions& options) {
     return ListeningSocket::bind(process_parts::address_of(text, SOCK_STREAM), options);
 }

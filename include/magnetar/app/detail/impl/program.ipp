@@ -1,6 +1,8 @@
 #pragma once
 #include <fmt/core.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 #include <stdexcept>
@@ -35,20 +37,31 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
         if (given_word("--help")) {
             Configuration code(text.name, applications, without_prefix, false);
             fmt::print("{}", code.table.help(text.description, program_words()));
+            flush_output();
             return 0;
         }
         if (given_word("--version")) {
             fmt::print("{} {}\n", text.name, text.version.empty() ? "unversioned" : text.version);
+            flush_output();
             return 0;
         }
         std::vector<SettingTable::Given> words;
         auto configuration = program.configure(&words);
         for (auto& word : words) {
             if (word.name == "--print-config") fmt::print("{}", configuration->table.print());
-            if (word.name == "--print-config" || word.name == "--check-config") return 0;
+            if (word.name == "--print-config" || word.name == "--check-config") {
+                flush_output();
+                return 0;
+            }
         }
-        if (is_for_operators(words))
-            return run_operator(text.name, control_path(configuration->process.control, text.name), words);
+        if (is_for_operators(words)) {
+            auto& process = configuration->process;
+            uid_t user = find_user(process.user).id.value_or(::geteuid());
+            std::string control = control_path(process.control, text.name, user);
+            if (!control.empty() && control[0] != '/' && control[0] != '@' && !process.chdir.empty())
+                control = fmt::format("{}/{}", process.chdir, control);  // where the program has gone to
+            return run_operator(text.name, control, words);
+        }
         program.prepare(std::move(configuration));
         Service::current() = &program;
         int code = 1;
@@ -56,7 +69,8 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
             ArbiterOptions<> options;
             options.start = [](Arbiter<>& self) -> Task<> { return Service::begin(self); };
             options.stopping = [](Arbiter<>& self) -> Task<> { return Service::drain(self); };
-            options.exit_timeout += program.present->process.drain_delay;
+            auto longest = std::chrono::nanoseconds::max() - options.exit_timeout;
+            options.exit_timeout += std::min(program.present->process.drain_delay, longest);
             std::optional<HiddenStandardError> hidden(std::in_place);  // the fork server would keep it
             Arbiter<> arbiter(options);
             hidden.reset();

@@ -16,15 +16,20 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 namespace reloading {
 
-// One at a time.
+// One at a time. A signal or a file that has asked for another meanwhile has it when this one ends.
 struct UnderWay {
-    explicit UnderWay(bool& f) : flag(f) {
-        if (flag) throw std::runtime_error("a reload is under way");
-        flag = true;
+    UnderWay(Service& p, Actor<>& a) : program(p), arbiter(a) {
+        if (program.reloading) throw std::runtime_error("a reload is under way");
+        program.reloading = true;
     }
     UnderWay(const UnderWay&) = delete;
-    ~UnderWay() { flag = false; }
-    bool& flag;
+    ~UnderWay() {
+        program.reloading = false;
+        if (std::exchange(program.reload_again, false) && arbiter.life() < Lifecycle::stopping)
+            reload_in_background(arbiter);
+    }
+    Service& program;
+    Actor<>& arbiter;
 };
 
 inline void say_to_service_manager() {
@@ -38,6 +43,7 @@ inline std::vector<std::string> differences(Configuration& next, const Configura
     for (auto& name : next.table.differences(present.table)) {
         Setting& setting = *next.table.find(name);
         std::string value = joined(setting.ops->write(setting.field), ", ");
+        if (value.empty()) value = "empty";
         said.push_back(next.is_live(name)
                            ? fmt::format("{} is now {} ({})", name, value, setting.origin)
                            : fmt::format("{}: {} ({}) needs a restart", name, value, setting.origin));
@@ -81,7 +87,7 @@ inline Task<> replace_workers(Service& program, ApplicationBase& app, const AppC
 }  // namespace reloading
 
 MAGNETAR_DECL Task<std::vector<std::string>> reload_program(Service& program, Actor<>& arbiter) {
-    reloading::UnderWay under_way(program.reloading);
+    reloading::UnderWay under_way(program, arbiter);
     co_await program.ready.wait();
     auto next = program.configure();
     reloading::say_to_service_manager();
@@ -103,6 +109,11 @@ MAGNETAR_DECL Task<std::vector<std::string>> reload_program(Service& program, Ac
     notify_service_manager("READY=1");
     if (failure) {
         program.present = std::move(before);
+        try {
+            configure_log(program.log_options());
+        } catch (const std::exception& error) {
+            Logger(program.text.name).error("the log stays as it is: {}", error.what());
+        }
         std::rethrow_exception(failure);
     }
     keep_up(program, arbiter);
@@ -127,6 +138,12 @@ inline Task<> reload_and_log(Actor<>& arbiter) {
 }  // namespace reloading
 
 MAGNETAR_DECL void reload_in_background(Actor<>& arbiter) {
+    // What has changed since the one under way read it is read by another behind it: nobody hears a refusal.
+    Service& program = *Service::current();
+    if (program.reloading) {
+        program.reload_again = true;
+        return;
+    }
     core_of(arbiter).start_job(reloading::reload_and_log(arbiter)).detach();
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 
+#include <magnetar/app/detail/json_path.hpp>
 #include <magnetar/app/detail/metrics.hpp>
 #include <magnetar/app/detail/program_info.hpp>
 #include <magnetar/app/detail/service.hpp>
@@ -26,12 +27,16 @@ struct Scrape final : Runnable {
     }
     static Task<> carry_out(std::shared_ptr<Scrape> order, Actor<>& root) {
         Service& program = *Service::current();
+        auto asked = ++program.looks;
         Json info = co_await program_info(program, root);
-        for (auto& application : info.at("applications").items())
+        for (auto& application : info.at("applications").items()) {
+            WorkerTotals& totals = program.totals[application.at("name").string()];
+            totals.update_restarts(number_at(application, {"monitor", "monitor", "restarts"}));
             if (const Json* workers = application.find("workers")) {
                 auto list = workers->items();
-                program.totals[application.at("name").string()].update({list.begin(), list.end()});
+                totals.update({list.begin(), list.end()}, asked);
             }
+        }
         std::string text = metrics_text(info, program.totals);
         std::lock_guard lock(order->mutex);
         order->text = std::move(text);

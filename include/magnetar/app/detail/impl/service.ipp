@@ -11,6 +11,7 @@
 #include <magnetar/app/detail/scrape.hpp>
 #include <magnetar/app/detail/service.hpp>
 #include <magnetar/app/detail/upkeep.hpp>
+#include <magnetar/base/detail/standard_streams.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/loop/timer.hpp>
 
@@ -38,18 +39,10 @@ MAGNETAR_DECL std::unique_ptr<Configuration> Service::configure(std::vector<Sett
     auto made = [&](bool defaults) {
         return std::make_unique<Configuration>(text.name, applications, without_prefix_, defaults);
     };
-    // Where the file is, only environment and command line tell; and it is the same one after a change of
-    // folder.
+    // Where the file is, only environment and command line tell.
     auto first = made(false);
     auto given = first->read(arguments_, {});
-    if (file_.empty() && !first->process.config.empty()) {
-        file_ = first->process.config;
-        if (!first->process.chdir.empty())
-            if (char* full = ::realpath(file_.c_str(), nullptr)) {
-                file_ = full;
-                std::free(full);
-            }
-    }
+    if (file_.empty()) file_ = first->process.config;
     auto all = made(false);
     all->table.mark_code(made(true)->table);
     all->read(arguments_, file_);
@@ -60,11 +53,19 @@ MAGNETAR_DECL std::unique_ptr<Configuration> Service::configure(std::vector<Sett
 MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration) {
     present = std::move(configuration);
     const ProcessSettings& process = present->process;
+    open_missing_standard_streams();  // before the first socket
     for (std::size_t i = 0; i < applications.size(); ++i)
         applications[i]->config = std::make_unique<AppConfig>(*present->applications[i]);
     if (process.daemon) become_daemon();
-    if (!process.chdir.empty() && ::chdir(process.chdir.c_str()) != 0)
-        throw_system_error(errno, "chdir", process.chdir);
+    if (!process.chdir.empty()) {
+        // A reload reads the file of the same name again, which may be a link to another one by then.
+        if (!file_.empty() && file_[0] != '/')
+            if (char* here = ::getcwd(nullptr, 0)) {
+                file_ = fmt::format("{}/{}", here, file_);
+                std::free(here);
+            }
+        if (::chdir(process.chdir.c_str()) != 0) throw_system_error(errno, "chdir", process.chdir);
+    }
     if (!process.umask.empty()) ::umask(read_umask(process.umask));
     auto given = take_listen_fds();
     for (auto* app : applications) {
@@ -82,15 +83,16 @@ MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration
     }
     if (!process.pid_file.empty()) pid_file_ = PidFile(process.pid_file);
     become_user(process.user, process.group);
+    first_levels_ = log_levels();
     configure_log(log_options());
-    control = control_path(process.control, text.name);
+    control = control_path(process.control, text.name, ::geteuid());
     if (!control.empty()) {
         try {
             control_socket_.emplace(open_control_socket(control));
         } catch (const std::exception& error) {
             // Two programs of one name may run; only one is where operators look first.
             if (process.control != "auto") throw;
-            Logger(text.name).info("no control socket: {}", error.what());
+            Logger(text.name).warning("no control socket: {}", error.what());
             control.clear();
         }
     }
@@ -109,7 +111,8 @@ MAGNETAR_DECL std::vector<std::string> Service::names() const {
 }
 MAGNETAR_DECL LogOptions Service::log_options() const {
     LogOptions options = present_log_options();  // with the sink that main() may have set
-    options.levels = joined(present->process.log_level, ",");
+    auto& levels = present->process.log_level;
+    options.levels = levels.empty() ? first_levels_ : joined(levels, ",");
     options.format = present->process.log_format;
     options.file = present->process.log_file;
     return options;

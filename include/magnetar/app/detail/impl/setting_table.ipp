@@ -47,6 +47,17 @@ MAGNETAR_DECL std::string nearest_name(std::string_view wrong, const std::vector
     return best;
 }
 
+namespace setting_tables {
+
+// A TOML number ends at 2^63-1: greater ones are texts there.
+inline bool is_past_toml(std::string_view number) {
+    constexpr std::string_view greatest = "9223372036854775807";
+    return number.find_first_not_of("0123456789") == number.npos &&
+           (number.size() > greatest.size() || (number.size() == greatest.size() && number > greatest));
+}
+
+}  // namespace setting_tables
+
 MAGNETAR_DECL void SettingTable::fail(const std::string& where, const std::string& why) const {
     throw SettingError(fmt::format("{}: {}", where, why));
 }
@@ -94,28 +105,39 @@ MAGNETAR_DECL std::vector<std::string> SettingTable::origins() const {
 // ---- the file
 
 MAGNETAR_DECL void SettingTable::read_file(const std::string& path) {
-    constexpr std::string_view kinds[] = {"true or false", "a whole number", "a number", "a text",
+    constexpr std::string_view kinds[] = {"true or false", "a whole number", "a number", "a text in quotes",
                                           "a number or a text with a unit"};
     for (auto& value : read_config_file(path)) {
         std::string where = fmt::format("{}:{}", path, value.line);
         Setting* setting = find(value.name);
+        if (setting && setting->hidden)
+            fail(where, fmt::format("{} is no setting for a file: it says which file is read", value.name));
         if (!setting) {
             std::vector<std::string> known;
-            for (auto& one : settings_) known.push_back(one.name);
+            for (auto& one : settings_)
+                if (!one.hidden) known.push_back(one.name);
             fail(where, fmt::format("unknown setting {}{}", value.name, suggestion(value.name, known)));
         }
         auto& ops = *setting->ops;
         where = fmt::format("{}: {}", where, value.name);
         if (value.list != ops.list)
-            fail(where, ops.list ? "must be a list, as [1, 2]" : "must not be a list");
+            fail(where, !ops.list                     ? "must not be a list"
+                        : ops.kind == ValueKind::text ? "must be a list, as [\"one\", \"two\"]"
+                                                      : "must be a list, as [1, 2]");
         ops.clear(setting->field);
         for (auto& item : value.items) {
             bool fits = item.kind == ops.kind ||
                         (ops.kind == ValueKind::real && item.kind == ValueKind::integer) ||
                         (ops.kind == ValueKind::size &&
-                         (item.kind == ValueKind::integer || item.kind == ValueKind::text));
-            if (!fits)
-                fail(where, fmt::format("{} must be {}", item.text, kinds[static_cast<int>(ops.kind)]));
+                         (item.kind == ValueKind::integer || item.kind == ValueKind::text)) ||
+                        (ops.kind == ValueKind::integer && item.kind == ValueKind::text &&
+                         setting_tables::is_past_toml(item.text));
+            if (!fits) {
+                auto hint = ops.hint();
+                auto text = item.kind == ValueKind::text ? toml_text(item.text) : item.text;
+                fail(where, fmt::format("{} must be {}{}", text, kinds[static_cast<int>(ops.kind)],
+                                        hint == "DURATION" ? ", as \"30s\"" : ""));
+            }
             try {
                 ops.read(setting->field, item.text);
             } catch (const std::invalid_argument& error) {
@@ -231,7 +253,7 @@ MAGNETAR_DECL std::string SettingTable::value_text(const Setting& setting) const
         if (!all.empty()) all += ", ";
         bool bare = setting.ops->kind == ValueKind::boolean || setting.ops->kind == ValueKind::integer ||
                     setting.ops->kind == ValueKind::real;
-        all += bare ? text : toml_text(text);
+        all += bare && !setting_tables::is_past_toml(text) ? text : toml_text(text);
     }
     return setting.ops->list ? "[" + all + "]" : all;
 }

@@ -41,17 +41,31 @@ inline std::string watched_files(const Service& program) {
     }
     return all;
 }
+// Takes as long as what is in work in the old one.
+inline Task<> recycle(ApplicationBase& app, ActorProxy<> worker, std::string why) {
+    Logger log(app.name());
+    log.info("{} is replaced: {}", worker.to_string(), why);
+    std::string trouble;
+    try {
+        co_await app.replace(worker);
+    } catch (const std::exception& error) {
+        trouble = error.what();
+    }
+    if (!trouble.empty()) log.error("{} is not replaced: {}", worker.to_string(), trouble);
+    app.recycling = false;
+}
 // Takes what they have counted, and has those that are over a limit replaced: of each application one at a
 // time.
-inline Task<> look_at_workers(Service& program) {
+inline Task<> look_at_workers(Service& program, Actor<>& arbiter) {
     for (auto* app : program.applications) {
         if (!app->monitor) continue;
         auto present_workers = app->workers();
+        auto asked = ++program.looks;
         std::vector<Task<Json>> asking;
         for (auto& worker : present_workers) asking.push_back(info_of(worker));
         auto answers = co_await when_all(std::move(asking));
-        program.totals[app->name()].update(answers);
-        if (!has_limits(*app->config) || program.reloading) continue;
+        program.totals[app->name()].update(answers, asked);
+        if (!has_limits(*app->config) || program.reloading || app->recycling) continue;
         // The oldest of those over a limit, so that each has its turn.
         std::size_t oldest = answers.size();
         auto age = [&](std::size_t worker) { return number_at(answers[worker], {"actor", "age_seconds"}); };
@@ -61,19 +75,15 @@ inline Task<> look_at_workers(Service& program) {
                 oldest = i;
         if (oldest == answers.size()) continue;
         ActorProxy<> worker = present_workers[oldest];
-        Logger log(app->name());
-        log.info("{} is replaced: {}", worker.to_string(),
-                 over_limit(*app->config, answers[oldest], worker.id()));
-        std::string trouble;
-        try {
-            co_await app->replace(worker);
-        } catch (const std::exception& error) {
-            trouble = error.what();
-        }
-        if (!trouble.empty()) log.error("{} is not replaced: {}", worker.to_string(), trouble);
+        std::string why = over_limit(*app->config, answers[oldest], worker.id());
+        app->recycling = true;
+        core_of(arbiter).start_job(recycle(*app, std::move(worker), std::move(why))).detach();
     }
+    program.looking = false;
 }
 
+// The heart beats, and the watchdog hears it, as long as the loop turns, to the end of a stop: it waits for
+// nobody's answer.
 inline Task<> run(Service& program, Actor<>& arbiter) {
     auto watchdog = std::chrono::microseconds(watchdog_microseconds() / 2);
     auto period = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::milliseconds(500));
@@ -82,17 +92,19 @@ inline Task<> run(Service& program, Actor<>& arbiter) {
     LoopClock::time_point looked = arbiter.loop().now();
     for (;;) {
         co_await sleep(period);
-        if (arbiter.life() >= Lifecycle::stopping) co_return;
         program.beat();
         if (watchdog.count() > 0) notify_service_manager("WATCHDOG=1");
-        if (!program.ready.is_set()) continue;
+        if (!program.ready.is_set() || arbiter.life() >= Lifecycle::stopping) continue;
         if (auto now = watched_files(program); now != files) {
             files = std::move(now);
             reload_in_background(arbiter);
         }
-        if (!watches_workers(program) || arbiter.loop().now() - looked < std::chrono::seconds(1)) continue;
-        co_await look_at_workers(program);
+        if (!watches_workers(program) || program.looking ||
+            arbiter.loop().now() - looked < std::chrono::seconds(1))
+            continue;
         looked = arbiter.loop().now();
+        program.looking = true;
+        core_of(arbiter).start_job(look_at_workers(program, arbiter)).detach();
     }
 }
 
