@@ -2,6 +2,8 @@
 """The contract of stop and reload, a case for each row of docs/stop-and-reload.md. usage: contract.py PROGRAM [CASE ...]"""
 import json
 import os
+import re
+import select
 import signal
 import socket
 import stat
@@ -9,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from support import PROGRAM, Program, case, configured, echo, get, new_folder, run_cases, until, write
+from support import PROGRAM, Door, Program, case, configured, echo, get, new_folder, run_cases, until, write
 
 FOREVER = ("--exit-timeout", "60s")  # a test that waits for it to pass fails
 STOPS = (signal.SIGTERM, signal.SIGINT, "--stop")
@@ -65,7 +67,7 @@ def signals_and_commands_stop_it_with_0():
 @case
 def a_stop_refuses_new_connections():
     for how in STOPS:
-        with echo(*FOREVER, "--slow", "500ms") as program:
+        with echo(*FOREVER, "--slow", "3s") as program:
             program.running()
             client = greeted(program)
             client.connection.sendall(b"work\n")
@@ -79,6 +81,7 @@ def a_stop_refuses_new_connections():
                 return False
 
             until("refused", refused)
+            assert not select.select([client.connection], [], [], 0)[0], "and not only when the last answer is given"
             assert client.line() == "work"
             program.ends()
             assert not command or command.wait(20) == 0
@@ -274,6 +277,44 @@ def the_listening_socket_stays():
 
 
 @case
+def reloads_leave_no_descriptors():
+    for concurrency in ("process", "thread"):
+        with echo("--concurrency", concurrency) as program:
+            program.running()
+
+            def sockets():  # that it has of what listens; a thread worker has one of its own
+                line, = [line.split() for line in open("/proc/net/tcp")
+                         if line.split()[1] == f"0100007F:{program.at[0]:04X}" and line.split()[3] == "0A"]
+                folder = f"/proc/{program.process.pid}/fd"
+                return [os.path.lexists(os.path.join(folder, fd)) and os.readlink(os.path.join(folder, fd))
+                        for fd in os.listdir(folder)].count(f"socket:[{line[9]}]")
+
+            program.ask("--reload")
+            before = sockets()
+            for _ in range(5):
+                program.ask("--reload")
+                program.ask("--set-log-level", "error")
+            until("as many as before", lambda: sockets() == before)
+            program.ends(signal.SIGTERM)
+
+
+@case
+def an_application_that_has_ended_listens_no_more():
+    with Program("mall") as program:
+        program.running()
+        assert program.connect().line() == "come in"
+        Door(program.control).ask({"id": 1, "command": "stop", "target": "door"})
+        until("the door is closed", lambda: "workers" not in program.info()["applications"][1])
+        try:
+            program.connect()
+            raise AssertionError("it still listens")
+        except ConnectionRefusedError:
+            pass
+        assert program.info()["applications"][1]["listens"] == []
+        program.ends(signal.SIGTERM)
+
+
+@case
 def with_reuse_port_each_worker_listens_itself():
     with echo("--reuse-port") as program:
         program.running()
@@ -346,6 +387,26 @@ def a_signal_during_a_reload_has_its_turn_after_it():
         until("both are over", lambda: program.said().count("reload: echo: 1 workers replaced") == 2)
         program.ends(signal.SIGTERM)
         assert program.said().count("workers replaced") == 2 and "[error]" not in program.said(), program.said()
+
+
+@case
+def what_needs_a_restart_stays_and_is_named_each_time():
+    with configured("") as program:
+        program.running()
+        before = re.sub(r" *#.*", "", program.ask("--show-config"))
+        program.configure('exit_timeout = "4s"\nworkers = 0\nengine = "epoll"\nlog_format = "text"\nbacklog = 9\n'
+                          'bind = ["127.0.0.1:1", "127.0.0.1:2"]\n')
+        for _ in range(2):
+            said = program.ask("--reload")
+            for number, name in enumerate(("exit_timeout: 4s", "workers: 0", "engine: epoll", "", "backlog: 9"), 1):
+                assert not name or f"{name} ({program.config}:{number}) needs a restart" in said, said
+            after = re.sub(r" *#.*", "", program.ask("--show-config"))
+            assert after == before.replace('log_format = "automatic"', 'log_format = "text"'), after
+        assert len(program.workers()) == 2
+        program.configure("workers = 3\n")
+        assert f"workers is now 3 ({program.config}:1)" in program.ask("--reload")
+        assert len(program.workers()) == 3
+        program.ends(signal.SIGTERM)
 
 
 @case

@@ -118,6 +118,7 @@ TEST_CASE("app options: every standard setting at its least, at its greatest, an
         {"--user", "0", ""},
         {"--user", "nobody-at-all", "there is no user 'nobody-at-all'"},
         {"--user", "4294967295", "there is no user"},
+        {"--user", "4294967290", "set group, too"},
         {"--group", "0", ""},
         {"--group", "nobody-at-all", "there is no group 'nobody-at-all'"},
         {"--umask", "0", ""},

@@ -10,6 +10,7 @@
 
 #include <magnetar/actor/door/error_json.hpp>
 #include <magnetar/actor/door/request.hpp>
+#include <magnetar/actor/errors.hpp>
 #include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/connection.hpp>

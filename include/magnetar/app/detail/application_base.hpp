@@ -48,11 +48,13 @@ public:
     Task<> replace(ActorProxy<> worker);
     std::vector<ActorProxy<>> workers() const;
     void stop_monitor();
+    // Returns when the monitor has ended: then nobody listens any more, and get_application knows nothing of it.
+    Task<ExitStatus> ended();
 
     // While it runs.
     ActorProxy<> monitor;
     // What it listens on, if it is a server; open before the arbiter is made.
-    std::vector<ListeningSocket> sockets;
+    Sockets sockets = std::make_shared<Sockets::element_type>();
     std::unique_ptr<AppConfig> config;
     // Whether one of its workers is being replaced because it is over a limit.
     bool recycling = false;

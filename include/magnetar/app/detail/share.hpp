@@ -44,12 +44,15 @@ struct WorkerHooks {
     ErasedHook<Json&> on_info;
 };
 
+// What an application listens on: the same for all its shares, so that it is closed for all of them.
+using Sockets = std::shared_ptr<std::vector<ListeningSocket>>;
+
 // What a worker is given of its application. Never changes: workers that are made after a change get another.
 struct Share {
     std::string application;
     std::uint64_t generation = 0;
     std::shared_ptr<const AppConfig> config;
-    std::vector<ListeningSocket> sockets;
+    Sockets sockets;
     WorkerHooks hooks;
     ActorProxy<> monitor;
     std::vector<std::string> applications;  // all that run in this program

@@ -44,6 +44,14 @@ MAGNETAR_DECL void throw_no_serve(const std::string& name) {
     throw std::invalid_argument(fmt::format(
         "the server '{}' needs {{.serve = ...}}: what to do with a connection or datagram", name));
 }
+MAGNETAR_DECL Task<ExitStatus> ApplicationBase::ended() {
+    ActorProxy<> watched = monitor;
+    ExitStatus status = co_await watched.closed();
+    forget_application(name_);
+    monitor = {};
+    sockets->clear();
+    co_return status;
+}
 MAGNETAR_DECL WorkerPool* ApplicationBase::living() const noexcept {
     auto* found = monitor ? WorkerPool::find(monitor.address()) : nullptr;
     return found && found->is_running() ? found : nullptr;

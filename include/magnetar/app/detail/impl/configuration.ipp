@@ -90,7 +90,10 @@ MAGNETAR_DECL void Configuration::validate() {
     };
     checked(&process.log_level, [this] { check_log_levels(joined(process.log_level, ",")); });
     if (!process.metrics.empty()) checked(&process.metrics, [this] { check_address(process.metrics); });
-    checked(&process.user, [this] { find_user(process.user); });
+    checked(&process.user, [this] {
+        if (auto user = find_user(process.user); user.id && !user.group && process.group.empty())
+            throw std::invalid_argument("has no entry that tells its group: set group, too");
+    });
     checked(&process.group, [this] { find_group(process.group); });
     if (!process.umask.empty()) checked(&process.umask, [this] { read_umask(process.umask); });
     if (process.drain_delay < std::chrono::nanoseconds::zero())

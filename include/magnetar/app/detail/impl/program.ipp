@@ -80,7 +80,7 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
             on_hangup = nullptr;
             program.end();
         }
-        for (auto* app : applications) app->sockets.clear();
+        for (auto* app : applications) app->sockets->clear();
         Service::current() = nullptr;
         return code;
     } catch (const SettingError& error) {
@@ -97,6 +97,12 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
     }
 }
 
+namespace programs {
+
+inline Task<> until_end(ApplicationBase& application) { co_await application.ended(); }
+
+}  // namespace programs
+
 MAGNETAR_LAZY_BODY Task<> begin_application(ApplicationBase& application) {
     Arbiter<>* here = arbiter();
     if (!here)
@@ -104,13 +110,14 @@ MAGNETAR_LAZY_BODY Task<> begin_application(ApplicationBase& application) {
             "an application is started in main, or on the loop of an Arbiter<>: await start() in its start hook");
     if (auto wrong = wrong_name(application.name()); !wrong.empty()) throw std::invalid_argument(wrong);
     application.config = application.code_config();
-    application.sockets.clear();
+    application.sockets->clear();
     open_sockets(application);
     auto names = known_applications();
     names.push_back(application.name());
     ProcessSettings process;
     auto share = application.publish(process, names);
     co_await application.begin(*here, std::move(share));
+    core_of(*here).start_job(programs::until_end(application)).detach();
     co_await application.started();
 }
 

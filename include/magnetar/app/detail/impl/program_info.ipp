@@ -33,7 +33,7 @@ inline Task<Json> application_info(ApplicationBase& app) {
     about["name"] = app.name();
     about["wanted"] = std::max(app.config->workers.workers, 1u);
     Json listens = Json::array();
-    for (auto& socket : app.sockets) listens.push_back(Json(socket.address().to_string()));
+    for (auto& socket : *app.sockets) listens.push_back(Json(socket.address().to_string()));
     if (app.config->serves != Serves::nothing) about["listens"] = std::move(listens);
     if (!app.monitor) co_return about;
     std::vector<Task<Json>> asking;

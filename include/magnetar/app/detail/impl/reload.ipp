@@ -38,34 +38,35 @@ inline void say_to_service_manager() {
     notify_service_manager(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
                                        std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000));
 }
-inline std::vector<std::string> differences(Configuration& next, const Configuration& present) {
+// Says what changes. What cannot change while it runs is named, and stays in `next` as it is at present.
+inline std::vector<std::string> take_over(Configuration& next, Configuration& present) {
     std::vector<std::string> said;
     for (auto& name : next.table.differences(present.table)) {
         Setting& setting = *next.table.find(name);
-        std::string value = joined(setting.ops->write(setting.field), ", ");
+        Setting& old = *present.table.find(name);
+        auto values = setting.ops->write(setting.field), old_values = old.ops->write(old.field);
+        std::string value = joined(values, ", ");
         if (value.empty()) value = "empty";
-        said.push_back(next.is_live(name)
-                           ? fmt::format("{} is now {} ({})", name, value, setting.origin)
-                           : fmt::format("{}: {} ({}) needs a restart", name, value, setting.origin));
+        // Without workers the work is done elsewhere.
+        bool changes_place = setting.key() == "workers" && (value == "0" || old_values.front() == "0");
+        if (next.is_live(name) && !(changes_place && setting.group == "Workers")) {
+            said.push_back(fmt::format("{} is now {} ({})", name, value, setting.origin));
+            continue;
+        }
+        said.push_back(fmt::format("{}: {} ({}) needs a restart", name, value, setting.origin));
+        setting.ops->clear(setting.field);
+        for (auto& text : old_values) setting.ops->read(setting.field, text);
+        setting.origin = old.origin;
     }
     return said;
-}
-// The new settings, with the old ones where they cannot change while it runs.
-inline std::unique_ptr<AppConfig> merged(const AppConfig& next, const AppConfig& present) {
-    auto fresh = std::make_unique<AppConfig>(next);
-    fresh->binding = present.binding;
-    fresh->serving.backlog = present.serving.backlog;
-    fresh->serving.reuse_port = present.serving.reuse_port;
-    fresh->workers = present.workers;
-    fresh->workers.max_lifetime = next.workers.max_lifetime;
-    fresh->workers.max_memory = next.workers.max_memory;
-    return fresh;
 }
 // Replaces the workers of one application by such with its next settings. Throws when a new one does not
 // start.
 inline Task<> replace_workers(Service& program, ApplicationBase& app, const AppConfig& next,
                               std::uint32_t workers_before) {
-    auto old = std::exchange(app.config, merged(next, *app.config));
+    auto fresh = std::make_unique<AppConfig>(next);
+    fresh->workers.workers = app.config->workers.workers;  // which an operator may have changed
+    auto old = std::exchange(app.config, std::move(fresh));
     std::string trouble;
     try {
         program.publish(app);
@@ -91,7 +92,7 @@ MAGNETAR_DECL Task<std::vector<std::string>> reload_program(Service& program, Ac
     co_await program.ready.wait();
     auto next = program.configure();
     reloading::say_to_service_manager();
-    auto said = reloading::differences(*next, *program.present);
+    auto said = reloading::take_over(*next, *program.present);
     std::unique_ptr<Configuration> before = std::exchange(program.present, std::move(next));
     std::exception_ptr failure;
     try {

@@ -21,17 +21,17 @@ MAGNETAR_DECL void open_sockets(ApplicationBase& app) {
     if (app.config->serves == Serves::nothing) return;
     for (auto& address : app.config->binding.bind) {
         if (app.config->serves == Serves::datagrams) {
-            app.sockets.push_back(open_datagram_socket(address));
+            app.sockets->push_back(open_datagram_socket(address));
             continue;
         }
         const ServerSettings& serving = app.config->serving;
         if (serving.reuse_port && !address.starts_with("unix:")) {
-            app.sockets.push_back(reserve_port(address));
+            app.sockets->push_back(reserve_port(address));
             continue;
         }
         ListenOptions options;
         options.backlog = static_cast<int>(serving.backlog);
-        app.sockets.push_back(open_listening_socket(address, options));
+        app.sockets->push_back(open_listening_socket(address, options));
     }
 }
 
@@ -70,9 +70,9 @@ MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration
     auto given = take_listen_fds();
     for (auto* app : applications) {
         if (app->config->serves == Serves::nothing) continue;
-        app->sockets = std::move(given);  // the first server's
+        *app->sockets = std::move(given);  // the first server's
         given.clear();
-        if (!app->sockets.empty()) continue;
+        if (!app->sockets->empty()) continue;
         open_sockets(*app);
         for (auto& address : app->config->binding.bind)
             if (address.starts_with("unix:") && address[5] != '@') own_paths_.emplace_back(address.substr(5));
@@ -133,10 +133,7 @@ namespace services {
 
 // When the last application has ended there is nothing left to do.
 inline Task<> watch_end(Service& self, Arbiter<>& arbiter, ApplicationBase& app) {
-    ActorProxy<> monitor = app.monitor;
-    ExitStatus status = co_await monitor.closed();
-    forget_application(app.name());
-    app.monitor = {};
+    ExitStatus status = co_await app.ended();
     self.worst = std::max(self.worst, status.code());
     if (--self.running == 0) arbiter.stop(self.worst);
 }
@@ -204,6 +201,8 @@ MAGNETAR_DECL Task<> Service::drain(Actor<>&) {
     }
     self.state = "stopping";
     log.info("stops");
+    // From here on workers alone hold the sockets: new connections are refused when they let go of them.
+    for (auto* app : self.applications) app->sockets->clear();
     // Operators are answered until here, and who has just told it to stop, too.
     if (self.control_server_) co_await self.control_server_->close(std::chrono::seconds(1));
 }

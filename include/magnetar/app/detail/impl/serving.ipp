@@ -54,6 +54,11 @@ inline Task<> serve_one(Actor<>& worker, ErasedServe<Connection&> serve, Connect
 
 }  // namespace connections
 
+// A worker has its own by now; a process of its own was given others for nobody else.
+inline void let_go_of_sockets(Actor<>& worker, const Share& share) {
+    if (core_of(worker).concurrency() == Concurrency::process) share.sockets->clear();
+}
+
 MAGNETAR_LAZY_BODY Task<> start_server_worker(Actor<>& self) {
     const Share& share = current_share(nullptr);
     if (share.hooks.start.plain) share.hooks.start.plain(self);
@@ -64,7 +69,7 @@ MAGNETAR_LAZY_BODY Task<> start_server_worker(Actor<>& self) {
     options.max_connections = settings.max_connections;
     options.keep_alive = settings.keep_alive;
     options.proxies = settings.proxies;
-    for (auto& socket : share.sockets) {
+    for (auto& socket : *share.sockets) {
         auto serve = share.hooks.serve;
         TcpServer server(
             [&self, serve](Connection& connection) {
@@ -79,6 +84,7 @@ MAGNETAR_LAZY_BODY Task<> start_server_worker(Actor<>& self) {
         co_await server.start_serving(std::move(listener));
         self.servers().emplace(std::move(address), std::move(server));
     }
+    let_go_of_sockets(self, share);
 }
 
 namespace datagrams {
@@ -137,8 +143,9 @@ MAGNETAR_LAZY_BODY Task<> start_datagram_worker(Actor<>& self) {
     const Share& share = current_share(nullptr);
     if (share.hooks.start.plain) share.hooks.start.plain(self);
     else if (share.hooks.start.coroutine) co_await share.hooks.start.coroutine(self);
-    for (auto& socket : share.sockets)
+    for (auto& socket : *share.sockets)
         core_of(self).start_job(datagrams::receive_all(self, socket.duplicate(), share.hooks)).detach();
+    let_go_of_sockets(self, share);
 }
 MAGNETAR_LAZY_BODY Task<> stop_datagram_worker(Actor<>& self) {
     const Share& share = current_share(nullptr);

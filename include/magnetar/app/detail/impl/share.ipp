@@ -143,7 +143,7 @@ MAGNETAR_DECL void configure_share_log(const Share& share) {
 MAGNETAR_DECL std::string share_to_wire(const Share& share) {
     shares::OnWire on_wire{share.application,    share.generation,
                            share.config->pack(), share.config->origins,
-                           share.sockets,        {},
+                           *share.sockets,       {},
                            share.monitor,        share.applications,
                            share.log_level,      static_cast<std::uint8_t>(share.log_format),
                            share.log_file};
@@ -163,7 +163,7 @@ MAGNETAR_DECL std::shared_ptr<const Share> share_from_wire(const std::string& by
     config->unpack(on_wire.values);
     config->origins = std::move(on_wire.origins);
     share->config = std::move(config);
-    share->sockets = std::move(on_wire.sockets);
+    share->sockets = std::make_shared<Sockets::element_type>(std::move(on_wire.sockets));
     if (on_wire.hooks.size() != sizeof share->hooks) throw CodecError("hooks", "of another size");
     std::memcpy(static_cast<void*>(&share->hooks), on_wire.hooks.data(), sizeof share->hooks);
     share->monitor = std::move(on_wire.monitor);
