@@ -20,11 +20,11 @@ for page in sorted((root / "docs").glob("*.md")) + sorted(root.glob("*.md")):
         fenced ^= line.strip().startswith("```")
         if fenced:
             continue
-        for name in re.findall(r'<!-- test: "([^"]+)" -->', line) if page.parent.name == "docs" else ():
+        for name in re.findall(r'<!-- test: "([^"]+)" -->', line) if page.parent == root / "docs" else ():
             named += 1
             if name not in tests:
                 problems.append(f'{where}:{number}: there is no test "{name}"')
-        if page.parent.name == "docs" and "[test:" in line.replace("`[test:", ""):
+        if page.parent == root / "docs" and "[test:" in line.replace("`[test:", ""):
             problems.append(f'{where}:{number}: write a test\'s name as <!-- test: "its name" -->')
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", line):
             if not (page.parent / link).exists():
