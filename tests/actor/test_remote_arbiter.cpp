@@ -93,6 +93,8 @@ TEST_CASE("remote arbiter: requests and tells by name, by types, by proxy") {
             CHECK(back == turned);
             Json info = co_await far.info();
             CHECK(info["actor"]["name"].string() == "shelf");
+            info = co_await remote.info();
+            CHECK(info["actor"]["name"].string() == "arbiter");
             Json list = co_await remote.list();
             CHECK(list.size() == 2);
             co_await near.stop();
@@ -231,24 +233,82 @@ TEST_CASE("remote arbiter: watched") {
     });
 }
 
+TEST_CASE("remote arbiter: who watches is told that the connection has ended, too") {
+    static std::optional<ExitStatus> told;
+    told.reset();
+    with_door({}, [](Arbiter<>& self) -> Task<> {
+        co_await spawn<Shelf>({.name = "shelf"});
+        RemoteArbiter remote = co_await connect_arbiter(self.address());
+        auto far = co_await remote.find<Shelf>("shelf");
+        watch(far, [](Actor<>&, ActorProxy<>, ExitStatus status) { told = status; });
+        co_await far.send<&Shelf::add>(1);
+        remote.close();
+        bool heard = co_await until([] { return told.has_value(); });
+        CHECK(heard);
+        CHECK(told == ExitStatus::unknown());
+        auto pong = co_await send("shelf", ping);
+        CHECK(pong == "pong");
+    });
+}
+
 namespace {
 
-// Stands in for an arbiter whose first connections break: each after as many requests as its number says.
-int connections_of_flaky = 0;
-Task<> flaky(Connection& connection) {
-    int left = connections_of_flaky++;
+// The other end of a fresh connection says who asks, and is upgraded.
+Task<UpgradeRequest> upgraded(Connection& connection) {
     HeadReader head(8192);
     for (bool complete = false; !complete;) {
         ReadData data = co_await connection.read_some();
         complete = head.feed(data.view());
     }
     auto request = parse_upgrade(head.head(), "magnetar.v1");
-    if (request.credential != "word") {
-        co_await connection.write(refusal_answer(401, "no"));
-        co_return;
+    if (request.credential == "word") {
+        std::string answer = upgrade_answer(request.key, "magnetar.v1");
+        co_await connection.write(answer);
     }
-    std::string answer = upgrade_answer(request.key, "magnetar.v1");
-    co_await connection.write(answer);
+    co_return request;
+}
+
+// Stands in for an arbiter that answers the first request with whatever bytes.
+std::string said_by_hostile;
+Task<> hostile(Connection& connection) {
+    UpgradeRequest request = co_await upgraded(connection);
+    ReadData asked = co_await connection.read_some();
+    CHECK(asked);
+    co_await connection.write(said_by_hostile);
+    while (ReadData data = co_await connection.read_some()) {}
+}
+struct Hostile {
+    std::string said, outcome;
+};
+std::string framed(std::string_view text) {
+    Writer out;
+    append_frame(out, Opcode::text, text);
+    return std::string(out.text());
+}
+Task<> ask_hostile_ones(std::string url, const std::vector<Hostile>& table) {
+    for (auto& row : table) {
+        CAPTURE(row.said);
+        said_by_hostile = row.said;
+        RemoteArbiter remote = co_await connect_arbiter(url, "word");
+        std::string outcome;
+        try {
+            outcome = co_await with_timeout(200ms, remote.send("arbiter", ping));
+        } catch (const std::exception& error) {
+            outcome = demangled(typeid(error).name());
+        }
+        CHECK(outcome == "magnetar::" + row.outcome);
+        CHECK(remote.is_open() == (row.outcome != "ActorLost"));
+        remote.close();
+        co_await remote.closed();
+    }
+}
+
+// Stands in for an arbiter whose first connections break: each after as many requests as its number says.
+int connections_of_flaky = 0;
+Task<> flaky(Connection& connection) {
+    int left = connections_of_flaky++;
+    UpgradeRequest request = co_await upgraded(connection);
+    if (request.credential != "word") co_return;
     FrameDecoder decoder({.masking = Masking::required});
     while (ReadData data = co_await connection.read_some()) {
         decoder.feed(data.bytes());
@@ -283,6 +343,34 @@ Task<> use_a_flaky_one(std::string url, TcpServer& server) {
 }
 
 }  // namespace
+
+TEST_CASE(
+    "remote arbiter: whatever the other end says, requests end, and only what is no answer ends the connection") {
+    const std::vector<Hostile> table{
+        {framed("{"), "ActorLost"},
+        {framed("\xff"), "ActorLost"},
+        {framed(R"({"id":-1,"result":"pong"})"), "ActorLost"},
+        {"\x82\x01x", "ActorLost"},
+        {std::string("\x81\x84\0\0\0\0null", 10), "ActorLost"},
+        {std::string("\x81\x7f\0\0\0\0\x04\0\0\1", 10), "ActorLost"},
+        {std::string("\x88\0", 2), "ActorLost"},
+        {framed("[]"), "TimeoutError"},
+        {framed("null"), "TimeoutError"},
+        {framed(R"({"id":null,"error":{"type":"JsonError","message":"no"}})"), "TimeoutError"},
+        {framed(R"({"id":1.5,"result":"pong"})"), "TimeoutError"},
+        {framed(R"({"id":99999,"result":"pong"})"), "TimeoutError"},
+        {framed(R"({"id":18446744073709551615,"result":"pong"})"), "TimeoutError"},
+        {framed(R"({"id":0,"result":[1,2]})"), "CodecError"},
+        {framed(R"({"id":0})"), "CodecError"},
+        {framed(R"({"id":0,"error":7})"), "RemoteError"},
+        {framed(R"({"id":0,"error":{"type":[],"message":{}}})"), "RemoteError"},
+    };
+    EventLoop loop;
+    TcpServer server{hostile};
+    loop.run(server.start_serving("127.0.0.1:0"));
+    loop.run(ask_hostile_ones("ws://" + server.address().to_string(), table));
+    loop.run(server.close(0ms));
+}
 
 TEST_CASE("remote arbiter: connects again, as its policy says, and sends nothing twice") {
     connections_of_flaky = 0;

@@ -199,6 +199,17 @@ def a_drain_delay_is_not_ready_and_accepts():
 
 
 @case
+def nothing_is_reloaded_or_scaled_during_a_drain():
+    with echo("--drain-delay", "1h") as program:
+        program.running()
+        program.process.send_signal(signal.SIGTERM)
+        until("it drains", lambda: program.info()["program"]["state"] == "draining")
+        assert "the program stops" in program.ask("--reload", code=1)
+        assert "the program stops" in program.ask("--scale", "4", code=1)
+        assert len(program.workers()) == 2 and greeted(program).say("still") == "still"
+
+
+@case
 def a_second_signal_ends_a_drain_delay():
     with echo("--drain-delay", "1h") as program:
         program.running()
@@ -255,6 +266,22 @@ def signals_commands_and_files_reload_it():
             is_reloaded(program, before)
             until("it says so", lambda: program.said().count("reload: echo: 2 workers replaced") ==
                   (*RELOADS, "file").index(how) + 1)
+        program.ends(signal.SIGTERM)
+
+
+@case
+def a_hangup_of_all_its_processes_reloads_once():
+    """What `systemctl kill -s HUP` sends, and `pkill`: workers leave it to the first process."""
+    with echo("--slow", "1s", "--log-level", "info") as program:
+        program.running()
+        client, before = greeted(program), program.workers()
+        client.connection.sendall(b"work\n")
+        for worker in before:
+            os.kill(worker["actor"]["process_id"], signal.SIGHUP)
+        program.process.send_signal(signal.SIGHUP)
+        assert client.line() == "work"
+        is_reloaded(program, {worker["actor"]["id"] for worker in before})
+        assert program.info()["applications"][0]["monitor"]["monitor"]["restarts"] == 0, program.said()
         program.ends(signal.SIGTERM)
 
 

@@ -119,6 +119,27 @@ TEST_CASE("door, simulated: nothing is lost where nothing breaks") {
     }
 }
 
+TEST_CASE("door, simulated: who listens and says nothing is not waited for") {
+    Simulation simulation(1);
+    simulation.run([&](Actor<>& self) -> Task<> {
+        TcpServer mute([](Connection& connection) -> Task<> {
+            while (ReadData data = co_await connection.read_some()) {}
+        });
+        co_await mute.start_serving("127.0.0.1:0");
+        auto before = self.loop().now();
+        std::string failure;
+        try {
+            co_await connect_arbiter("ws://" + mute.address().to_string(), "word");
+        } catch (const TimeoutError& error) {
+            failure = error.what();
+        }
+        CHECK(failure == "timed out after 10 s");
+        CHECK(self.loop().now() - before < 11s);
+        co_await mute.close();
+    });
+    CHECK(simulation.open_sockets() == 0);
+}
+
 // The door stands in the scenario's frame, which is gone before the actor's servers and their connections.
 TEST_CASE("door, simulated: a scenario that can never end is ended with its connections open") {
     Simulation simulation(1);

@@ -22,9 +22,12 @@ struct WatcherState<F> {
 template <class F>
 using Watcher = Actor<typename WatcherState<F>::type>;
 
+// How it has ended; unknown() when the connection to its remote arbiter ends before it does.
+MAGNETAR_LAZY Task<ExitStatus> end_of(ActorProxy<> other);
+
 template <class F>
 Task<> watching(Actor<>& self, ActorProxy<> other) {
-    ExitStatus status = co_await other.closed();
+    ExitStatus status = co_await end_of(other);
     auto& watcher = static_cast<Watcher<F>&>(self);
     F told;
     if constexpr (std::is_same_v<std::invoke_result_t<F&, Watcher<F>&, ActorProxy<>, ExitStatus>, Task<>>)
@@ -48,7 +51,8 @@ inline constexpr bool is_system<link_command> = true;
 /// captureless lambda, called in that actor, and may be a coroutine. Not told any more when the watching
 /// actor ends first. (A coroutine that wants to wait for the end itself has `co_await other.closed()`.)
 /// Its first parameter is the watching actor: `Actor<State>&` with that actor's own State, or `Actor<>&`.
-/// A clean shutdown is an end, too: who minds only failures asks `status.clean()`, who minds its own end
+/// Of a remote arbiter's actor nothing is heard once the connection has ended: that is told as
+/// `ExitStatus::unknown()`. A clean shutdown is an end, too: who minds only failures asks `status.clean()`, who minds its own end
 /// `self.is_running()`. Throws std::logic_error where no actor runs, and where it is one of another State.
 ///
 ///     watch(worker, [](Actor<Desk>& self, ActorProxy<> worker, ExitStatus status) {

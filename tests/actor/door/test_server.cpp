@@ -1,6 +1,8 @@
 #include <fmt/core.h>
 
 #include <magnetar/actor/door.hpp>
+#include <magnetar/actor/door/request.hpp>
+#include <magnetar/actor/node/error_on_wire.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -30,9 +32,10 @@ struct Desk {
     std::string text(std::size_t size) { return std::string(size, 'x'); }
     std::string who(Request& request) { return request.caller() ? "somebody" : "nobody"; }
     void fail(std::string why) { throw std::invalid_argument(why); }
+    void fail_at_length(std::size_t size) { throw std::invalid_argument(std::string(size, 'x')); }
     int hidden() { return 1; }
     using commands = Commands<&Desk::add, &Desk::add_later, &Desk::wait, &Desk::text,
-                              Named<"who", &Desk::who>, &Desk::fail>;
+                              Named<"who", &Desk::who>, &Desk::fail, &Desk::fail_at_length>;
 };
 Task<ActorProxy<Desk>> desk() {
     auto spawning = spawn<Desk>({.name = "desk", .concurrency = Concurrency::coroutine});
@@ -476,6 +479,26 @@ TEST_CASE("door: its limits, at them and past them") {
             } catch (const std::system_error&) {}
         });
     }
+    SUBCASE("bytes of an answer: CodecError; an error's text is cut") {
+        with_door({}, [](Arbiter<>& self) -> Task<> {
+            co_await desk();
+            auto client = co_await DoorClient::open(self.address());
+            const std::size_t most =
+                detail::largest_answer - std::string_view(R"({"id":1,"result":""})").size();
+            for (std::size_t size : {most, most + 1}) {
+                std::string answer = co_await client.ask(
+                    fmt::format(R"({{"command":"text","id":1,"target":"desk","args":[{}]}})", size));
+                if (size == most) CHECK(answer.size() == detail::largest_answer);
+                else CHECK(error_type(answer) == "CodecError");
+            }
+            std::string answer = co_await client.ask(
+                R"({"command":"fail_at_length","id":1,"target":"desk","args":[1000000]})");
+            CHECK(Json::parse(answer).at("error").at("message").string() ==
+                  std::string(detail::longest_text, 'x') + "...");
+            answer = co_await client.ask(R"({"command":"ping","id":1})");
+            CHECK(answer == R"({"id":1,"result":"pong"})");
+        });
+    }
     SUBCASE("silence: a ping, and then 1001") {
         with_door({.door = {.ping_after = 40ms, .silence = 120ms}}, [](Arbiter<>& self) -> Task<> {
             auto client = co_await DoorClient::open(self.address());
@@ -503,7 +526,9 @@ TEST_CASE("door: its limits, at them and past them") {
 TEST_CASE("door: when the arbiter stops, each client has its answers, and then 1001") {
     static std::vector<std::unique_ptr<DoorClient>> clients;
     static std::vector<std::string> seen;
+    static int status_of_late;
     seen.assign(2, "");
+    status_of_late = -1;
     auto start = [](Arbiter<>& self) -> Task<> {
         co_await desk();
         auto watch = [](std::size_t i) -> Task<> { seen[i] = co_await clients[i]->all(); };
@@ -514,6 +539,12 @@ TEST_CASE("door: when the arbiter stops, each client has its answers, and then 1
         co_await clients[0]->send(R"({"command":"wait","id":1,"target":"desk","deadline_ms":100})");
         std::string answer = co_await clients[1]->ask(R"({"command":"ping","id":1})");
         CHECK(answer == R"({"id":1,"result":"pong"})");
+        // One that is about to shake hands is told so, too.
+        auto late = co_await DoorClient::raw(self.address());
+        clients.push_back(std::make_unique<DoorClient>(std::move(late)));
+        co_await clients[2]->write("GET / HTTP/1.1\r\n");
+        auto shake_hands = []() -> Task<> { status_of_late = co_await clients[2]->upgrade(""); };
+        self.loop().start(shake_hands(), nullptr).detach();
         // Nobody's jobs, so that they see the end.
         for (std::size_t i = 0; i < 2; ++i) self.loop().start(watch(i), nullptr).detach();
         co_await sleep(10ms);
@@ -525,6 +556,7 @@ TEST_CASE("door: when the arbiter stops, each client has its answers, and then 1
         CHECK(has(seen[0], R"({"id":1,"error":{"type":"TimeoutError")"));
         CHECK(seen[0].ends_with("close 1001 end"));
         CHECK(seen[1] == "close 1001 end");
+        CHECK(status_of_late == 503);
         clients.clear();
     }
 }

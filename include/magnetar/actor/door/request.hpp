@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -10,6 +11,9 @@
 #include <magnetar/wire/json.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
+
+// No answer is longer, in bytes of JSON; clients in C++ take no longer ones.
+inline constexpr std::size_t largest_answer = std::size_t{64} << 20;
 
 // What a client may do.
 enum class DoorRole : std::uint8_t { client, administrator };

@@ -10,6 +10,7 @@
 
 #include <magnetar/actor/door/error_json.hpp>
 #include <magnetar/actor/door/request.hpp>
+#include <magnetar/actor/errors.hpp>
 #include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/connection.hpp>
@@ -128,7 +129,7 @@ private:
         try {
             Json result = co_await session.perform_(std::move(request), session.role_);
             if (!id.is_null()) session.answer(id, "result", result);
-        } catch (const std::exception&) {  // of the command, or of a result that is no JSON
+        } catch (const std::exception&) {  // of the command, or of a result that cannot be sent
             failure = std::current_exception();
         }
         if (failure && !id.is_null()) session.answer(id, "error", to_error_json(failure));
@@ -136,6 +137,7 @@ private:
 
     void answer(const Json& id, const char* member, const Json& value) {
         socket_.send_text([&](Writer& out) {
+            std::size_t before = out.size();
             out.append(R"({"id":)");
             id.dump_to(out);
             out.append(R"(,")");
@@ -143,6 +145,9 @@ private:
             out.append(R"(":)");
             value.dump_to(out);
             out.append("}");
+            if (std::size_t size = out.size() - before; size > largest_answer)
+                throw CodecError(
+                    "", fmt::format("an answer of {} bytes; at most {} can be sent", size, largest_answer));
         });
     }
 

@@ -25,6 +25,14 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+MAGNETAR_LAZY_BODY Task<ExitStatus> end_of(ActorProxy<> other) {
+    try {
+        co_return co_await other.closed();
+    } catch (const ActorLost&) {
+        co_return ExitStatus::unknown();
+    }
+}
+
 MAGNETAR_DECL Actor<>& watching_actor(const void* state_tag) {
     Actor<>* self = get_actor();
     if (!self) throw std::logic_error("watch needs an actor: call it in an actor's hook or command");

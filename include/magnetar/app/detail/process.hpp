@@ -73,6 +73,9 @@ struct KnownUser {
 };
 KnownUser find_user(const std::string& user);
 std::optional<gid_t> find_group(const std::string& group);
+// In a worker: what is sent to all processes of a service, as `systemctl kill -s HUP` does, is for the first.
+// A handler of the worker's own stays.
+void leave_hangup_to_first_process() noexcept;
 // By name or number; a user alone brings its group. Supplementary groups are set, too. Throws
 // std::system_error, and std::invalid_argument for names that are not known.
 void become_user(const std::string& user, const std::string& group);

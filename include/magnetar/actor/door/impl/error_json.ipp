@@ -8,6 +8,7 @@
 
 #include <magnetar/actor/door/request.hpp>
 #include <magnetar/actor/errors.hpp>
+#include <magnetar/actor/node/error_on_wire.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/wire/error.hpp>
 #include <magnetar/wire/utf8.hpp>
@@ -30,11 +31,12 @@ bool visit_error_types(Visit visit) {
            visit(std::type_identity<JsonError>(), "JsonError");
 }
 
-// A text that JSON has room for: what is no UTF-8 is made a question mark.
+// A text that JSON has room for: what is no UTF-8 is made a question mark. Cut, as an error on a link is.
 inline std::string legible(std::string text) {
     if (!is_utf8(text))
         for (char& c : text)
             if (static_cast<unsigned char>(c) >= 0x80) c = '?';
+    shorten(text);
     return text;
 }
 

@@ -4,8 +4,11 @@
 
 #include <sys/random.h>
 
+#include <optional>
+
 #include <magnetar/actor/commands.hpp>
 #include <magnetar/actor/door/error_json.hpp>
+#include <magnetar/actor/door/request.hpp>
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/owned.hpp>
@@ -18,11 +21,10 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 inline constexpr std::string_view remote_protocol = "magnetar.v1";
-// As a server may do it, with the other end's limits unknown.
-inline constexpr auto remote_handshake_timeout = std::chrono::seconds(10);
-inline constexpr WebSocketConnection::Limits remote_limits{std::size_t{64} << 20, SIZE_MAX,
-                                                           std::chrono::seconds(30), std::chrono::seconds(75),
-                                                           std::chrono::seconds(2)};
+// From the address's resolution to the end of the handshake.
+inline constexpr auto remote_connect_timeout = std::chrono::seconds(10);
+inline constexpr WebSocketConnection::Limits remote_limits{largest_answer, SIZE_MAX, std::chrono::seconds(30),
+                                                           std::chrono::seconds(75), std::chrono::seconds(2)};
 
 // ---- waiting callers for an answer
 
@@ -110,17 +112,12 @@ MAGNETAR_DECL RemoteLink::RemoteLink(Stream stream, std::string url)
     host_ = add_remote(*this);
 }
 
-MAGNETAR_LAZY Task<> read_answer(Stream& stream, HeadReader& head) {
-    for (;;) {
-        ReadData data = co_await stream.read_some();
-        if (!data) throw HandshakeError(0, "websocket: the connection ended before there was an answer");
-        if (head.feed(data.view())) co_return;
-    }
-}
-
-MAGNETAR_LAZY_BODY Task<RemoteLink::Ref> RemoteLink::connect(std::string url, std::string token) {
-    EventLoop& loop = EventLoop::require("connect_arbiter");
-    (void)&named_framework_commands<>;
+// A stream behind the handshake, and what came after the other end's answer.
+struct Upgraded {
+    Stream stream;
+    std::string first;
+};
+MAGNETAR_LAZY Task<Upgraded> upgrade_to(std::string url, std::string token) {
     WebSocketUrl parts = parse_websocket_url(url);
     Stream stream = co_await magnetar::connect(parts.address);
     std::array<std::byte, 16> nonce;
@@ -130,16 +127,28 @@ MAGNETAR_LAZY_BODY Task<RemoteLink::Ref> RemoteLink::connect(std::string url, st
     std::string request = upgrade_request(parts.host, parts.target, key, remote_protocol, token);
     co_await stream.write(request);
     HeadReader head(8192);
-    auto reading = read_answer(stream, head);
-    co_await with_timeout(remote_handshake_timeout, std::move(reading));
+    for (bool complete = false; !complete;) {
+        ReadData data = co_await stream.read_some();
+        if (!data) throw HandshakeError(0, "websocket: the connection ended before there was an answer");
+        complete = head.feed(data.view());
+    }
     try {
         check_upgrade_answer(head.head(), key, remote_protocol);
     } catch (const HandshakeError& error) {
         if (error.status() != 401 && error.status() != 403) throw;
         throw PermissionDenied(fmt::format("{}: {}", url, error.what()));
     }
-    Ref link(*new RemoteLink(std::move(stream), std::move(url)));
-    loop.start(serve(link, std::string(head.rest())), nullptr).detach();
+    Upgraded upgraded{std::move(stream), std::string(head.rest())};
+    co_return upgraded;
+}
+
+MAGNETAR_LAZY_BODY Task<RemoteLink::Ref> RemoteLink::connect(std::string url, std::string token) {
+    EventLoop& loop = EventLoop::require("connect_arbiter");
+    (void)&named_framework_commands<>;
+    auto opening = upgrade_to(url, std::move(token));
+    auto upgraded = co_await with_timeout(remote_connect_timeout, std::move(opening));
+    Ref link(*new RemoteLink(std::move(upgraded.stream), std::move(url)));
+    loop.start(serve(link, std::move(upgraded.first)), nullptr).detach();
     co_return link;
 }
 
@@ -173,18 +182,19 @@ MAGNETAR_LAZY_BODY Task<> RemoteLink::serve(Ref link, std::string first) {
 
 MAGNETAR_DECL void RemoteLink::take_text(std::string_view text) {
     Json message;
+    std::optional<std::uint64_t> number;
     try {
         message = Json::parse(text);
-    } catch (const JsonError& error) {
+        if (const Json* id = message.find("id"); id && id->is_integer()) number = id->get<std::uint64_t>();
+    } catch (const std::exception& error) {  // no JSON, or a number that no request has
         return socket_.begin_close(CloseCode::policy_violation, error.what());
     }
-    const Json* id = message.find("id");
     const Json* error = message.find("error");
-    if (!id || !id->is_integer()) {  // it could not read what was sent
+    if (!number) {  // it could not read what was sent
         Logger("remote " + url_).warning("{}", error ? error->dump() : text);
         return;
     }
-    RemoteAsked* asked = asked_.take(id->get<std::uint64_t>());
+    RemoteAsked* asked = asked_.take(*number);
     if (!asked) return;  // the caller has given up
     const Json* result = message.find("result");
     if (error) asked->fail(from_error_json(*error));

@@ -53,7 +53,8 @@ inline Task<Json> reload(Service& program, Actor<>& arbiter, Json) {
     co_return to_json(lines);
 }
 
-inline Task<Json> scale(Service& program, Actor<>&, Json arguments) {
+inline Task<Json> scale(Service& program, Actor<>& arbiter, Json arguments) {
+    if (arbiter.life() >= Lifecycle::stopping) throw std::runtime_error("scale: the program stops");
     auto workers = needed<std::uint32_t>(arguments, 0, "workers");
     const Json* application = argument(arguments, 1, "application");
     if (workers == 0) throw std::invalid_argument("scale: at least 1 worker; stop the program to have none");

@@ -158,6 +158,13 @@ MAGNETAR_DECL void become_user(const std::string& user, const std::string& group
     }
     if (known.id && ::setuid(*known.id) != 0) throw_system_error(errno, "setuid", user);
 }
+MAGNETAR_DECL void leave_hangup_to_first_process() noexcept {
+    struct sigaction action{};
+    if (::sigaction(SIGHUP, nullptr, &action) != 0 || action.sa_handler != SIG_DFL) return;
+    action.sa_handler = [](int) {};  // and not SIG_IGN, which programs that it runs would inherit
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGHUP, &action, nullptr);
+}
 MAGNETAR_DECL mode_t read_umask(std::string_view text) {
     mode_t mask = 0;
     if (!process_parts::read_number(text, mask, 8) || mask > 0777)

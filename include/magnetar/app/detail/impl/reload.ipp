@@ -88,6 +88,7 @@ inline Task<> replace_workers(Service& program, ApplicationBase& app, const AppC
 }  // namespace reloading
 
 MAGNETAR_DECL Task<std::vector<std::string>> reload_program(Service& program, Actor<>& arbiter) {
+    if (arbiter.life() >= Lifecycle::stopping) throw std::runtime_error("the program stops");
     reloading::UnderWay under_way(program, arbiter);
     co_await program.ready.wait();
     auto next = program.configure();
