@@ -128,6 +128,7 @@ TEST_CASE("commands: info tells all there is to know") {
             CHECK(mailbox["depth"].get<int>() == 0);
             CHECK(mailbox["capacity"].get<int>() == 77);
             CHECK(mailbox["oldest_seconds"].is_null());
+            CHECK(mailbox["handled"].get<std::uint64_t>() >= 2);
             REQUIRE(mailbox["running"].size() == 1);
             CHECK(has(mailbox["running"][0]["command"].get<std::string>(), "stay"));
             CHECK(mailbox["running"][0]["seconds"].get<double>() >= 0);
@@ -143,6 +144,14 @@ TEST_CASE("commands: info tells all there is to know") {
             co_await job;
             co_await send("arbiter", kill_actor, "known");
         }
+    });
+}
+
+TEST_CASE("commands: info of a light actor without a name or hooks says that it does not count messages") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        auto actor = co_await spawn({.concurrency = Concurrency::coroutine});
+        Json told = co_await actor.info();
+        CHECK(told["mailbox"]["handled"].is_null());
     });
 }
 

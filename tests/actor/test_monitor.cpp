@@ -53,6 +53,18 @@ using monitor_test::PoolWorker;
 
 namespace {
 
+std::string manager_of(Actor<>& self) { return self.manager().to_string(); }
+Task<std::string> name_of_monitor(Actor<>&) {
+    Json told = co_await send("monitor", "info");
+    co_return told["actor"]["name"].get<std::string>();
+}
+Task<std::string> manager_of_child(Actor<>&) {
+    auto child = co_await spawn({.concurrency = Concurrency::thread});
+    auto manager = co_await send(child, run<manager_of>);
+    co_await child.stop();
+    co_return manager;
+}
+
 // Polls by the loop, for what no event tells.
 template <class F>
 Task<bool> becomes(F holds) {
@@ -194,6 +206,35 @@ TEST_CASE("monitor: scale up and down, broadcast, workers in turn") {
         CHECK(pool.size() == 0);
         auto none = pool.managed_actors();
         CHECK_THROWS_AS((void)pool.pick(), ActorNotFound);
+    });
+}
+
+TEST_CASE("monitor: it is the manager of its workers, whatever they are, and they can send to it") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        for (auto kind : every_kind) {
+            MonitorOptions<PoolWorker> options;
+            options.name = "pool";
+            options.worker.concurrency = kind;
+            auto& pool = co_await self.add_monitor<PoolWorker>(options);
+            auto worker = pool.pick();
+            std::string manager = co_await send(worker, run<manager_of>);
+            CHECK(manager == "pool");
+            manager = co_await send(worker, run<name_of_monitor>);
+            CHECK(manager == "pool");
+            Json told = co_await worker.info();
+            CHECK(told["actor"]["manager"].get<std::string>() == "pool");
+            told = co_await self.proxy().info();
+            for (auto& actor : told["actors"].items())
+                if (actor["id"].get<std::string>() == worker.id().to_string())
+                    CHECK(actor["manager"].get<std::string>() == pool.id().to_string());
+            // What a worker spawns is not the monitor's.
+            if (kind != Concurrency::coroutine) {
+                manager = co_await send(worker, run<manager_of_child>);
+                CHECK(manager != "pool");
+            }
+            pool.stop();
+            co_await pool.proxy().closed();
+        }
     });
 }
 

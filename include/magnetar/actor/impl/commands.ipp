@@ -134,7 +134,9 @@ MAGNETAR_DECL Json info_command(Request& request) {
     Json& about_mailbox = info["mailbox"] = Json::object();
     about_mailbox["depth"] = mailbox.depth();
     about_mailbox["capacity"] = mailbox.capacity();
-    about_mailbox["handled"] = core_of(actor).extras_if() ? core_of(actor).extras_if()->handled : 0;
+    // A light actor without a name or hooks does not count them.
+    about_mailbox["handled"] =
+        core_of(actor).extras_if() ? Json(core_of(actor).extras_if()->handled) : Json();
     about_mailbox["oldest_seconds"] = mailbox.oldest() ? Json(seconds(mailbox.oldest()->arrived)) : Json();
     Json running = Json::array();
     core_of(actor).jobs.for_each([&](JobBase& job) {

@@ -49,14 +49,14 @@ MAGNETAR_DECL Json child_params(Actor<>& parent) {
     }
 }
 
-// The manager's own loop needs no message.
+// The supervisor's own loop needs no message.
 template <auto F, class SpawnRequest_>
-Task<ActorProxy<>> ask_for(Address manager, SpawnRequest_ request) {
-    if (Actor<>* here = find_local_here(manager)) {
-        Request own(*here, manager);
+Task<ActorProxy<>> ask_for(Address supervisor, Address parent, SpawnRequest_ request) {
+    if (Actor<>* here = find_local_here(supervisor)) {
+        Request own(*here, parent);
         co_return co_await F(own, std::move(request));
     }
-    co_return co_await make_request<F>(manager, std::move(request));
+    co_return co_await make_request<F>(supervisor, std::move(request));
 }
 
 MAGNETAR_DECL Task<> undo_spawn(Job<ActorProxy<>> spawning) {
@@ -71,11 +71,11 @@ MAGNETAR_DECL Task<> undo_spawn(Job<ActorProxy<>> spawning) {
     }
 }
 
-// A manager makes an actor to the end, even if the one who asked for it has given up: then it is ended again.
+// An actor is made to the end, even if the one who asked for it has given up: then it is ended again.
 template <auto F, class SpawnRequest_>
-Task<ActorProxy<>> spawn_by(Address manager, SpawnRequest_ request) {
+Task<ActorProxy<>> spawn_by(Address supervisor, Address parent, SpawnRequest_ request) {
     EventLoop& loop = *EventLoop::current();
-    Job<ActorProxy<>> spawning = loop.start(ask_for<F>(manager, std::move(request)), nullptr);
+    Job<ActorProxy<>> spawning = loop.start(ask_for<F>(supervisor, parent, std::move(request)), nullptr);
     try {
         co_return co_await spawning;
     } catch (const Cancelled&) {}
@@ -85,6 +85,7 @@ Task<ActorProxy<>> spawn_by(Address manager, SpawnRequest_ request) {
 
 MAGNETAR_DECL Task<ActorProxy<>> spawn_elsewhere(Actor<>& parent, std::string name, ActorId id,
                                                  ActorSettings settings, Owned<StateFactory> factory) {
+    Address own = core_of(parent).address();
     std::exception_ptr error;
     try {
         if (settings.concurrency == Concurrency::process) {
@@ -99,7 +100,7 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_elsewhere(Actor<>& parent, std::string na
             order.settings = settings;
             order.params = child_params(parent);
             order.arguments.assign(encoded.bytes().begin(), encoded.bytes().end());
-            co_return co_await spawn_by<spawn_process>(the_node->arbiter, std::move(order));
+            co_return co_await spawn_by<spawn_process>(the_node->arbiter, own, std::move(order));
         }
         ThreadBirth birth;
         birth.name = std::move(name);
@@ -108,7 +109,7 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_elsewhere(Actor<>& parent, std::string na
         birth.params = child_params(parent);
         birth.factory = std::move(factory);
         Address root = core_of(*the_node->main_actor).address();
-        co_return co_await spawn_by<spawn_thread>(root, std::move(birth));
+        co_return co_await spawn_by<spawn_thread>(root, own, std::move(birth));
     } catch (const std::exception&) {
         error = std::current_exception();
     }

@@ -36,7 +36,7 @@ ErrorOnWire start_failure(const std::exception_ptr& error);
 Task<std::optional<ErrorOnWire>> started(Actor<>& self);
 
 // The lifecycle of the main actor of a thread or process: handshake, start, running, end.
-Task<ExitStatus> live(Actor<>& self, Address manager);
+Task<ExitStatus> live(Actor<>& self, Address supervisor, ActorProxy<> manager);
 
 void set_up(Actor<>& self, const ActorSettings& settings, std::string_view name, Json params);
 

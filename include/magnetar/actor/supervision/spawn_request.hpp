@@ -37,6 +37,7 @@ struct SpawnRequest {
     SpawnOrder order;
     std::uint64_t arbiter = 0;  // its address, for processes
     std::uint64_t arbiter_id = 0;
+    ActorProxy<> manager;
     std::uint32_t node = 0;
     std::vector<std::string> environment;
     std::string directory;

@@ -82,8 +82,9 @@ struct ChildRecord {
     ActorId id;
     std::string name;
     ActorSettings settings;
-    std::uint32_t node = 0;           // the process it is
-    std::uint32_t asker = 0;          // the process that had it spawned
+    std::uint32_t node = 0;   // the process it is
+    std::uint32_t asker = 0;  // the process that had it spawned
+    ActorProxy<> manager;
     Address address;                  // since it has greeted
     LoopClock::time_point begun;      // when its spawn began
     LoopClock::time_point last_seen;  // from it, last
@@ -125,9 +126,9 @@ public:
 
     // Spawns a process with one actor; returns its proxy when the actor's start hook has returned. Throws
     // SpawnError, and then nothing of it is left.
-    Task<ActorProxy<>> spawn_process(SpawnOrder order, std::uint32_t asker);
+    Task<ActorProxy<>> spawn_process(SpawnOrder order, Address asker);
     // The same on a thread of this process.
-    Task<ActorProxy<>> spawn_thread(ThreadBirth birth);
+    Task<ActorProxy<>> spawn_thread(ThreadBirth birth, Address asker);
 
     // What an actor of the process `node` says of itself.
     void greeted(ActorId id, const ActorProxy<>& proxy, std::uint32_t node);
@@ -192,6 +193,7 @@ private:
 
     // What its process hands down to it: the master, or the worker that had it spawned.
     Circumstances circumstances_for(const ChildRecord& child) const;
+    ActorProxy<> manager_for(const Address& asker) const;
     Task<> launch(ChildRecord& child, SpawnOrder order);
     // Waits for the handshake and the start hook; the heartbeat is watched from then on.
     Task<ActorProxy<>> await_start(std::shared_ptr<ChildRecord> child);

@@ -132,15 +132,15 @@ MAGNETAR_DECL Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
     co_return failure;
 }
 
-MAGNETAR_DECL Task<ExitStatus> live(Actor<>& self, Address manager) {
-    core_of(self).extras().manager = ActorProxy<>(manager, {});
+MAGNETAR_DECL Task<ExitStatus> live(Actor<>& self, Address supervisor, ActorProxy<> manager) {
+    core_of(self).extras().manager = std::move(manager);
     std::uint64_t id = self.id().value;
-    co_await make_request<child_greeted>(manager, id, self.proxy());
-    core_of(self).start_job(notify_manager(self, manager)).detach();
+    co_await make_request<child_greeted>(supervisor, id, self.proxy());
+    core_of(self).start_job(notify_manager(self, supervisor)).detach();
     auto failure = co_await started(self);
     bool failed = failure.has_value();
     int code = failed ? failure->exit_code() : 0;
-    co_await make_request<child_started>(manager, id, std::move(failure));
+    co_await make_request<child_started>(supervisor, id, std::move(failure));
     if (failed) core_of(self).exit(code);
     else core_of(self).run_periodic_task();
     co_return co_await core_of(self).wait_closed();
@@ -202,7 +202,7 @@ MAGNETAR_DECL Task<> live_in_worker(Node& node, SpawnRequest& request, UniqueFd 
     set_up(*actor, order.settings, order.name, std::move(order.params));
     core_of(*actor).extras().before_end = [](Actor<>&) { return the_supervisor->end_all(); };
     Job<> signals = loop.start(stop_on_signal(*actor), nullptr);
-    status = co_await live(*actor, node.arbiter);
+    status = co_await live(*actor, node.arbiter, std::move(request.manager));
     signals.cancel();
     co_await signals;
     co_await node.flushed();

@@ -39,6 +39,7 @@
 #include <magnetar/actor/supervision/circumstances.hpp>
 #include <magnetar/actor/supervision/framework_commands.hpp>
 #include <magnetar/actor/supervision/main_actor.hpp>
+#include <magnetar/actor/supervision/worker_pool.hpp>
 #include <magnetar/actor/watch.hpp>
 #include <magnetar/base/detail/id_map.hpp>
 #include <magnetar/base/detail/owned.hpp>
@@ -81,11 +82,11 @@ MAGNETAR_DECL void child_greeted(Request& request, std::uint64_t id, ActorProxy<
 }
 
 MAGNETAR_DECL Task<ActorProxy<>> spawn_process(Request& request, SpawnOrder order) {
-    return the_supervisor->spawn_process(std::move(order), node_of_caller(request));
+    return the_supervisor->spawn_process(std::move(order), request.caller().address());
 }
 
-MAGNETAR_DECL Task<ActorProxy<>> spawn_thread(Request&, ThreadBirth birth) {
-    return the_supervisor->spawn_thread(std::move(birth));
+MAGNETAR_DECL Task<ActorProxy<>> spawn_thread(Request& request, ThreadBirth birth) {
+    return the_supervisor->spawn_thread(std::move(birth), request.caller().address());
 }
 
 MAGNETAR_DECL void child_started(Request& request, std::uint64_t id, std::optional<ErrorOnWire> failure) {
@@ -129,7 +130,7 @@ MAGNETAR_DECL void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Chil
                                           Owned<StateFactory> factory) {
     Node& node = self.node_;
     LoopHandle& door = node.loop().handle();
-    Address manager = core_of(*node.main_actor).address();
+    Address supervisor = core_of(*node.main_actor).address();
     auto news = make_owned<ThreadOver>(self, child);
     try {
         EventLoop loop({.threads = child->settings.threads});
@@ -138,7 +139,7 @@ MAGNETAR_DECL void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Chil
                                                            [](Actor<>* a) { ActorCore::destroy(a); });
         set_up(*actor, child->settings, child->name, std::move(params));
         StallWatch watch(loop, child->settings.stall, actor->to_string(), actor->id().value);
-        news->status = loop.run(live(*actor, manager));
+        news->status = loop.run(live(*actor, supervisor, child->manager));
     } catch (...) {
         news->failure = start_failure(std::current_exception());
         news->status = ExitStatus(news->failure->exit_code());
@@ -146,14 +147,22 @@ MAGNETAR_DECL void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Chil
     if (door.post(*news)) news.release();
 }
 
-MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_process(SpawnOrder order, std::uint32_t asker) {
+// A monitor is its workers' manager. Its kind is asked of the actor, which lives here: whoever asks from
+// elsewhere cannot say that it is one.
+MAGNETAR_DECL ActorProxy<> Supervisor::manager_for(const Address& asker) const {
+    Actor<>* actor = find_local_here(asker);
+    return dynamic_cast<WorkerPool*>(actor) ? actor->proxy() : node_.main_actor->proxy();
+}
+
+MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_process(SpawnOrder order, Address asker) {
     Spawning spawning(*this);
     refuse_when_stopping();
-    check(order, asker);
+    check(order, asker.where.node());
     auto child = std::make_shared<ChildRecord>();
     child->settings = order.settings;
     child->name = order.name;
-    child->asker = asker;
+    child->asker = asker.where.node();
+    child->manager = manager_for(asker);
     child->node = last_node_ = directory->free_node(last_node_);
     child->id = order.id ? ActorId{order.id} : root_id(child->node);
     child->begun = node_.loop().now();
@@ -181,13 +190,14 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_process(SpawnOrder order, std
     co_return co_await await_start(child);
 }
 
-MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(ThreadBirth birth) {
+MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(ThreadBirth birth, Address asker) {
     Spawning spawning(*this);
     refuse_when_stopping();
     auto child = std::make_shared<ChildRecord>();
     child->settings = birth.settings;
     child->name = std::move(birth.name);
     child->id = birth.id ? birth.id : fresh_id();
+    child->manager = manager_for(asker);
     child->begun = node_.loop().now();
     auto taken = co_await make_request<directory_reserve>(node_.arbiter, child->name, child->id.value);
     if (!taken.empty()) throw SpawnError(taken);
@@ -376,6 +386,7 @@ MAGNETAR_DECL Task<> Supervisor::launch(ChildRecord& child, SpawnOrder order) {
     request.node = child.node;
     request.arbiter = node_.arbiter.where.to_wire();
     request.arbiter_id = node_.arbiter.id.value;
+    request.manager = child.manager;
     // Not to be found out, and said, by every worker; of a variable that is there twice, the first
     // counts.
     if (node_.loop().engine().name() == "epoll") request.environment.push_back("MAGNETAR_ENGINE=epoll");
@@ -423,7 +434,7 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::await_start(std::shared_ptr<ChildRe
     }
     ActorProxy<> proxy(child->address, SharedName(child->name));
     co_await make_request<directory_enter>(node_.arbiter, proxy, child->settings.concurrency,
-                                           node_.main_actor->id().value);
+                                           child->manager.id().value);
     co_return proxy;
 }
 
