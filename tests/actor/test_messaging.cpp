@@ -16,6 +16,18 @@ using namespace magnetar;
 struct Message {
     std::string text;
 };
+template <class T>
+struct Queue {
+    T first{};
+};
+template <class T>
+struct List {
+    T first{};
+};
+struct Inbox {
+    Queue<int> queue{1};
+    List<int> list{2};
+};
 int run() { return 1; }
 int run(int argc, char**) { return argc; }
 int send(const Message& message) { return static_cast<int>(message.text.size()); }
@@ -56,8 +68,10 @@ struct Heir : Labelled {
 }  // namespace
 
 TEST_CASE(
-    "messaging: a program's own run, send, stop, info, config, check, Message and connect stand in no way") {
+    "messaging: a program's own run, send, stop, info, config, check, Message, connect, Queue and List stand in no way") {
     Message message{"four"};
+    Inbox inbox;
+    CHECK(inbox.queue.first + inbox.list.first == 3);
     CHECK(run() + run(2, nullptr) == 3);
     CHECK(send(message) == 4);
     CHECK(stop());

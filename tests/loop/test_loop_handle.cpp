@@ -28,7 +28,7 @@ struct Note : Runnable {
     std::vector<int>* list;
     int number;
 };
-void run_all(Queue<Runnable> works) {
+void run_all(detail::Queue<Runnable> works) {
     while (Runnable* work = works.pop()) work->run(*work);
 }
 

@@ -67,7 +67,7 @@ private:
     void* context_;
     void (*act_)(void*);
     bool queued_ = false;
-    Queue<Runnable> held_;
+    detail::Queue<Runnable> held_;
 };
 
 struct Ledger {

@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include <magnetar/base/detail/chrono.hpp>
-#include <magnetar/base/list.hpp>
-#include <magnetar/base/queue.hpp>
+#include <magnetar/base/detail/list.hpp>
+#include <magnetar/base/detail/queue.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE {
@@ -22,7 +22,7 @@ struct Runnable {
 
 /// Whose jobs they are: an actor is one. Its end cancels and awaits the jobs in its list.
 struct JobOwner {
-    List<JobBase> jobs;
+    detail::List<JobBase> jobs;
     /// For listings: the actor's id.
     std::uint64_t owner_id = 0;
 };
@@ -54,7 +54,7 @@ struct Activity {
 /// What runs jobs: a ready queue, the list of living jobs that no actor owns, and the handler for failures
 /// that nobody awaits. An event loop is one; so is a test. Belongs to one thread.
 struct Scheduler : JobOwner {
-    Queue<Runnable> ready;
+    detail::Queue<Runnable> ready;
     /// For its watchers. Outlives it.
     Activity* activity = nullptr;
     /// The time at which it last looked, for listings.

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include <magnetar/base/detail/chrono.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/list.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/scheduler.hpp>
 #include <magnetar/coro/suspension.hpp>
@@ -23,7 +23,7 @@ class Waiter;
 ///
 /// A coroutine is never resumed from inside another one's final suspension: the trampoline in `resume` runs
 /// the chain upwards, so that no compiler's missing tail call makes the stack grow.
-class JobBase : public Runnable, public ListNode {
+class JobBase : public Runnable, public detail::ListNode {
 public:
     JobBase(Scheduler& scheduler, JobOwner* actor) noexcept
         : Runnable(&JobBase::run_scheduled), scheduler_(&scheduler), actor_(actor) {}

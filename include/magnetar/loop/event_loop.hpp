@@ -31,14 +31,14 @@ class JobList;
 
 /// Called once at the end of the loop's turn for which it was registered: for output that is gathered over a
 /// turn. It leaves when it is destroyed. The function must not throw.
-struct TurnHook : ListNode {
+struct TurnHook : detail::ListNode {
     explicit TurnHook(void (*f)(TurnHook&)) noexcept : run(f) {}
     void (*run)(TurnHook&);
 };
 
 /// A place in memory that somebody outside the process writes to, a ring in shared memory say. A loop that is
 /// awake looks at its pollers every turn and while it spins; before it sleeps it asks each for a doorbell.
-class Poller : public ListNode {
+class Poller : public detail::ListNode {
 public:
     /// Handles what has come; true when there was something.
     virtual bool poll() noexcept = 0;
@@ -232,9 +232,9 @@ private:
 
     alignas(64) detail::SpinPolicy spin_;
     detail::TimerHeap timers_;
-    Queue<Runnable> lifo_;
-    List<TurnHook> hooks_;
-    List<Poller> pollers_;
+    detail::Queue<Runnable> lifo_;
+    detail::List<TurnHook> hooks_;
+    detail::List<Poller> pollers_;
     std::atomic<std::uint64_t> turns_{0};
     bool time_known_ = false, turning_ = false;
     Doorbell doorbell_{*this};

@@ -7,8 +7,8 @@
 #include <memory>
 #include <utility>
 
+#include <magnetar/base/detail/inbox.hpp>
 #include <magnetar/base/detail/owned.hpp>
-#include <magnetar/base/inbox.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/waiter.hpp>
 
@@ -56,7 +56,7 @@ public:
     unsigned index() const noexcept { return index_; }
 
     /// What comes back to its maker here, memory for messages: never closed, and nobody is woken.
-    alignas(64) Inbox<Runnable> returned;
+    alignas(64) detail::Inbox<Runnable> returned;
 
     /// What its loop is busy with.
     alignas(64) Activity activity;
@@ -69,9 +69,9 @@ public:
     /// Gives the door back. To be closed before.
     void release() noexcept { taken_.store(false, std::memory_order_release); }
     bool empty() const noexcept { return inbox_.empty(); }
-    Queue<Runnable> take() noexcept { return inbox_.take(); }
+    detail::Queue<Runnable> take() noexcept { return inbox_.take(); }
     /// Refuses everything from now on; what was posted until now.
-    Queue<Runnable> close() noexcept { return inbox_.close(); }
+    detail::Queue<Runnable> close() noexcept { return inbox_.close(); }
     /// Announces that the loop is about to sleep: from now on posting makes fd() readable. False when there
     /// is work.
     bool fall_asleep() noexcept {
@@ -92,7 +92,7 @@ private:
     ~LoopHandle() = default;
     void ring() noexcept;
 
-    alignas(64) Inbox<Runnable> inbox_;
+    alignas(64) detail::Inbox<Runnable> inbox_;
     std::atomic<bool> sleeping_{false};
     std::atomic<bool> taken_{false};
     // A late poster may still ring when the loop has ended, so the descriptor is kept, too.

@@ -8,7 +8,7 @@
 #include <string>
 
 #include <magnetar/base/detail/chrono.hpp>
-#include <magnetar/base/list.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/event_loop.hpp>
 
@@ -23,7 +23,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 ///     StallWatch watch(loop, 25ms, "front end");
 ///
 /// Make and destroy it on the loop's thread, within the loop's life.
-class StallWatch final : public ListNode {
+class StallWatch final : public detail::ListNode {
 public:
     /// `name` and `number` are of the actor that the loop is for. A limit of 0 or less never looks.
     StallWatch(EventLoop& loop, std::chrono::nanoseconds limit, std::string name, std::uint64_t number = 0);
@@ -58,7 +58,7 @@ private:
         Watcher* before_ = nullptr;
         std::mutex mutex_;
         std::condition_variable changed_;
-        List<StallWatch> watches_;
+        detail::List<StallWatch> watches_;
         bool looking_ = false;  // there is a thread
     };
 

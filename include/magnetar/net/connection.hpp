@@ -11,7 +11,7 @@ class ServerCore;
 }
 
 /// A client's connection, for as long as the server's handler serves it: it closes when the handler returns.
-class Connection : public Stream, private ListNode, private Timer {
+class Connection : public Stream, private detail::ListNode, private Timer {
 public:
     Connection(detail::ServerCore& server, Stream stream, std::uint64_t number);
     Connection(const Connection&) = delete;
@@ -25,7 +25,7 @@ public:
 
 private:
     friend class detail::ServerCore;
-    friend class List<Connection>;
+    friend class detail::List<Connection>;
     void check_idle() noexcept;
     // Whether it ends before the peer has ended it.
     bool closes_first() const noexcept;

@@ -102,8 +102,8 @@ private:
     }
 
     detail::Ring<T> buffer_;
-    List<Send> senders_;
-    List<Receive> receivers_;
+    detail::List<Send> senders_;
+    detail::List<Receive> receivers_;
     bool closed_ = false;
 };
 

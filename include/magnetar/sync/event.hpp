@@ -37,7 +37,7 @@ public:
 
 private:
     friend class detail::EventWaiter;
-    List<detail::EventWaiter> waiting_;
+    detail::List<detail::EventWaiter> waiting_;
     bool set_ = false;
 };
 

@@ -43,7 +43,7 @@ public:
 private:
     void leave() noexcept;
 
-    List<Close> waiting_;
+    detail::List<Close> waiting_;
     std::size_t inside_ = 0;
     bool closed_ = false;
 };

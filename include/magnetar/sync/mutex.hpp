@@ -34,7 +34,7 @@ private:
     bool take() noexcept { return !std::exchange(locked_, true); }
     void unlock() noexcept;
 
-    List<Locking> waiting_;
+    detail::List<Locking> waiting_;
     bool locked_ = false;
 };
 

@@ -44,7 +44,7 @@ public:
 private:
     void serve() noexcept;
 
-    List<Acquire> waiting_;
+    detail::List<Acquire> waiting_;
     std::size_t available_;
 };
 

@@ -30,7 +30,7 @@ namespace detail {
 // Waits until nothing happens any more.
 class [[nodiscard("co_await it")]] Quiet final : public magnetar::detail::QueuedWaiter {
 public:
-    explicit Quiet(List<Quiet>& line) noexcept : line_(line) {}
+    explicit Quiet(magnetar::detail::List<Quiet>& line) noexcept : line_(line) {}
     Quiet(Quiet&& other) noexcept : QueuedWaiter(std::move(other)), line_(other.line_) {}
 
     std::string_view what() const noexcept override { return "quiet"; }
@@ -39,7 +39,7 @@ public:
     void await_resume() const { check_cancelled(); }
 
 private:
-    List<Quiet>& line_;
+    magnetar::detail::List<Quiet>& line_;
 };
 
 }  // namespace detail
@@ -186,7 +186,7 @@ private:
     std::uint64_t seed_;
     Random random_;
     Trace trace_;
-    List<detail::Quiet> quiet_;
+    magnetar::detail::List<detail::Quiet> quiet_;
     LoopClock::time_point asked_{};  // when the scenario was last asked for something: to begin, or to end
     std::string stuck_;
     // A scenario may catch Cancelled and wait again; one that always does is no longer asked to end.

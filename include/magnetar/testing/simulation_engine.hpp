@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include <magnetar/base/list.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/engine.hpp>
 #include <magnetar/testing/detail/network.hpp>
@@ -68,7 +68,7 @@ protected:
 private:
     // An operation that has not ended. It stands in the list of its descriptor, and in due_ while it is to be
     // tried.
-    struct Pending : ListNode, io_uring_sqe {
+    struct Pending : magnetar::detail::ListNode, io_uring_sqe {
         Pending(const io_uring_sqe& sqe, std::uint64_t n) noexcept : io_uring_sqe(sqe), number(n) {}
         std::uint64_t number;
         unsigned done = 0;
@@ -306,7 +306,7 @@ private:
     std::deque<io_uring_sqe> submitted_;
     std::vector<Completed> completed_;
     std::unordered_multimap<std::uint64_t, std::unique_ptr<Pending>> pending_;  // by user_data
-    std::unordered_map<int, List<Pending>> on_;                                 // by descriptor
+    std::unordered_map<int, magnetar::detail::List<Pending>> on_;               // by descriptor
     std::multimap<LoopClock::time_point, Pending*> due_;
     std::unordered_map<std::uint16_t, std::vector<io_uring_buf>> buffers_;
 };

@@ -14,9 +14,9 @@
 #include <magnetar/actor/options.hpp>
 #include <magnetar/actor/proxy.hpp>
 #include <magnetar/base/detail/arguments.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
-#include <magnetar/base/list.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/scheduler.hpp>

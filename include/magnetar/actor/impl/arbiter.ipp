@@ -28,10 +28,10 @@
 #include <magnetar/actor/supervision/shutdown_order.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/actor/supervision/worker_pool.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/detail/standard_streams.hpp>
-#include <magnetar/base/list.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/coro/suspension.hpp>

@@ -26,7 +26,7 @@
 #include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/id_map.hpp>
-#include <magnetar/base/list.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/child_process.hpp>

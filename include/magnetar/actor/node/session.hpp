@@ -9,7 +9,7 @@
 #include <magnetar/actor/node/link_output.hpp>
 #include <magnetar/base/detail/generations.hpp>
 #include <magnetar/base/detail/id_map.hpp>
-#include <magnetar/base/queue.hpp>
+#include <magnetar/base/detail/queue.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/wire/websocket/frame.hpp>

@@ -135,7 +135,7 @@ protected:
     };
     // Who waits for the end of a scale or, with its generation, of a reload, or, with its worker, of a
     // replacement.
-    struct Call : magnetar::ListNode {
+    struct Call : detail::ListNode {
         std::uint64_t generation = 0;
         std::uint64_t worker = 0;  // its serial number
         std::uint32_t slot = 0;    // and its slot's

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include <magnetar/base/detail/chrono.hpp>
-#include <magnetar/base/list.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/coro/task.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {

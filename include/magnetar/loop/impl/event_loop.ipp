@@ -10,10 +10,10 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include <magnetar/base/detail/list.hpp>
+#include <magnetar/base/detail/queue.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/list.hpp>
 #include <magnetar/base/log.hpp>
-#include <magnetar/base/queue.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/detail/make_engine.hpp>
 #include <magnetar/loop/dump.hpp>
@@ -194,7 +194,7 @@ MAGNETAR_DECL bool EventLoop::spin() noexcept {
 }
 
 MAGNETAR_DECL void EventLoop::settle() noexcept {
-    List<JobBase> ending;
+    detail::List<JobBase> ending;
     auto settled = [&] {
         while (JobBase* job = jobs.pop_front()) {
             ending.push_back(*job);

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include <magnetar/base/queue.hpp>
+#include <magnetar/base/detail/queue.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <magnetar/loop/loop_handle.hpp>
 
@@ -22,7 +22,7 @@ class Executor::Pool {
 public:
     explicit Pool(unsigned limit) noexcept : limit_(limit) {}
     ~Pool() {
-        Queue<Runnable> dropped;
+        detail::Queue<Runnable> dropped;
         {
             std::lock_guard lock(mutex_);
             ending_ = true;
@@ -87,7 +87,7 @@ private:
     const unsigned limit_;
     std::mutex mutex_;
     std::condition_variable changed_;
-    Queue<Runnable> queue_;
+    detail::Queue<Runnable> queue_;
     std::size_t queued_ = 0, waiting_ = 0;
     bool ending_ = false;
     std::vector<std::thread> threads_;

@@ -3,8 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/list.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/clock.hpp>

@@ -1,7 +1,7 @@
 #pragma once
 #include <cstdint>
 
-#include <magnetar/base/list.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {

@@ -3,7 +3,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <magnetar/base/list.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/suspension.hpp>

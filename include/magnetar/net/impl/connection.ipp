@@ -3,8 +3,8 @@
 
 #include <utility>
 
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/detail/virtual_sockets.hpp>
-#include <magnetar/base/list.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/clock.hpp>
 #include <magnetar/loop/detail/timer_heap.hpp>

@@ -14,9 +14,9 @@
 #include <stdexcept>
 #include <system_error>
 
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/detail/virtual_sockets.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/list.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/coro/suspension.hpp>

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include <magnetar/base/list.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/waiter.hpp>
 

@@ -23,10 +23,10 @@
 #include <magnetar/actor/options.hpp>
 #include <magnetar/actor/supervision/framework_commands.hpp>
 #include <magnetar/base/detail/chrono.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/list.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/coro/suspension.hpp>

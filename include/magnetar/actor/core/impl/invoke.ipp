@@ -12,8 +12,8 @@
 #include <magnetar/actor/core/message.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/identity.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/list.hpp>
 #include <magnetar/coro/waiter.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {

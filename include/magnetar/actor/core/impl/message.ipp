@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include <magnetar/base/queue.hpp>
+#include <magnetar/base/detail/queue.hpp>
 #include <magnetar/coro/outcome.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {

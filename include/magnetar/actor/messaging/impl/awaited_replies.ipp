@@ -4,7 +4,7 @@
 #include <memory>
 
 #include <magnetar/actor/core/location.hpp>
-#include <magnetar/base/list.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/loop_handle.hpp>
 

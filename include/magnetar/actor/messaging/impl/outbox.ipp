@@ -5,9 +5,9 @@
 
 #include <atomic>
 
+#include <magnetar/base/detail/inbox.hpp>
 #include <magnetar/base/detail/prefetch.hpp>
-#include <magnetar/base/inbox.hpp>
-#include <magnetar/base/queue.hpp>
+#include <magnetar/base/detail/queue.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/loop_handle.hpp>
 

@@ -18,11 +18,11 @@
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging/outbox.hpp>
 #include <magnetar/actor/messaging/tell.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/detail/prefetch.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/list.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/task.hpp>
 #include <magnetar/coro/waiter.hpp>

@@ -16,8 +16,8 @@
 #include <magnetar/actor/messaging/awaited_replies.hpp>
 #include <magnetar/actor/messaging/node_call.hpp>
 #include <magnetar/actor/messaging/outbox.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/detail/owned.hpp>
-#include <magnetar/base/list.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/event_loop.hpp>

@@ -26,8 +26,8 @@
 #include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
+#include <magnetar/base/detail/queue.hpp>
 #include <magnetar/base/log.hpp>
-#include <magnetar/base/queue.hpp>
 #include <magnetar/base/unique_fd.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/coro/suspension.hpp>

@@ -11,7 +11,7 @@
 #include <magnetar/actor/supervision/main_actor.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/actor/supervision/worker_pool.hpp>
-#include <magnetar/base/list.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/loop/clock.hpp>
 

@@ -23,9 +23,9 @@
 #include <magnetar/actor/supervision/main_actor.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/base/detail/chrono.hpp>
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/list.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/coro/job.hpp>
 #include <magnetar/coro/suspension.hpp>

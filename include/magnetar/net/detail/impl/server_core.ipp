@@ -11,9 +11,9 @@
 #include <system_error>
 #include <typeinfo>
 
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/list.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/task.hpp>

@@ -14,9 +14,9 @@
 #include <cstring>
 #include <stdexcept>
 
+#include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/detail/virtual_sockets.hpp>
 #include <magnetar/base/errors.hpp>
-#include <magnetar/base/list.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/engine.hpp>

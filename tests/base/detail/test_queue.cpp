@@ -1,10 +1,11 @@
 #include <doctest/doctest.h>
-#include <magnetar/base/queue.hpp>
+#include <magnetar/base/detail/queue.hpp>
 
 #include <utility>
 #include <vector>
 
 using namespace magnetar;
+using namespace magnetar::detail;
 
 namespace {
 

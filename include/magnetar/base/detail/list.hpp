@@ -3,7 +3,7 @@
 
 #include <magnetar/config.hpp>
 
-namespace magnetar::inline MAGNETAR_MODE {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 /// A node of a `List`: derive from it. It leaves its list when it is destroyed. Not thread safe.
 class ListNode {
@@ -97,4 +97,4 @@ private:
     ListNode head_;
 };
 
-}  // namespace magnetar::inline MAGNETAR_MODE
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,5 +1,5 @@
 #include <doctest/doctest.h>
-#include <magnetar/base/inbox.hpp>
+#include <magnetar/base/detail/inbox.hpp>
 
 #include <array>
 #include <atomic>
@@ -7,6 +7,7 @@
 #include <vector>
 
 using namespace magnetar;
+using namespace magnetar::detail;
 
 namespace {
 

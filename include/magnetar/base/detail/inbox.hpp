@@ -2,10 +2,10 @@
 #include <atomic>
 #include <cstdint>
 
-#include <magnetar/base/queue.hpp>
+#include <magnetar/base/detail/queue.hpp>
 #include <magnetar/config.hpp>
 
-namespace magnetar::inline MAGNETAR_MODE {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 /// A lock-free multi-producer queue: any thread pushes, one thread takes everything, in the order pushed.
 /// Elements are objects with a public member `T* next`; the inbox owns none of them. It can be closed, after
@@ -64,4 +64,4 @@ private:
     std::atomic<T*> head_{nullptr};
 };
 
-}  // namespace magnetar::inline MAGNETAR_MODE
+}  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -1,11 +1,12 @@
 #include <doctest/doctest.h>
-#include <magnetar/base/list.hpp>
+#include <magnetar/base/detail/list.hpp>
 
 #include <unistd.h>
 #include <memory>
 #include <vector>
 
 using namespace magnetar;
+using namespace magnetar::detail;
 
 namespace {
 

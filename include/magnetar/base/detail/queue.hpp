@@ -3,7 +3,7 @@
 
 #include <magnetar/config.hpp>
 
-namespace magnetar::inline MAGNETAR_MODE {
+namespace magnetar::inline MAGNETAR_MODE::detail {
 
 /// A first-in first-out queue of objects that have a public member `T* next`. It owns nothing. Not thread
 /// safe.
@@ -66,4 +66,4 @@ private:
     T* tail_ = nullptr;
 };
 
-}  // namespace magnetar::inline MAGNETAR_MODE
+}  // namespace magnetar::inline MAGNETAR_MODE::detail
