@@ -44,8 +44,12 @@ struct WorkerHooks {
     ErasedHook<Json&> on_info;
 };
 
-// What an application listens on: the same for all its shares, so that it is closed for all of them.
+// What an application listens on: the same for all its shares, so that it is closed for all of them. Only the
+// arbiter's loop changes it, and a worker process its own.
 using Sockets = std::shared_ptr<std::vector<ListeningSocket>>;
+// May be used on any thread: a worker on another one may start while the program stops.
+std::vector<ListeningSocket> copy_sockets(const Sockets& sockets);
+void close_sockets(const Sockets& sockets) noexcept;
 
 // What a worker is given of its application. Never changes: workers that are made after a change get another.
 struct Share {

@@ -49,7 +49,7 @@ MAGNETAR_DECL Task<ExitStatus> ApplicationBase::ended() {
     ExitStatus status = co_await watched.closed();
     forget_application(name_);
     monitor = {};
-    sockets->clear();
+    close_sockets(sockets);
     co_return status;
 }
 MAGNETAR_DECL WorkerPool* ApplicationBase::living() const noexcept {

@@ -80,7 +80,7 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
             on_hangup = nullptr;
             program.end();
         }
-        for (auto* app : applications) app->sockets->clear();
+        for (auto* app : applications) close_sockets(app->sockets);
         Service::current() = nullptr;
         return code;
     } catch (const SettingError& error) {
@@ -110,7 +110,7 @@ MAGNETAR_LAZY_BODY Task<> begin_application(ApplicationBase& application) {
             "an application is started in main, or on the loop of an Arbiter<>: await start() in its start hook");
     if (auto wrong = wrong_name(application.name()); !wrong.empty()) throw std::invalid_argument(wrong);
     application.config = application.code_config();
-    application.sockets->clear();
+    close_sockets(application.sockets);
     open_sockets(application);
     auto names = known_applications();
     names.push_back(application.name());

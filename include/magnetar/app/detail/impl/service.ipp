@@ -202,7 +202,7 @@ MAGNETAR_DECL Task<> Service::drain(Actor<>&) {
     self.state = "stopping";
     log.info("stops");
     // From here on workers alone hold the sockets: new connections are refused when they let go of them.
-    for (auto* app : self.applications) app->sockets->clear();
+    for (auto* app : self.applications) close_sockets(app->sockets);
     // Operators are answered until here, and who has just told it to stop, too.
     if (self.control_server_) co_await self.control_server_->close(std::chrono::seconds(1));
 }

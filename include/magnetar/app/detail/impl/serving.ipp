@@ -56,7 +56,7 @@ inline Task<> serve_one(Actor<>& worker, ErasedServe<Connection&> serve, Connect
 
 // A worker has its own by now; a process of its own was given others for nobody else.
 inline void let_go_of_sockets(Actor<>& worker, const Share& share) {
-    if (core_of(worker).concurrency() == Concurrency::process) share.sockets->clear();
+    if (core_of(worker).concurrency() == Concurrency::process) close_sockets(share.sockets);
 }
 
 MAGNETAR_LAZY_BODY Task<> start_server_worker(Actor<>& self) {
@@ -69,7 +69,8 @@ MAGNETAR_LAZY_BODY Task<> start_server_worker(Actor<>& self) {
     options.max_connections = settings.max_connections;
     options.keep_alive = settings.keep_alive;
     options.proxies = settings.proxies;
-    for (auto& socket : *share.sockets) {
+    auto sockets = copy_sockets(share.sockets);  // a stop may close them while this one waits
+    for (auto& socket : sockets) {
         auto serve = share.hooks.serve;
         TcpServer server(
             [&self, serve](Connection& connection) {
@@ -143,7 +144,7 @@ MAGNETAR_LAZY_BODY Task<> start_datagram_worker(Actor<>& self) {
     const Share& share = current_share(nullptr);
     if (share.hooks.start.plain) share.hooks.start.plain(self);
     else if (share.hooks.start.coroutine) co_await share.hooks.start.coroutine(self);
-    for (auto& socket : *share.sockets)
+    for (auto& socket : copy_sockets(share.sockets))
         core_of(self).start_job(datagrams::receive_all(self, socket.duplicate(), share.hooks)).detach();
     let_go_of_sockets(self, share);
 }

@@ -41,6 +41,15 @@ inline All& all() {
 
 }  // namespace shares
 
+MAGNETAR_DECL std::vector<ListeningSocket> copy_sockets(const Sockets& sockets) {
+    std::lock_guard lock(shares::all().mutex);
+    return *sockets;
+}
+MAGNETAR_DECL void close_sockets(const Sockets& sockets) noexcept {
+    std::lock_guard lock(shares::all().mutex);
+    sockets->clear();
+}
+
 MAGNETAR_DECL void publish_share(std::shared_ptr<const Share> share) {
     auto& all = shares::all();
     std::lock_guard lock(all.mutex);
