@@ -158,8 +158,8 @@ struct HealthServer::State {
     static constexpr std::int64_t second = 1'000'000'000;
     static constexpr std::size_t most_clients = 64, longest_request = 8192;
 
-    // Has two seconds for its request, and one to close when it has its answer. Those who take their time delay
-    // nobody else.
+    // Has two seconds for its request, and one to close when it has its answer. One that is slow to send
+    // delays nobody else.
     struct Client {
         UniqueFd fd;
         std::int64_t deadline;
@@ -254,8 +254,9 @@ struct HealthServer::State {
             if (::poll(waiting.data(), waiting.size(), limit) < 0) continue;
             if (waiting[0].revents) return;
             for (std::size_t i = clients.size(); i-- > 0;) {
-                bool stays = waiting[i + 2].revents ? hear(clients[i]) : monotonic_ns() < clients[i].deadline;
-                if (!stays) clients.erase(clients.begin() + static_cast<std::ptrdiff_t>(i));
+                bool stays = !waiting[i + 2].revents || hear(clients[i]);
+                if (!stays || monotonic_ns() >= clients[i].deadline)
+                    clients.erase(clients.begin() + static_cast<std::ptrdiff_t>(i));
             }
             if (waiting[1].revents) accept_one();
         }
