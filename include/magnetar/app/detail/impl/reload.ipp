@@ -48,8 +48,9 @@ inline std::vector<std::string> take_over(Configuration& next, Configuration& pr
         std::string value = joined(values, ", ");
         if (value.empty()) value = "empty";
         // Without workers the work is done elsewhere.
-        bool changes_place = setting.key() == "workers" && (value == "0" || old_values.front() == "0");
-        if (next.is_live(name) && !(changes_place && setting.group == "Workers")) {
+        bool changes_place = setting.group == "Workers" && setting.key() == "workers" &&
+                             (value == "0" || old_values.front() == "0");
+        if (next.is_live(name) && !changes_place) {
             said.push_back(fmt::format("{} is now {} ({})", name, value, setting.origin));
             continue;
         }
