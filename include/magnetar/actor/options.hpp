@@ -81,7 +81,7 @@ struct SpawnOptions {
     /// start may take to begin.
     std::chrono::nanoseconds timeout = std::chrono::seconds(30);
     /// How often its periodic_task runs. 0: 0.3 x timeout, within 3 s and 60 s. As often, and never more
-    /// seldom than that time, it notifies its manager.
+    /// seldom than that time, it sends a heartbeat.
     std::chrono::nanoseconds period{};
     /// How long a stopping actor may take to finish what it has accepted.
     std::chrono::nanoseconds exit_timeout = detail::usual_exit_timeout;

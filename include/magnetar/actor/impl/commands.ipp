@@ -87,16 +87,16 @@ MAGNETAR_DECL std::string doing_command(Request& request) {
 MAGNETAR_DECL Json process_info() {
     rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
-    long pages = 0, find_local = 0;
+    long pages = 0, resident = 0;
     if (FILE* statm = std::fopen("/proc/self/statm", "re")) {
-        if (std::fscanf(statm, "%ld %ld", &pages, &find_local) != 2) find_local = 0;
+        if (std::fscanf(statm, "%ld %ld", &pages, &resident) != 2) resident = 0;
         std::fclose(statm);
     }
     auto seconds = [](const timeval& t) {
         return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
     };
     Json json = Json::object();
-    json["memory_bytes"] = static_cast<std::int64_t>(find_local) * ::sysconf(_SC_PAGESIZE);
+    json["memory_bytes"] = static_cast<std::int64_t>(resident) * ::sysconf(_SC_PAGESIZE);
     json["peak_memory_bytes"] = static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
     json["user_seconds"] = seconds(usage.ru_utime);
     json["system_seconds"] = seconds(usage.ru_stime);

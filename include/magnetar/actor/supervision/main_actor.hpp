@@ -26,16 +26,17 @@ public:
     ~LoopBinding() { this_loop = no_loop; }
 };
 
-Task<> notify_manager(Actor<>& self, Address manager);
+Task<> send_heartbeats(Actor<>& self, Address supervisor);
 
 // Like to_wire, but with the type's name for all that are logged by it.
 ErrorOnWire start_failure(const std::exception_ptr& error);
 
 // Runs the start hook as a job of the actor, so that get_actor() is right in it. Returns the failure, if
-// did.
+// there is one.
 Task<std::optional<ErrorOnWire>> started(Actor<>& self);
 
-// The lifecycle of the main actor of a thread or process: handshake, start, running, end.
+// The lifecycle of the main actor of a thread or process: handshake, start, running, end. `supervisor` makes
+// it and hears its heartbeats; `manager` is the same or the monitor whose worker it is.
 Task<ExitStatus> live(Actor<>& self, Address supervisor, ActorProxy<> manager);
 
 void set_up(Actor<>& self, const ActorSettings& settings, std::string_view name, Json params);

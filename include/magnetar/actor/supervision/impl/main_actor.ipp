@@ -71,7 +71,7 @@ MAGNETAR_DECL LoopBinding::LoopBinding(EventLoop& loop) noexcept {
     };
 }
 
-MAGNETAR_DECL Task<> notify_manager(Actor<>& self, Address manager) {
+MAGNETAR_DECL Task<> send_heartbeats(Actor<>& self, Address supervisor) {
     EventLoop& loop = self.loop();
     auto& settings = core_of(self).extras().settings;
     auto period = std::min(settings.period, usual_period(settings.timeout));
@@ -86,7 +86,7 @@ MAGNETAR_DECL Task<> notify_manager(Actor<>& self, Address manager) {
         heartbeat.mailbox = core_of(self).mailbox().depth();
         heartbeat.commands = core_of(self).running_commands();
         try {
-            co_await make_tell<notify_command>(manager, heartbeat);
+            co_await make_tell<notify_command>(supervisor, heartbeat);
         } catch (const ActorNotFound&) {
             co_return;
         }
@@ -136,7 +136,7 @@ MAGNETAR_DECL Task<ExitStatus> live(Actor<>& self, Address supervisor, ActorProx
     core_of(self).extras().manager = std::move(manager);
     std::uint64_t id = self.id().value;
     co_await make_request<child_greeted>(supervisor, id, self.proxy());
-    core_of(self).start_job(notify_manager(self, supervisor)).detach();
+    core_of(self).start_job(send_heartbeats(self, supervisor)).detach();
     auto failure = co_await started(self);
     bool failed = failure.has_value();
     int code = failed ? failure->exit_code() : 0;
