@@ -48,7 +48,7 @@ public:
     Task<> replace(ActorProxy<> worker);
     std::vector<ActorProxy<>> workers() const;
     void stop_monitor();
-    // Returns when the monitor has ended: then nobody listens any more, and get_application knows nothing of it.
+    // Returns when the monitor has ended: then nobody listens any more, and get_application() finds nothing.
     Task<ExitStatus> ended();
 
     // While it runs.

@@ -13,7 +13,7 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Where the socket is: `setting` is a path, `auto` or `none`; empty for none. In the service's runtime
-// directory, the user's, or one below /tmp that belongs to the user alone. `user` is whom the program runs as.
+// directory, the user's, or one below /tmp that belongs to the user alone. `user`: whom the program runs as.
 std::string control_path(const std::string& setting, const std::string& program, uid_t user);
 
 // Listens there, for this user alone, in place of a socket on which nobody listens any more. Throws

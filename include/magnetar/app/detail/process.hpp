@@ -64,8 +64,8 @@ public:
 private:
     UniqueFd before_;
 };
-// Throw std::invalid_argument for a name that is not known; an empty one is nobody's. A number need not have a
-// name.
+// Throw std::invalid_argument for a name that is not known; an empty one is nobody's. A number need not have
+// a name.
 struct KnownUser {
     std::optional<uid_t> id;
     std::optional<gid_t> group;

@@ -198,8 +198,8 @@ MAGNETAR_DECL void notify_service_manager(const std::string& state) {
     if (path[0] == '@') address.sun_path[0] = 0;
     UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!fd) return;
-    // A manager that reads nothing has its queue full. It is given a moment for what is said once, and none for
-    // what is said again.
+    // The queue of a manager that reads nothing is full. It is given a moment for what is said once, and none
+    // for what is said again.
     timeval limit{0, 200'000};
     ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     int flags = MSG_NOSIGNAL | (state == "WATCHDOG=1" ? MSG_DONTWAIT : 0);
