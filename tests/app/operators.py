@@ -433,6 +433,25 @@ def clients_that_say_nothing_delay_no_health_check():
 
 
 @case
+def a_client_that_never_ends_its_request_is_closed():
+    with echo("--metrics", "127.0.0.1:0") as program:
+        program.running()
+        host, port = program.info()["program"]["metrics"].rsplit(":", 1)
+        client = socket.create_connection((host, int(port)), 20)
+        client.sendall(b"GET /live HTTP/1.1\r\n\r\n")
+
+        def is_closed():  # however much it sends, and however fast
+            try:
+                client.sendall(b"x" * 1024)
+            except OSError:
+                return True
+
+        until("it is closed", lambda: any(is_closed() for _ in range(1000)))
+        client.close()
+        program.ends(signal.SIGTERM)
+
+
+@case
 def live_is_no_more_when_the_arbiter_hangs():
     with echo("--metrics", "127.0.0.1:%d" % (port := free_port()), "--hang", "13s") as program:
         at = f"127.0.0.1:{port}"
