@@ -57,6 +57,10 @@ inline Task<> recycle(ApplicationBase& app, ActorProxy<> worker, std::string why
 // Takes what they have counted, and has those that are over a limit replaced: of each application one at a
 // time.
 inline Task<> look_at_workers(Service& program, Actor<>& arbiter) {
+    struct Look {
+        bool& under_way;
+        ~Look() { under_way = false; }
+    } look{program.looking};
     for (auto* app : program.applications) {
         if (!app->monitor) continue;
         auto present_workers = app->workers();
@@ -79,7 +83,6 @@ inline Task<> look_at_workers(Service& program, Actor<>& arbiter) {
         app->recycling = true;
         core_of(arbiter).start_job(recycle(*app, std::move(worker), std::move(why))).detach();
     }
-    program.looking = false;
 }
 
 // The heart beats, and the watchdog hears it, as long as the loop turns, to the end of a stop: it waits for
