@@ -7,6 +7,7 @@
 #include <magnetar/actor/door/request.hpp>
 #include <magnetar/actor/door/settings.hpp>
 #include <magnetar/base/detail/counted_ref.hpp>
+#include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/connection.hpp>
 #include <magnetar/net/detail/websocket_connection.hpp>
@@ -49,7 +50,7 @@ private:
             answer = refusal_answer(status, why);
         }
     };
-    MAGNETAR_LAZY Task<Admission> admit(Connection& connection, DoorTrust trust);
+    MAGNETAR_LAZY Task<Owned<Admission>> admit(Connection& connection, DoorTrust trust);
     // Throws HandshakeError.
     DoorRole role_of(const UpgradeRequest& request, const Connection& connection, DoorTrust trust) const;
     MAGNETAR_LAZY static Task<> refuse(Connection& connection, std::string answer);

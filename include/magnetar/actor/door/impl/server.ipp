@@ -99,17 +99,18 @@ private:
 
 MAGNETAR_LAZY_BODY Task<> DoorDesk::serve(Connection& connection, DoorTrust trust) {
     CountedConnection counted(connections_);
-    // In a coroutine of its own, whose frame is gone while the connection idles.
-    Admission admission = co_await admit(connection, trust);
-    if (admission.refused) co_return co_await refuse(connection, std::move(admission.answer));
-    if (admission.answer.empty()) co_return;
-    co_await connection.write(admission.answer);
-    admission.answer = std::string();
+    // Nothing of the upgrade is kept while the connection idles.
+    Owned<Admission> admission = co_await admit(connection, trust);
+    if (admission->refused) co_return co_await refuse(connection, std::move(admission->answer));
+    if (admission->answer.empty()) co_return;
+    co_await connection.write(admission->answer);
     DoorPerform perform = &detail::perform;
     if (perform_) perform = perform_;
-    DoorSession<> session(connection, connection_limits_, settings.limits.max_requests, admission.role,
+    DoorSession<> session(connection, connection_limits_, settings.limits.max_requests, admission->role,
                           perform);
-    co_await session.run(std::move(admission.first));
+    Task<> running = session.run(std::move(admission->first));
+    admission.reset();
+    co_await running;
 }
 
 MAGNETAR_LAZY Task<bool> read_head(Connection& connection, HeadReader& head) {
@@ -121,10 +122,10 @@ MAGNETAR_LAZY Task<bool> read_head(Connection& connection, HeadReader& head) {
 }
 
 // The time counts from the connection, so that a byte now and then does not prolong it.
-MAGNETAR_LAZY_BODY Task<DoorDesk::Admission> DoorDesk::admit(Connection& connection, DoorTrust trust) {
-    Admission admission;
+MAGNETAR_LAZY_BODY Task<Owned<DoorDesk::Admission>> DoorDesk::admit(Connection& connection, DoorTrust trust) {
+    auto admission = make_owned<Admission>();
     if (connections_ > settings.limits.max_connections) {
-        admission.refuse(503, "there are too many connections");
+        admission->refuse(503, "there are too many connections");
         co_return admission;
     }
     HeadReader head(settings.limits.max_head);
@@ -133,16 +134,16 @@ MAGNETAR_LAZY_BODY Task<DoorDesk::Admission> DoorDesk::admit(Connection& connect
         bool complete = co_await with_timeout(settings.limits.handshake_timeout, std::move(reading));
         if (complete) {
             auto request = parse_upgrade(head.head(), door_protocol);
-            admission.role = role_of(request, connection, trust);
-            admission.answer = upgrade_answer(request.key, door_protocol);
-            admission.first = head.rest();
+            admission->role = role_of(request, connection, trust);
+            admission->answer = upgrade_answer(request.key, door_protocol);
+            admission->first = head.rest();
         } else if (connection.server_closes()) {
-            admission.refuse(503, "the arbiter stops");
+            admission->refuse(503, "the arbiter stops");
         }
     } catch (const HandshakeError& error) {
-        admission.refuse(error.status(), error.what());
+        admission->refuse(error.status(), error.what());
     } catch (const TimeoutError&) {
-        admission.refuse(408, "the request took too long");
+        admission->refuse(408, "the request took too long");
     }
     co_return admission;
 }
