@@ -199,6 +199,7 @@ def info_is_a_tree_with_numbers():
         assert info["program"]["name"] == "echo" and info["program"]["version"] == "3.1"
         app = info["applications"][0]
         assert app["name"] == "echo" and app["wanted"] == 2 and app["listens"] == [f"127.0.0.1:{program.at[0]}"]
+        assert app["connections"] == sum(w["servers"][app["listens"][0]]["connections"] for w in app["workers"]), app
         assert app["monitor"]["monitor"]["workers"] == 2 and app["monitor"]["monitor"]["restarts"] == 0
         server, = [w["servers"][app["listens"][0]] for w in app["workers"] if w["servers"][app["listens"][0]]["connections"]]
         assert server["accepted"] == 1 and server["bytes_in"] == 2 and server["bytes_out"] == 8, server

@@ -113,11 +113,8 @@ MAGNETAR_DECL std::string metrics_text(const Json& info, const std::map<std::str
         for (auto& worker : workers_of(a)) silent += worker.contains("error");
         return silent;
     });
-    gauge("connections", "connections that are open", [&](const Json& a) {
-        double open = 0;
-        for (auto& worker : workers_of(a)) open += servers_sum(worker, "connections");
-        return open;
-    });
+    gauge("connections", "connections that are open",
+          [](const Json& a) { return number_at(a, {"connections"}); });
     gauge("mailbox_depth", "messages that wait for workers", [&](const Json& a) {
         double depth = 0;
         for (auto& worker : workers_of(a)) depth += number_at(worker, {"mailbox", "depth"});

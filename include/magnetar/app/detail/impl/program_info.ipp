@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <magnetar/app/detail/json_path.hpp>
 #include <magnetar/app/detail/service.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/coro/when_all.hpp>
@@ -35,6 +36,9 @@ inline Task<Json> application_info(ApplicationBase& app) {
     Json listens = Json::array();
     for (auto& socket : *app.sockets) listens.push_back(Json(socket.address().to_string()));
     if (app.config->serves != Serves::nothing) about["listens"] = std::move(listens);
+    // There also while no worker runs yet.
+    bool has_connections = app.config->serves == Serves::connections;
+    if (has_connections) about["connections"] = 0;
     if (!app.monitor) co_return about;
     std::vector<Task<Json>> asking;
     asking.push_back(info_of(app.monitor));
@@ -43,6 +47,11 @@ inline Task<Json> application_info(ApplicationBase& app) {
     about["monitor"] = std::move(answers.front());
     Json workers = Json::array();
     for (std::size_t i = 1; i < answers.size(); ++i) workers.push_back(std::move(answers[i]));
+    if (has_connections) {
+        double open = 0;
+        for (auto& worker : workers.items()) open += servers_sum(worker, "connections");
+        about["connections"] = static_cast<std::int64_t>(open);
+    }
     about["workers"] = std::move(workers);
     co_return about;
 }
