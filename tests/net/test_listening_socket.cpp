@@ -1,5 +1,6 @@
 #include <sys/socket.h>
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cerrno>
@@ -41,6 +42,23 @@ TEST_CASE("listening socket: copies are one socket, which listens as long as one
         }
         CHECK(cancelled);
     }());
+}
+
+// A worker that begins to listen while another is about to accept: on epoll that one would wait in accept(2),
+// and its loop with it, when a third takes the connection.
+TEST_CASE("listening socket: whoever begins to listen on it leaves it in the mode in which others accept") {
+    EventLoop loop;
+    loop.run([](EventLoop& here) -> Task<> {
+        ListeningSocket socket = ListeningSocket::bind(SocketAddress::parse("127.0.0.1:0"));
+        Listener one(socket);
+        auto accepting = here.start([](Listener& from) -> Task<> { co_await from.accept(); }(one));
+        Stream client = co_await connect(socket.address());
+        co_await accepting;
+        int mode = ::fcntl(socket.fd(), F_GETFL) & O_NONBLOCK;
+        CHECK((mode != 0) == (here.engine().name() == "epoll"));
+        Listener two(socket);
+        CHECK((::fcntl(socket.fd(), F_GETFL) & O_NONBLOCK) == mode);
+    }(loop));
 }
 
 TEST_CASE(
