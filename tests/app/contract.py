@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from support import PROGRAM, Door, Program, case, configured, echo, get, new_folder, run_cases, until, write
+from support import PROGRAM, Door, Program, case, configured, echo, get, new_folder, run_cases, service_manager, until, write
 
 FOREVER = ("--exit-timeout", "60s")  # a test that waits for it to pass fails
 STOPS = (signal.SIGTERM, signal.SIGINT, "--stop")
@@ -224,11 +224,9 @@ def a_second_signal_ends_a_drain_delay():
 def a_drain_is_alive_to_its_end():
     """A health check that ended it in the middle would cut off what the delay is for."""
     folder = new_folder()
-    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    notify.bind(os.path.join(folder, "notify"))
-    notify.settimeout(20)
+    notify, environment = service_manager(folder)
     with echo("--drain-delay", "1h", folder=folder,
-              environment={"NOTIFY_SOCKET": os.path.join(folder, "notify"), "WATCHDOG_USEC": "400000"}) as program:
+              environment={**environment, "WATCHDOG_USEC": "400000"}) as program:
         program.running()
         program.process.send_signal(signal.SIGTERM)
         while not notify.recv(1000).startswith(b"STOPPING=1"):
@@ -543,11 +541,9 @@ def workers_are_replaced_one_at_a_time():
 def who_waits_for_a_worker_that_is_replaced_is_alive():
     """Replacing a worker takes as long as its last request, which is longer than a watchdog waits."""
     folder = new_folder()
-    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    notify.bind(os.path.join(folder, "notify"))
-    notify.settimeout(20)
+    notify, environment = service_manager(folder)
     with echo("--workers", "1", "--max-lifetime", "1s", "--slow", "4s", "--log-level", "info", *FOREVER, folder=folder,
-              environment={"NOTIFY_SOCKET": os.path.join(folder, "notify"), "WATCHDOG_USEC": "400000"}) as program:
+              environment={**environment, "WATCHDOG_USEC": "400000"}) as program:
         program.running()
         client = greeted(program)
         client.connection.sendall(b"work\n")

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from support import PROGRAM, Client, Program, case, configured, echo, get, new_folder, run_cases, until
+from support import PROGRAM, Client, Program, case, configured, echo, get, new_folder, run_cases, service_manager, until
 
 RELOADS = int(os.environ.get("RELOADS", "8"))
 
@@ -216,9 +216,7 @@ def a_pid_file_is_locked_by_who_lives_and_taken_from_who_died():
 @case
 def a_service_manager_gives_sockets_and_is_told():
     folder = new_folder()
-    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    notify.bind(os.path.join(folder, "notify"))
-    notify.settimeout(20)
+    notify, environment = service_manager(folder)
     given = socket.create_server(("127.0.0.1", 0))
     port = given.getsockname()[1]
 
@@ -230,8 +228,7 @@ def a_service_manager_gives_sockets_and_is_told():
     program = subprocess.Popen(
         ["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", PROGRAM, "echo", "--control",
          os.path.join(folder, "control.sock")],
-        env={**os.environ, "LISTEN_FDS": "1", "NOTIFY_SOCKET": os.path.join(folder, "notify"),
-             "WATCHDOG_USEC": "400000"},
+        env={**os.environ, "LISTEN_FDS": "1", **environment, "WATCHDOG_USEC": "400000"},
         pass_fds=[3] if given.fileno() == 3 else [], preexec_fn=hand_over, close_fds=False)
     try:
         heard = []

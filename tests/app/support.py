@@ -34,6 +34,15 @@ def new_folder(prefix="magnetar-app-"):
     return tempfile.mkdtemp(prefix=prefix)
 
 
+def service_manager(folder):
+    """What a program in that folder tells its service manager comes to this socket; and its environment for that."""
+    path = os.path.join(folder, "notify")
+    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    heard.bind(path)
+    heard.settimeout(20)
+    return heard, {"NOTIFY_SOCKET": path}
+
+
 class Program:
     """A program that runs, in a folder of its own."""
 

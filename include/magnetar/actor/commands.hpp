@@ -80,8 +80,8 @@ constexpr detail::RunCommand<detail::info_command> info(detail::CommandTag) { re
 /// Has the actor stop: it finishes what it has accepted and ends. `proxy.stop()` is the same. Overtakes other
 /// messages.
 constexpr detail::RunCommand<detail::stop_command> stop(detail::CommandTag) { return {}; }
-/// The heartbeat that a process or thread sends at every period: to the arbiter, or a thread to the first actor
-/// of its process, which stops, then kills, those that miss theirs.
+/// The heartbeat that a process or thread sends at every period: to the arbiter, or a thread to the first
+/// actor of its process, which stops, then kills, those that miss theirs.
 constexpr detail::RunCommand<detail::notify_command> notify(detail::CommandTag) { return {}; }
 /// Reads one of the actor's parameters, or sets it: `send(actor, config, "level", std::nullopt)`,
 /// `send(actor, config, "level", Json(3))`.

@@ -53,7 +53,8 @@ inline constexpr bool is_system<link_command> = true;
 /// Its first parameter is the watching actor: `Actor<State>&` with that actor's own State, or `Actor<>&`.
 /// Of a remote arbiter's actor nothing is heard once the connection has ended: that is told as
 /// `ExitStatus::unknown()`. A clean shutdown is an end, too: who minds only failures asks `status.clean()`,
-/// who minds its own end `self.is_running()`. Throws std::logic_error where no actor runs, and where it is one of another State.
+/// who minds its own end `self.is_running()`. Throws std::logic_error where no actor runs, and where it is one
+/// of another State.
 ///
 ///     watch(worker, [](Actor<Desk>& self, ActorProxy<> worker, ExitStatus status) {
 ///         self.state().lost.push_back(worker.to_string());
