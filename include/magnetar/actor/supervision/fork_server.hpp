@@ -49,7 +49,8 @@ inline constexpr std::size_t fork_server_places = 3, fork_server_seed = 2;
 class IgnoredSignals {
 public:
     IgnoredSignals() noexcept;
-    // SIGINT, SIGTERM and SIGHUP are as after exec(2): a handler would speak for another process.
+    // SIGINT, SIGTERM and SIGHUP are as after exec(2): a handler would speak for another process. But what a
+    // terminal or `pkill` sends to all, SIGINT and SIGHUP, a worker leaves to its arbiter from its first moment.
     void restore() const noexcept;
 
 private:

@@ -54,6 +54,9 @@ MAGNETAR_DECL IgnoredSignals::IgnoredSignals() noexcept {
 }
 
 MAGNETAR_DECL void IgnoredSignals::restore() const noexcept {
+    sigset_t every, mask;
+    sigfillset(&every);
+    pthread_sigmask(SIG_SETMASK, &every, &mask);
     for (std::size_t i = 0; i < all.size(); ++i) {
         struct sigaction action = before_[i];
         bool handled = action.sa_handler != SIG_IGN && action.sa_handler != SIG_DFL;
@@ -63,6 +66,8 @@ MAGNETAR_DECL void IgnoredSignals::restore() const noexcept {
         }
         ::sigaction(all[i], &action, nullptr);
     }
+    leave_to_others({SIGINT, SIGHUP});
+    pthread_sigmask(SIG_SETMASK, &mask, nullptr);
 }
 
 MAGNETAR_DECL ForkServerName::ForkServerName(std::size_t place) noexcept {

@@ -182,7 +182,6 @@ MAGNETAR_DECL std::shared_ptr<const Share> share_from_wire(const std::string& by
     share->log_format = static_cast<LogFormat>(on_wire.log_format);
     share->log_file = std::move(on_wire.log_file);
     configure_share_log(*share);
-    leave_hangup_to_first_process();
     publish_share(share);
     auto& all = shares::all();
     std::lock_guard lock(all.mutex);
