@@ -143,6 +143,18 @@ int mall(int argc, char** argv) {
     SocketServer<> door(door_options());
     return MultiApp({.name = "mall", .version = "1", .main = "shop"}, shop, door).start(argc, argv);
 }
+Task<> let_pass(Connection& client) {
+    std::string_view text = "go on\n";
+    co_await client.write(text);
+}
+// Two servers, of which each says which it is.
+int gates(int argc, char** argv) {
+    SocketServerOptions<> options = door_options();
+    options.name = "gate";
+    options.serve = let_pass;
+    SocketServer<> door(door_options()), gate(options);
+    return MultiApp({.name = "gates"}, door, gate).start(argc, argv);
+}
 int twins(int argc, char** argv) {
     SocketServer<> one(door_options()), other(door_options());
     return MultiApp({.name = "twins"}, one, other).start(argc, argv);
@@ -186,9 +198,10 @@ int main(int argc, char** argv) {
         return DatagramServer<>({.name = "udp", .serve = send_back}).start(argc - 1, argv + 1);
     if (which == "queue") return queue(argc - 1, argv + 1);
     if (which == "mall") return mall(argc - 1, argv + 1);
+    if (which == "gates") return gates(argc - 1, argv + 1);
     if (which == "twins") return twins(argc - 1, argv + 1);
     if (which == "inside") return inside();
     if (which == "settings") return settings_page();
-    fmt::print(stderr, "usage: {} echo|udp|queue|mall|twins|inside|settings\n", argv[0]);
+    fmt::print(stderr, "usage: {} echo|udp|queue|mall|gates|twins|inside|settings\n", argv[0]);
     return 2;
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <magnetar/app/detail/metrics.hpp>
 #include <magnetar/app/detail/process.hpp>
 #include <magnetar/app/detail/program.hpp>
+#include <magnetar/app/detail/service_manager.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/tcp_server.hpp>
@@ -66,6 +68,8 @@ public:
     EventLoop* loop = nullptr;
     std::string_view state = "starting";
     int running = 0, worst = 0;  // applications; their exit codes
+    ServiceManager manager;
+    std::chrono::microseconds watchdog{};  // how often the service manager wants to hear of it; 0: never
     bool reloading = false, reload_again = false, is_kept_up = false, looking = false;
     std::uint64_t looks = 0;  // times that workers were asked what they have counted
     Vitals vitals;

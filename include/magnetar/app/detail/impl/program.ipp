@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include <magnetar/app/detail/control.hpp>
+#include <magnetar/app/detail/held_signals.hpp>
 #include <magnetar/app/detail/operator.hpp>
 #include <magnetar/app/detail/process.hpp>
 #include <magnetar/app/detail/program.hpp>
@@ -18,6 +19,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<ApplicationBase*>& applications,
                               const std::string& without_prefix, int argc, char** argv) {
+    HeldSignals held;
     std::vector<std::string> arguments;
     for (int i = 1; i < argc; ++i) arguments.emplace_back(argv[i]);
     try {
@@ -47,6 +49,7 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
         }
         std::vector<SettingTable::Given> words;
         auto configuration = program.configure(&words);
+        if (!words.empty()) HeldSignals::give_back();
         for (auto& word : words) {
             if (word.name == "--print-config") fmt::print("{}", configuration->table.print());
             if (word.name == "--print-config" || word.name == "--check-config") {
