@@ -8,7 +8,6 @@
 
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
-#include <magnetar/app/detail/process.hpp>
 #include <magnetar/app/detail/share.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
