@@ -164,11 +164,28 @@ int inside() {
                static Application<Clerk, ShopSettings> shop(shop_options(), ShopSettings{.price = 7});
                static Application<Clerk, ShopSettings> again(shop_options());
                co_await shop.start();
-               try {
-                   co_await again.start();
-               } catch (const SpawnError& error) {
-                   fmt::print("refused: {}\n", error.what());
+               for (auto* one : {&again, &shop}) {
+                   std::string trouble;
+                   try {
+                       co_await one->start();
+                   } catch (const SpawnError& error) {
+                       trouble = error.what();
+                   }
+                   fmt::print("refused: {}\n", trouble);
                }
+               // A worker that is made anew is made as the others are, and nothing of what was refused.
+               ActorId before = shop.workers().front().id();
+               post_tell<detail::stop_command>(shop.workers().front().address());
+               while (shop.workers().empty() || shop.workers().front().id() == before) co_await sleep(1ms);
+               int sum = co_await ActorProxy<Clerk>(shop.workers().front().address(), {}).send<&Clerk::sell>();
+               fmt::print("sold for {}\n", sum);
+               // One that has ended may be started again.
+               for (ActorProxy<> monitor = shop.monitor; shop.monitor;) {
+                   shop.stop();
+                   co_await monitor.closed();
+                   co_await sleep(1ms);
+               }
+               co_await shop.start();
                self.stop();
            }})
         .run();

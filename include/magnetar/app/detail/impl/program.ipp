@@ -112,14 +112,26 @@ MAGNETAR_LAZY_BODY Task<> begin_application(ApplicationBase& application) {
         throw std::logic_error(
             "an application is started in main, or on the loop of an Arbiter<>: await start() in its start hook");
     if (auto wrong = wrong_name(application.name()); !wrong.empty()) throw std::invalid_argument(wrong);
+    // What is published under its name is what the workers of the one that runs are made with.
+    auto names = known_applications();
+    if (std::find(names.begin(), names.end(), application.name()) != names.end())
+        throw SpawnError(fmt::format("an application of the name '{}' runs already", application.name()));
     application.config = application.code_config();
     close_sockets(application.sockets);
     open_sockets(application);
-    auto names = known_applications();
     names.push_back(application.name());
     ProcessSettings process;
     auto share = application.publish(process, names);
-    co_await application.begin(*here, std::move(share));
+    std::exception_ptr failure;
+    try {
+        co_await application.begin(*here, std::move(share));
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        application.forget();
+        std::rethrow_exception(failure);
+    }
     core_of(*here).start_job(programs::until_end(application)).detach();
     co_await application.started();
 }
