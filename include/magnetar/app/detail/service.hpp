@@ -48,6 +48,8 @@ public:
     static Task<> begin(Arbiter<>& arbiter);
     // Its stopping hook: a load balancer that asks whether this is ready learns first that it is not.
     static Task<> drain(Actor<>& arbiter);
+    // What comes behind it: the end of all workers, then of the control socket.
+    static Task<> shut_down(Actor<>& arbiter);
     // When the arbiter has ended, and is still there: the health server's thread would ask one that is gone.
     void end();
     // Tells that thread that the loop turns, and whether all is ready.
@@ -84,7 +86,7 @@ private:
     PidFile pid_file_;
     std::vector<OwnPath> own_paths_;
     std::optional<ListeningSocket> control_socket_;
-    std::optional<TcpServer> control_server_;  // not among the arbiter's own, which close when a stop begins
+    std::optional<TcpServer> control_server_;  // not among the arbiter's own, which close as a stop begins
     std::optional<ListeningSocket> metrics_socket_;
 };
 

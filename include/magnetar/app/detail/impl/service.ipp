@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include <magnetar/actor/door/server.hpp>
+#include <magnetar/actor/supervision/shutdown_order.hpp>
 #include <magnetar/app/detail/control_commands.hpp>
 #include <magnetar/app/detail/given_sockets.hpp>
 #include <magnetar/app/detail/held_signals.hpp>
@@ -158,6 +159,7 @@ inline Task<> run_started(Arbiter<>& arbiter, ApplicationBase& app) {
 MAGNETAR_DECL Task<> Service::begin(Arbiter<>& arbiter) {
     Service& self = *Service::current();
     HeldSignals::hand_over();
+    core_of(arbiter).extras().before_end = &Service::shut_down;
     self.beat();
     if (self.metrics_socket_) self.health.emplace(*std::move(self.metrics_socket_), self.vitals, &scrape);
     keep_up(self, arbiter);
@@ -208,7 +210,11 @@ MAGNETAR_DECL Task<> Service::drain(Actor<>&) {
     log.info("stops");
     // From here on workers alone hold the sockets: new connections are refused when they let go of them.
     for (auto* app : self.applications) close_sockets(app->sockets);
-    // Operators are answered until here, and who has just told it to stop, too.
+}
+MAGNETAR_DECL Task<> Service::shut_down(Actor<>& arbiter) {
+    co_await shut_down_in_order(arbiter);
+    // Operators are answered until here, also those who tell it to stop once more.
+    Service& self = *Service::current();
     if (self.control_server_) co_await self.control_server_->close(std::chrono::seconds(1));
 }
 
