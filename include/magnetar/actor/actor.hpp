@@ -65,8 +65,8 @@ public:
     using Pooled::operator delete;
 
 protected:
-    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id)
-        : ActorCore(settings, loop, id, *this) {}
+    Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id, const void* state_tag = nullptr)
+        : ActorCore(settings, loop, id, *this, state_tag) {}
     Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id, detail::Arguments<>&)
         : Actor(settings, loop, id) {}
 
@@ -88,7 +88,7 @@ protected:
     template <class... A>
     Actor(const detail::ActorSettings& settings, EventLoop& loop, ActorId id,
           detail::Arguments<A...>& arguments)
-        : Actor<>(settings, loop, id), state_(make(arguments)) {
+        : Actor<>(settings, loop, id, detail::state_tag<State>()), state_(make(arguments)) {
         if constexpr (detail::HasOpenCommands<State>) (void)&detail::opened<State>;
     }
 
@@ -98,7 +98,6 @@ private:
         if constexpr (std::is_constructible_v<State, A...>) return State(detail::take_item<I>(arguments)...);
         else return State{detail::take_item<I>(arguments)...};
     }
-    const void* state_tag() const noexcept override { return detail::state_tag<State>(); }
     State state_;
 };
 

@@ -39,7 +39,10 @@ struct ActorSettings {
     ErasedHook<Json&> on_info, on_params;
 
     // Nothing that an actor would have to keep.
-    bool plain() const noexcept;
+    bool plain() const noexcept {
+        return exit_timeout == usual_exit_timeout && !start && !stopping && !periodic_task && !on_info &&
+               !on_params;
+    }
 };
 static_assert(std::is_trivially_copyable_v<ActorSettings>);
 
@@ -131,8 +134,7 @@ ActorSettings settings_of(const Options& options) noexcept {
 
 // Throws std::invalid_argument for what cannot be the name of an actor or whatever it is `of`.
 void check_name(std::string_view of, std::string_view name);
-// Throws std::invalid_argument: "OPTION of LENGTH s: must RULE". Cold, as spawning a light actor takes few
-// instructions more than its checks.
+// Throws std::invalid_argument: "OPTION of LENGTH s: must RULE".
 [[noreturn, gnu::cold]] void refuse_length(const char* option, Nanoseconds length, const char* rule);
 // Throws std::invalid_argument with the offending value; fills in what is derived.
 void check_settings(std::string_view name, ActorSettings& settings);

@@ -22,13 +22,22 @@ public:
 
 protected:
     // Throws std::invalid_argument for options that make no sense.
-    Spawning(const ActorSettings& settings, std::string_view name, ActorId id);
+    template <class Options>
+    explicit Spawning(const Options& options)
+        : settings_(settings_of(options)), name_(options.name), id_(options.id) {
+        check();
+    }
+    Spawning(const ActorSettings& settings, std::string name, ActorId id)
+        : settings_(settings), name_(std::move(name)), id_(id) {
+        check();
+    }
     // True when the actor is there already: a light actor without name and hooks is made on the spot, as a
     // million of them is normal.
     bool begin(StateFactory& factory);
     ActorProxy<> finish();
 
 private:
+    void check();
     ActorProxy<> make_plain(Actor<>& parent, StateFactory& factory);
 
     ActorSettings settings_;
@@ -47,7 +56,7 @@ template <class State, class... A>
 class [[nodiscard("an actor is spawned when this is awaited: co_await it")]] SpawnAwaiter : public Spawning {
 public:
     SpawnAwaiter(const SpawnOptions<State>& options, Arguments<A...>&& arguments)
-        : Spawning(settings_of(options), options.name, options.id), factory_(std::move(arguments)) {}
+        : Spawning(options), factory_(std::move(arguments)) {}
     bool await_ready() { return begin(factory_); }
     ActorProxy<State> await_resume() { return finish().template as<State>(); }
 

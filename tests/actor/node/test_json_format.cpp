@@ -90,13 +90,14 @@ TEST_CASE("link messages: a request and a tell, as JSON and back") {
     CHECK(same.target.id == call.target.id);
     CHECK(!same.misfit);
 
-    call.terms.left = std::chrono::nanoseconds(1500);
-    call.terms.chain.push_back({0x30000000001, 4, "a.b"});
+    call.left = std::chrono::nanoseconds(1500);
+    call.chain.reset(new CallChain{{0x30000000001, 4, "a.b"}});
     same = there(call, encoded);
-    CHECK(same.terms.left.count() == 1500);
-    CHECK(same.terms.chain.at(0).step == "a.b");
+    CHECK(same.left.count() == 1500);
+    CHECK(same.chain->at(0).step == "a.b");
 
-    call.terms = {};
+    call.left = {};
+    call.chain.reset();
     call.tell = true;
     call.id = 0;
     CHECK(!JsonFormat::to_json(call).contains("id"));

@@ -94,7 +94,7 @@ public:
     Extras& extras();
     const Extras* extras_if() const noexcept { return extras_.get(); }
     // The address of state_tag_of<State>; null for an actor without a state.
-    virtual const void* state_tag() const noexcept { return nullptr; }
+    const void* state_tag() const noexcept { return state_tag_; }
     // What it adds to `info`, before its hook does.
     virtual void add_info(Json&) const {}
 
@@ -113,7 +113,9 @@ public:
     bool would_wait() const noexcept { return mailbox_.full() && mailbox_.policy() == Overflow::wait; }
     bool withdraw(Message& message) noexcept { return mailbox_.remove(message); }
     Mailbox& mailbox() noexcept { return mailbox_; }
-    bool is_late(const CallContext& terms) const noexcept;
+    bool is_late(const CallContext& terms) const noexcept {
+        return terms.deadline != LoopClock::time_point{} && loop_->now() >= terms.deadline;
+    }
     static void run(Runnable& runnable);
 
     // ---- commands
@@ -157,7 +159,8 @@ public:
     }
 
 protected:
-    ActorCore(const ActorSettings& settings, EventLoop& loop, ActorId id, Actor<>& self);
+    ActorCore(const ActorSettings& settings, EventLoop& loop, ActorId id, Actor<>& self,
+              const void* state_tag);
     virtual ~ActorCore();
 
 private:
@@ -189,6 +192,7 @@ private:
 
     ActorSlot* slot_;
     EventLoop* loop_;
+    const void* state_tag_;
     // The next seven bytes occupy the mailbox's tail padding.
     [[no_unique_address]] Mailbox mailbox_;
     Concurrency concurrency_;

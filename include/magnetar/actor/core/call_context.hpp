@@ -31,10 +31,4 @@ struct CallContext {
     CallChainPtr chain;                // null when no serial actor waits for it
 };
 
-// How they travel. A deadline is the time that is left, as other clocks are not this one; 0 for none.
-struct TermsOnWire {
-    std::chrono::nanoseconds left{};
-    CallChain chain;
-};
-
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -51,7 +51,13 @@ public:
     ChainLink link() const;
 
 protected:
-    CommandJobBase(const CommandEntry& command, Actor<>& actor, const Message& message, CallMessage* call);
+    CommandJobBase(const CommandEntry& command, Actor<>& actor, const Message& message, CallMessage* call)
+        : JobBase(actor.loop(), command.observer ? nullptr : &core_of(actor)),
+          request_(actor, message.sender),
+          call_(call),
+          since_(message.arrived) {
+        command_name_ = &command.name;
+    }
     // Runs the command up to its first suspension, and to its end from the loop.
     void begin(std::coroutine_handle<> command) noexcept;
 

@@ -74,7 +74,7 @@ struct Address {
 };
 
 [[gnu::noinline]] inline ActorSlot* look_up_slot(std::uint32_t index) noexcept {
-    return slot_table(this_loop).at(index);
+    return this_slots->at(index);
 }
 
 // The actor at an address on this thread's loop, or null when it has ended. Only for addresses of this

@@ -42,7 +42,11 @@ public:
     ActorSlot& take(std::uint32_t loop);
     void give_back(ActorSlot& slot) noexcept;
     // The slot of that index, or null.
-    ActorSlot* at(std::uint32_t index) const noexcept;
+    ActorSlot* at(std::uint32_t index) const noexcept {
+        return index / ActorSlot::per_chunk < chunks_.size()
+                   ? &chunks_[index / ActorSlot::per_chunk]->slots[index % ActorSlot::per_chunk]
+                   : nullptr;
+    }
 
     template <class F>
     void for_each_actor(F f) {
@@ -59,5 +63,7 @@ private:
 
 // Never destroyed: a thread that was given up may still run when the program ends.
 SlotTable& slot_table(std::uint32_t loop);
+// That of the loop that runs on this thread.
+inline constinit thread_local SlotTable* this_slots = nullptr;
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

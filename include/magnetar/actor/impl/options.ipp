@@ -13,11 +13,6 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL bool ActorSettings::plain() const noexcept {
-    return exit_timeout == usual_exit_timeout && !start && !stopping && !periodic_task && !on_info &&
-           !on_params;
-}
-
 MAGNETAR_DECL void check_name(std::string_view of, std::string_view name) {
     for (std::size_t i = 0; i < name.size(); ++i)
         if (auto c = static_cast<unsigned char>(name[i]); c < 0x20 || c == 0x7f)
@@ -39,19 +34,30 @@ MAGNETAR_DECL void refuse_length(const char* option, Nanoseconds length, const c
         fmt::format("{} of {} s: must {}", option, std::chrono::duration<double>(length).count(), rule));
 }
 
-MAGNETAR_DECL void check_settings(std::string_view name, ActorSettings& settings) {
-    if (!name.empty()) check_actor_name(name);
+// Throws for the first of them that makes no sense.
+[[noreturn, gnu::cold, gnu::noinline]] MAGNETAR_DECL void refuse_settings(const ActorSettings& settings) {
     if (settings.concurrency > Concurrency::coroutine || settings.overflow > Overflow::drop_oldest ||
         settings.rights > Rights::none)
         throw std::invalid_argument("an option that is none of its enumeration's values");
     if (settings.threads == 0) throw std::invalid_argument("an executor of 0 threads: at least 1");
     if (settings.mailbox == 0) throw std::invalid_argument("mailbox of 0: at least 1");
-    settings.mailbox = std::min(settings.mailbox, std::uint32_t{1} << 30);  // counted in an int
     if (settings.timeout <= Nanoseconds::zero()) refuse_length("timeout", settings.timeout, "be positive");
     if (settings.exit_timeout < Nanoseconds::zero())
         refuse_length("exit_timeout", settings.exit_timeout, "not be negative");
     if (settings.stall < Nanoseconds::zero()) refuse_length("stall", settings.stall, "not be negative");
-    if (settings.period < Nanoseconds::zero()) refuse_length("period", settings.period, "not be negative");
+    refuse_length("period", settings.period, "not be negative");
+}
+
+MAGNETAR_DECL void check_settings(std::string_view name, ActorSettings& settings) {
+    if (!name.empty()) check_actor_name(name);
+    // In one look, as spawning a light actor takes few instructions more than this.
+    bool known = settings.concurrency <= Concurrency::coroutine &&
+                 settings.overflow <= Overflow::drop_oldest && settings.rights <= Rights::none;
+    bool negative = (settings.exit_timeout.count() | settings.stall.count() | settings.period.count()) < 0;
+    bool none = settings.threads == 0 || settings.mailbox == 0 || settings.timeout <= Nanoseconds::zero();
+    if (!known || negative || none) [[unlikely]]
+        refuse_settings(settings);
+    settings.mailbox = std::min(settings.mailbox, std::uint32_t{1} << 30);  // counted in an int
     for (auto* length : {&settings.timeout, &settings.exit_timeout, &settings.stall})
         *length = std::min(*length, longest_wait);
     settings.period = settings.period == Nanoseconds::zero() ? usual_period(settings.timeout)

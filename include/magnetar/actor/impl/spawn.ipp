@@ -184,8 +184,7 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_light(Actor<>& parent, std::string name, 
     co_return proxy;
 }
 
-MAGNETAR_DECL Spawning::Spawning(const ActorSettings& settings, std::string_view name, ActorId id)
-    : settings_(settings), name_(name), id_(id) {
+MAGNETAR_DECL void Spawning::check() {
     check_settings(name_, settings_);
     if (the_supervisor && the_supervisor->light_actors_only) settings_.concurrency = Concurrency::coroutine;
 }
@@ -214,13 +213,13 @@ MAGNETAR_DECL ActorProxy<> Spawning::finish() {
 MAGNETAR_LAZY_BODY Task<ActorProxy<>> spawn_with(ActorSettings settings, std::string name, ActorId id,
                                                  Owned<StateFactory> factory) {
     struct Spawn : Spawning {
-        Spawn(const ActorSettings& settings, std::string_view name, ActorId id, StateFactory& f)
-            : Spawning(settings, name, id), factory(f) {}
+        Spawn(const ActorSettings& settings, std::string name, ActorId id, StateFactory& f)
+            : Spawning(settings, std::move(name), id), factory(f) {}
         bool await_ready() { return begin(factory); }
         ActorProxy<> await_resume() { return finish(); }
         StateFactory& factory;
     };
-    Spawn spawning(settings, name, id, *factory);
+    Spawn spawning(settings, std::move(name), id, *factory);
     co_return co_await spawning;
 }
 

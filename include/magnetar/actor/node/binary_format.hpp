@@ -33,6 +33,8 @@ struct BinaryFormat {
     static void write(Writer& out, const NodeEnd& end);
     // Views into the message are views of the payload. Throws FrameError and CodecError.
     static LinkMessage read(std::span<const std::byte> payload);
+    // The same for a request or tell, which most are: false for another message.
+    static bool read(std::span<const std::byte> payload, CallOnWire& call);
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -45,11 +45,13 @@ public:
 
 private:
     bool received(std::span<const std::byte> bytes, std::vector<UniqueFd> descriptors) override;
+    void read(const WebSocketMessage& frame);
     void take(LinkMessage message);
     void take(CallOnWire& call);
     void take(const Introduction& introduction);
     void take(const NodeEnd& end);
     // They throw for what the peer may not say.
+    void check_greeted() const;
     void check_sender(Address& sender) const;
     void check_reach(const CommandEntry& command, ActorId target) const;
 

@@ -35,7 +35,9 @@ struct CallOnWire {
     std::uint64_t id = 0;  // of a request: its answer has the same
     std::uint32_t command = 0;
     Address target, sender;
-    TermsOnWire terms{};
+    std::chrono::nanoseconds
+        left{};            // of the time until its deadline, as other clocks are not this one; 0: none
+    CallChainPtr chain{};  // null when no serial actor waits for it
     std::span<const std::byte> arguments{};
     std::exception_ptr
         misfit{};  // why they are none of that command, or there is none: told by who reads JSON

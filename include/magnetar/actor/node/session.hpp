@@ -80,7 +80,8 @@ private:
         std::size_t open_bytes = 0, taken_bytes = 0;
     };
     void pass(RemoteCall& call, const CommandEntry& command);
-    void write(RemoteCall& call, const CommandEntry& command);
+    // `outbound` is that of its target, if there is one already.
+    void write(RemoteCall& call, const CommandEntry& command, Outbound* outbound);
     void give_credit(std::uint64_t target);
     RemoteCall& answered(std::uint64_t id);
     void finish(RemoteCall& call);

@@ -23,7 +23,10 @@ class LoopBinding {
 public:
     explicit LoopBinding(EventLoop& loop) noexcept;
     LoopBinding(const LoopBinding&) = delete;
-    ~LoopBinding() { this_loop = no_loop; }
+    ~LoopBinding() {
+        this_loop = no_loop;
+        this_slots = nullptr;
+    }
 };
 
 Task<> send_heartbeats(Actor<>& self, Address supervisor);

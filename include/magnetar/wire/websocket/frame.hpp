@@ -66,10 +66,17 @@ void append_frame(Writer& out, Opcode opcode, std::span<const std::byte> payload
 void append_frame(Writer& out, Opcode opcode, std::string_view payload, FrameOptions options = {});
 
 namespace detail {
-inline constexpr std::size_t guessed_header = 2;  // right for most; longer payloads move to make room
+inline constexpr std::size_t guessed_header = 2;   // right for most; longer payloads move to make room
+inline constexpr std::size_t longest_short = 125;  // payload behind such a header, in bytes
 
+void finish_long_frame(Writer& out, Opcode opcode, std::size_t start);
 /// Writes the header of the frame whose payload lies `guessed_header` bytes behind `start`.
-void finish_frame(Writer& out, Opcode opcode, std::size_t start);
+inline void finish_frame(Writer& out, Opcode opcode, std::size_t start) {
+    auto length = out.size() - start - guessed_header;
+    if (length > longest_short) return finish_long_frame(out, opcode, start);
+    out.data()[start] = std::byte{0x80} | static_cast<std::byte>(opcode);
+    out.data()[start + 1] = static_cast<std::byte>(length);
+}
 struct FrameHeader;
 }  // namespace detail
 
@@ -154,6 +161,10 @@ private:
         bool fin;
         std::span<const std::byte> payload;
     };
+
+    /// Takes the next message if it is what links send most: one binary frame, short, not masked, and
+    /// there in one piece.
+    bool take_short(std::span<const std::byte>& payload) noexcept;
 
     /// The next frame that has arrived as a whole, unmasked.
     std::optional<Frame> next_frame();

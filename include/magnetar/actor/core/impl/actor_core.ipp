@@ -81,10 +81,12 @@ MAGNETAR_DECL Extras& ActorCore::extras() {
     return *extras_;
 }
 
-MAGNETAR_DECL ActorCore::ActorCore(const ActorSettings& settings, EventLoop& loop, ActorId id, Actor<>& self)
+MAGNETAR_DECL ActorCore::ActorCore(const ActorSettings& settings, EventLoop& loop, ActorId id, Actor<>& self,
+                                   const void* state_tag)
     : Runnable(&ActorCore::run),
-      slot_(&slot_table(this_loop).take(this_loop)),
+      slot_(&this_slots->take(this_loop)),
       loop_(&loop),
+      state_tag_(state_tag),
       mailbox_(settings.mailbox, settings.overflow),
       concurrency_(settings.concurrency),
       serial_(settings.serial),
@@ -97,7 +99,7 @@ MAGNETAR_DECL ActorCore::ActorCore(const ActorSettings& settings, EventLoop& loo
     owner_id = id.value;
 }
 
-MAGNETAR_DECL ActorCore::~ActorCore() { slot_table(this_loop).give_back(*slot_); }
+MAGNETAR_DECL ActorCore::~ActorCore() { this_slots->give_back(*slot_); }
 
 MAGNETAR_DECL ActorProxy<> ActorCore::manager() const {
     if (parent_) return parent_->proxy();
@@ -236,10 +238,6 @@ MAGNETAR_DECL Task<ExitStatus> ActorCore::wait_closed() {
     extras().closed_waiters.push_back(waiter);
     co_await waiter.ended.wait();
     co_return waiter.status;
-}
-
-MAGNETAR_DECL bool ActorCore::is_late(const CallContext& terms) const noexcept {
-    return terms.deadline != LoopClock::time_point{} && loop_->now() >= terms.deadline;
 }
 
 MAGNETAR_DECL void ActorCore::adopt(ActorCore& child) {

@@ -18,15 +18,6 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL CommandJobBase::CommandJobBase(const CommandEntry& command, Actor<>& actor,
-                                             const Message& message, CallMessage* call)
-    : JobBase(actor.loop(), command.observer ? nullptr : &core_of(actor)),
-      request_(actor, message.sender),
-      call_(call),
-      since_(message.arrived) {
-    command_name_ = &command.name;
-}
-
 MAGNETAR_DECL CallChainPtr CommandJobBase::chain() const {
     CallChainPtr chain(callers_ ? new CallChain(*callers_) : new CallChain());
     if (core_of(request_.actor()).is_serial()) chain->push_back(link());

@@ -24,12 +24,6 @@ MAGNETAR_DECL void SlotTable::give_back(ActorSlot& slot) noexcept {
     slot.next_free = std::exchange(free_, &slot);
 }
 
-MAGNETAR_DECL ActorSlot* SlotTable::at(std::uint32_t index) const noexcept {
-    return index / ActorSlot::per_chunk < chunks_.size()
-               ? &chunks_[index / ActorSlot::per_chunk]->slots[index % ActorSlot::per_chunk]
-               : nullptr;
-}
-
 MAGNETAR_DECL void SlotTable::grow(std::uint32_t loop) {
     auto base = static_cast<std::uint32_t>(chunks_.size()) * ActorSlot::per_chunk;
     auto& chunk = *chunks_.emplace_back(make_owned<SlotChunk>());

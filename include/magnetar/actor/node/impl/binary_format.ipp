@@ -30,9 +30,10 @@ MAGNETAR_DECL void BinaryFormat::write(Writer& out, const Hello& hello) {
 }
 MAGNETAR_DECL void BinaryFormat::write(Writer& out, const CallOnWire& call) {
     std::byte* to = nullptr;
-    if (call.terms.left != call.terms.left.zero() || !call.terms.chain.empty()) {
+    if (call.left != call.left.zero() || call.chain) [[unlikely]] {
         put(out, Packet::termed_request);
-        encode(out, call.terms);
+        encode(out, call.left);
+        encode(out, call.chain ? *call.chain : CallChain());
         to = out.extend(call_size);
     } else {
         to = out.extend(sizeof(Packet) + call_size);
@@ -69,30 +70,38 @@ MAGNETAR_DECL void BinaryFormat::write(Writer& out, const NodeEnd& end) {
     out.put(end.node);
 }
 
-// Built in its place: a call is what most messages are, and its terms are not moved.
-inline LinkMessage read_call(Reader& reader, bool tell, bool termed) {
-    LinkMessage message(std::in_place_type<CallOnWire>);
-    auto& call = *std::get_if<CallOnWire>(&message);
-    if (termed) call.terms = decode<TermsOnWire>(reader);
-    call.tell = tell;
+MAGNETAR_DECL bool BinaryFormat::read(std::span<const std::byte> payload, CallOnWire& call) {
+    Reader reader(payload);
+    auto packet = static_cast<Packet>(reader.get<std::uint8_t>());
+    if (packet == Packet::termed_request) {
+        call.left = decode<std::chrono::nanoseconds>(reader);
+        auto chain = decode<CallChain>(reader);
+        if (!chain.empty()) call.chain.reset(new CallChain(std::move(chain)));
+    } else if (packet != Packet::request && packet != Packet::tell) {
+        return false;
+    }
+    call.tell = packet == Packet::tell;
     const std::byte* from = reader.take(call_size);
     call.id = load_little<std::uint64_t>(from);
     call.command = load_little<std::uint32_t>(from + 8);
     call.target = load_address(from + 12);
     call.sender = load_address(from + 28);
     call.arguments = reader.rest();
-    return message;
+    return true;
 }
 
 MAGNETAR_DECL LinkMessage BinaryFormat::read(std::span<const std::byte> payload) {
     Reader reader(payload);
-    switch (auto packet = static_cast<Packet>(reader.get<std::uint8_t>())) {
+    switch (static_cast<Packet>(reader.get<std::uint8_t>())) {
         case Packet::hello:
             return decode<Hello>(reader);
         case Packet::request:
         case Packet::tell:
-        case Packet::termed_request:
-            return read_call(reader, packet == Packet::tell, packet == Packet::termed_request);
+        case Packet::termed_request: {
+            CallOnWire call;
+            read(payload, call);
+            return call;
+        }
         case Packet::answer: {
             auto id = reader.get<std::uint64_t>();
             return AnswerOnWire{id, 0, reader.rest()};

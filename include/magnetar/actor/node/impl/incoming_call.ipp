@@ -65,9 +65,8 @@ MAGNETAR_DECL IncomingCall::IncomingCall(std::uint64_t link, const CommandEntry&
     sender = call.sender;
     system = entry.system;
     body_.append(call.arguments);
-    if (call.terms.left != call.terms.left.zero())
-        terms.deadline = deadline_after(the_node->loop().now(), call.terms.left);
-    if (!call.terms.chain.empty()) terms.chain.reset(new CallChain(std::move(call.terms.chain)));
+    if (call.left != call.left.zero()) terms.deadline = deadline_after(the_node->loop().now(), call.left);
+    terms.chain = std::move(call.chain);
 }
 
 MAGNETAR_DECL void IncomingCall::fail(std::exception_ptr error) noexcept {
@@ -76,9 +75,10 @@ MAGNETAR_DECL void IncomingCall::fail(std::exception_ptr error) noexcept {
 }
 
 MAGNETAR_DECL void IncomingCall::deliver() noexcept {
-    LoopHandle* door = loop_handle_at(target_.where.loop_index());
-    if (door && door->index() != this_loop) {
-        wait_for_loop(*this, door->index());
+    std::uint32_t loop = target_.where.loop_index();
+    LoopHandle* door = loop == this_loop ? nullptr : loop_handle_at(loop);
+    if (door) {
+        wait_for_loop(*this, loop);
         outbox().post(*door, *this);
     } else {
         arrive(*this);
@@ -93,6 +93,17 @@ MAGNETAR_DECL void IncomingCall::arrive(Runnable& self) {
         if (auto cycle = check_chain(*actor, *call.terms.chain, call.entry_.name))
             return call.fail(std::move(cycle));
     core_of(*actor).receive(call);
+}
+
+inline void IncomingCall::carry_out(Actor<>& actor) noexcept {
+    IncomingAnswer* answer = nullptr;
+    try {
+        answer = entry_.open(*this);
+    } catch (...) {
+        error_ = std::current_exception();
+    }
+    if (answer) answer->run(actor);
+    else go_back();
 }
 
 MAGNETAR_DECL void IncomingCall::start(Actor<>& actor) noexcept {
@@ -132,17 +143,6 @@ MAGNETAR_DECL void IncomingAnswer::run(Actor<>& actor) noexcept {
         terms = std::move(wire_.terms);
         if (invoke_with(actor, this)) answered();
     }
-}
-
-MAGNETAR_DECL void IncomingCall::carry_out(Actor<>& actor) noexcept {
-    IncomingAnswer* answer = nullptr;
-    try {
-        answer = entry_.open(*this);
-    } catch (...) {
-        error_ = std::current_exception();
-    }
-    if (answer) answer->run(actor);
-    else go_back();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

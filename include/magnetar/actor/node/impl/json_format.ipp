@@ -117,8 +117,8 @@ MAGNETAR_DECL Json JsonFormat::to_json(const CallOnWire& call) {
     if (call.sender.id) json["sender"] = address_to_json(call.sender);
     json["target"] = address_to_json(call.target);
     json["args"] = encoded_to_json(call.arguments, *command.arguments);
-    if (call.terms.left != call.terms.left.zero()) json["left_ns"] = call.terms.left.count();
-    if (!call.terms.chain.empty()) json["chain"] = value_to_json(call.terms.chain);
+    if (call.left != call.left.zero()) json["left_ns"] = call.left.count();
+    if (call.chain) json["chain"] = value_to_json(*call.chain);
     return json;
 }
 MAGNETAR_DECL Json JsonFormat::to_json(const AnswerOnWire& answer) {
@@ -179,8 +179,9 @@ inline LinkMessage read_call(const Json& message, Writer& encoded) {
     call.target = address_from_json(message.at("target"));
     if (const Json* sender = message.find("sender")) call.sender = address_from_json(*sender);
     if (const Json* left = message.find("left_ns"))
-        call.terms.left = std::chrono::nanoseconds(left->get<std::int64_t>());
-    if (const Json* chain = message.find("chain")) call.terms.chain = value_from_json<CallChain>(*chain);
+        call.left = std::chrono::nanoseconds(left->get<std::int64_t>());
+    if (const Json* chain = message.find("chain"))
+        call.chain.reset(new CallChain(value_from_json<CallChain>(*chain)));
     const CommandEntry* command = find_by_wire_name(message.at("command").string());
     try {
         if (!command || !command->arguments)

@@ -62,33 +62,37 @@ MAGNETAR_DECL bool Link::received(std::span<const std::byte> bytes, std::vector<
     if (peer_ == 0)
         for (UniqueFd& fd : descriptors) received_.push_back(std::move(fd));
     decoder_.feed(bytes);
+    // All processes of an application write in one form, and nothing else is read.
+    const Opcode form = wire_form == WireForm::json ? Opcode::text : Opcode::binary;
     while (auto frame = decoder_.next()) {
-        if (frame->opcode == Opcode::close) return false;
-        if (frame->opcode != Opcode::binary && frame->opcode != Opcode::text) continue;
-        // All processes of an application write in one form, and nothing else is read.
-        if ((frame->opcode == Opcode::text) != (wire_form == WireForm::json))
+        if (frame->opcode == form) [[likely]]
+            read(*frame);
+        else if (frame->opcode == Opcode::close) return false;
+        else if (frame->opcode == Opcode::binary || frame->opcode == Opcode::text)
             throw FrameError(CloseCode::unsupported_data, "link: a message in another form");
-        if (wire_form == WireForm::binary) take(BinaryFormat::read(frame->payload));
-        else take(JsonFormat::read(frame->text(), session_, encoded_));
     }
     return true;
 }
 
+inline void Link::read(const WebSocketMessage& frame) {
+    if (frame.opcode == Opcode::text) take(JsonFormat::read(frame.text(), session_, encoded_));
+    else if (CallOnWire call; BinaryFormat::read(frame.payload, call)) take(call);
+    else take(BinaryFormat::read(frame.payload));
+}
+
 MAGNETAR_DECL void Link::take(LinkMessage message) {
     if (auto* hello = std::get_if<Hello>(&message)) return session_.take(*hello);
-    if (!session_.greeted()) throw FrameError(CloseCode::protocol_error, "link: no hello");
-    if (auto* call = std::get_if<CallOnWire>(&message)) return take(*call);  // nearly all are
+    check_greeted();
     std::visit(
         [this]<class Message>(Message& one) {
-            if constexpr (std::is_same_v<Message, Introduction> || std::is_same_v<Message, NodeEnd>)
-                take(one);
-            else if constexpr (!std::is_same_v<Message, Hello> && !std::is_same_v<Message, CallOnWire>)
-                session_.take(one);
+            if constexpr (requires { session_.take(one); }) session_.take(one);
+            else take(one);
         },
         message);
 }
 
 MAGNETAR_DECL void Link::take(CallOnWire& call) {
+    check_greeted();
     if (call.misfit) {
         if (call.tell) std::rethrow_exception(call.misfit);
         return session_.answer_error(call.id, call.misfit);
@@ -105,14 +109,20 @@ MAGNETAR_DECL void Link::take(CallOnWire& call) {
     (new IncomingCall(number_, command, call))->deliver();
 }
 
-MAGNETAR_DECL void Link::check_sender(Address& sender) const {
+// The checks are inline, as each message meets them.
+
+inline void Link::check_greeted() const {
+    if (!session_.greeted()) throw FrameError(CloseCode::protocol_error, "link: no hello");
+}
+
+inline void Link::check_sender(Address& sender) const {
     // Who speaks is known by the link: where nobody is named, by the process.
     if (!sender.id) sender.where = Location(peer_, 0, 0);
     else if (sender.where.node() != peer_ || !node_.may_be_of(sender.id, peer_))
         throw FrameError(CloseCode::protocol_error, "link: a message in the name of another process");
 }
 
-MAGNETAR_DECL void Link::check_reach(const CommandEntry& command, ActorId target) const {
+inline void Link::check_reach(const CommandEntry& command, ActorId target) const {
     bool allowed = true;
     switch (command.reach) {
         case Reach::anyone:

@@ -47,7 +47,7 @@ MAGNETAR_DECL void Session::send(RemoteCall& call) {
         return;
     }
     const CommandEntry& command = *command_table()[call.command];
-    if (command.system) write(call, command);
+    if (command.system) write(call, command, nullptr);
     else if (held_.empty() && (call.tell || asked_ < most_asked)) pass(call, command);
     else if (call.never_waits) call.finish();
     else held_.push(call);
@@ -59,22 +59,24 @@ MAGNETAR_DECL void Session::pass(RemoteCall& call, const CommandEntry& command) 
     bool full = outbound && outbound->full();
     if (full && call.never_waits) call.finish();
     else if (outbound && (!outbound->waiting.empty() || (full && call.tell))) outbound->waiting.push(call);
-    else write(call, command);
+    else write(call, command, outbound);
 }
 
-MAGNETAR_DECL void Session::write(RemoteCall& call, const CommandEntry& command) {
-    CallOnWire on_wire{call.tell, 0, call.command, call.target, call.sender, {}, call.body.bytes()};
+MAGNETAR_DECL void Session::write(RemoteCall& call, const CommandEntry& command, Outbound* outbound) {
+    CallOnWire on_wire{.tell = call.tell,
+                       .command = call.command,
+                       .target = call.target,
+                       .sender = call.sender,
+                       .chain = std::move(call.terms.chain),
+                       .arguments = call.body.bytes()};
     if (call.terms.deadline != LoopClock::time_point{}) {
-        auto& left = on_wire.terms.left = call.terms.deadline - loop_.now();
-        if (left == left.zero()) --left;  // 0 would be none
+        on_wire.left = call.terms.deadline - loop_.now();
+        if (on_wire.left == on_wire.left.zero()) --on_wire.left;  // 0 would be none
     }
     std::size_t size = call.body.size();
-    if (call.terms.chain) {
-        on_wire.terms.chain = *call.terms.chain;
-        // They count, too: the chain of those that wait can be long.
-        for (const ChainLink& one : on_wire.terms.chain) size += sizeof one + one.step.size();
-    }
-    if (size > largest_message) {
+    if (on_wire.chain)  // they count, too: the chain of those that wait can be long
+        for (const ChainLink& one : *on_wire.chain) size += sizeof one + one.step.size();
+    if (size > largest_message) [[unlikely]] {
         call.error = std::make_exception_ptr(too_large(size, command.name));
         call.finish();
         return;
@@ -93,9 +95,9 @@ MAGNETAR_DECL void Session::write(RemoteCall& call, const CommandEntry& command)
         asked_ += call.weight;
     } else {
         if (!command.system) {
-            auto& outbound = outbound_[call.target.id.value];
-            ++outbound.in_flight;
-            outbound.bytes += call.weight;
+            if (!outbound) outbound = &outbound_[call.target.id.value];
+            ++outbound->in_flight;
+            outbound->bytes += call.weight;
         }
         call.finish();
     }
@@ -143,7 +145,7 @@ MAGNETAR_DECL void Session::take(const Credit& credit) {
     while (!outbound->full()) {
         auto* call = static_cast<RemoteCall*>(outbound->waiting.pop());
         if (!call) break;
-        write(*call, *command_table()[call->command]);
+        write(*call, *command_table()[call->command], outbound);
     }
     if (outbound->in_flight == 0 && outbound->waiting.empty()) outbound_.erase(credit.target);
 }

@@ -56,12 +56,12 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL void dump_actors(EventLoop&, JobList& list) {
-    slot_table(this_loop).for_each_actor(
-        [&](Actor<>& actor) { list.add(core_of(actor), actor.to_string()); });
+    this_slots->for_each_actor([&](Actor<>& actor) { list.add(core_of(actor), actor.to_string()); });
 }
 
 MAGNETAR_DECL LoopBinding::LoopBinding(EventLoop& loop) noexcept {
     this_loop = loop.handle().index();
+    this_slots = &slot_table(this_loop);
     StallWatch::owner_name.store([](std::uint64_t id) { return name_or_id({id}); },
                                  std::memory_order_relaxed);
     loop.dump_actors = &dump_actors;

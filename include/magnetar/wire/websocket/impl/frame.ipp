@@ -26,13 +26,11 @@ MAGNETAR_DECL void append_frame(Writer& out, Opcode opcode, std::string_view pay
 }
 
 namespace detail {
-MAGNETAR_DECL void finish_frame(Writer& out, Opcode opcode, std::size_t start) {
+MAGNETAR_DECL void finish_long_frame(Writer& out, Opcode opcode, std::size_t start) {
     auto length = out.size() - start - guessed_header;
     auto header = frame_header_size(length, false);
-    if (header != guessed_header) {
-        out.extend(header - guessed_header);
-        std::memmove(out.data() + start + header, out.data() + start + guessed_header, length);
-    }
+    out.extend(header - guessed_header);
+    std::memmove(out.data() + start + header, out.data() + start + guessed_header, length);
     write_frame_header(out.data() + start, static_cast<unsigned>(opcode) | 0x80u, length, nullptr);
 }
 }  // namespace detail
@@ -74,6 +72,18 @@ MAGNETAR_DECL bool FrameDecoder::idle() const noexcept {
 }
 
 // The steps of next(), of which it calls each once: inline, as a link decodes a frame per message.
+
+inline bool FrameDecoder::take_short(std::span<const std::byte>& payload) noexcept {
+    constexpr std::byte whole_binary{0x82};
+    if (input_.size() < 2 || input_[0] != whole_binary || !buffer_.empty() || fragmented_) return false;
+    auto length = std::to_integer<std::size_t>(input_[1]);  // with the bit of a mask more than a short one's
+    if (length > std::min({detail::longest_short, input_.size() - 2, rules_.max_frame, rules_.max_message}) ||
+        rules_.masking == Masking::required)
+        return false;
+    payload = input_.subspan(2, length);
+    input_ = input_.subspan(2 + length);
+    return true;
+}
 
 inline std::optional<FrameDecoder::Frame> FrameDecoder::next_frame() {
     if (buffer_delivered_) forget(buffer_), buffer_delivered_ = false;
@@ -196,6 +206,8 @@ MAGNETAR_DECL std::optional<WebSocketMessage> FrameDecoder::next() {
     if (error_) [[unlikely]]
         throw FrameError(error_code_, error_);
     forget_delivered();
+    if (std::span<const std::byte> payload; take_short(payload))
+        return WebSocketMessage{Opcode::binary, payload};
     while (auto frame = next_frame()) {
         if (auto message = accept(*frame)) return message;
     }
