@@ -10,6 +10,8 @@
 #include <system_error>
 #include <vector>
 
+#include "../actor/door_support.hpp"
+
 using namespace magnetar;
 using namespace std::chrono_literals;
 using testing::Simulation;
@@ -136,6 +138,31 @@ TEST_CASE("door, simulated: who listens and says nothing is not waited for") {
         CHECK(failure == "timed out after 10 s");
         CHECK(self.loop().now() - before < 11s);
         co_await mute.close();
+    });
+    CHECK(simulation.open_sockets() == 0);
+}
+
+TEST_CASE("door, simulated: who is silent is pinged, and who then says nothing is told 1001") {
+    Simulation simulation(1);
+    simulation.run([&](Actor<>& self) -> Task<> {
+        auto settings = with_token();
+        settings.limits.ping_after = 40ms;
+        settings.limits.silence = 120ms;
+        detail::DoorServer door(std::move(settings));
+        co_await door.open(self);
+        auto client = co_await test::DoorClient::open(door.urls()[0], "Authorization: Bearer word\r\n");
+        for (int i = 0; i < 5; ++i) {
+            std::string heard = co_await client.next();
+            CHECK(heard == "ping:");
+            co_await client.write(test::DoorClient::frame(Opcode::pong, ""));
+        }
+        auto last = self.loop().now();
+        std::string rest = co_await client.next();
+        CHECK(rest == "ping:");
+        rest = co_await client.next();
+        CHECK(rest == "close 1001");
+        CHECK(self.loop().now() - last >= 120ms);
+        for (auto& [name, server] : self.servers()) co_await server.close();
     });
     CHECK(simulation.open_sockets() == 0);
 }

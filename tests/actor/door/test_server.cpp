@@ -499,20 +499,6 @@ TEST_CASE("door: its limits, at them and past them") {
             CHECK(answer == R"({"id":1,"result":"pong"})");
         });
     }
-    SUBCASE("silence: a ping, and then 1001") {
-        with_door({.door = {.ping_after = 40ms, .silence = 120ms}}, [](Arbiter<>& self) -> Task<> {
-            auto client = co_await DoorClient::open(self.address());
-            for (int i = 0; i < 5; ++i) {
-                std::string heard = co_await client.next();
-                CHECK(heard == "ping:");
-                co_await client.write(DoorClient::frame(Opcode::pong, ""));
-            }
-            std::string rest = co_await client.next();
-            CHECK(rest == "ping:");
-            rest = co_await client.next();
-            CHECK(rest == "close 1001");
-        });
-    }
     SUBCASE("a close that is not answered: the end") {
         with_door({.door = {.close_timeout = 50ms}}, [](Arbiter<>& self) -> Task<> {
             auto client = co_await DoorClient::open(self.address());

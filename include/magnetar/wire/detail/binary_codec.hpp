@@ -177,11 +177,22 @@ T decode_parts(In& in, [[maybe_unused]] int depth, Parts<Part...>) {
     if constexpr (sizeof...(Part) == 0) expect_zero_byte<T>(in);
     return T{decode_value<Part>(in, depth)...};
 }
-template <class T, class In, std::size_t... I>
-T decode_array(In& in, [[maybe_unused]] int depth, std::index_sequence<I...>) {
+/// In a loop where that is possible: a call for each element takes minutes to compile for thousands of them.
+template <class T, class In>
+T decode_array(In& in, [[maybe_unused]] int depth) {
     using Item = typename T::value_type;
-    if constexpr (sizeof...(I) == 0) expect_zero_byte<T>(in);
-    return T{{(static_cast<void>(I), decode_value<Item>(in, depth))...}};
+    if constexpr (std::tuple_size_v<T> == 0) {
+        expect_zero_byte<T>(in);
+        return T{};
+    } else if constexpr (std::is_default_constructible_v<Item> && std::is_move_assignable_v<Item>) {
+        T array{};
+        for (Item& item : array) item = decode_value<Item>(in, depth);
+        return array;
+    } else {
+        return [&]<std::size_t... I>(std::index_sequence<I...>) {
+            return T{{(static_cast<void>(I), decode_value<Item>(in, depth))...}};
+        }(std::make_index_sequence<std::tuple_size_v<T>>());
+    }
 }
 
 template <class T, class In>
@@ -226,7 +237,7 @@ T decode_value(In& in, int depth) {
     } else if constexpr (s == Shape::tuple) {
         return decode_parts<T>(in, depth, PartsOf<T>());
     } else if constexpr (s == Shape::array) {
-        return decode_array<T>(in, depth, std::make_index_sequence<std::tuple_size_v<T>>());
+        return decode_array<T>(in, depth);
     } else if constexpr (s == Shape::sequence) {
         return decode_sequence<T>(in, depth);
     } else if constexpr (s == Shape::set) {

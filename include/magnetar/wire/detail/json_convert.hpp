@@ -214,10 +214,23 @@ T from_json_items(const Json& json, const Path& path, Parts<Part...>, std::index
     [[maybe_unused]] const auto& items = expect_items(path, json, sizeof...(I));
     return T{from_json_value<Part>(items[I], path.item(I))...};
 }
-template <class T, std::size_t... I>
-T from_json_array(const Json& json, const Path& path, std::index_sequence<I...>) {
-    [[maybe_unused]] const auto& items = expect_items(path, json, sizeof...(I));
-    return T{{from_json_value<typename T::value_type>(items[I], path.item(I))...}};
+/// In a loop where that is possible, as `decode_array`.
+template <class T>
+T from_json_array(const Json& json, const Path& path) {
+    using Item = typename T::value_type;
+    [[maybe_unused]] const auto& items = expect_items(path, json, std::tuple_size_v<T>);
+    if constexpr (std::is_default_constructible_v<Item> && std::is_move_assignable_v<Item>) {
+        T array{};
+        for (std::size_t i = 0; Item & item : array) {
+            item = from_json_value<Item>(items[i], path.item(i));
+            ++i;
+        }
+        return array;
+    } else {
+        return [&]<std::size_t... I>(std::index_sequence<I...>) {
+            return T{{from_json_value<Item>(items[I], path.item(I))...}};
+        }(std::make_index_sequence<std::tuple_size_v<T>>());
+    }
 }
 
 template <class T>
@@ -283,7 +296,7 @@ T from_json_value(const Json& json, const Path& path) {
     } else if constexpr (s == Shape::tuple) {
         return from_json_items<T>(json, path, PartsOf<T>(), std::make_index_sequence<PartsOf<T>::count>());
     } else if constexpr (s == Shape::array) {
-        return from_json_array<T>(json, path, std::make_index_sequence<std::tuple_size_v<T>>());
+        return from_json_array<T>(json, path);
     } else if constexpr (s == Shape::sequence) {
         const auto& items = expect_items(path, json);
         path.charge(items.size(), memory_of_item<T>);
