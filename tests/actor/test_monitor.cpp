@@ -575,7 +575,8 @@ TEST_CASE("monitor: a request waits for a worker that is being made again, withi
 
 TEST_CASE("monitor: with_timeout of a request says who got it and what that one was doing") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
-        auto& pool = co_await self.add_monitor<PoolWorker>({.name = "pool", .worker = {.name = "web"}});
+        auto& pool = co_await self.add_monitor<PoolWorker>(
+            {.name = "pool", .worker = {.name = "web", .exit_timeout = 200ms}});
         auto text = co_await error_of<TimeoutError>(with_timeout(50ms, pool.send<&PoolWorker::nap>(60'000)));
         CHECK(has(text, "timed out after 50 ms: "));
         CHECK(has(text, "PoolWorker::nap of web-1: it has been running "));

@@ -105,7 +105,7 @@ TEST_CASE("remote arbiter: requests and tells by name, by types, by proxy") {
 
 TEST_CASE("remote arbiter: errors have their types") {
     with_door({.token = "word"}, [](Arbiter<>& self) -> Task<> {
-        co_await spawn<Shelf>({.name = "shelf"});
+        co_await spawn<Shelf>({.name = "shelf", .exit_timeout = 200ms});
         RemoteArbiter remote = co_await connect_arbiter(self.address(), "word");
         auto far = co_await remote.find<Shelf>("shelf");
         std::string text = co_await error_of<RemoteError>(far.send<&Shelf::fail>());
@@ -194,7 +194,7 @@ TEST_CASE("remote arbiter: its proxies are used on every loop of the process") {
 
 TEST_CASE("remote arbiter: when the connection ends, so does everything") {
     with_door({}, [](Arbiter<>& self) -> Task<> {
-        co_await spawn<Shelf>({.name = "shelf"});
+        co_await spawn<Shelf>({.name = "shelf", .exit_timeout = 200ms});
         for (bool from_here : {true, false}) {
             RemoteArbiter remote = co_await connect_arbiter(self.address());
             auto far = co_await remote.find<Shelf>("shelf");

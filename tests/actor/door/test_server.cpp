@@ -38,7 +38,8 @@ struct Desk {
                               Named<"who", &Desk::who>, &Desk::fail, &Desk::fail_at_length>;
 };
 Task<ActorProxy<Desk>> desk() {
-    auto spawning = spawn<Desk>({.name = "desk", .concurrency = Concurrency::coroutine});
+    auto spawning =
+        spawn<Desk>({.name = "desk", .concurrency = Concurrency::coroutine, .exit_timeout = 200ms});
     co_return co_await spawning;
 }
 std::string error_type(const std::string& answer) {
