@@ -70,7 +70,7 @@ TEST_CASE("docs/protocol.md: every example is as it is written") {
         CAPTURE(i);
         // An arbiter of its own for each, so that its numbers are the page's.
         with_door({.token = "open sesame", .admin_token = "master word"}, [](Arbiter<>& self) -> Task<> {
-            co_await spawn<Counter>({.name = "counter"});
+            co_await spawn<Counter>({.name = "counter", .exit_timeout = 200ms});
             if (example->kind == "http") {
                 ++handshakes;
                 std::string request, answer, *part = &request;
