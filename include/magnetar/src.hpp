@@ -89,6 +89,8 @@
 #include <magnetar/app/detail/impl/control.ipp>
 #include <magnetar/app/detail/impl/control_client.ipp>
 #include <magnetar/app/detail/impl/control_commands.ipp>
+#include <magnetar/app/detail/impl/given_sockets.ipp>
+#include <magnetar/app/detail/impl/held_signals.ipp>
 #include <magnetar/app/detail/impl/info_text.ipp>
 #include <magnetar/app/detail/impl/json_path.ipp>
 #include <magnetar/app/detail/impl/metrics.ipp>
@@ -100,6 +102,7 @@
 #include <magnetar/app/detail/impl/scrape.ipp>
 #include <magnetar/app/detail/impl/service.ipp>
 #include <magnetar/app/detail/impl/serving.ipp>
+#include <magnetar/app/detail/impl/service_manager.ipp>
 #include <magnetar/app/detail/impl/setting_ops.ipp>
 #include <magnetar/app/detail/impl/setting_table.ipp>
 #include <magnetar/app/detail/impl/share.ipp>

@@ -102,6 +102,18 @@ std::string signals_of_a_program(Actor<>&) { return signals_seen(); }
 Task<std::string> signals_of_a_program_of_an_executor(Actor<>& self) {
     co_return co_await self.loop().executor().run(&signals_seen);
 }
+// The worker sends itself a signal, and then to a child of its own; gives what that has ended by.
+int after_signal(Actor<>&, int signal) {
+    ::raise(signal);
+    pid_t child = ::fork();
+    if (child == 0) {
+        ::raise(signal);
+        ::_exit(0);
+    }
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
 std::string word_and_folder(Actor<>&) {
     const char* word = std::getenv("MAGNETAR_TEST_WORD");
     char folder[256] = {};
@@ -298,6 +310,20 @@ TEST_CASE("processes: a program that an actor starts has no signal blocked or ig
             CHECK(seen == before);
         }
     });
+}
+
+TEST_CASE(
+    "processes: SIGINT and SIGHUP of a worker are for its arbiter; a child that it forks ends by them") {
+    int code = exit_code_of([](Arbiter<>&) -> Task<> {
+        auto worker = co_await spawn({});
+        for (int signal : {SIGINT, SIGHUP}) {
+            auto ended_by = co_await send(worker, run<after_signal>, signal);
+            CHECK(ended_by == signal);
+        }
+        auto pong = co_await send(worker, ping);
+        CHECK(pong == "pong");
+    });
+    CHECK(code == 0);
 }
 
 TEST_CASE("processes: the handlers of pthread_atfork run in workers") {

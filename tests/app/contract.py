@@ -210,6 +210,27 @@ def nothing_is_reloaded_or_scaled_during_a_drain():
 
 
 @case
+def who_stops_it_again_waits_for_its_end_too():
+    with echo("--workers", "1", "--exit-timeout", "60s", "--slow", "1h", "--log-level", "info") as program:
+        program.running()
+        client = greeted(program)
+        worker = program.workers()[0]["actor"]["process_id"]
+        client.connection.sendall(b"in work\n")
+        words = [PROGRAM, "echo", "--stop", "--control", program.control]
+        first = subprocess.Popen(words)
+        until("its drain has ended", lambda: "stops" in program.said())
+        second = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+        until("the second is heard", lambda: program.said().count("is told to stop") == 2)
+        assert program.info()["program"]["state"] == "stopping"
+        assert first.poll() is None and second.poll() is None
+        os.kill(worker, signal.SIGKILL)  # its work takes an hour
+        assert first.wait(30) == 0
+        assert second.wait(30) == 0, second.stderr.read()
+        program.ends()
+        assert "no program runs" in program.ask("--stop", code=1)
+
+
+@case
 def a_second_signal_ends_a_drain_delay():
     with echo("--drain-delay", "1h") as program:
         program.running()

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Drives tests/app/programs.cpp as its clients, operators and service manager would. usage: drive.py PROGRAM [CASE ...]"""
+import fcntl
 import json
 import os
 import pty
@@ -213,23 +214,35 @@ def a_pid_file_is_locked_by_who_lives_and_taken_from_who_died():
         program.ends(signal.SIGTERM)
 
 
+def start_with_sockets(folder, sockets, *arguments, names=None, environment=None):
+    """The program, started as a service manager does, with these sockets as its descriptors from 3 on."""
+    high = [os.dup(one.fileno()) for one in sockets]  # none of them is where another is to go
+
+    def hand_over():
+        for place, one in enumerate(fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in high):
+            os.dup2(one, 3 + place)
+
+    # The numbers are the program's own: a shell that becomes it knows them.
+    names = {"LISTEN_FDNAMES": ":".join(names)} if names else {}
+    program = subprocess.Popen(["/bin/sh", "-c", 'LISTEN_PID=$$ WATCHDOG_PID=$$ exec "$@"', "sh", PROGRAM, *arguments], cwd=folder,
+                               env={**os.environ, "LISTEN_FDS": str(len(sockets)), **names, **(environment or {})},
+                               preexec_fn=hand_over, close_fds=False)
+    for fd in high:
+        os.close(fd)
+    return program
+
+
+def line_from(port):
+    return Client(socket.create_connection(("127.0.0.1", port), 10)).line()
+
+
 @case
 def a_service_manager_gives_sockets_and_is_told():
     folder = new_folder()
     notify, environment = service_manager(folder)
     given = socket.create_server(("127.0.0.1", 0))
-    port = given.getsockname()[1]
-
-    def hand_over():
-        os.dup2(given.fileno(), 3)
-        os.set_inheritable(3, True)
-
-    # LISTEN_PID is the number of the program itself: a shell that becomes it knows it.
-    program = subprocess.Popen(
-        ["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", PROGRAM, "echo", "--control",
-         os.path.join(folder, "control.sock")],
-        env={**os.environ, "LISTEN_FDS": "1", **environment, "WATCHDOG_USEC": "400000"},
-        pass_fds=[3] if given.fileno() == 3 else [], preexec_fn=hand_over, close_fds=False)
+    program = start_with_sockets(folder, [given], "echo", "--control", "control.sock",
+                                 environment={**environment, "WATCHDOG_USEC": "400000"})
     try:
         heard = []
 
@@ -239,7 +252,7 @@ def a_service_manager_gives_sockets_and_is_told():
                 if any(line.startswith(word) for line in heard[-1].split("\n")):
                     return
         hears("READY=1")
-        assert Client(socket.create_connection(("127.0.0.1", port))).line() == "hello"
+        assert line_from(given.getsockname()[1]) == "hello"
         hears("WATCHDOG=1")
         program.send_signal(signal.SIGHUP)
         hears("RELOADING=1")
@@ -251,6 +264,171 @@ def a_service_manager_gives_sockets_and_is_told():
     finally:
         program.kill()
         program.wait()
+
+
+@case
+def a_service_manager_that_reads_late_is_told_all():
+    folder = new_folder()
+    notify, environment = service_manager(folder)
+    filler = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    filler.setblocking(False)
+
+    def fill():
+        while True:
+            try:
+                filler.sendto(b"filler", environment["NOTIFY_SOCKET"])
+            except BlockingIOError:
+                return
+
+    def hears(word):
+        while word not in notify.recv(1000).decode().split("\n"):
+            pass
+
+    fill()
+    with echo("--exit-timeout", "60s", "--slow", "60s", "--log-level", "info", folder=folder,
+              environment=environment) as program:
+        program.running()
+        hears("READY=1")
+        client = program.connect()
+        assert client.line() == "hello"
+        client.connection.sendall(b"in work\n")
+        fill()
+        program.process.send_signal(signal.SIGTERM)
+        until("it stops", lambda: "stops" in program.said())
+        hears("STOPPING=1")  # the program drains, and waits for nobody but its client
+        assert program.process.poll() is None
+        client.close()
+        program.process.kill()
+
+
+@case
+def a_daemon_keeps_its_sockets_and_its_watchdog():
+    folder = new_folder()
+    notify, environment = service_manager(folder)
+    given = socket.create_server(("127.0.0.1", 0))
+    # The numbers are those of the process that the service manager has started, and not of the daemon.
+    program = start_with_sockets(folder, [given], "echo", "--daemon", "--control", "control.sock",
+                                 environment={**environment, "WATCHDOG_USEC": "400000"})
+    assert program.wait(20) == 0
+    assert line_from(given.getsockname()[1]) == "hello"
+    while "WATCHDOG=1" not in notify.recv(1000).decode():
+        pass
+    done = subprocess.run([PROGRAM, "echo", "--stop", "--control", folder + "/control.sock"], timeout=30)
+    assert done.returncode == 0, done
+
+
+@case
+def given_sockets_go_to_the_servers_of_their_names():
+    folder = new_folder()
+    door, gate = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+    program = start_with_sockets(folder, [gate, door], "gates", "--control", "control.sock",
+                                 names=["gate.socket", "door"])
+    try:
+        assert line_from(door.getsockname()[1]) == "come in"
+        assert line_from(gate.getsockname()[1]) == "go on"
+    finally:
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(20) == 0
+
+
+@case
+def a_given_socket_is_shared_whatever_reuse_port_says():
+    folder = new_folder()
+    given = socket.create_server(("127.0.0.1", 0))
+    program = start_with_sockets(folder, [given], "echo", "--control", "control.sock", "--reuse-port")
+    try:
+        assert line_from(given.getsockname()[1]) == "hello"
+    finally:
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(20) == 0
+
+
+def open_when_read(path):
+    """Opens a FIFO for writing, when somebody has it open for reading."""
+    def opened():
+        try:
+            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return None
+    return until("somebody reads " + path, opened)
+
+
+def config_fifo(folder):
+    path = os.path.join(folder, "config")
+    os.mkfifo(path)
+    return path
+
+
+@case
+def a_signal_that_comes_before_it_runs_is_heard_when_it_runs():
+    # A program that reads its settings has hardly begun. It waits for them, and goes on when the signal is there.
+    for how in (signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM, signal.SIGINT):
+        folder = new_folder()
+        path = config_fifo(folder)
+        with echo("--config", path, "--log-level", "info", folder=folder) as program:
+            fd = open_when_read(path)
+            program.process.send_signal(how)
+            os.write(fd, b'greeting = "first"\n')
+            os.close(fd)
+            if how == signal.SIGHUP:
+                until("it has read them", lambda: os.path.exists(program.control))
+                fd = open_when_read(path)
+                os.write(fd, b'greeting = "second"\n')
+                os.close(fd)
+                program.running()
+                until("it has reloaded", lambda: program.connect().line() == "second")
+            elif how == signal.SIGUSR1:
+                program.running()
+                until("it has told its jobs", lambda: "jobs of its loop" in program.said())
+            if how in (signal.SIGHUP, signal.SIGUSR1):
+                program.process.send_signal(signal.SIGTERM)
+            program.ends(code=0)
+
+
+@case
+def a_second_stop_signal_ends_a_start_at_once():
+    folder = new_folder()
+    path = config_fifo(folder)
+    with echo("--config", path, folder=folder) as program:
+        fd = open_when_read(path)
+        program.process.send_signal(signal.SIGTERM)
+        until("the first is taken", lambda: not pending_signals(program.process.pid))
+        program.process.send_signal(signal.SIGINT)
+        program.ends(code=128 + signal.SIGINT)
+        os.close(fd)
+
+
+def pending_signals(process):
+    status = open(f"/proc/{process}/status").read()
+    return sum(int(re.search(rf"^{which}:\s*(\w+)$", status, re.M).group(1), 16) for which in ("SigPnd", "ShdPnd"))
+
+
+@case
+def a_daemon_hears_a_signal_that_comes_before_it_runs():
+    folder = new_folder()
+    pid, log = os.path.join(folder, "pid"), os.path.join(folder, "fifo")
+    os.mkfifo(log)
+    with echo("--daemon", "--pid-file", pid, "--log-file", log, "--log-level", "info", folder=folder) as program:
+        daemon = int(until("its number", lambda: os.path.exists(pid) and open(pid).read()))
+        os.kill(daemon, signal.SIGHUP)  # it waits for a reader of its log
+        reader = open(log)
+        program.ends(code=0)
+        until("it has reloaded", lambda: "reload: echo: 2 workers replaced" in reader.readline())
+        program.ask("--stop")
+
+
+@case
+def who_waits_for_a_daemon_may_be_ended():
+    folder = new_folder()
+    pid, log = os.path.join(folder, "pid"), os.path.join(folder, "fifo")
+    os.mkfifo(log)
+    with echo("--daemon", "--pid-file", pid, "--log-file", log, folder=folder) as program:
+        daemon = int(until("its number", lambda: os.path.exists(pid) and open(pid).read()))
+        program.ends(signal.SIGTERM, code=-signal.SIGTERM)
+        os.kill(daemon, signal.SIGTERM)
+        reader = open(log)
+        until("the daemon has ended", lambda: not os.path.exists(pid))
+        reader.close()
 
 
 @case
@@ -404,8 +582,9 @@ def workers_know_their_application():
 def an_application_below_an_arbiter_that_runs():
     done = subprocess.run([PROGRAM, "inside"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done
-    assert done.stdout.startswith("sold for 7 with 1 workers, door not there\nrefused: "), done
-    assert "shop" in done.stdout.split("\n")[1], done
+    refused = "refused: an application of the name 'shop' runs already"
+    started = "sold for 7 with 1 workers, door not there"
+    assert done.stdout.splitlines() == [started, refused, refused, "sold for 7", started], done
 
 
 @case

@@ -143,6 +143,18 @@ int mall(int argc, char** argv) {
     SocketServer<> door(door_options());
     return MultiApp({.name = "mall", .version = "1", .main = "shop"}, shop, door).start(argc, argv);
 }
+Task<> let_pass(Connection& client) {
+    std::string_view text = "go on\n";
+    co_await client.write(text);
+}
+// Two servers, of which each says which it is.
+int gates(int argc, char** argv) {
+    SocketServerOptions<> options = door_options();
+    options.name = "gate";
+    options.serve = let_pass;
+    SocketServer<> door(door_options()), gate(options);
+    return MultiApp({.name = "gates"}, door, gate).start(argc, argv);
+}
 int twins(int argc, char** argv) {
     SocketServer<> one(door_options()), other(door_options());
     return MultiApp({.name = "twins"}, one, other).start(argc, argv);
@@ -152,11 +164,28 @@ int inside() {
                static Application<Clerk, ShopSettings> shop(shop_options(), ShopSettings{.price = 7});
                static Application<Clerk, ShopSettings> again(shop_options());
                co_await shop.start();
-               try {
-                   co_await again.start();
-               } catch (const SpawnError& error) {
-                   fmt::print("refused: {}\n", error.what());
+               for (auto* one : {&again, &shop}) {
+                   std::string trouble;
+                   try {
+                       co_await one->start();
+                   } catch (const SpawnError& error) {
+                       trouble = error.what();
+                   }
+                   fmt::print("refused: {}\n", trouble);
                }
+               // A worker that is made anew is made as the others are, and nothing of what was refused.
+               ActorId before = shop.workers().front().id();
+               post_tell<detail::stop_command>(shop.workers().front().address());
+               while (shop.workers().empty() || shop.workers().front().id() == before) co_await sleep(1ms);
+               int sum = co_await ActorProxy<Clerk>(shop.workers().front().address(), {}).send<&Clerk::sell>();
+               fmt::print("sold for {}\n", sum);
+               // One that has ended may be started again.
+               for (ActorProxy<> monitor = shop.monitor; shop.monitor;) {
+                   shop.stop();
+                   co_await monitor.closed();
+                   co_await sleep(1ms);
+               }
+               co_await shop.start();
                self.stop();
            }})
         .run();
@@ -186,9 +215,10 @@ int main(int argc, char** argv) {
         return DatagramServer<>({.name = "udp", .serve = send_back}).start(argc - 1, argv + 1);
     if (which == "queue") return queue(argc - 1, argv + 1);
     if (which == "mall") return mall(argc - 1, argv + 1);
+    if (which == "gates") return gates(argc - 1, argv + 1);
     if (which == "twins") return twins(argc - 1, argv + 1);
     if (which == "inside") return inside();
     if (which == "settings") return settings_page();
-    fmt::print(stderr, "usage: {} echo|udp|queue|mall|twins|inside|settings\n", argv[0]);
+    fmt::print(stderr, "usage: {} echo|udp|queue|mall|gates|twins|inside|settings\n", argv[0]);
     return 2;
 }

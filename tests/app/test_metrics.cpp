@@ -9,7 +9,9 @@
 #include <sys/socket.h>
 #include <map>
 
+#include <mutex>
 #include <string>
+#include <thread>
 
 using namespace magnetar;
 
@@ -29,16 +31,40 @@ Json worker(const char* id, int accepted, double cpu) {
     json["servers"]["127.0.0.1:1"]["connections"] = 1;
     return json;
 }
-std::string ask(const SocketAddress& address, std::string_view request) {
+UniqueFd begin(const SocketAddress& address, std::string_view request) {
     UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     REQUIRE(::connect(fd.get(), address.data(), address.size()) == 0);
     REQUIRE(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) ==
             static_cast<ssize_t>(request.size()));
+    return fd;
+}
+std::string answer_from(const UniqueFd& fd) {
     std::string answer;
     char part[1024];
     for (ssize_t n; (n = ::recv(fd.get(), part, sizeof part, 0)) > 0;)
         answer.append(part, static_cast<std::size_t>(n));
     return answer;
+}
+std::string ask(const SocketAddress& address, std::string_view request) {
+    return answer_from(begin(address, request));
+}
+bool has_answer(const UniqueFd& fd) {
+    char part;
+    return ::recv(fd.get(), &part, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+// What the health server has ordered at last, for the test to fulfil.
+std::mutex ordering;
+std::shared_ptr<detail::MetricsOrder> ordered;
+bool keep_order(std::shared_ptr<detail::MetricsOrder> order) {
+    std::lock_guard lock(ordering);
+    ordered = std::move(order);
+    return true;
+}
+std::shared_ptr<detail::MetricsOrder> next_order() {
+    for (;; std::this_thread::yield()) {
+        std::lock_guard lock(ordering);
+        if (ordered) return std::exchange(ordered, nullptr);
+    }
 }
 
 TEST_SUITE("app") {
@@ -85,7 +111,8 @@ TEST_SUITE("app") {
         detail::Vitals vitals;
         auto socket = ListeningSocket::bind(SocketAddress::parse("127.0.0.1:0"));
         auto address = socket.address();
-        detail::HealthServer server(std::move(socket), vitals, [] { return std::string(); });
+        detail::HealthServer server(std::move(socket), vitals,
+                                    [](std::shared_ptr<detail::MetricsOrder>) { return false; });
         vitals.heartbeat_ns = detail::monotonic_ns();
         CHECK(ask(address, "GET /live HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 OK\r\n"));
         vitals.heartbeat_ns = detail::monotonic_ns() - 11'000'000'000;
@@ -98,6 +125,50 @@ TEST_SUITE("app") {
         CHECK(ask(address, "HEAD /ready HTTP/1.1\r\n\r\n").ends_with("\r\n\r\n"));
         CHECK(ask(address, "GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 503 "));
         CHECK(ask(address, std::string(9000, 'x')).starts_with("HTTP/1.1 405 "));
+    }
+    TEST_CASE("health: who waits for /metrics, or does not read them, keeps nobody waiting") {
+        detail::Vitals vitals;
+        auto socket = ListeningSocket::bind(SocketAddress::parse("127.0.0.1:0"));
+        auto address = socket.address();
+        detail::HealthServer server(std::move(socket), vitals, &keep_order);
+        constexpr std::string_view metrics = "GET /metrics HTTP/1.1\r\n\r\n",
+                                   live = "GET /live HTTP/1.1\r\n\r\n";
+        vitals.heartbeat_ns = detail::monotonic_ns();
+        auto waits = begin(address, metrics);
+        auto order = next_order();
+        CHECK(ask(address, live).starts_with("HTTP/1.1 200 "));
+        CHECK(!has_answer(waits));  // a second one is not made to wait for the first's two seconds, either
+        auto reads_slowly = begin(address, metrics);
+        next_order()->fulfil(std::string(16 << 20, 'm'));  // more than sockets hold
+        while (!has_answer(reads_slowly)) std::this_thread::yield();
+        CHECK(ask(address, live).starts_with("HTTP/1.1 200 "));
+        CHECK(!has_answer(waits));
+        auto text = answer_from(reads_slowly);
+        CHECK(text.size() > 16 << 20);
+        CHECK(text.ends_with('m'));
+        // What comes too late is nobody's.
+        CHECK(answer_from(waits).starts_with("HTTP/1.1 503 "));
+        order->fulfil("late");
+        CHECK(ask(address, live).starts_with("HTTP/1.1 200 "));
+    }
+    TEST_CASE(
+        "health: who has half-closed its connection is answered all the same; who has reset it, forgotten") {
+        detail::Vitals vitals;
+        auto socket = ListeningSocket::bind(SocketAddress::parse("127.0.0.1:0"));
+        auto address = socket.address();
+        detail::HealthServer server(std::move(socket), vitals, &keep_order);
+        constexpr std::string_view metrics = "GET /metrics HTTP/1.1\r\n\r\n";
+        auto half = begin(address, metrics);
+        REQUIRE(::shutdown(half.get(), SHUT_WR) == 0);
+        auto first = next_order();
+        auto gone = begin(address, metrics);
+        auto second = next_order();
+        linger at_once{1, 0};
+        REQUIRE(::setsockopt(gone.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
+        gone.reset();
+        second->fulfil("for nobody");
+        first->fulfil("magnetar_up 1\n");
+        CHECK(answer_from(half).ends_with("magnetar_up 1\n"));
     }
 }
 

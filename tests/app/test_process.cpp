@@ -25,12 +25,6 @@ TEST_SUITE("app") {
         CHECK_THROWS_WITH(detail::become_user("no-such-user", ""), "there is no user 'no-such-user'");
         CHECK_THROWS_WITH(detail::become_user("", "no-such-group"), "there is no group 'no-such-group'");
     }
-    TEST_CASE("process: sockets of a service manager are for the process that it names") {
-        ::setenv("LISTEN_PID", "1", 1);
-        ::setenv("LISTEN_FDS", "1", 1);
-        CHECK(detail::take_listen_fds().empty());
-        CHECK(!std::getenv("LISTEN_FDS"));
-    }
     TEST_CASE("process: the watchdog's time is for the process that it names") {
         ::setenv("WATCHDOG_USEC", "500", 1);
         CHECK(detail::watchdog_microseconds() == 500);

@@ -101,3 +101,12 @@ TEST_CASE("stall watch: a limit of 0 looks at nothing; many come and go on many 
         });
     for (auto& thread : threads) thread.join();
 }
+
+TEST_CASE("stall watch: one that ends as its thread is about to sleep ends all the same") {
+    EventLoop loop;
+    // Its time is always over: so the thread soon finds all loops asleep, and goes to sleep itself.
+    for (int i = 0; i < 2000; ++i) {
+        StallWatch watch(loop, 1ns, "brief");
+        for (int spin = 0; spin < i % 5; ++spin) std::this_thread::yield();
+    }
+}

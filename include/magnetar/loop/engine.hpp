@@ -32,6 +32,9 @@ public:
 
     /// `io_uring`, `epoll` or `simulation`.
     virtual std::string_view name() const noexcept = 0;
+    /// Whether it tries operations on its own thread, so that a socket that several loops accept from has to
+    /// stay in non-blocking mode, which belongs to all who share it. Otherwise the kernel does the waiting.
+    virtual bool tries_itself() const noexcept { return false; }
     /// The time now, unbuffered. Loops cache it: ask them.
     virtual LoopClock::time_point now() noexcept { return LoopClock::now(); }
     /// True when `poll` would do something: there are entries to submit or, as far as that is known without a

@@ -38,6 +38,11 @@ void signal_arrived(int signal) noexcept;
 /// would stay ignored.
 void survive_broken_pipes() noexcept;
 
+/// Has those signals do nothing in this process that would end it by default: what is sent to all processes of
+/// a program is for another one of them. Handlers of others stay, and what is ignored; programs that are
+/// started, and children that are forked off, have the default back.
+void leave_to_others(std::initializer_list<int> signals) noexcept;
+
 /// Signals as values: those given wait in a queue, to be taken by `co_await signals.next()`, whichever thread
 /// of the process gets them. Destroying it restores what they did before. They are caught by a handler and
 /// not blocked: threads may have been started before, and programs that are started afterwards have their

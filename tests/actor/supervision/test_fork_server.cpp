@@ -194,17 +194,25 @@ TEST_CASE(
 TEST_CASE("fork server: stopped while a spawn is under way, the arbiter ends all the same") {
     Program program([](Program& self) {
         this_program = &self;
-        return Arbiter<>({.start = [](Arbiter<>&) -> Task<> {
-                   for (int pid : server().pids()) ::kill(pid, SIGSTOP);
-                   this_program->say("stopped");
-                   co_await spawn({});
-               }})
-            .run();
+        CapturedLog log;
+        Arbiter<> arbiter({.start = [](Arbiter<>&) -> Task<> {
+            for (int pid : server().pids()) ::kill(pid, SIGSTOP);
+            this_program->say("stopped");
+            co_await spawn({});
+        }});
+        int code = arbiter.run();
+        std::size_t waits = 0;
+        for (std::size_t at = 0; (at = log.text().find("does not answer", at)) != std::string::npos; ++at)
+            ++waits;
+        self.say(waits > 1 ? "waited for one after the other" : "ended together");
+        return code;
     });
     CHECK(program.hear() == "stopped");
     auto children = children_of(program.pid());
     std::vector<Watched> watched(children.begin(), children.end());
     program.signal(SIGTERM);
+    // They are ended together, by the arbiter that stops, and not each when its own five seconds have passed.
+    CHECK(program.hear() == "ended together");
     CHECK(program.wait(29s).signal() != SIGKILL);
     for (auto& child : watched) CHECK(child.gone(1s));
 }

@@ -49,7 +49,8 @@ inline constexpr std::size_t fork_server_places = 3, fork_server_seed = 2;
 class IgnoredSignals {
 public:
     IgnoredSignals() noexcept;
-    // SIGINT, SIGTERM and SIGHUP are as after exec(2): a handler would speak for another process.
+    // SIGINT, SIGTERM and SIGHUP are as after exec(2): a handler would speak for another process. But what a
+    // terminal or `pkill` sends to all, SIGINT and SIGHUP, a worker leaves to its arbiter from its first moment.
     void restore() const noexcept;
 
 private:
@@ -105,6 +106,10 @@ public:
     // Starts to watch them, on the loop that is asked for forks.
     void watch(EventLoop& loop);
 
+    // No process is needed any more: what is under way has a second, all of it the same one, then all of them
+    // are ended at once. So one after the other that does not answer does not hold up the arbiter's end.
+    void wind_up();
+
     // Makes a process that runs the plan, with these descriptors: its end of the link first. A fork server
     // that has not answered after `limit` is ended, and another is asked. Throws std::system_error when it
     // cannot, for the lack of processes or because there is no fork server. Cancelled, it leaves no process.
@@ -121,6 +126,7 @@ private:
         bool usable() const noexcept { return process && !broken; }
         // What was begun with it cannot be taken up again.
         void break_off() noexcept;
+        void kill() noexcept;
     };
 
     void begin(std::size_t place, RunChild run_child);
@@ -130,6 +136,7 @@ private:
 
     // Waits for the end of the one in that place, and has another made.
     static Task<> tend(ForkServer& self, EventLoop& loop, std::size_t number);
+    static Task<> end_when_late(ForkServer& self);
     // A process that nobody was told of: who asked for it had gone.
     static Task<> end_stray(pid_t pid);
     // Has a new one made for that place by one that still lives. The caller holds the turn.
@@ -146,7 +153,8 @@ private:
     Event changed_;          // one has ended
     Mutex turn_;
     std::uint64_t lost_ = 0;
-    bool all_gone_ = false;
+    bool all_gone_ = false, winding_up_ = false;
+    EventLoop* loop_ = nullptr;  // that watches them
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -65,8 +65,8 @@ void dump_command(Actor<>& self);
 template <>
 inline constexpr Reach reach_of<dump_command> = Reach::from_arbiter;
 
-// SIGTERM stops a worker gracefully; the terminal's SIGINT is for the arbiter, which stops its workers
-// itself.
+// SIGTERM stops a worker gracefully. SIGINT and SIGHUP are for the arbiter, which stops and reloads its
+// workers itself.
 Task<> stop_on_signal(Actor<>& root);
 
 Task<> live_in_worker(Node& node, SpawnRequest& request, UniqueFd link, ExitStatus& status);

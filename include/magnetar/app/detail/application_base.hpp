@@ -50,6 +50,8 @@ public:
     void stop_monitor();
     // Returns when the monitor has ended: then nobody listens any more, and get_application() finds nothing.
     Task<ExitStatus> ended();
+    // It is not there any more, or never was.
+    void forget() noexcept;
 
     // While it runs.
     ActorProxy<> monitor;

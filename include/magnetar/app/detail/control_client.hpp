@@ -1,4 +1,5 @@
 #pragma once
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -9,10 +10,15 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
+// What an operator asks for where no program listens.
+struct NoProgramRuns : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 // An operator's connection to a program that runs. Blocks while it asks.
 class ControlClient {
 public:
-    // Throws std::runtime_error when no program listens at `path`, or not for this user.
+    // Throws NoProgramRuns when no program listens at `path`, PermissionDenied when not for this user.
     explicit ControlClient(const std::string& path);
 
     // What the command answers. Throws what it throws there, and ActorLost when the program has ended first.

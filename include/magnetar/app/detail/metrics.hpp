@@ -3,10 +3,12 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <magnetar/base/unique_fd.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/listening_socket.hpp>
 #include <magnetar/wire/json.hpp>
@@ -52,12 +54,29 @@ struct Vitals {
 };
 std::int64_t monotonic_ns() noexcept;
 
+// One text of /metrics, which the arbiter's loop makes for the health server's thread. Who has ordered it may
+// be gone by then.
+class MetricsOrder {
+public:
+    explicit MetricsOrder(std::shared_ptr<const UniqueFd> bell) noexcept : bell_(std::move(bell)) {}
+    // Once.
+    void fulfil(std::string text) noexcept;
+    // Null as long as it is not there.
+    const std::string* text() const noexcept { return done_ ? &text_ : nullptr; }
+
+private:
+    std::shared_ptr<const UniqueFd> bell_;  // an eventfd that the thread waits for
+    std::string text_;
+    std::atomic<bool> done_{false};
+};
+
 // Serves /metrics, /live and /ready over HTTP by a thread of its own, so that it answers when the arbiter
-// does not: live means a heartbeat within the last 10 s; /metrics gives up after 2 s.
+// does not: live means a heartbeat within the last 10 s; /metrics gives up after 2 s. No client waits for
+// another: neither for its request, nor for its answer to be made, nor until it has read it.
 class HealthServer {
 public:
-    // `scrape` is called on that thread; an empty text is no answer.
-    HealthServer(ListeningSocket socket, Vitals& vitals, std::string (*scrape)());
+    // `scrape` is called on that thread, and has the order fulfilled on another; false when nobody will.
+    HealthServer(ListeningSocket socket, Vitals& vitals, bool (*scrape)(std::shared_ptr<MetricsOrder>));
     HealthServer(const HealthServer&) = delete;
     ~HealthServer();
 

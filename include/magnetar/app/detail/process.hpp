@@ -73,25 +73,20 @@ struct KnownUser {
 };
 KnownUser find_user(const std::string& user);
 std::optional<gid_t> find_group(const std::string& group);
-// In a worker: what is sent to all processes of a service, as `systemctl kill -s HUP` does, is for the first.
-// A handler of the worker's own stays.
-void leave_hangup_to_first_process() noexcept;
 // By name or number; a user alone brings its group. Supplementary groups are set, too. Throws
 // std::system_error, and std::invalid_argument for names that are not known.
 void become_user(const std::string& user, const std::string& group);
 // An octal number of at most 0777. Throws std::invalid_argument.
 mode_t read_umask(std::string_view text);
 
-// The sockets that the service manager has opened for this process, with its names for them. Taken once: the
-// variables are removed. See sd_listen_fds(3).
-std::vector<ListeningSocket> take_listen_fds();
-// Tells the service manager something, as READY=1; does nothing without one. See sd_notify(3).
-void notify_service_manager(const std::string& state);
 // How often the service manager wants to hear WATCHDOG=1, in microseconds; 0: never.
 std::uint64_t watchdog_microseconds();
 
 // Throws std::invalid_argument for what no `--bind` may be; names are not looked up.
 void check_address(const std::string& address);
+// Where `--bind` with that text listens, with a socket of that type; names are looked up. Throws
+// std::invalid_argument.
+SocketAddress address_to_bind(const std::string& text, int type);
 // Listens on `host:port`, `:port`, `[v6]:port` or `unix:path`; names are looked up. Throws std::system_error
 // with the address, std::invalid_argument for what is none.
 ListeningSocket open_listening_socket(const std::string& address, const ListenOptions& options);

@@ -1,13 +1,14 @@
 #pragma once
-#include <string>
+#include <memory>
 
+#include <magnetar/app/detail/metrics.hpp>
 #include <magnetar/config.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// The text of /metrics, from all workers of the program that runs: asked for on another thread than the
-// arbiter's, made on the arbiter's loop. Empty when it has not come within two seconds. Blocks.
-std::string scrape();
+// Has the text of /metrics made on the arbiter's loop, from all workers of the program that runs. May be
+// called on any thread, and does not wait; false when that loop has ended.
+bool scrape(std::shared_ptr<MetricsOrder> order);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
 

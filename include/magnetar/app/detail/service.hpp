@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <magnetar/app/detail/metrics.hpp>
 #include <magnetar/app/detail/process.hpp>
 #include <magnetar/app/detail/program.hpp>
+#include <magnetar/app/detail/service_manager.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/net/tcp_server.hpp>
@@ -46,6 +48,8 @@ public:
     static Task<> begin(Arbiter<>& arbiter);
     // Its stopping hook: a load balancer that asks whether this is ready learns first that it is not.
     static Task<> drain(Actor<>& arbiter);
+    // What comes behind it: the end of all workers, then of the control socket.
+    static Task<> shut_down(Actor<>& arbiter);
     // When the arbiter has ended, and is still there: the health server's thread would ask one that is gone.
     void end();
     // Tells that thread that the loop turns, and whether all is ready.
@@ -66,6 +70,8 @@ public:
     EventLoop* loop = nullptr;
     std::string_view state = "starting";
     int running = 0, worst = 0;  // applications; their exit codes
+    ServiceManager manager;
+    std::chrono::microseconds watchdog{};  // how often the service manager wants to hear of it; 0: never
     bool reloading = false, reload_again = false, is_kept_up = false, looking = false;
     std::uint64_t looks = 0;  // times that workers were asked what they have counted
     Vitals vitals;
@@ -80,7 +86,7 @@ private:
     PidFile pid_file_;
     std::vector<OwnPath> own_paths_;
     std::optional<ListeningSocket> control_socket_;
-    std::optional<TcpServer> control_server_;  // not among the arbiter's own, which close when a stop begins
+    std::optional<TcpServer> control_server_;  // not among the arbiter's own, which close as a stop begins
     std::optional<ListeningSocket> metrics_socket_;
 };
 

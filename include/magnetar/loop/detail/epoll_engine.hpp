@@ -36,6 +36,7 @@ public:
     }
 
     std::string_view name() const noexcept override { return "epoll"; }
+    bool tries_itself() const noexcept override { return true; }
     /// Whether anything was submitted; what has come only `poll` can tell.
     bool pending() const noexcept override { return !submitted_.empty(); }
     void poll() noexcept override;

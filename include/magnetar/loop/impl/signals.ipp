@@ -45,6 +45,20 @@ MAGNETAR_DECL void survive_broken_pipes() noexcept {
     ::sigaction(SIGPIPE, &action, nullptr);
 }
 
+MAGNETAR_DECL void leave_to_others(std::initializer_list<int> signals) noexcept {
+    static detail::SignalBox nobody;  // with no bell
+    nobody.owner = ::getpid();
+    for (int signal : signals) {
+        struct sigaction action{};
+        if (::sigaction(signal, nullptr, &action) != 0 || action.sa_handler != SIG_DFL) continue;
+        detail::signal_boxes[signal] = &nobody;
+        action = {};
+        action.sa_handler = &detail::signal_arrived;
+        action.sa_flags = SA_RESTART;
+        ::sigaction(signal, &action, nullptr);
+    }
+}
+
 MAGNETAR_DECL SignalSet::SignalSet(std::initializer_list<int> signals) {
     bell_ = UniqueFd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     if (!bell_) throw_system_error(errno, "eventfd");

@@ -87,7 +87,7 @@ MAGNETAR_DECL void StallWatch::Watcher::look() {
         });
         last = now;
         quiet = busy ? 0 : quiet + 1;
-        if (quiet <= 40) continue;
+        if (quiet <= 40 || watches_.empty()) continue;  // the last may have gone as its time was over
         doze(lock);
         quiet = 0;
         last = Clock::now();

@@ -204,9 +204,9 @@ MAGNETAR_DECL Listener& Listener::operator=(Listener&& other) noexcept {
 }
 
 MAGNETAR_DECL Listener::Listener(EventLoop& loop, UniqueFd fd) {
-    // io_uring waits in the kernel for a blocking socket. epoll's accept must not block, and others may be in
-    // it at this moment: the mode belongs to all who share the socket.
-    if (loop.engine().name() != "epoll") detail::StreamCore::adopt(fd.get());
+    // Where the kernel waits, it does so for a blocking socket. An engine that tries itself must not block, and
+    // others may be about to accept at this moment.
+    if (!loop.engine().tries_itself()) detail::StreamCore::adopt(fd.get());
     SocketAddress address = SocketAddress::of_socket(fd.get());
     core_ = new detail::ListenerCore(loop, std::move(fd), address);
 }

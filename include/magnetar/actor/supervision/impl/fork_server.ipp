@@ -54,6 +54,9 @@ MAGNETAR_DECL IgnoredSignals::IgnoredSignals() noexcept {
 }
 
 MAGNETAR_DECL void IgnoredSignals::restore() const noexcept {
+    sigset_t every, mask;
+    sigfillset(&every);
+    pthread_sigmask(SIG_SETMASK, &every, &mask);
     for (std::size_t i = 0; i < all.size(); ++i) {
         struct sigaction action = before_[i];
         bool handled = action.sa_handler != SIG_IGN && action.sa_handler != SIG_DFL;
@@ -63,6 +66,8 @@ MAGNETAR_DECL void IgnoredSignals::restore() const noexcept {
         }
         ::sigaction(all[i], &action, nullptr);
     }
+    leave_to_others({SIGINT, SIGHUP});
+    pthread_sigmask(SIG_SETMASK, &mask, nullptr);
 }
 
 MAGNETAR_DECL ForkServerName::ForkServerName(std::size_t place) noexcept {
@@ -168,8 +173,20 @@ MAGNETAR_DECL std::vector<pid_t> ForkServer::pids() const {
 }
 
 MAGNETAR_DECL void ForkServer::watch(EventLoop& loop) {
+    loop_ = &loop;
     for (std::size_t place = 0; place < fork_server_places; ++place)
         loop.start(tend(*this, loop, place), nullptr).detach();
+}
+
+MAGNETAR_DECL void ForkServer::wind_up() {
+    if (!std::exchange(winding_up_, true) && loop_) loop_->start(end_when_late(*this), nullptr).detach();
+}
+
+MAGNETAR_DECL Task<> ForkServer::end_when_late(ForkServer& self) {
+    co_await sleep(std::chrono::seconds(1));
+    // Their ends are open: somebody may be speaking with them, and hears that they are gone.
+    for (Place& one : self.places_)
+        if (one.process) one.kill();
 }
 
 MAGNETAR_DECL Task<pid_t> ForkServer::fork(std::span<const std::byte> plan, std::vector<UniqueFd> descriptors,
@@ -192,8 +209,12 @@ MAGNETAR_DECL Task<pid_t> ForkServer::fork(std::span<const std::byte> plan, std:
 
 MAGNETAR_DECL void ForkServer::Place::break_off() noexcept {
     if (!process) return;
-    broken = true;
     control.reset();  // enough for one that may not be signalled any more: it ends by itself
+    kill();
+}
+
+MAGNETAR_DECL void ForkServer::Place::kill() noexcept {
+    broken = true;
     try {
         process->kill(SIGKILL);
     } catch (const std::system_error&) {}
@@ -236,11 +257,14 @@ MAGNETAR_DECL void ForkServer::install(std::size_t place, UniqueFd control, pid_
 
 MAGNETAR_DECL void ForkServer::end() noexcept {
     for (Place& one : places_) one.break_off();
+    auto deadline = LoopClock::now() + std::chrono::seconds(1);
     for (Place& one : places_) {
         if (!one.process) continue;
         pollfd ended{one.process->fd(), POLLIN, 0};
+        auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - LoopClock::now());
         // A frozen one dies when it thaws, with its master.
-        if (ended.fd < 0 || ::poll(&ended, 1, 1000) == 1) one.process->collect();
+        if (ended.fd < 0 || ::poll(&ended, 1, static_cast<int>(std::max(left.count(), std::int64_t{0}))) == 1)
+            one.process->collect();
         one.process.reset();
     }
     if (made_) ::munmap(made_, sizeof(pid_t) * fork_server_places);
@@ -263,13 +287,16 @@ MAGNETAR_DECL Task<> ForkServer::tend(ForkServer& self, EventLoop& loop, std::si
             ExitStatus status = place.process->collect();
             ++self.lost_;
             pid_t stray = place.in_doubt ? self.made_[number] : 0;
-            Logger("arbiter").warning("the fork server (process {}) has ended ({}): another takes its place",
-                                      place.process->pid(), status.to_string());
+            if (!self.winding_up_)
+                Logger("arbiter").warning(
+                    "the fork server (process {}) has ended ({}): another takes its place",
+                    place.process->pid(), status.to_string());
             spoken_with = std::move(place.control);
             place = Place{};
             self.changed_.set();
             if (stray > 0) loop.start(end_stray(stray), nullptr).detach();
         }
+        if (self.winding_up_) co_return;
         std::string trouble;
         try {
             auto lock = co_await self.turn_.lock();
@@ -359,7 +386,8 @@ MAGNETAR_DECL Task<pid_t> ForkServer::ask(std::size_t number, ForkRequest reques
         descriptors.clear();
         co_return static_cast<pid_t>(answer);
     }
-    Logger("arbiter").warning("the fork server (process {}): {}: it is ended", pid, trouble);
+    if (!winding_up_)
+        Logger("arbiter").warning("the fork server (process {}): {}: it is ended", pid, trouble);
     // Whether it made the process before it stopped answering is known once it is dead.
     EventLoop& loop = EventLoop::require("fork");
     struct Unclaimed {

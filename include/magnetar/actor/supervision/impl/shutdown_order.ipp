@@ -8,6 +8,7 @@
 #include <magnetar/actor/door/server.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/monitor.hpp>
+#include <magnetar/actor/supervision/fork_server.hpp>
 #include <magnetar/actor/supervision/main_actor.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/actor/supervision/worker_pool.hpp>
@@ -25,6 +26,7 @@ struct BegunActor {
 };
 
 MAGNETAR_DECL Task<> shut_down_in_order(Actor<>& arbiter) {
+    if (ForkServer* forks = the_supervisor->fork_server) forks->wind_up();
     std::vector<BegunActor> all;
     auto add = [&all](const BegunActor& one) {  // they come nearly in order
         auto later = [](LoopClock::time_point at, const BegunActor& other) { return at < other.at; };

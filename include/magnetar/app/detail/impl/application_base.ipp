@@ -47,10 +47,14 @@ MAGNETAR_DECL void throw_no_serve(const std::string& name) {
 MAGNETAR_DECL Task<ExitStatus> ApplicationBase::ended() {
     ActorProxy<> watched = monitor;
     ExitStatus status = co_await watched.closed();
+    // It may have been started again meanwhile.
+    if (monitor.id() == watched.id()) forget();
+    co_return status;
+}
+MAGNETAR_DECL void ApplicationBase::forget() noexcept {
     forget_application(name_);
     monitor = {};
     close_sockets(sockets);
-    co_return status;
 }
 MAGNETAR_DECL WorkerPool* ApplicationBase::living() const noexcept {
     auto* found = monitor ? WorkerPool::find(monitor.address()) : nullptr;

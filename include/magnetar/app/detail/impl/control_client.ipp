@@ -11,11 +11,11 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 inline RemoteArbiter connect_to_program(EventLoop& loop, const std::string& path) {
-    if (path.empty()) throw std::runtime_error("there is no control socket: --control tells where it is");
+    if (path.empty()) throw NoProgramRuns("there is no control socket: --control tells where it is");
     try {
         return loop.run(connect_arbiter("ws+unix:" + path));
     } catch (const std::system_error& error) {
-        throw std::runtime_error(
+        throw NoProgramRuns(
             fmt::format("no program runs that listens on {}: {}", path, error.code().message()));
     }
 }

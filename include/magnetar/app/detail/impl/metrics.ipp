@@ -145,40 +145,102 @@ MAGNETAR_DECL std::int64_t monotonic_ns() noexcept {
     return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
+MAGNETAR_DECL void MetricsOrder::fulfil(std::string text) noexcept {
+    text_ = std::move(text);
+    done_ = true;
+    std::uint64_t one = 1;
+    (void)!::write(bell_->get(), &one, sizeof one);
+}
+
+namespace health {
+
+inline constexpr std::int64_t second = 1'000'000'000;
+inline constexpr std::size_t most_clients = 64, longest_request = 8192;
+
+// First it asks, then it is answered, then it is to close.
+struct Client {
+    UniqueFd fd;
+    std::int64_t deadline;
+    std::string said{}, answer{};
+    std::size_t sent = 0;
+    std::shared_ptr<MetricsOrder> order{};  // what its answer waits for
+    bool is_head = false;
+
+    bool asks() const noexcept { return answer.empty() && !order; }
+    // What of it is waited for. What it says beside its request is read when it has its answer: left unread it
+    // would reset the connection.
+    short events() const noexcept {
+        if (order) return 0;
+        return asks() || sent == answer.size() ? POLLIN : POLLOUT;
+    }
+    void answers(int code, std::string_view type, const std::string& body) {
+        std::string_view reason = code == 200   ? "OK"
+                                  : code == 404 ? "Not Found"
+                                  : code == 405 ? "Method Not Allowed"
+                                                : "Service Unavailable";
+        answer = fmt::format(
+            "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nConnection: "
+            "close\r\n\r\n{}",
+            code, reason, type, body.size(), is_head ? std::string() : body);
+        order.reset();
+        send();
+    }
+    // Sends what it takes. It has two seconds to take more, and one to close when it has all.
+    void send() {
+        std::size_t before = sent;
+        while (sent < answer.size()) {
+            ssize_t n =
+                ::send(fd.get(), answer.data() + sent, answer.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+            if (n > 0) sent += static_cast<std::size_t>(n);
+            else if (errno != EINTR) break;
+        }
+        if (sent == answer.size()) ::shutdown(fd.get(), SHUT_WR);
+        if (sent > before) deadline = monotonic_ns() + (sent == answer.size() ? second : 2 * second);
+    }
+    // Reads a part; false when there will be no more.
+    bool read() {
+        char part[1024];
+        ssize_t n = ::recv(fd.get(), part, sizeof part, MSG_DONTWAIT);
+        if (n < 0) return errno == EAGAIN || errno == EINTR;
+        if (n > 0 && asks()) said.append(part, static_cast<std::size_t>(n));
+        return n > 0;
+    }
+    bool has_asked() const {
+        return asks() && (said.find("\r\n\r\n") != std::string::npos || said.size() >= longest_request);
+    }
+};
+
+}  // namespace health
+
 struct HealthServer::State {
     ListeningSocket socket;
     Vitals& vitals;
-    std::string (*scrape)();
+    bool (*scrape)(std::shared_ptr<MetricsOrder>);
     UniqueFd ended;
-    std::thread thread;
+    std::shared_ptr<const UniqueFd> bell;
+    std::vector<health::Client> clients{};  // the oldest first
+    std::thread thread{};
 
-    static constexpr std::int64_t second = 1'000'000'000;
-    static constexpr std::size_t most_clients = 64, longest_request = 8192;
-
-    // Has two seconds for its request, and one to close when it has its answer. One that is slow to send
-    // delays nobody else.
-    struct Client {
-        UniqueFd fd;
-        std::int64_t deadline;
-        std::string said{};
-        bool answered = false;
-    };
-    std::vector<Client> clients{};  // the oldest first
+    static constexpr std::string_view text = "text/plain; charset=utf-8";
 
     // Whether it stays.
-    bool hear(Client& client) {
-        char part[1024];
-        ssize_t n = ::recv(client.fd.get(), part, sizeof part, MSG_DONTWAIT);
-        if (n < 0) return errno == EAGAIN || errno == EINTR;
-        if (n == 0) return false;
-        if (client.answered) return true;  // what is left unread would reset the connection
-        client.said.append(part, static_cast<std::size_t>(n));
-        if (client.said.find("\r\n\r\n") == std::string::npos && client.said.size() < longest_request)
+    bool tend(health::Client& client, short events) {
+        if (client.order) {
+            if (events & (POLLERR | POLLHUP)) return false;
+            bool late = monotonic_ns() >= client.deadline;
+            if (const std::string* metrics = client.order->text())
+                client.answers(200, "text/plain; version=0.0.4; charset=utf-8", std::string(*metrics));
+            else if (late) client.answers(503, text, "the program does not answer\n");
             return true;
-        answer(client.fd.get(), client.said.substr(0, client.said.find("\r\n")));
-        client.answered = true;
-        client.deadline = monotonic_ns() + second;
-        return true;
+        }
+        if (events && client.events() == POLLOUT) {
+            if (events & (POLLERR | POLLHUP)) return false;
+            client.send();
+        } else if (events) {
+            if (!client.read()) return false;
+            if (client.has_asked()) answer(client);
+        }
+        return monotonic_ns() < client.deadline;
     }
     void accept_one() {
         UniqueFd client(::accept4(socket.fd(), nullptr, nullptr, SOCK_CLOEXEC));
@@ -187,81 +249,65 @@ struct HealthServer::State {
             ::poll(&waiting, 1, 100);  // no descriptor is left; the next try may find one
             return;
         }
-        if (clients.size() == most_clients) clients.erase(clients.begin());
-        clients.push_back({std::move(client), monotonic_ns() + 2 * second});
+        if (clients.size() == health::most_clients) clients.erase(clients.begin());
+        clients.push_back({std::move(client), monotonic_ns() + 2 * health::second});
     }
-    void answer(int fd, const std::string& line) {
-        int code = 200;
-        std::string body;
-        std::string_view type = "text/plain; charset=utf-8";
+    void answer(health::Client& client) {
+        std::string line = client.said.substr(0, client.said.find("\r\n"));
         auto path_at = line.find(' ');
         std::string method = line.substr(0, path_at);
         std::string path = path_at == line.npos ? std::string() : line.substr(path_at + 1);
         path = path.substr(0, path.find_first_of(" ?"));
+        client.is_head = method == "HEAD";
+        client.deadline = monotonic_ns() + 2 * health::second;
         if (method != "GET" && method != "HEAD") {
-            code = 405;
-            body = "GET is what there is\n";
+            client.answers(405, text, "GET is what there is\n");
         } else if (path == "/live") {
             double age = static_cast<double>(monotonic_ns() - vitals.heartbeat_ns.load()) / 1e9;
-            code = age < 10 ? 200 : 503;
-            body = fmt::format("{}: its heart beat {:.1f} s ago\n", code == 200 ? "live" : "hangs", age);
+            client.answers(
+                age < 10 ? 200 : 503, text,
+                fmt::format("{}: its heart beat {:.1f} s ago\n", age < 10 ? "live" : "hangs", age));
         } else if (path == "/ready") {
-            code = vitals.ready.load() ? 200 : 503;
-            body = code == 200 ? "ready\n" : "not ready\n";
+            bool ready = vitals.ready.load();
+            client.answers(ready ? 200 : 503, text, ready ? "ready\n" : "not ready\n");
         } else if (path == "/metrics") {
-            body = scrape();
-            type = "text/plain; version=0.0.4; charset=utf-8";
-            if (body.empty()) {
-                code = 503;
-                body = "the program does not answer\n";
-            }
+            client.order = std::make_shared<MetricsOrder>(bell);
+            if (!scrape(client.order)) client.answers(503, text, "the program does not answer\n");
         } else {
-            code = 404;
-            body = "/metrics, /live and /ready are here\n";
+            client.answers(404, text, "/metrics, /live and /ready are here\n");
         }
-        std::string_view reason = code == 200   ? "OK"
-                                  : code == 404 ? "Not Found"
-                                  : code == 405 ? "Method Not Allowed"
-                                                : "Service Unavailable";
-        std::string text = fmt::format(
-            "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nConnection: "
-            "close\r\n\r\n{}",
-            code, reason, type, body.size(), method == "HEAD" ? std::string() : body);
-        timeval limit{2, 0};
-        ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-        for (std::string_view rest = text; !rest.empty();) {
-            ssize_t n = ::send(fd, rest.data(), rest.size(), MSG_NOSIGNAL);
-            if (n <= 0) return;
-            rest.remove_prefix(static_cast<std::size_t>(n));
-        }
-        ::shutdown(fd, SHUT_WR);
     }
     void run() {
         sigset_t all;
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, nullptr);  // they are for the arbiter
         for (;;) {
-            std::vector<pollfd> waiting{{ended.get(), POLLIN, 0}, {socket.fd(), POLLIN, 0}};
+            std::vector<pollfd> waiting{
+                {ended.get(), POLLIN, 0}, {socket.fd(), POLLIN, 0}, {bell->get(), POLLIN, 0}};
+            const std::size_t first = waiting.size();
             int limit = -1;  // in milliseconds
             for (auto& client : clients) {
-                waiting.push_back({client.fd.get(), POLLIN, 0});
+                waiting.push_back({client.fd.get(), client.events(), 0});
                 auto left = std::max<std::int64_t>(client.deadline - monotonic_ns(), 0) / 1'000'000 + 1;
                 limit = static_cast<int>(limit < 0 ? left : std::min<std::int64_t>(limit, left));
             }
             if (::poll(waiting.data(), waiting.size(), limit) < 0) continue;
             if (waiting[0].revents) return;
-            for (std::size_t i = clients.size(); i-- > 0;) {
-                bool stays = !waiting[i + 2].revents || hear(clients[i]);
-                if (!stays || monotonic_ns() >= clients[i].deadline)
+            std::uint64_t rings = 0;
+            if (waiting[2].revents) (void)!::read(bell->get(), &rings, sizeof rings);
+            for (std::size_t i = clients.size(); i-- > 0;)
+                if (!tend(clients[i], waiting[first + i].revents))
                     clients.erase(clients.begin() + static_cast<std::ptrdiff_t>(i));
-            }
             if (waiting[1].revents) accept_one();
         }
     }
 };
 
-MAGNETAR_DECL HealthServer::HealthServer(ListeningSocket socket, Vitals& vitals, std::string (*scrape)())
-    : state_(new State{std::move(socket), vitals, scrape, UniqueFd(::eventfd(0, EFD_CLOEXEC)), {}}) {
+MAGNETAR_DECL HealthServer::HealthServer(ListeningSocket socket, Vitals& vitals,
+                                         bool (*scrape)(std::shared_ptr<MetricsOrder>)) {
+    auto bell = std::make_shared<const UniqueFd>(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    state_ =
+        new State{std::move(socket), vitals, scrape, UniqueFd(::eventfd(0, EFD_CLOEXEC)), std::move(bell)};
     state_->thread = std::thread([state = state_] { state->run(); });
 }
 MAGNETAR_DECL HealthServer::~HealthServer() {

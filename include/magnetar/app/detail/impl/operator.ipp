@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include <magnetar/actor/errors.hpp>
 #include <magnetar/app/detail/app_config.hpp>
 #include <magnetar/app/detail/control_client.hpp>
 #include <magnetar/app/detail/info_text.hpp>
@@ -32,6 +33,26 @@ MAGNETAR_DECL bool is_for_operators(const std::vector<SettingTable::Given>& give
     return false;
 }
 
+namespace operators {
+
+inline void stop_and_wait(ControlClient& running, const std::string& control) {
+    try {
+        Json answer = running.ask("stop");
+        wait_for_end(answer.at("process").get<int>());
+        return;
+    } catch (const ActorLost&) {
+        // It has ended before it could answer, if nobody listens there any more.
+        try {
+            ControlClient another(control);
+        } catch (const NoProgramRuns&) {
+            return;
+        }
+        throw;
+    }
+}
+
+}  // namespace operators
+
 MAGNETAR_DECL int run_operator(const std::string& program, const std::string& control,
                                const std::vector<SettingTable::Given>& given) {
     bool as_json = false, asks = false;
@@ -50,8 +71,7 @@ MAGNETAR_DECL int run_operator(const std::string& program, const std::string& co
             } else if (word.name == "--top") {
                 run_top(running);
             } else if (word.name == "--stop") {
-                Json answer = running.ask("stop");
-                wait_for_end(answer.at("process").get<int>());
+                operators::stop_and_wait(running, control);
             } else if (word.name == "--reload") {
                 Json answer = running.ask("reload");
                 for (auto& line : answer.items()) fmt::print("{}\n", line.string());

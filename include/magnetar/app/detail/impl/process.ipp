@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include <magnetar/app/detail/held_signals.hpp>
 #include <magnetar/app/detail/process.hpp>
 #include <magnetar/base/errors.hpp>
 
@@ -86,6 +86,7 @@ MAGNETAR_DECL void become_daemon() {
     pid_t child = ::fork();
     if (child < 0) throw_system_error(errno, "fork");
     if (child > 0) {
+        HeldSignals::give_back();  // who waits for it in a terminal may be ended there
         ::close(ends[1]);
         char ready = 0;
         ssize_t n;
@@ -158,13 +159,6 @@ MAGNETAR_DECL void become_user(const std::string& user, const std::string& group
     }
     if (known.id && ::setuid(*known.id) != 0) throw_system_error(errno, "setuid", user);
 }
-MAGNETAR_DECL void leave_hangup_to_first_process() noexcept {
-    struct sigaction action{};
-    if (::sigaction(SIGHUP, nullptr, &action) != 0 || action.sa_handler != SIG_DFL) return;
-    action.sa_handler = [](int) {};  // and not SIG_IGN, which programs that it runs would inherit
-    action.sa_flags = SA_RESTART;
-    ::sigaction(SIGHUP, &action, nullptr);
-}
 MAGNETAR_DECL mode_t read_umask(std::string_view text) {
     mode_t mask = 0;
     if (!process_parts::read_number(text, mask, 8) || mask > 0777)
@@ -172,40 +166,6 @@ MAGNETAR_DECL mode_t read_umask(std::string_view text) {
     return mask;
 }
 
-MAGNETAR_DECL std::vector<ListeningSocket> take_listen_fds() {
-    std::vector<ListeningSocket> sockets;
-    const char* pid = std::getenv("LISTEN_PID");
-    const char* count = std::getenv("LISTEN_FDS");
-    pid_t whom = 0;
-    int n = 0;
-    if (pid && count && process_parts::read_number<pid_t>(pid, whom) && whom == ::getpid() &&
-        process_parts::read_number<int>(count, n))
-        for (int fd = 3; fd < 3 + n; ++fd) {
-            ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-            sockets.emplace_back(UniqueFd(fd));
-        }
-    for (auto name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);
-    return sockets;
-}
-MAGNETAR_DECL void notify_service_manager(const std::string& state) {
-    const char* path = std::getenv("NOTIFY_SOCKET");
-    if (!path || (path[0] != '/' && path[0] != '@')) return;
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::size_t length = std::strlen(path);
-    if (length >= sizeof address.sun_path) return;
-    std::memcpy(address.sun_path, path, length);
-    if (path[0] == '@') address.sun_path[0] = 0;
-    UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!fd) return;
-    // The queue of a manager that reads nothing is full. It is given a moment for what is said once, and none
-    // for what is said again.
-    timeval limit{0, 200'000};
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    int flags = MSG_NOSIGNAL | (state == "WATCHDOG=1" ? MSG_DONTWAIT : 0);
-    ::sendto(fd.get(), state.data(), state.size(), flags, reinterpret_cast<sockaddr*>(&address),
-             static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length));
-}
 MAGNETAR_DECL std::uint64_t watchdog_microseconds() {
     const char* text = std::getenv("WATCHDOG_USEC");
     const char* pid = std::getenv("WATCHDOG_PID");
@@ -216,9 +176,7 @@ MAGNETAR_DECL std::uint64_t watchdog_microseconds() {
     return microseconds;
 }
 
-namespace process_parts {
-
-inline SocketAddress address_of(const std::string& text, int type) {
+MAGNETAR_DECL SocketAddress address_to_bind(const std::string& text, int type) {
     if (auto address = SocketAddress::parse_numeric(text)) return *address;
     auto [host, port] = split_host_port(text);
     addrinfo wanted{};
@@ -232,14 +190,12 @@ inline SocketAddress address_of(const std::string& text, int type) {
     return SocketAddress(found->ai_addr, found->ai_addrlen);
 }
 
-}  // namespace process_parts
-
 MAGNETAR_DECL void check_address(const std::string& address) {
     if (!address.starts_with("unix:")) split_host_port(address);
     else SocketAddress::unix_socket(address.substr(5));
 }
 MAGNETAR_DECL ListeningSocket open_listening_socket(const std::string& text, const ListenOptions& options) {
-    return ListeningSocket::bind(process_parts::address_of(text, SOCK_STREAM), options);
+    return ListeningSocket::bind(address_to_bind(text, SOCK_STREAM), options);
 }
 namespace process_parts {
 
@@ -258,10 +214,10 @@ inline ListeningSocket bound_socket(const SocketAddress& address, int type, bool
 }  // namespace process_parts
 
 MAGNETAR_DECL ListeningSocket reserve_port(const std::string& text) {
-    return process_parts::bound_socket(process_parts::address_of(text, SOCK_STREAM), SOCK_STREAM, true);
+    return process_parts::bound_socket(address_to_bind(text, SOCK_STREAM), SOCK_STREAM, true);
 }
 MAGNETAR_DECL ListeningSocket open_datagram_socket(const std::string& text) {
-    return process_parts::bound_socket(process_parts::address_of(text, SOCK_DGRAM), SOCK_DGRAM, false);
+    return process_parts::bound_socket(address_to_bind(text, SOCK_DGRAM), SOCK_DGRAM, false);
 }
 
 MAGNETAR_DECL void wait_for_end(pid_t process) {

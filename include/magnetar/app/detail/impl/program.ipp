@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include <magnetar/app/detail/control.hpp>
+#include <magnetar/app/detail/held_signals.hpp>
 #include <magnetar/app/detail/operator.hpp>
 #include <magnetar/app/detail/process.hpp>
 #include <magnetar/app/detail/program.hpp>
@@ -18,6 +19,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<ApplicationBase*>& applications,
                               const std::string& without_prefix, int argc, char** argv) {
+    HeldSignals held;
     std::vector<std::string> arguments;
     for (int i = 1; i < argc; ++i) arguments.emplace_back(argv[i]);
     try {
@@ -47,6 +49,7 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
         }
         std::vector<SettingTable::Given> words;
         auto configuration = program.configure(&words);
+        if (!words.empty()) HeldSignals::give_back();
         for (auto& word : words) {
             if (word.name == "--print-config") fmt::print("{}", configuration->table.print());
             if (word.name == "--print-config" || word.name == "--check-config") {
@@ -109,14 +112,26 @@ MAGNETAR_LAZY_BODY Task<> begin_application(ApplicationBase& application) {
         throw std::logic_error(
             "an application is started in main, or on the loop of an Arbiter<>: await start() in its start hook");
     if (auto wrong = wrong_name(application.name()); !wrong.empty()) throw std::invalid_argument(wrong);
+    // What is published under its name is what the workers of the one that runs are made with.
+    auto names = known_applications();
+    if (std::find(names.begin(), names.end(), application.name()) != names.end())
+        throw SpawnError(fmt::format("an application of the name '{}' runs already", application.name()));
     application.config = application.code_config();
     close_sockets(application.sockets);
     open_sockets(application);
-    auto names = known_applications();
     names.push_back(application.name());
     ProcessSettings process;
     auto share = application.publish(process, names);
-    co_await application.begin(*here, std::move(share));
+    std::exception_ptr failure;
+    try {
+        co_await application.begin(*here, std::move(share));
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (failure) {
+        application.forget();
+        std::rethrow_exception(failure);
+    }
     core_of(*here).start_job(programs::until_end(application)).detach();
     co_await application.started();
 }

@@ -32,10 +32,10 @@ struct UnderWay {
     Actor<>& arbiter;
 };
 
-inline void say_to_service_manager() {
+inline void say_to(ServiceManager& manager) {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
-    notify_service_manager(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
+    manager.tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
                                        std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000));
 }
 // Says what changes. What cannot change while it runs is named, and stays in `next` as it is at present.
@@ -93,7 +93,7 @@ MAGNETAR_DECL Task<std::vector<std::string>> reload_program(Service& program, Ac
     reloading::UnderWay under_way(program, arbiter);
     co_await program.ready.wait();
     auto next = program.configure();
-    reloading::say_to_service_manager();
+    reloading::say_to(program.manager);
     auto said = reloading::take_over(*next, *program.present);
     std::unique_ptr<Configuration> before = std::exchange(program.present, std::move(next));
     std::exception_ptr failure;
@@ -109,7 +109,7 @@ MAGNETAR_DECL Task<std::vector<std::string>> reload_program(Service& program, Ac
     } catch (const std::exception&) {
         failure = std::current_exception();
     }
-    notify_service_manager("READY=1");
+    program.manager.tell("READY=1");
     if (failure) {
         program.present = std::move(before);
         try {

@@ -7,7 +7,10 @@
 #include <cstdlib>
 
 #include <magnetar/actor/door/server.hpp>
+#include <magnetar/actor/supervision/shutdown_order.hpp>
 #include <magnetar/app/detail/control_commands.hpp>
+#include <magnetar/app/detail/given_sockets.hpp>
+#include <magnetar/app/detail/held_signals.hpp>
 #include <magnetar/app/detail/scrape.hpp>
 #include <magnetar/app/detail/service.hpp>
 #include <magnetar/app/detail/upkeep.hpp>
@@ -56,6 +59,9 @@ MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration
     open_missing_standard_streams();  // before the first socket
     for (std::size_t i = 0; i < applications.size(); ++i)
         applications[i]->config = std::make_unique<AppConfig>(*present->applications[i]);
+    // What the service manager has for this process, and not for one that is forked off.
+    auto given = take_given_sockets();
+    watchdog = std::chrono::microseconds(watchdog_microseconds());
     if (process.daemon) become_daemon();
     if (!process.chdir.empty()) {
         // A reload reads the file of the same name again, which may be a link to another one by then.
@@ -67,12 +73,10 @@ MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration
         if (::chdir(process.chdir.c_str()) != 0) throw_system_error(errno, "chdir", process.chdir);
     }
     if (!process.umask.empty()) ::umask(read_umask(process.umask));
-    auto given = take_listen_fds();
+    for (auto* app : applications) close_sockets(app->sockets);
+    deal_out(std::move(given), applications);
     for (auto* app : applications) {
-        if (app->config->serves == Serves::nothing) continue;
-        *app->sockets = std::move(given);  // the first server's
-        given.clear();
-        if (!app->sockets->empty()) continue;
+        if (app->config->serves == Serves::nothing || !app->sockets->empty()) continue;
         open_sockets(*app);
         for (auto& address : app->config->binding.bind)
             if (address.starts_with("unix:") && address[5] != '@') own_paths_.emplace_back(address.substr(5));
@@ -103,6 +107,7 @@ MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration
 MAGNETAR_DECL void Service::end() {
     health.reset();
     control_server_.reset();
+    manager.finish();
 }
 MAGNETAR_DECL std::vector<std::string> Service::names() const {
     std::vector<std::string> all;
@@ -153,6 +158,8 @@ inline Task<> run_started(Arbiter<>& arbiter, ApplicationBase& app) {
 
 MAGNETAR_DECL Task<> Service::begin(Arbiter<>& arbiter) {
     Service& self = *Service::current();
+    HeldSignals::hand_over();
+    core_of(arbiter).extras().before_end = &Service::shut_down;
     self.beat();
     if (self.metrics_socket_) self.health.emplace(*std::move(self.metrics_socket_), self.vitals, &scrape);
     keep_up(self, arbiter);
@@ -183,7 +190,7 @@ MAGNETAR_DECL Task<> Service::begin(Arbiter<>& arbiter) {
     self.ready.set();
     self.beat();
     daemon_ready();
-    notify_service_manager(fmt::format("READY=1\nSTATUS=running\nMAINPID={}", ::getpid()));
+    self.manager.tell(fmt::format("READY=1\nSTATUS=running\nMAINPID={}", ::getpid()));
     Logger(self.text.name).info("runs: {}", joined(self.names(), ", "));
     for (auto* app : self.applications)
         core_of(arbiter).start_job(services::run_started(arbiter, *app)).detach();
@@ -193,7 +200,7 @@ MAGNETAR_DECL Task<> Service::drain(Actor<>&) {
     Logger log(self.text.name);
     self.state = "draining";
     self.beat();
-    notify_service_manager("STOPPING=1\nSTATUS=stopping");
+    self.manager.tell("STOPPING=1\nSTATUS=stopping");
     auto delay = self.present->process.drain_delay;
     if (delay > std::chrono::nanoseconds::zero()) {
         log.info("accepts for another {}", write_duration(delay.count(), 1, 1'000'000'000));
@@ -203,7 +210,11 @@ MAGNETAR_DECL Task<> Service::drain(Actor<>&) {
     log.info("stops");
     // From here on workers alone hold the sockets: new connections are refused when they let go of them.
     for (auto* app : self.applications) close_sockets(app->sockets);
-    // Operators are answered until here, and who has just told it to stop, too.
+}
+MAGNETAR_DECL Task<> Service::shut_down(Actor<>& arbiter) {
+    co_await shut_down_in_order(arbiter);
+    // Operators are answered until here, also those who tell it to stop once more.
+    Service& self = *Service::current();
     if (self.control_server_) co_await self.control_server_->close(std::chrono::seconds(1));
 }
 

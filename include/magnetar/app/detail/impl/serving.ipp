@@ -1,4 +1,6 @@
 #pragma once
+#include <sys/socket.h>
+
 #include <exception>
 #include <map>
 #include <memory>
@@ -51,6 +53,11 @@ inline Task<> serve_one(Actor<>& worker, ErasedServe<Connection&> serve, Connect
     AccessLine line(worker, connection);
     co_await serve(worker, connection);
 }
+inline bool is_listening(const ListeningSocket& socket) {
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    return ::getsockopt(socket.fd(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
+}
 
 }  // namespace connections
 
@@ -79,7 +86,8 @@ MAGNETAR_LAZY_BODY Task<> start_server_worker(Actor<>& self) {
             options);
         SocketAddress bound = socket.address();
         std::string address = bound.to_string();
-        bool own = settings.reuse_port && bound.is_ip();
+        // One that listens already comes from a service manager: nobody else can bind to its address.
+        bool own = settings.reuse_port && bound.is_ip() && !connections::is_listening(socket);
         Listener listener =
             own ? Listener::bind(bound, {.backlog = options.backlog, .reuse_port = true}) : Listener(socket);
         co_await server.start_serving(std::move(listener));

@@ -8,7 +8,6 @@
 
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
-#include <magnetar/app/detail/process.hpp>
 #include <magnetar/app/detail/share.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -182,7 +181,6 @@ MAGNETAR_DECL std::shared_ptr<const Share> share_from_wire(const std::string& by
     share->log_format = static_cast<LogFormat>(on_wire.log_format);
     share->log_file = std::move(on_wire.log_file);
     configure_share_log(*share);
-    leave_hangup_to_first_process();
     publish_share(share);
     auto& all = shares::all();
     std::lock_guard lock(all.mutex);

@@ -28,7 +28,7 @@ inline bool watches_workers(const Service& program) {
     return any;
 }
 inline bool needed(const Service& program) {
-    return watches_workers(program) || !program.present->process.watch.empty() || watchdog_microseconds() > 0;
+    return watches_workers(program) || !program.present->process.watch.empty() || program.watchdog.count() > 0;
 }
 // When each was changed last.
 inline std::string watched_files(const Service& program) {
@@ -88,7 +88,7 @@ inline Task<> look_at_workers(Service& program, Actor<>& arbiter) {
 // The heart beats, and the watchdog hears it, as long as the loop turns, to the end of a stop: it waits for
 // nobody's answer.
 inline Task<> run(Service& program, Actor<>& arbiter) {
-    auto watchdog = std::chrono::microseconds(watchdog_microseconds() / 2);
+    auto watchdog = program.watchdog / 2;
     auto period = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::milliseconds(500));
     if (watchdog.count() > 0) period = std::min(period, watchdog);
     std::string files = watched_files(program);
@@ -96,7 +96,7 @@ inline Task<> run(Service& program, Actor<>& arbiter) {
     for (;;) {
         co_await sleep(period);
         program.beat();
-        if (watchdog.count() > 0) notify_service_manager("WATCHDOG=1");
+        if (watchdog.count() > 0) program.manager.tell_again("WATCHDOG=1");
         if (!program.ready.is_set() || arbiter.life() >= Lifecycle::stopping) continue;
         if (auto now = watched_files(program); now != files) {
             files = std::move(now);
