@@ -22,6 +22,7 @@ VARIABLE = re.compile(
 )
 
 LAMBDA = re.compile(r"(?<![\w\])])\s*\[[\w\s,&=*]*\]\s*[({]")  # its type is a declaration, too
+CAPTURING = re.compile(r"[(,]\s*\[[\w\s,&=*]+\]")  # a lambda handed to a call; its body may be blank already
 CAUGHT = re.compile(r"\bcatch\s*\([^)]*\w[\s&]+\w+\)")
 
 
@@ -109,6 +110,8 @@ def problems_in(text):
                 continue
             if keyword == "switch":
                 yield brace + at, "g++ 12: await into a variable, then switch"
+            elif CAPTURING.search(condition):
+                yield brace + at, "g++ 14 breaks on a capture here in a template: name the lambda first"
             elif not declares:
                 yield brace + at, "g++ 12 drops it, as the coroutine declares no variable: await into one"
         for match in re.finditer(r"\bco_return\b[^;]*", own):
@@ -149,6 +152,7 @@ def test():
         "Task<bool> f(bool a) { co_return a && co_await g(); }",
         "Task<> f() { auto [a, b] = co_await g(); }",
         "Task<> f(bool a) { int n = a ? co_await g() : co_await h(); }",
+        "Task<> f(int n) { int m = 1; if (co_await g([&n] { return n; })) co_return; }",
     ]
     allowed = [
         "Task<> f() { int n = 1; if (co_await g()) h(n); }",
@@ -156,6 +160,7 @@ def test():
         "Task<> f() { if (co_await g()) { Thing<int> made(3); } }",
         "Task<> f() { for (auto& x : all) if (co_await g(x)) h(); }",
         "Task<> f() { if (a) co_await g(); }",
+        "Task<> f(int n) { auto m = [n] { return n; }; if (co_await g(m, all[n])) co_return; }",
         "Task<> f() { run([] { int x = 1; }); co_await g(); }",
         "// if (co_await g()) in a comment\nTask<> f() { co_await g(); }",
         "Task<int> f() { co_return co_await g(); }",

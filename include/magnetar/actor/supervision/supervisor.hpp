@@ -173,13 +173,13 @@ private:
     template <class Condition>
     Task<bool> until(ChildRecord& child, LoopClock::duration limit, Condition holds) {
         EventLoop& loop = node_.loop();
+        auto held = [&child, &holds] { return holds(child); };
         auto step = std::max<LoopClock::duration>(limit / patience, std::chrono::milliseconds(1));
         LoopClock::duration waited{};
         for (;;) {
             auto part = std::min(step, limit - waited);
             auto end = deadline_after(loop.now(), limit == LoopClock::duration::max() ? limit : part);
-            if (co_await detail::until(loop, child.changed, end, [&child, holds] { return holds(child); }))
-                co_return true;
+            if (co_await detail::until(loop, child.changed, end, held)) co_return true;
             waited += part;
             if (waited >= limit) co_return false;
         }

@@ -506,6 +506,7 @@ MAGNETAR_DECL Task<> Supervisor::reap(Supervisor& self, std::shared_ptr<ChildRec
 }
 
 MAGNETAR_DECL Task<> Supervisor::watch_heartbeat(Supervisor& self, std::shared_ptr<ChildRecord> child) {
+    auto ended = [child = child.get()] { return child->ended; };
     for (;;) {
         // Heard of again, or gone; what was read before it counts from the beginning.
         auto last_seen = child->last_seen;
@@ -513,8 +514,7 @@ MAGNETAR_DECL Task<> Supervisor::watch_heartbeat(Supervisor& self, std::shared_p
         LoopClock::duration part = child->settings.timeout / patience, passed = loop.now() - last_seen;
         for (int step = 0; step < patience && child->last_seen == last_seen; ++step) {
             auto end = deadline_after(loop.now(), step > 0 ? part : part - std::min(part, passed));
-            if (co_await detail::until(loop, child->changed, end, [&child] { return child->ended; }))
-                co_return;
+            if (co_await detail::until(loop, child->changed, end, ended)) co_return;
         }
         // The loop may just have stood still: what came meanwhile is read first.
         for (int turn = 0; turn < 2 && child->last_seen == last_seen && !child->ended; ++turn)
