@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <magnetar/base/detail/pool.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/wire/detail/shape.hpp>
 #include <magnetar/wire/error.hpp>
@@ -39,6 +40,13 @@ constexpr bool is_finite(double value) noexcept { return value - value == 0; }
 /// parsers. A real number is written so that reading it gives the same number. An object keeps the order of
 /// insertion and finds a member by looking at each: made for messages, not for databases.
 class Json {
+    // What a value that is more than a number has on the heap: from the pool, as most live for one message.
+    struct Text : std::string, Pooled {
+        explicit Text(std::string text) noexcept : std::string(std::move(text)) {}
+    };
+    struct Items;
+    struct Members;
+
 public:
     enum class Kind : unsigned char { null, boolean, integer, unsigned_integer, real, text, array, object };
     using Member = std::pair<std::string, Json>;
@@ -65,7 +73,7 @@ public:
     }
     Json(float value) : Json(static_cast<double>(value)) {}
 
-    Json(std::string text) : kind_(Kind::text), text_(new std::string(std::move(text))) {}
+    Json(std::string text) : kind_(Kind::text), text_(new Text(std::move(text))) {}
     Json(std::string_view text) : Json(std::string(text)) {}
     Json(const char* text) : Json(std::string(text)) {}
 
@@ -198,7 +206,7 @@ private:
             refuse(kind);
     }
     [[noreturn, gnu::cold]] void refuse(Kind expected) const;
-    std::string* missing() const noexcept { return is_null() ? text_ : nullptr; }
+    const std::string* missing() const noexcept { return is_null() ? text_ : nullptr; }
 
     Kind kind_ = Kind::null;
     union {
@@ -206,13 +214,16 @@ private:
         std::int64_t integer_;
         std::uint64_t unsigned_ = 0;
         double real_;
-        std::string* text_;  // of null: the path at which operator[] found nothing, or nullptr
-        std::vector<Json>* items_;
-        std::vector<Member>* members_;
+        Text* text_;  // of null: the path at which operator[] found nothing, or nullptr
+        Items* items_;
+        Members* members_;
     };
 };
 
 static_assert(sizeof(Json) == 16);
+
+struct Json::Items : std::vector<Json>, Pooled {};
+struct Json::Members : std::vector<Member>, Pooled {};
 
 namespace detail {
 

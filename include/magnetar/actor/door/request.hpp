@@ -23,7 +23,7 @@ struct DoorRequest {
     std::string command;
     Json id;                         // null: nobody waits for an answer
     Json target;                     // name, id or proxy; null: the arbiter
-    Json arguments = Json::array();  // or an object of their names
+    Json arguments;                  // an array, or an object of their names
     LoopClock::duration deadline{};  // how long the client waits; 0: without limit
 };
 
@@ -33,18 +33,17 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-// The id of a message, as far as it has one that can be answered; else null.
-Json id_of(const Json& message);
-// Takes a message apart. Throws BadRequest.
-DoorRequest read_request(Json message);
+// Takes a message apart. Throws BadRequest; then `request` has the id, if there is one that can be answered.
+void read_request(Json message, DoorRequest& request);
 
 // Commands that need the administrator's token, whatever actor they are sent to.
 bool is_reserved_command(std::string_view name) noexcept;
 
 // Carries a request out, on the arbiter's loop: what the door itself answers, and for all else the actor.
-// Throws what `send` throws, PermissionDenied, and CodecError for arguments that do not fit.
-MAGNETAR_LAZY Task<Json> perform(DoorRequest request, DoorRole role);
+// The request, of which it takes what it needs, must live as long as the task. Throws what `send` throws,
+// PermissionDenied, and CodecError for arguments that do not fit.
+MAGNETAR_LAZY Task<Json> perform(DoorRequest& request, DoorRole role);
 // What carries requests out: perform(), or another like it.
-using DoorPerform = Task<Json> (*)(DoorRequest request, DoorRole role);
+using DoorPerform = Task<Json> (*)(DoorRequest& request, DoorRole role);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

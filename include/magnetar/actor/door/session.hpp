@@ -131,19 +131,16 @@ private:
     }
 
     void take_text(std::string_view text) override {
-        Json id;
         DoorRequest request;
         std::exception_ptr failure;
         try {
-            Json message = Json::parse(text);
-            id = id_of(message);
-            request = read_request(std::move(message));
+            read_request(Json::parse(text), request);
             if (requests_ >= max_requests_ && !request.id.is_null())
                 throw MailboxFull(fmt::format("more than {} requests in flight", max_requests_));
         } catch (const std::exception&) {
             failure = std::current_exception();
         }
-        if (failure) return answer(id, "error", to_error_json(failure));
+        if (failure) return answer(request.id, "error", to_error_json(failure));
         auto& count = request.id.is_null() ? tells_ : requests_;
         connection_.loop()
             .start(carry_out(Place(*this, count, text.size()), std::move(request)), nullptr)
@@ -153,12 +150,12 @@ private:
 
     static Task<> carry_out(Place place, DoorRequest request) {
         DoorSession& session = place.session();
-        Json id = std::move(request.id);
+        const Json& id = request.id;
         Running running(!id.is_null());
         session.running_.push_back(running);
         std::exception_ptr failure;
         try {
-            Json result = co_await session.perform_(std::move(request), session.role_);
+            Json result = co_await session.perform_(request, session.role_);
             if (!id.is_null()) session.answer(id, "result", result);
         } catch (const std::exception&) {  // of the command, or of a result that cannot be sent
             failure = std::current_exception();

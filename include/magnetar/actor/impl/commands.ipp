@@ -54,20 +54,20 @@ MAGNETAR_DECL void throw_no_json(const Actor<>& actor) {
 MAGNETAR_DECL Task<Json> by_name_command(Request& request, std::string command, Json arguments) {
     Actor<>& actor = request.actor();
     if (auto* open = find_open_command(command, core_of(actor).state_tag()))
-        co_return co_await open->call(actor, request, std::move(arguments));
+        return open->call(actor, request, std::move(arguments));
     const CommandEntry* entry = find_command(command, core_of(actor).state_tag());
     if (!entry) throw NoSuchCommand{fmt::format("{} has no command '{}'", actor.to_string(), command)};
-    co_return co_await entry->by_name(actor, request, std::move(arguments));
+    return entry->by_name(actor, request, std::move(arguments));
 }
 
 MAGNETAR_DECL Task<Json> open_command(Request& request, std::string command, Json arguments) {
     Actor<>& actor = request.actor();
     if (auto* open = find_open_command(command, core_of(actor).state_tag()))
-        co_return co_await open->call(actor, request, std::move(arguments));
+        return open->call(actor, request, std::move(arguments));
     const CommandEntry* entry = nullptr;
     if (is_open_to_all(command)) entry = find_command(command, nullptr);
     if (!entry) throw NoSuchCommand{fmt::format("{} has no command '{}'", actor.to_string(), command)};
-    co_return co_await entry->by_name(actor, request, std::move(arguments));
+    return entry->by_name(actor, request, std::move(arguments));
 }
 
 MAGNETAR_DECL std::string doing_command(Request& request) {

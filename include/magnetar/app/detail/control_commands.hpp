@@ -19,7 +19,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 //
 // Their arguments may be an array, or an object of these names. Everything else is any administrator's; see
 // perform(), which tells what it throws.
-Task<Json> perform_for_operator(DoorRequest request, DoorRole role);
+Task<Json> perform_for_operator(DoorRequest& request, DoorRole role);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
 

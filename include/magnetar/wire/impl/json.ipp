@@ -196,10 +196,10 @@ MAGNETAR_DECL Json::Json(std::initializer_list<Member> members) : Json() {
 }
 
 MAGNETAR_DECL Json::Json(const Json& other) : kind_(other.kind_), unsigned_(other.unsigned_) {
-    if (kind_ == Kind::text) text_ = new std::string(*other.text_);
+    if (kind_ == Kind::text) text_ = new Text(*other.text_);
     else if (kind_ == Kind::null) text_ = nullptr;
-    else if (kind_ == Kind::array) items_ = new std::vector<Json>(*other.items_);
-    else if (kind_ == Kind::object) members_ = new std::vector<Member>(*other.members_);
+    else if (kind_ == Kind::array) items_ = new Items(*other.items_);
+    else if (kind_ == Kind::object) members_ = new Members(*other.members_);
 }
 
 MAGNETAR_DECL void Json::destroy() noexcept {
@@ -233,8 +233,8 @@ MAGNETAR_DECL std::size_t Json::size() const noexcept {
 MAGNETAR_DECL void Json::become(Kind kind) {
     if (is_null()) {
         Json made;
-        if (kind == Kind::array) made.items_ = new std::vector<Json>;
-        else made.members_ = new std::vector<Member>;
+        if (kind == Kind::array) made.items_ = new Items;
+        else made.members_ = new Members;
         made.kind_ = kind;
         swap(made);
     }
@@ -258,7 +258,7 @@ MAGNETAR_DECL Json& Json::operator[](std::string_view key) {
     detail::append_step(path, key);
     become(Kind::object);
     Json& made = members_->emplace_back(std::string(key), Json()).second;
-    made.text_ = new std::string(std::move(path));
+    made.text_ = new Text(std::move(path));
     return made;
 }
 

@@ -18,41 +18,44 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 inline constexpr std::size_t longest_text_id = 64;
 inline constexpr double longest_deadline_ms = 24 * 3600 * 1e3;
 
-MAGNETAR_DECL Json id_of(const Json& message) {
-    const Json* id = message.find("id");
-    if (!id) return Json();
-    bool good = id->is_integer() || (id->is_string() && id->string().size() <= longest_text_id);
-    return good ? *id : Json();
-}
-
-MAGNETAR_DECL DoorRequest read_request(Json message) {
+MAGNETAR_DECL void read_request(Json message, DoorRequest& request) {
     if (!message.is_object()) throw BadRequest("a message is one JSON object");
-    DoorRequest request;
-    request.id = id_of(message);
-    if (message.contains("id") && request.id.is_null())
-        throw BadRequest(
-            fmt::format("the id must be an integer or a text of at most {} bytes", longest_text_id));
-    Json* command = message.find("command");
+    Json *id = nullptr, *command = nullptr, *target = nullptr, *arguments = nullptr, *deadline = nullptr;
+    for (auto& [key, value] : JsonAccess::members(message)) {
+        std::string_view name = key;
+        if (name == "id") id = &value;
+        else if (name == "command") command = &value;
+        else if (name == "target") target = &value;
+        else if (name == "args") arguments = &value;
+        else if (name == "deadline_ms") deadline = &value;
+    }
+    if (id) {
+        if (!id->is_integer() && !(id->is_string() && id->string().size() <= longest_text_id))
+            throw BadRequest(
+                fmt::format("the id must be an integer or a text of at most {} bytes", longest_text_id));
+        request.id = std::move(*id);
+    }
     if (!command || !command->is_string()) throw BadRequest("the command is missing, or no text");
-    request.command = command->string();
-    if (Json* target = message.find("target")) {
+    request.command = std::move(JsonAccess::text(*command));
+    if (target) {
         if (!target->is_string() && !target->is_object() && !target->is_null())
             throw BadRequest("the target must be a name, an id, or a proxy as an answer gave it");
         request.target = std::move(*target);
     }
-    if (Json* arguments = message.find("args"); arguments && !arguments->is_null()) {
+    if (arguments && !arguments->is_null()) {
         if (!arguments->is_array() && !arguments->is_object())
             throw BadRequest("args must be an array, or an object of parameters' names");
         request.arguments = std::move(*arguments);
+    } else {
+        request.arguments = Json::array();
     }
-    if (Json* deadline = message.find("deadline_ms"); deadline && !deadline->is_null()) {
+    if (deadline && !deadline->is_null()) {
         if (!deadline->is_number() || deadline->get<double>() <= 0)
             throw BadRequest("deadline_ms must be a number above 0");
         auto ms = std::min(deadline->get<double>(), longest_deadline_ms);
         request.deadline =
             std::chrono::duration_cast<LoopClock::duration>(std::chrono::duration<double, std::milli>(ms));
     }
-    return request;
 }
 
 MAGNETAR_DECL bool is_reserved_command(std::string_view name) noexcept {
@@ -105,16 +108,15 @@ inline Json find_actor(const Json& arguments) {
     return to_json(entry->proxy);
 }
 
-template <auto F>
-Task<Json> ask(Address target, std::string command, Json arguments, LoopClock::duration limit) {
-    auto asking = make_request<F>(target, std::move(command), std::move(arguments));
-    if (limit == LoopClock::duration::zero()) co_return co_await std::move(asking);
-    co_return co_await with_timeout(limit, std::move(asking));
+// What carries out in the target what a client asks of it.
+inline const CommandEntry& entry_for(bool administers, bool urgent) {
+    if (administers) return urgent ? listed_entry<system_by_name_command> : listed_entry<by_name_command>;
+    return urgent ? listed_entry<system_open_command> : listed_entry<open_command>;
 }
 
-MAGNETAR_LAZY_BODY Task<Json> perform(DoorRequest request, DoorRole role) {
+MAGNETAR_LAZY_BODY Task<Json> perform(DoorRequest& request, DoorRole role) {
     bool administers = role == DoorRole::administrator;
-    std::string& command = request.command;
+    std::string_view command = request.command;
     if (!administers && is_reserved_command(command))
         throw PermissionDenied(fmt::format("'{}' needs the administrator's token", command));
     if (command == "list") co_return list_of_actors();
@@ -133,13 +135,14 @@ MAGNETAR_LAZY_BODY Task<Json> perform(DoorRequest request, DoorRole role) {
         co_await WorkerPool::reload(monitor->proxy());
         co_return Json();
     }
-    if (command == "kill") command = "kill_actor";
-    bool urgent = names_system_command(command);
-    constexpr auto open = &open_command, system_open = &system_open_command;
-    constexpr auto any = &by_name_command, system_any = &system_by_name_command;
-    auto ask_for =
-        administers ? (urgent ? &ask<system_any> : &ask<any>) : (urgent ? &ask<system_open> : &ask<open>);
-    co_return co_await ask_for(target, std::move(command), std::move(request.arguments), request.deadline);
+    auto& entry = entry_for(administers, names_system_command(command));
+    if (command == "kill") request.command = "kill_actor";
+    auto asking = [&] {  // one type for all four, which have the same parameters and result
+        return RequestFor<&open_command>(target, entry, std::move(request.command),
+                                         std::move(request.arguments));
+    };
+    if (request.deadline == LoopClock::duration::zero()) co_return co_await asking();
+    co_return co_await with_timeout(request.deadline, asking());
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -142,9 +142,9 @@ inline const Known* find(const DoorRequest& request) {
 
 }  // namespace control_commands
 
-MAGNETAR_DECL Task<Json> perform_for_operator(DoorRequest request, DoorRole role) {
+MAGNETAR_DECL Task<Json> perform_for_operator(DoorRequest& request, DoorRole role) {
     auto* command = control_commands::find(request);
-    if (!command) co_return co_await perform(std::move(request), role);
+    if (!command) co_return co_await perform(request, role);
     Actor<>& arbiter = *arbiter_here();
     auto carrying_out = command->carry_out(*Service::current(), arbiter, std::move(request.arguments));
     // A job of its own: what has begun runs to its end when its operator has gone.
