@@ -79,7 +79,7 @@ struct Address {
 
 // The actor at an address on this thread's loop, or null when it has ended. Only for addresses of this
 // loop.
-inline Actor<>* find_local(const Address& address) noexcept {
+[[gnu::always_inline]] inline Actor<>* find_local(const Address& address) noexcept {
     ActorSlot* slot = address.where.slot();
     if (!slot) [[unlikely]]
         slot = look_up_slot(address.where.index());

@@ -108,8 +108,10 @@ inline void pool_retire([[maybe_unused]] void* part, [[maybe_unused]] std::size_
 /// Derive from it to have `new` and `delete` use the pool. Needs a virtual destructor, or deletion by the
 /// exact type.
 struct Pooled {
-    static void* operator new(std::size_t bytes) { return pool_allocate(bytes); }
-    static void operator delete(void* block, std::size_t bytes) noexcept { pool_free(block, bytes); }
+    [[gnu::always_inline]] static void* operator new(std::size_t bytes) { return pool_allocate(bytes); }
+    [[gnu::always_inline]] static void operator delete(void* block, std::size_t bytes) noexcept {
+        pool_free(block, bytes);
+    }
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE
