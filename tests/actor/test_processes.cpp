@@ -114,6 +114,11 @@ int after_signal(Actor<>&, int signal) {
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
+struct Signalled {
+    Signalled() {
+        for (int signal : {SIGUSR1, SIGHUP, SIGINT}) ::raise(signal);
+    }
+};
 std::string word_and_folder(Actor<>&) {
     const char* word = std::getenv("MAGNETAR_TEST_WORD");
     char folder[256] = {};
@@ -320,6 +325,15 @@ TEST_CASE(
             auto ended_by = co_await send(worker, run<after_signal>, signal);
             CHECK(ended_by == signal);
         }
+        auto pong = co_await send(worker, ping);
+        CHECK(pong == "pong");
+    });
+    CHECK(code == 0);
+}
+
+TEST_CASE("processes: SIGUSR1 does not end a worker whose state is being made") {
+    int code = exit_code_of([](Arbiter<>&) -> Task<> {
+        auto worker = co_await spawn<Signalled>({});
         auto pong = co_await send(worker, ping);
         CHECK(pong == "pong");
     });

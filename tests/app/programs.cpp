@@ -177,7 +177,8 @@ int inside() {
                ActorId before = shop.workers().front().id();
                post_tell<detail::stop_command>(shop.workers().front().address());
                while (shop.workers().empty() || shop.workers().front().id() == before) co_await sleep(1ms);
-               int sum = co_await ActorProxy<Clerk>(shop.workers().front().address(), {}).send<&Clerk::sell>();
+               int sum =
+                   co_await ActorProxy<Clerk>(shop.workers().front().address(), {}).send<&Clerk::sell>();
                fmt::print("sold for {}\n", sum);
                // One that has ended may be started again.
                for (ActorProxy<> monitor = shop.monitor; shop.monitor;) {

@@ -6,8 +6,10 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <map>
+#include <system_error>
 
 #include <mutex>
 #include <string>
@@ -150,6 +152,22 @@ TEST_SUITE("app") {
         CHECK(answer_from(waits).starts_with("HTTP/1.1 503 "));
         order->fulfil("late");
         CHECK(ask(address, live).starts_with("HTTP/1.1 200 "));
+    }
+    TEST_CASE("health: without descriptors it does not begin, and does not hang at its end") {
+        detail::Vitals vitals;
+        auto socket = ListeningSocket::bind(SocketAddress::parse("127.0.0.1:0"));
+        rlimit before{};
+        REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+        rlimit none{static_cast<rlim_t>(socket.fd()), before.rlim_max};
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+        std::string trouble;
+        try {
+            detail::HealthServer server(std::move(socket), vitals, &keep_order);
+        } catch (const std::system_error& error) {
+            trouble = error.what();
+        }
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+        CHECK(trouble.starts_with("eventfd for the health server"));
     }
     TEST_CASE(
         "health: who has half-closed its connection is answered all the same; who has reset it, forgotten") {

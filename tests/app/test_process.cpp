@@ -10,6 +10,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 
 using namespace magnetar;
 
@@ -49,6 +50,16 @@ TEST_SUITE("app") {
         struct stat found{};
         CHECK(::stat(path.c_str(), &found) != 0);
         CHECK_THROWS_AS(detail::PidFile("/nowhere/pid"), std::system_error);
+    }
+    TEST_CASE("process: a pid file that another has made in its place stays") {
+        std::string path = "/tmp/magnetar-pid-of-two-" + std::to_string(::getpid());
+        std::optional<detail::PidFile> first(std::in_place, path);
+        REQUIRE(::unlink(path.c_str()) == 0);
+        detail::PidFile second(path);
+        first.reset();
+        struct stat found{};
+        CHECK(::stat(path.c_str(), &found) == 0);
+        CHECK(found.st_size > 0);
     }
     TEST_CASE("process: a path that is another's by now stays") {
         std::string path = "/tmp/magnetar-own-" + std::to_string(::getpid());

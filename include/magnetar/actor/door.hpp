@@ -21,6 +21,9 @@ struct DoorOptions {
     /// Requests of one client that are not yet answered; one more is answered with MailboxFull. And so many
     /// of its tells that have not ended: meanwhile nothing more is read from it.
     std::uint32_t max_requests = 256;
+    /// Bytes of the messages of one client that are being carried out, requests and tells: when there are so
+    /// many, nothing more is read from it until some have ended. One message more is always taken.
+    std::size_t max_in_flight = std::size_t{16} << 20;
     /// Bytes of answers that wait for one client to read them; past it the connection ends with 1013. One
     /// answer may be longer, alone.
     std::size_t max_unsent = std::size_t{1} << 20;

@@ -18,8 +18,20 @@ using namespace magnetar::test;
 
 namespace {
 
+// Who waits in Desk::hold, and until when.
+int waiting_at_desk = 0;
+Event desk_opens;
+
 struct Desk {
     int total = 0;
+    Task<int> hold() {
+        struct Waiting {
+            Waiting() { ++waiting_at_desk; }
+            ~Waiting() { --waiting_at_desk; }
+        } waiting;
+        co_await desk_opens.wait();
+        co_return 0;
+    }
     int add(int by) { return total += by; }
     Task<int> wait() {
         co_await sleep(1h);
@@ -34,7 +46,7 @@ struct Desk {
     void fail(std::string why) { throw std::invalid_argument(why); }
     void fail_at_length(std::size_t size) { throw std::invalid_argument(std::string(size, 'x')); }
     int hidden() { return 1; }
-    using commands = Commands<&Desk::add, &Desk::add_later, &Desk::wait, &Desk::text,
+    using commands = Commands<&Desk::add, &Desk::add_later, &Desk::hold, &Desk::wait, &Desk::text,
                               Named<"who", &Desk::who>, &Desk::fail, &Desk::fail_at_length>;
 };
 Task<ActorProxy<Desk>> desk() {
@@ -312,6 +324,9 @@ TEST_CASE("door: each number at its least, its greatest, and beyond") {
         {[](DoorOptions& o) { o.max_requests = 1; }, ""},
         {[](DoorOptions& o) { o.max_requests = UINT32_MAX; }, ""},
         {[](DoorOptions& o) { o.max_requests = 0; }, "the door's max_requests must be above 0"},
+        {[](DoorOptions& o) { o.max_in_flight = 1; }, ""},
+        {[](DoorOptions& o) { o.max_in_flight = SIZE_MAX; }, ""},
+        {[](DoorOptions& o) { o.max_in_flight = 0; }, "the door's max_in_flight must be above 0"},
         {[](DoorOptions& o) { o.max_unsent = 0; }, ""},
         {[](DoorOptions& o) { o.max_unsent = SIZE_MAX; }, ""},
         {[](DoorOptions& o) { o.ping_after = 0ns, o.silence = 0ns; }, ""},
@@ -445,6 +460,61 @@ TEST_CASE("door: its limits, at them and past them") {
                       int total = co_await proxy.send<&Desk::add>(0);
                       CHECK(total >= 1);
                   });
+    }
+    SUBCASE("bytes in flight: no more is read until an answer goes out, and nothing is lost") {
+        with_door({.door = {.max_in_flight = 2000}}, [](Arbiter<>& self) -> Task<> {
+            auto proxy = co_await desk();
+            auto client = co_await DoorClient::open(self.address());
+            // Together with a first one of 1000 bytes, one of 999 is below the limit, one of 1000 at it.
+            auto padded = [](std::string text, std::size_t size) {
+                return DoorClient::frame(Opcode::text, text + std::string(size - text.size(), ' '));
+            };
+            auto hold = [](int id) {
+                return fmt::format(R"({{"command":"hold","id":{},"target":"desk"}})", id);
+            };
+            for (std::size_t size : {999, 1000}) {
+                co_await client.write(padded(hold(1), 1000) + padded(hold(2), size));
+                while (waiting_at_desk < 2) co_await sleep(1ms);
+                co_await client.send(R"({"command":"add","id":3,"target":"desk","args":[1]})");
+                if (size == 1000) {
+                    // What is asked by another client afterwards is answered before it is even read.
+                    auto other = co_await DoorClient::open(self.address());
+                    for (int i = 0; i < 20; ++i) {
+                        std::string answer = co_await other.ask(R"({"command":"ping","id":9})");
+                        CHECK(answer == R"({"id":9,"result":"pong"})");
+                    }
+                    int total = co_await proxy.send<&Desk::add>(0);
+                    CHECK(total == 1);
+                } else {
+                    std::string answer = co_await client.next();
+                    CHECK(answer == R"({"id":3,"result":1})");
+                }
+                desk_opens.set();
+                int held = 0;
+                for (int i = size == 1000 ? 3 : 2; i > 0; --i) {
+                    std::string answer = co_await client.next();
+                    held += has(answer, R"("result":0)");
+                    CHECK((has(answer, R"("result":0)") || answer == R"({"id":3,"result":2})"));
+                }
+                CHECK(held == 2);
+                desk_opens.clear();
+            }
+        });
+    }
+    SUBCASE("bytes in flight: a client that has gone is let go of, though it is not read from") {
+        with_door({.door = {.max_in_flight = 1}}, [](Arbiter<>& self) -> Task<> {
+            co_await desk();
+            {
+                auto client = co_await DoorClient::open(self.address());
+                co_await client.send(R"({"command":"hold","id":1,"target":"desk"})");
+                while (waiting_at_desk < 1) co_await sleep(1ms);
+                co_await client.send(R"({"command":"hold","id":2,"target":"desk"})");
+            }
+            while (self.servers().begin()->second.info().connections > 0) co_await sleep(1ms);
+            desk_opens.set();  // what the actor has begun runs to its end
+            while (waiting_at_desk > 0) co_await sleep(1ms);
+            desk_opens.clear();
+        });
     }
     SUBCASE("bytes that wait for a slow reader: 1013") {
         with_door({.door = {.max_unsent = 100'000, .close_timeout = 10s}}, [](Arbiter<>& self) -> Task<> {

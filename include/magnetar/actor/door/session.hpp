@@ -1,5 +1,7 @@
 #pragma once
 #include <fmt/core.h>
+#include <liburing.h>
+#include <poll.h>
 
 #include <cstdint>
 #include <exception>
@@ -8,11 +10,14 @@
 #include <string_view>
 #include <utility>
 
+#include <magnetar/actor/door.hpp>
 #include <magnetar/actor/door/error_json.hpp>
 #include <magnetar/actor/door/request.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/config.hpp>
+#include <magnetar/coro/when_any.hpp>
+#include <magnetar/loop/operation.hpp>
 #include <magnetar/net/connection.hpp>
 #include <magnetar/net/detail/websocket_connection.hpp>
 #include <magnetar/sync/event.hpp>
@@ -25,13 +30,13 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 template <class = void>
 class DoorSession final : WebSocketConnection::Owner {
 public:
-    // So many requests may be in flight, and so many tells.
-    DoorSession(Connection& connection, const WebSocketConnection::Limits& limits, std::uint32_t max_requests,
+    DoorSession(Connection& connection, const WebSocketConnection::Limits& limits, const DoorOptions& options,
                 DoorRole role, DoorPerform perform)
         : connection_(connection),
           socket_(connection, Masking::required, limits, *this),
           perform_(perform),
-          max_requests_(max_requests),
+          max_requests_(options.max_requests),
+          max_in_flight_(options.max_in_flight),
           role_(role) {}
     DoorSession(const DoorSession&) = delete;
 
@@ -62,17 +67,21 @@ public:
     }
 
 private:
-    // Counts a job of the session's for as long as it lives, also before it runs.
+    // Counts a job of the session's, and the bytes that asked for it, for as long as it lives, also before it
+    // runs.
     class Place {
     public:
-        Place(DoorSession& session, std::uint32_t& count) noexcept : session_(&session), count_(&count) {
+        Place(DoorSession& session, std::uint32_t& count, std::size_t bytes) noexcept
+            : session_(&session), count_(&count), bytes_(bytes) {
             ++*count_;
+            session_->in_flight_ += bytes_;
         }
         Place(Place&& other) noexcept
-            : session_(std::exchange(other.session_, nullptr)), count_(other.count_) {}
+            : session_(std::exchange(other.session_, nullptr)), count_(other.count_), bytes_(other.bytes_) {}
         ~Place() {
             if (!session_) return;
             --*count_;
+            session_->in_flight_ -= bytes_;
             session_->changed_.set();
         }
         DoorSession& session() const noexcept { return *session_; }
@@ -80,10 +89,13 @@ private:
     private:
         DoorSession* session_;
         std::uint32_t* count_;
+        std::size_t bytes_;
     };
     // A job that can be cancelled, while it runs.
     struct Running : ListNode {
+        explicit Running(bool a) noexcept : is_answered(a) {}
         JobBase* job = current_job();
+        bool is_answered;
     };
 
     Task<> read() {
@@ -91,14 +103,31 @@ private:
             ReadData data = co_await connection_.read_some();
             if (!data) co_return;
             socket_.take(data.bytes());
-            // A client whose tells find no room is not read from.
-            while (tells_ >= max_requests_ && !socket_.is_closing()) {
-                socket_.set_paused(true);
-                changed_.clear();
-                co_await changed_.wait();
-            }
-            socket_.set_paused(false);
+            if (!has_room()) [[unlikely]]
+                co_await room();
         }
+    }
+    bool has_room() const noexcept {
+        return (tells_ < max_requests_ && in_flight_ < max_in_flight_) || socket_.is_closing();
+    }
+    // A client whose tells or bytes find no room is not read from. Nor is its end: it is watched for, so that
+    // what is carried out for one that has gone does not stay.
+    Task<> room() {
+        socket_.set_paused(true);
+        for (bool gone = false; !has_room();) {
+            changed_.clear();
+            if (gone) {
+                cancel_running(false);
+                if (!has_room()) co_await changed_.wait();
+            } else {
+                auto ended = co_await when_any(changed_.wait(), its_end(connection_.fd()));
+                gone = ended.index() == 1;
+            }
+        }
+        socket_.set_paused(false);
+    }
+    static Task<> its_end(int fd) {
+        co_await submit("door", [fd](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, POLLRDHUP); });
     }
 
     void take_text(std::string_view text) override {
@@ -113,15 +142,17 @@ private:
         }
         if (failure) return answer(request.id, "error", to_error_json(failure));
         auto& count = request.id.is_null() ? tells_ : requests_;
-        connection_.loop().start(carry_out(Place(*this, count), std::move(request)), nullptr).detach();
+        connection_.loop()
+            .start(carry_out(Place(*this, count, text.size()), std::move(request)), nullptr)
+            .detach();
     }
     void closing(std::string_view) noexcept override { changed_.set(); }
 
     static Task<> carry_out(Place place, DoorRequest request) {
         DoorSession& session = place.session();
-        Running running;
-        session.running_.push_back(running);
         const Json& id = request.id;
+        Running running(!id.is_null());
+        session.running_.push_back(running);
         std::exception_ptr failure;
         try {
             Json result = co_await session.perform_(request, session.role_);
@@ -155,9 +186,14 @@ private:
         }
     }
 
+    void cancel_running(bool tells_too) {
+        running_.for_each([tells_too](Running& running) {
+            if (running.is_answered || tells_too) running.job->cancel();
+        });
+    }
     Task<> end_requests() {
         for (int round = 0; requests_ + tells_ > 0; ++round) {
-            running_.for_each([](Running& running) { running.job->cancel(); });
+            cancel_running(true);
             if (round < 8) co_await yield();
             else co_await sleep(std::chrono::milliseconds(1));
         }
@@ -169,6 +205,7 @@ private:
     Event changed_;  // one of its requests has ended, or the connection closes
     DoorPerform perform_;
     std::uint32_t max_requests_, requests_ = 0, tells_ = 0;
+    std::size_t max_in_flight_, in_flight_ = 0;  // bytes of both
     DoorRole role_;
 };
 

@@ -75,7 +75,7 @@ private:
 // another: neither for its request, nor for its answer to be made, nor until it has read it.
 class HealthServer {
 public:
-    // `scrape` is called on that thread, and has the order fulfilled on another; false when nobody will.
+    // Throws std::system_error when no descriptor is left. `scrape` is called on that thread, and has the order fulfilled on another; false when nobody will.
     HealthServer(ListeningSocket socket, Vitals& vitals, bool (*scrape)(std::shared_ptr<MetricsOrder>));
     HealthServer(const HealthServer&) = delete;
     ~HealthServer();

@@ -46,6 +46,7 @@ MAGNETAR_DECL DoorDesk::DoorDesk(DoorSettings s, DoorPerform perform)
     positive(limits.max_head > 0, "max_head");
     positive(limits.max_message > 0, "max_message");
     positive(limits.max_requests > 0, "max_requests");
+    positive(limits.max_in_flight > 0, "max_in_flight");
     positive(limits.handshake_timeout.count() > 0, "handshake_timeout");
     positive(limits.close_timeout.count() > 0, "close_timeout");
     if (limits.ping_after.count() < 0 || limits.silence.count() < 0)
@@ -106,7 +107,7 @@ MAGNETAR_LAZY_BODY Task<> DoorDesk::serve(Connection& connection, DoorTrust trus
     co_await connection.write(admission->answer);
     DoorPerform perform = &detail::perform;
     if (perform_) perform = perform_;
-    DoorSession<> session(connection, connection_limits_, settings.limits.max_requests, admission->role,
+    DoorSession<> session(connection, connection_limits_, settings.limits, admission->role,
                           perform);
     Task<> running = session.run(std::move(admission->first));
     admission.reset();

@@ -66,7 +66,7 @@ MAGNETAR_DECL void IgnoredSignals::restore() const noexcept {
         }
         ::sigaction(all[i], &action, nullptr);
     }
-    leave_to_others({SIGINT, SIGHUP});
+    leave_to_others({SIGINT, SIGHUP, SIGUSR1});
     pthread_sigmask(SIG_SETMASK, &mask, nullptr);
 }
 

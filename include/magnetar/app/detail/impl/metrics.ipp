@@ -14,6 +14,7 @@
 
 #include <magnetar/app/detail/json_path.hpp>
 #include <magnetar/app/detail/metrics.hpp>
+#include <magnetar/base/errors.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -305,9 +306,10 @@ struct HealthServer::State {
 
 MAGNETAR_DECL HealthServer::HealthServer(ListeningSocket socket, Vitals& vitals,
                                          bool (*scrape)(std::shared_ptr<MetricsOrder>)) {
-    auto bell = std::make_shared<const UniqueFd>(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    state_ =
-        new State{std::move(socket), vitals, scrape, UniqueFd(::eventfd(0, EFD_CLOEXEC)), std::move(bell)};
+    UniqueFd ended(::eventfd(0, EFD_CLOEXEC)), bell(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!ended || !bell) throw_system_error(errno, "eventfd for the health server");
+    state_ = new State{std::move(socket), vitals, scrape, std::move(ended),
+                       std::make_shared<const UniqueFd>(std::move(bell))};
     state_->thread = std::thread([state = state_] { state->run(); });
 }
 MAGNETAR_DECL HealthServer::~HealthServer() {

@@ -35,6 +35,12 @@ bool read_number(std::string_view text, T& value, int base = 10) {
     return !text.empty() && error == std::errc() && end == text.data() + text.size();
 }
 
+inline bool is_at(const std::string& path, int fd) noexcept {
+    struct stat opened{}, named{};
+    return ::fstat(fd, &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
+           opened.st_dev == named.st_dev;
+}
+
 }  // namespace process_parts
 
 MAGNETAR_DECL PidFile::PidFile(std::string path) : path_(std::move(path)) {
@@ -49,10 +55,7 @@ MAGNETAR_DECL PidFile::PidFile(std::string path) : path_(std::move(path)) {
                 fmt::format("{} is held by process {}", path_, holder.substr(0, holder.find('\n'))));
         }
         // Its last holder may have removed it between the two calls.
-        struct stat opened{}, named{};
-        if (::fstat(fd.get(), &opened) != 0 || ::stat(path_.c_str(), &named) != 0 ||
-            opened.st_ino != named.st_ino || opened.st_dev != named.st_dev)
-            continue;
+        if (!process_parts::is_at(path_, fd.get())) continue;
         std::string text = fmt::format("{}\n", ::getpid());
         if (::ftruncate(fd.get(), 0) != 0 ||
             ::pwrite(fd.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
@@ -62,8 +65,10 @@ MAGNETAR_DECL PidFile::PidFile(std::string path) : path_(std::move(path)) {
     }
 }
 MAGNETAR_DECL PidFile::~PidFile() {
-    // A user that may not remove it has it say at least that nobody runs.
-    if (fd_ && ::unlink(path_.c_str()) != 0) (void)!::ftruncate(fd_.get(), 0);
+    // Somebody may have removed it, and another program made its own there. A user that may not remove it has
+    // it say at least that nobody runs.
+    if (fd_ && (!process_parts::is_at(path_, fd_.get()) || ::unlink(path_.c_str()) != 0))
+        (void)!::ftruncate(fd_.get(), 0);
 }
 
 MAGNETAR_DECL OwnPath::OwnPath(std::string path) : path_(std::move(path)) {
