@@ -217,6 +217,26 @@ TEST_CASE("fork server: stopped while a spawn is under way, the arbiter ends all
     for (auto& child : watched) CHECK(child.gone(1s));
 }
 
+TEST_CASE("fork server: one that is being made anew as the arbiter stops is no longer missed") {
+    CapturedLog log;
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        auto last = [](Actor<>&) -> Task<> {
+            co_await until([] { return server().lost() == fork_servers; });
+            for (int turn = 0; turn < 100; ++turn) co_await yield();
+        };
+        co_await spawn({.concurrency = Concurrency::coroutine, .stopping = last});
+        auto pids = server().pids();
+        // Those that could make it are asked, and do not answer.
+        for (int pid : {pids.at(1), pids.at(2)}) ::kill(pid, SIGSTOP);
+        ::kill(pids.at(0), SIGKILL);
+        auto noticed = co_await until([] { return server().lost() == 1; });
+        CHECK(noticed);
+    });
+    CHECK(has(log.text(), "has ended"));
+    CHECK(!has(log.text(), "no fork server is left"));
+    CHECK(children_of(::getpid()).empty());
+}
+
 TEST_CASE("fork server: a fork that is cancelled leaves no process, whatever had been done") {
     in_arbiter<60>([](Arbiter<>&) -> Task<> {
         ::kill(server().pid(), SIGSTOP);

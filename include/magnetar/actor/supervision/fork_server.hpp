@@ -50,8 +50,8 @@ class IgnoredSignals {
 public:
     IgnoredSignals() noexcept;
     // SIGINT, SIGTERM and SIGHUP are as after exec(2): a handler would speak for another process. But what a
-    // terminal or `pkill` sends to all, SIGINT and SIGHUP, a worker leaves to its arbiter from its first moment; nor
-    // does SIGUSR1 end one that does not listen yet.
+    // terminal or `pkill` sends to all, SIGINT and SIGHUP, a worker leaves to its arbiter from its first moment;
+    // nor does SIGUSR1 end one that does not listen yet.
     void restore() const noexcept;
 
 private:

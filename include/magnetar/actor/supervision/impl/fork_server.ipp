@@ -296,15 +296,15 @@ MAGNETAR_DECL Task<> ForkServer::tend(ForkServer& self, EventLoop& loop, std::si
             self.changed_.set();
             if (stray > 0) loop.start(end_stray(stray), nullptr).detach();
         }
-        if (self.winding_up_) co_return;
         std::string trouble;
         try {
             auto lock = co_await self.turn_.lock();
             spoken_with.reset();
-            if (!place.process) co_await self.make(number, std::chrono::seconds(5));
+            if (!place.process && !self.winding_up_) co_await self.make(number, std::chrono::seconds(5));
         } catch (const std::exception& error) {
             trouble = error.what();
         }
+        if (!place.process && self.winding_up_) co_return;
         if (trouble.empty()) {
             pause = std::chrono::milliseconds(100);
             continue;
