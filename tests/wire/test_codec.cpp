@@ -68,6 +68,12 @@ public:
 private:
     std::string text_;
 };
+/// Made from nothing only by those who say so.
+struct Ticket {
+    explicit Ticket(int n = 0) : number(n) {}
+    int number;
+    bool operator==(const Ticket&) const = default;
+};
 struct Link {
     Url url;
     const int weight;
@@ -113,6 +119,11 @@ template <>
 struct magnetar::Codec<Url> {
     static const std::string& to_wire(const Url& url) { return url.text(); }
     static Url from_wire(std::string text) { return Url(std::move(text)); }
+};
+template <>
+struct magnetar::Codec<Ticket> {
+    static int to_wire(const Ticket& ticket) { return ticket.number; }
+    static Ticket from_wire(int number) { return Ticket(number); }
 };
 template <>
 struct magnetar::Codec<Fragile> {
@@ -338,6 +349,8 @@ TEST_CASE("what holds other values") {
     many->back() = "last";
     round_trip(*many);
     round_trip(std::array<std::array<std::uint16_t, 2>, 2>{{{1, 2}, {3, 4}}});
+    round_trip(std::array<Ticket, 2>{Ticket(1), Ticket(2)});
+    round_trip(std::array<Url, 2>{Url("http://a"), Url("http://b")});
     round_trip(std::vector<int>());
     round_trip(std::vector<bool>{true, false, true});
     round_trip(std::vector<std::string>{"", "a", "bc"});

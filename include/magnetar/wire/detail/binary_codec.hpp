@@ -184,7 +184,7 @@ T decode_array(In& in, [[maybe_unused]] int depth) {
     if constexpr (std::tuple_size_v<T> == 0) {
         expect_zero_byte<T>(in);
         return T{};
-    } else if constexpr (std::is_default_constructible_v<Item> && std::is_move_assignable_v<Item>) {
+    } else if constexpr (requires { T{}; } && std::is_move_assignable_v<Item>) {
         T array{};
         for (Item& item : array) item = decode_value<Item>(in, depth);
         return array;

@@ -219,7 +219,7 @@ template <class T>
 T from_json_array(const Json& json, const Path& path) {
     using Item = typename T::value_type;
     [[maybe_unused]] const auto& items = expect_items(path, json, std::tuple_size_v<T>);
-    if constexpr (std::is_default_constructible_v<Item> && std::is_move_assignable_v<Item>) {
+    if constexpr (requires { T{}; } && std::is_move_assignable_v<Item>) {
         T array{};
         for (std::size_t i = 0; Item & item : array) {
             item = from_json_value<Item>(items[i], path.item(i));
