@@ -93,7 +93,7 @@ private:
     };
     // A job that can be cancelled, while it runs.
     struct Running : ListNode {
-        explicit Running(bool a) noexcept : is_answered(a) {}
+        explicit Running(bool answered) noexcept : is_answered(answered) {}
         JobBase* job = current_job();
         bool is_answered;
     };

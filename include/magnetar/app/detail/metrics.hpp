@@ -75,7 +75,8 @@ private:
 // another: neither for its request, nor for its answer to be made, nor until it has read it.
 class HealthServer {
 public:
-    // Throws std::system_error when no descriptor is left. `scrape` is called on that thread, and has the order fulfilled on another; false when nobody will.
+    // `scrape` is called on that thread, and has the order fulfilled on another; false when nobody will. Throws
+    // std::system_error when no descriptor is left.
     HealthServer(ListeningSocket socket, Vitals& vitals, bool (*scrape)(std::shared_ptr<MetricsOrder>));
     HealthServer(const HealthServer&) = delete;
     ~HealthServer();

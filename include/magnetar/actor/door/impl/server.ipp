@@ -107,8 +107,7 @@ MAGNETAR_LAZY_BODY Task<> DoorDesk::serve(Connection& connection, DoorTrust trus
     co_await connection.write(admission->answer);
     DoorPerform perform = &detail::perform;
     if (perform_) perform = perform_;
-    DoorSession<> session(connection, connection_limits_, settings.limits, admission->role,
-                          perform);
+    DoorSession<> session(connection, connection_limits_, settings.limits, admission->role, perform);
     Task<> running = session.run(std::move(admission->first));
     admission.reset();
     co_await running;

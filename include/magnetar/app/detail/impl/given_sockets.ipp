@@ -61,7 +61,8 @@ MAGNETAR_DECL std::vector<GivenSocket> take_given_sockets() {
         given_sockets::number_in("LISTEN_PID") == ::getpid() ? given_sockets::number_in("LISTEN_FDS") : 0;
     const char* text = std::getenv("LISTEN_FDNAMES");
     std::string_view names = text ? text : "";
-    for (int fd = first; fd < first + count; ++fd) {
+    for (int i = 0; i < count; ++i) {
+        int fd = first + i;
         given_sockets::type_of(fd);
         std::string_view name = names.substr(0, names.find(':'));
         names.remove_prefix(std::min(names.size(), name.size() + 1));

@@ -36,7 +36,7 @@ inline void say_to(ServiceManager& manager) {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     manager.tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
-                                       std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000));
+                             std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000));
 }
 // Says what changes. What cannot change while it runs is named, and stays in `next` as it is at present.
 inline std::vector<std::string> take_over(Configuration& next, Configuration& present) {

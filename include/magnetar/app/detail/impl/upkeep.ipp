@@ -28,7 +28,8 @@ inline bool watches_workers(const Service& program) {
     return any;
 }
 inline bool needed(const Service& program) {
-    return watches_workers(program) || !program.present->process.watch.empty() || program.watchdog.count() > 0;
+    return watches_workers(program) || !program.present->process.watch.empty() ||
+           program.watchdog.count() > 0;
 }
 // When each was changed last.
 inline std::string watched_files(const Service& program) {
