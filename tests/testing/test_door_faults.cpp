@@ -167,6 +167,27 @@ TEST_CASE("door, simulated: who is silent is pinged, and who then says nothing i
     CHECK(simulation.open_sockets() == 0);
 }
 
+TEST_CASE("door, simulated: who goes while nothing is read from it is let go of") {
+    Simulation simulation(1);
+    simulation.run([&](Actor<>& self) -> Task<> {
+        auto settings = with_token();
+        settings.limits.max_in_flight = 1;
+        detail::DoorServer door(std::move(settings));
+        co_await door.open(self);
+        co_await spawn<Tally>({.name = "tally"});
+        {
+            auto client = co_await test::DoorClient::open(door.urls()[0], "Authorization: Bearer word\r\n");
+            co_await client.send(R"({"command":"wait","id":1,"target":"tally"})");
+            co_await sleep(1s);
+        }
+        auto& server = self.servers().begin()->second;
+        for (int i = 0; i < 100 && server.info().connections > 0; ++i) co_await sleep(10ms);
+        CHECK(server.info().connections == 0);
+        co_await server.close(1s);
+    });
+    CHECK(simulation.open_sockets() == 0);
+}
+
 // The door stands in the scenario's frame, which is gone before the actor's servers and their connections.
 TEST_CASE("door, simulated: a scenario that can never end is ended with its connections open") {
     Simulation simulation(1);

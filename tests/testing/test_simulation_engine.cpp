@@ -337,6 +337,20 @@ TEST_CASE("simulation engine: what is begun together happens in an order that th
     CHECK(seen.size() == 6);
 }
 
+TEST_CASE("simulation engine: a poll tells that the other end says no more, whatever is unread") {
+    EngineWorld world;
+    auto [one, other] = world.pair();
+    auto hang_up = [&, fd = one](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, POLLRDHUP); };
+    CHECK(world.send(other, "unread") == 6);
+    CHECK(world.result(hang_up) == waits);
+    Recorder told;
+    world.engine.submit(told, hang_up);
+    CHECK(world.result([&, fd = other](io_uring_sqe* sqe) { io_uring_prep_shutdown(sqe, fd, SHUT_WR); }) ==
+          0);
+    world.settle();
+    CHECK(told.results == std::vector<int>{POLLRDHUP});
+}
+
 TEST_CASE("simulation engine: refuses what it does not know, and what is the kernel's") {
     EngineWorld world;
     UniqueFd real(::eventfd(1, EFD_CLOEXEC));

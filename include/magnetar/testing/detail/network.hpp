@@ -166,6 +166,7 @@ public:
         unsigned now = 0;
         if (socket->listening ? !socket->backlog.empty() : receivable(fd) != must_wait) now |= POLLIN;
         if (!socket->listening && sendable(fd) != must_wait) now |= POLLOUT;
+        if (socket->at_end) now |= POLLRDHUP;
         if (socket->reset) now |= POLLERR | POLLHUP;
         now &= events | POLLERR | POLLHUP;
         return now ? static_cast<int>(now) : must_wait;
