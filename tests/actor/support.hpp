@@ -28,12 +28,15 @@ namespace magnetar::test {
 using namespace std::chrono_literals;
 
 // A sanitizer opens files of its own, and cannot do without.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool sanitized = true;
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool sanitized = true, watches_threads = true;
+#elif defined(__SANITIZE_ADDRESS__)
+inline constexpr bool sanitized = true, watches_threads = false;
 #elif defined(__has_feature)
-inline constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+inline constexpr bool watches_threads = __has_feature(thread_sanitizer);
+inline constexpr bool sanitized = __has_feature(address_sanitizer) || watches_threads;
 #else
-inline constexpr bool sanitized = false;
+inline constexpr bool sanitized = false, watches_threads = false;
 #endif
 
 // Processes that an arbiter has before any worker.

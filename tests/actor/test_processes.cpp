@@ -323,7 +323,8 @@ TEST_CASE(
         auto worker = co_await spawn({});
         for (int signal : {SIGINT, SIGHUP}) {
             auto ended_by = co_await send(worker, run<after_signal>, signal);
-            CHECK(ended_by == signal);
+            // In a child of a process with threads ThreadSanitizer runs no handler.
+            if (!watches_threads) CHECK(ended_by == signal);
         }
         auto pong = co_await send(worker, ping);
         CHECK(pong == "pong");
