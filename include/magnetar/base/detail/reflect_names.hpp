@@ -22,25 +22,32 @@ consteval auto spell_value() {
     return std::string_view(__PRETTY_FUNCTION__);
 }
 
-constexpr std::string_view template_argument(std::string_view signature) noexcept {
-    auto begin = signature.find(" = ") + 3;
-    return signature.substr(begin, signature.size() - 1 - begin);
-}
+// What stands before the argument is the same for all: looking for it each time took a fifth of what a command
+// costs to compile.
+inline constexpr std::size_t type_begins = spell_type<int>().find(" = ") + 3;
+inline constexpr std::size_t value_begins = spell_value<0>().find(" = ") + 3;
 
 template <class T>
 constexpr std::string_view type_text() noexcept {
-    return template_argument(spell_type<T>());
+    auto signature = spell_type<T>();
+    return {signature.data() + type_begins, signature.size() - type_begins - 1};
+}
+
+template <auto V>
+constexpr std::string_view value_text() noexcept {
+    auto signature = spell_value<V>();
+    return {signature.data() + value_begins, signature.size() - value_begins - 1};
 }
 
 template <auto F>
 constexpr std::string_view function_text() noexcept {
-    auto text = template_argument(spell_value<F>());
-    while (text.front() == '&' || text.front() == '(') {
-        bool parenthesis = text.front() == '(' && text.back() == ')';
-        if (text.front() == '(' && !parenthesis) break;
-        text = text.substr(1, text.size() - (parenthesis ? 2 : 1));
+    auto text = value_text<F>();
+    const char *begin = text.data(), *end = begin + text.size();
+    while (*begin == '&' || (*begin == '(' && end[-1] == ')')) {
+        if (*begin == '(') --end;
+        ++begin;
     }
-    return text;
+    return {begin, static_cast<std::size_t>(end - begin)};
 }
 
 /// Gives an object of any type an address without making the object: only the addresses of its fields are
