@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from support import PROGRAM, Client, Program, case, configured, echo, get, new_folder, run_cases, service_manager, until
+from support import PROGRAM, Client, Program, case, configured, echo, fill_up, get, new_folder, run_cases, service_manager, until
 
 RELOADS = int(os.environ.get("RELOADS", "8"))
 
@@ -270,21 +270,12 @@ def a_service_manager_gives_sockets_and_is_told():
 def a_service_manager_that_reads_late_is_told_all():
     folder = new_folder()
     notify, environment = service_manager(folder)
-    filler = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    filler.setblocking(False)
-
-    def fill():
-        while True:
-            try:
-                filler.sendto(b"filler", environment["NOTIFY_SOCKET"])
-            except BlockingIOError:
-                return
 
     def hears(word):
         while word not in notify.recv(1000).decode().split("\n"):
             pass
 
-    fill()
+    fill_up(environment)
     with echo("--exit-timeout", "60s", "--slow", "60s", "--log-level", "info", folder=folder,
               environment=environment) as program:
         program.running()
@@ -292,7 +283,7 @@ def a_service_manager_that_reads_late_is_told_all():
         client = program.connect()
         assert client.line() == "hello"
         client.connection.sendall(b"in work\n")
-        fill()
+        fill_up(environment)
         program.process.send_signal(signal.SIGTERM)
         until("it stops", lambda: "stops" in program.said())
         hears("STOPPING=1")  # the program drains, and waits for nobody but its client

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from support import PROGRAM, Client, Door, Program, case, configured, echo, get, new_folder, run_cases, service_manager, until
+from support import PROGRAM, Client, Door, Program, case, configured, echo, fill_up, get, new_folder, run_cases, service_manager, until
 
 V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -552,13 +552,7 @@ def no_total_falls_when_an_application_ends():
 def a_service_manager_that_reads_nothing_holds_up_nothing():
     folder = new_folder()
     manager, environment = service_manager(folder)
-    sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    sender.setblocking(False)
-    try:
-        while True:
-            sender.sendto(b"full", environment["NOTIFY_SOCKET"])
-    except BlockingIOError:
-        pass
+    fill_up(environment)
     with echo(environment={**environment, "WATCHDOG_USEC": "100000"}, folder=folder) as program:
         program.running()
         assert program.connect().line() == "hello"

@@ -43,6 +43,17 @@ def service_manager(folder):
     return heard, {"NOTIFY_SOCKET": path}
 
 
+def fill_up(environment):
+    """That socket takes no more until somebody reads."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)
+        try:
+            while True:
+                sender.sendto(b"full", environment["NOTIFY_SOCKET"])
+        except BlockingIOError:
+            pass
+
+
 class Program:
     """A program that runs, in a folder of its own."""
 

@@ -79,6 +79,8 @@ void become_user(const std::string& user, const std::string& group);
 // An octal number of at most 0777. Throws std::invalid_argument.
 mode_t read_umask(std::string_view text);
 
+// The number in an environment variable; 0 when there is none, or one above `most`.
+std::uint64_t number_in_environment(const char* variable, std::uint64_t most);
 // How often the service manager wants to hear WATCHDOG=1, in microseconds; 0: never.
 std::uint64_t watchdog_microseconds();
 

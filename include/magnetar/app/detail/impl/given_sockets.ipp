@@ -8,9 +8,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdlib>
 #include <exception>
+#include <limits>
 #include <stdexcept>
 #include <string_view>
 
@@ -22,11 +22,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 namespace given_sockets {
 
 inline int number_in(const char* variable) {
-    const char* text = std::getenv(variable);
-    std::string_view digits = text ? text : "";
-    int number = 0;
-    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    return error == std::errc() && end == digits.data() + digits.size() ? number : 0;
+    return static_cast<int>(number_in_environment(variable, std::numeric_limits<int>::max()));
 }
 inline int type_of(int fd) {
     int type = 0;

@@ -174,7 +174,7 @@ struct Client {
         if (order) return 0;
         return asks() || sent == answer.size() ? POLLIN : POLLOUT;
     }
-    void answers(int code, std::string_view type, const std::string& body) {
+    void answers(int code, std::string_view type, std::string_view body) {
         std::string_view reason = code == 200   ? "OK"
                                   : code == 404 ? "Not Found"
                                   : code == 405 ? "Method Not Allowed"
@@ -182,7 +182,7 @@ struct Client {
         answer = fmt::format(
             "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nConnection: "
             "close\r\n\r\n{}",
-            code, reason, type, body.size(), is_head ? std::string() : body);
+            code, reason, type, body.size(), is_head ? std::string_view() : body);
         order.reset();
         send();
     }
@@ -230,7 +230,7 @@ struct HealthServer::State {
             if (events & (POLLERR | POLLHUP)) return false;
             bool late = monotonic_ns() >= client.deadline;
             if (const std::string* metrics = client.order->text())
-                client.answers(200, "text/plain; version=0.0.4; charset=utf-8", std::string(*metrics));
+                client.answers(200, "text/plain; version=0.0.4; charset=utf-8", *metrics);
             else if (late) client.answers(503, text, "the program does not answer\n");
             return true;
         }

@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 
 #include <magnetar/app/detail/held_signals.hpp>
@@ -171,14 +172,17 @@ MAGNETAR_DECL mode_t read_umask(std::string_view text) {
     return mask;
 }
 
+MAGNETAR_DECL std::uint64_t number_in_environment(const char* variable, std::uint64_t most) {
+    const char* text = std::getenv(variable);
+    std::uint64_t number = 0;
+    return text && process_parts::read_number(text, number) && number <= most ? number : 0;
+}
 MAGNETAR_DECL std::uint64_t watchdog_microseconds() {
-    const char* text = std::getenv("WATCHDOG_USEC");
-    const char* pid = std::getenv("WATCHDOG_PID");
-    std::uint64_t microseconds = 0;
-    pid_t whom = 0;
-    if (!text || !process_parts::read_number<std::uint64_t>(text, microseconds)) return 0;
-    if (pid && (!process_parts::read_number<pid_t>(pid, whom) || whom != ::getpid())) return 0;
-    return microseconds;
+    constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
+    if (std::getenv("WATCHDOG_PID") &&
+        number_in_environment("WATCHDOG_PID", any) != static_cast<std::uint64_t>(::getpid()))
+        return 0;
+    return number_in_environment("WATCHDOG_USEC", any);
 }
 
 MAGNETAR_DECL SocketAddress address_to_bind(const std::string& text, int type) {

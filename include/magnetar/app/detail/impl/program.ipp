@@ -122,15 +122,11 @@ MAGNETAR_LAZY_BODY Task<> begin_application(ApplicationBase& application) {
     names.push_back(application.name());
     ProcessSettings process;
     auto share = application.publish(process, names);
-    std::exception_ptr failure;
     try {
         co_await application.begin(*here, std::move(share));
     } catch (...) {
-        failure = std::current_exception();
-    }
-    if (failure) {
         application.forget();
-        std::rethrow_exception(failure);
+        throw;
     }
     core_of(*here).start_job(programs::until_end(application)).detach();
     co_await application.started();

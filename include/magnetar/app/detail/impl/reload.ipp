@@ -1,11 +1,11 @@
 #pragma once
 #include <fmt/core.h>
-#include <time.h>
 
 #include <exception>
 #include <memory>
 #include <stdexcept>
 
+#include <magnetar/app/detail/metrics.hpp>
 #include <magnetar/app/detail/process.hpp>
 #include <magnetar/app/detail/reload.hpp>
 #include <magnetar/app/detail/service.hpp>
@@ -32,12 +32,6 @@ struct UnderWay {
     Actor<>& arbiter;
 };
 
-inline void say_to(ServiceManager& manager) {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    manager.tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}",
-                             std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000));
-}
 // Says what changes. What cannot change while it runs is named, and stays in `next` as it is at present.
 inline std::vector<std::string> take_over(Configuration& next, Configuration& present) {
     std::vector<std::string> said;
@@ -93,7 +87,7 @@ MAGNETAR_DECL Task<std::vector<std::string>> reload_program(Service& program, Ac
     reloading::UnderWay under_way(program, arbiter);
     co_await program.ready.wait();
     auto next = program.configure();
-    reloading::say_to(program.manager);
+    program.manager.tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_ns() / 1000));
     auto said = reloading::take_over(*next, *program.present);
     std::unique_ptr<Configuration> before = std::exchange(program.present, std::move(next));
     std::exception_ptr failure;

@@ -42,7 +42,7 @@ MAGNETAR_DECL void ServiceManager::tell_again(const std::string& state) {
 // By a connected socket, which can be waited for. One that is refused belongs to a manager that has gone:
 // another may be there by the next time.
 MAGNETAR_DECL ServiceManager::Sent ServiceManager::send(const std::string& state) noexcept {
-    for (bool again : {true, false}) {
+    for (;;) {
         bool fresh = !fd_;
         if (fresh) {
             sockaddr_un address{};
@@ -50,15 +50,16 @@ MAGNETAR_DECL ServiceManager::Sent ServiceManager::send(const std::string& state
             std::memcpy(address.sun_path, path_.data(), path_.size());
             fd_ = UniqueFd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
             auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path_.size());
-            if (!fd_ || ::connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) break;
+            if (!fd_ || ::connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) {
+                fd_.reset();
+                return Sent::gone;
+            }
         }
         if (::send(fd_.get(), state.data(), state.size(), MSG_NOSIGNAL) >= 0) return Sent::yes;
         if (errno == EAGAIN) return Sent::full;
         fd_.reset();
-        if (fresh || !again) break;
+        if (fresh) return Sent::gone;
     }
-    fd_.reset();
-    return Sent::gone;
 }
 
 MAGNETAR_DECL Task<> ServiceManager::send_kept(ServiceManager& self) {
