@@ -1,7 +1,7 @@
-// Requests of clients in JSON over WebSocket, over 1 and 64 connections, one in flight on each: an arbiter's
-// door and a light actor behind it, beside the plain TCP echo of the same run, and beside an echo server by
-// Node's package `ws` where NODE_PATH leads to it. And what an idle connection takes. The server is a process
-// on core 0, the load comes from core 1.
+// Requests of clients in JSON over WebSocket, over 1 and 64 connections, one in flight on each, and over 64 with
+// 16 in flight on each: an arbiter's door and a light actor behind it, beside the plain TCP echo of the same run,
+// and beside an echo server by Node's package `ws` where NODE_PATH leads to it. And what an idle connection
+// takes. The server is a process on core 0, the load comes from core 1.
 #include <fmt/core.h>
 
 #include <netinet/in.h>
@@ -143,9 +143,12 @@ UniqueFd connect_to(const Server& server, const std::string& upgrade) {
 struct Result {
     double rate, cpu;
 };
-Result ask(const Server& server, const Talk& talk, std::size_t connections) {
+struct Load {
+    std::size_t connections, in_flight;
+};
+Result ask(const Server& server, const Talk& talk, Load load) {
     auto connect = [&] { return connect_to(server, talk.upgrade); };
-    bench::EchoClients clients(connections, connect, talk.message, talk.answer);
+    bench::EchoClients clients(load.connections, connect, talk.message, talk.answer, load.in_flight);
     clients.run_for(50e6);
     double cpu = server.cpu_seconds();
     double ns = clients.run_for(300e6);
@@ -186,19 +189,19 @@ int main() {
     bench::pin(1);
     fmt::print("{:<36} {:>16} {:>16} {:>16}\n", "requests in JSON, k/s (CPU of each)", "TCP echo", "door",
                "Node ws");
-    for (std::size_t connections : {1, 64}) {
+    for (Load load : {Load{1, 1}, Load{64, 1}, Load{64, 16}}) {
         Medians floor, ours, theirs;
         while (ours.rate.more()) {  // in turn, so that what else the machine does meets all alike
-            floor.add(ask(tcp, plain, connections));
-            ours.add(ask(door, json, connections));
-            if (node.port()) theirs.add(ask(node, node_talk, connections));
+            floor.add(ask(tcp, plain, load));
+            ours.add(ask(door, json, load));
+            if (node.port()) theirs.add(ask(node, node_talk, load));
         }
         fmt::print(
-            "{:<36} {:>16} {:>16} {:>16}   {:.2f} of TCP{}{}\n", fmt::format("{} connections", connections),
-            floor.text(), ours.text(), node.port() ? theirs.text() : "-",
-            ours.rate.median() / floor.rate.median(),
+            "{:<36} {:>16} {:>16} {:>16}   {:.2f} of TCP{}{}\n",
+            fmt::format("{} connections, {} in flight", load.connections, load.in_flight), floor.text(),
+            ours.text(), node.port() ? theirs.text() : "-", ours.rate.median() / floor.rate.median(),
             node.port() ? fmt::format(", {:.1f} x Node", ours.rate.median() / theirs.rate.median()) : "",
-            connections == 64 ? " (goals: 0.5, 5)" : "");
+            load.connections == 64 ? " (goals: 0.5, 5)" : "");
         std::fflush(stdout);
     }
     auto room = std::min<std::size_t>(idle_connections, files.rlim_cur - 100);

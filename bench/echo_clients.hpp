@@ -1,4 +1,4 @@
-// The load on echo servers: connections with one message in flight on each, by epoll.
+// The load on echo servers: connections with one or more messages in flight on each, by epoll.
 #pragma once
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -20,21 +20,23 @@ namespace bench {
 
 class EchoClients {
 public:
-    // What `connect()` gives, so many times. An answer has so many bytes; what is longer counts as the next
-    // one's.
+    // What `connect()` gives, so many times, with so many messages in flight on each. An answer has so many
+    // bytes; what is longer counts as the next one's.
     template <class Connect>
-    EchoClients(std::size_t count, Connect connect, std::string message, std::size_t answer)
-        : message_(std::move(message)),
+    EchoClients(std::size_t count, Connect connect, const std::string& message, std::size_t answer,
+                std::size_t in_flight = 1)
+        : message_size_(message.size()),
           answer_(answer),
           poll_(::epoll_create1(EPOLL_CLOEXEC)),
           clients_(count) {
         waits.reserve(1 << 20);
+        for (std::size_t i = 0; i < in_flight; ++i) messages_ += message;
         for (Client& client : clients_) {
             client.fd = connect();
             epoll_event event{.events = EPOLLIN, .data = {.ptr = &client}};
             ::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, client.fd.get(), &event);
         }
-        for (Client& client : clients_) send(client);
+        for (Client& client : clients_) send(client, in_flight);
     }
 
     // Keeps them busy for that long; gives the time that it took.
@@ -49,33 +51,35 @@ public:
         return watch_.ns() - began;
     }
 
-    // Of the last run: from each message to its answer, in microseconds.
+    // Of the last run: from each message, or the newest of those sent with it, to its answer, in microseconds.
     std::vector<double> waits;
 
 private:
     struct Client {
         magnetar::UniqueFd fd;
-        std::size_t missing = 0;
+        std::size_t received = 0;  // of the next answer
         double asked = 0;
     };
-    void send(Client& client) {
-        client.missing = answer_;
+    void send(Client& client, std::size_t count) {
         client.asked = watch_.ns();
-        if (::write(client.fd.get(), message_.data(), message_.size()) < 0)
+        if (::write(client.fd.get(), messages_.data(), count * message_size_) < 0)
             magnetar::throw_system_error(errno, "write");
     }
+    // As many messages as answers have come go out at once.
     void receive(Client& client) {
         char bytes[4096];
         auto got = ::read(client.fd.get(), bytes, sizeof bytes);
         if (got <= 0) magnetar::throw_system_error(errno, "read");
-        client.missing -= std::min(static_cast<std::size_t>(got), client.missing);
-        if (client.missing > 0) return;
-        waits.push_back((watch_.ns() - client.asked) / 1e3);
-        send(client);
+        client.received += static_cast<std::size_t>(got);
+        std::size_t answers = std::min(client.received / answer_, messages_.size() / message_size_);
+        if (answers == 0) return;
+        client.received -= answers * answer_;
+        waits.insert(waits.end(), answers, (watch_.ns() - client.asked) / 1e3);
+        send(client, answers);
     }
 
-    std::string message_;
-    std::size_t answer_;
+    std::string messages_;  // as many as are in flight on a connection
+    std::size_t message_size_, answer_;
     magnetar::UniqueFd poll_;
     std::vector<Client> clients_;
     Stopwatch watch_;
