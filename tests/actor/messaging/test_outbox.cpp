@@ -39,7 +39,7 @@ T& place_in(Place& batch_or_outbox, std::vector<int>& log, int number, auto&... 
     void* place =
         batch_or_outbox.place(where..., sizeof(T), [](void* sheet) { static_cast<T*>(sheet)->arrive(); });
     T& made = *::new (place) T(log, number);
-    batch_or_outbox.placed();
+    batch_or_outbox.placed(sizeof(T));
     return made;
 }
 template <class T>

@@ -44,8 +44,14 @@ public:
     // The place for the next message, of that size, for which `arrive` is called on the other loop. The message
     // is in the batch from placed() on, to be called when it has been constructed there: what throws leaves
     // nothing. Once it has been destroyed it is for drop() to give the place back.
-    void* place(std::size_t size, void (*arrive)(void* message)) noexcept;
-    void placed() noexcept;
+    void* place(std::size_t size, void (*arrive)(void* message)) noexcept {
+        static_assert(sizeof(Slot) % alignment == 0);
+        return (::new (reinterpret_cast<char*>(this) + used_) Slot{arrive, space(size), used_})->content();
+    }
+    void placed(std::size_t size) noexcept {
+        used_ += space(size);
+        ++alive_;
+    }
     static void drop(void* place, std::size_t size) noexcept;
 
 private:
@@ -71,8 +77,12 @@ public:
     Outbox() noexcept : TurnHook([](TurnHook& self) { static_cast<Outbox&>(self).flush(); }) {}
 
     // The place for a message to that loop, see Batch::place. It goes off with the first flush after placed().
-    void* place(LoopHandle& door, std::size_t size, void (*arrive)(void* message));
-    void placed() noexcept { batch_->placed(); }
+    void* place(LoopHandle& door, std::size_t size, void (*arrive)(void* message)) {
+        if (door_ != &door || !batch_ || !batch_->has_room(Batch::space(size))) [[unlikely]]
+            begin_batch(door, Batch::space(size));
+        return batch_->place(size, arrive);
+    }
+    void placed(std::size_t size) noexcept { batch_->placed(size); }
     // Sends a work at once.
     void post(LoopHandle& door, Runnable& work) noexcept;
     void flush() noexcept;
@@ -82,7 +92,10 @@ public:
     // each other at each. So the in_flight may grow past its capacity by a batch for each thread.
     bool has_room(const Address& target) const noexcept { return target.id == crowded_.id && room_ > 0; }
     bool find_room(const Address& target) noexcept;
-    void take_room() noexcept;
+    void take_room() noexcept {
+        --room_;
+        ++joined_;
+    }
 
 private:
     static void hand_over(LoopHandle& door, Runnable& work) noexcept;
@@ -95,6 +108,9 @@ private:
     int room_ = 0, joined_ = 0;
 };
 
-Outbox& outbox();
+inline Outbox& outbox() {
+    static thread_local Outbox here;
+    return here;
+}
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

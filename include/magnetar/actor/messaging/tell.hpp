@@ -42,18 +42,18 @@ public:
     // On its target's thread.
     void arrive() noexcept;
     virtual void dispose() noexcept = 0;
-    Telling* waiter = nullptr;                   // on this loop
+    const bool in_batch;        // first, beside the flags of Message: a batch holds an eighth more of them
+    Telling* waiter = nullptr;  // on this loop
     Acknowledgement* acknowledgement = nullptr;  // on another
 
 protected:
-    Tell(const Address& target, const CommandEntry& command, bool in_batch) noexcept
-        : in_batch_(in_batch), command_(command), target_(target) {
+    Tell(const Address& target, const CommandEntry& command, bool batched) noexcept
+        : in_batch(batched), command_(command), target_(target) {
         stamp(*this, command);
     }
     ~Tell() = default;
     void refuse(RejectReason reason, ActorId target) noexcept override;
     void admitted() noexcept override;
-    bool in_batch_;
     const CommandEntry& command_;
 
 private:
@@ -63,10 +63,10 @@ private:
 template <class Args, class Return>
 class TellOf final : public Tell, public Pooled {
 public:
-    TellOf(const Address& target, const CommandEntry& command, Args&& args, bool in_batch)
-        : Tell(target, command, in_batch), args_(std::move(args)) {}
+    TellOf(const Address& target, const CommandEntry& command, Args&& args, bool batched)
+        : Tell(target, command, batched), args_(std::move(args)) {}
     void dispose() noexcept override {
-        if (!in_batch_) return delete this;
+        if (!in_batch) return delete this;
         this->~TellOf();
         Batch::drop(this, sizeof(TellOf));
     }
@@ -95,7 +95,11 @@ class Telling : public Waiter {
 public:
     std::string_view what() const noexcept override { return "room in a mailbox"; }
     bool await_suspend(Suspension leaf);
-    void await_resume() const;
+    void await_resume() const {
+        check_cancelled();
+        if (error_) [[unlikely]]
+            std::rethrow_exception(error_);
+    }
 
     // Sends a system message that nobody waits for.
     void post();

@@ -22,16 +22,6 @@ MAGNETAR_DECL Batch* Batch::make(LoopHandle& maker, std::uint32_t size) {
     return ::new (pool_allocate(size)) Batch(maker, size);
 }
 
-MAGNETAR_DECL void* Batch::place(std::size_t size, void (*arrive)(void* message)) noexcept {
-    static_assert(sizeof(Slot) % alignment == 0);
-    return (::new (reinterpret_cast<char*>(this) + used_) Slot{arrive, space(size), used_})->content();
-}
-
-MAGNETAR_DECL void Batch::placed() noexcept {
-    used_ += std::launder(reinterpret_cast<Slot*>(reinterpret_cast<char*>(this) + used_))->size;
-    ++alive_;
-}
-
 MAGNETAR_DECL void Batch::drop(void* place, std::size_t size) noexcept {
     Batch& batch = (static_cast<Slot*>(place) - 1)->batch();
     pool_retire(place, size);
@@ -59,12 +49,6 @@ MAGNETAR_DECL void Batch::release() noexcept {
     else maker_.returned.push(*this);
 }
 
-MAGNETAR_DECL void* Outbox::place(LoopHandle& door, std::size_t size, void (*arrive)(void* message)) {
-    if (door_ != &door || !batch_ || !batch_->has_room(Batch::space(size))) [[unlikely]]
-        begin_batch(door, Batch::space(size));
-    return batch_->place(size, arrive);
-}
-
 MAGNETAR_DECL void Outbox::post(LoopHandle& door, Runnable& work) noexcept {
     if (batch_) flush();
     hand_over(door, work);
@@ -82,11 +66,6 @@ MAGNETAR_DECL bool Outbox::find_room(const Address& target) noexcept {
     ActorSlot& slot = *target.where.slot();
     room_ = slot.capacity - slot.in_flight().load(std::memory_order_relaxed);
     return room_ > 0;
-}
-
-MAGNETAR_DECL void Outbox::take_room() noexcept {
-    --room_;
-    ++joined_;
 }
 
 MAGNETAR_DECL void Outbox::hand_over(LoopHandle& door, Runnable& work) noexcept {
@@ -108,11 +87,6 @@ MAGNETAR_DECL void Outbox::count_crowd() noexcept {
     batch_ = Batch::make(loop.handle(), Batch::size_for(wanted_, bytes));
     door_ = &door;
     loop.at_turn_end(*this);
-}
-
-MAGNETAR_DECL Outbox& outbox() {
-    static thread_local Outbox here;
-    return here;
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

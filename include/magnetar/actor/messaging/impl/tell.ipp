@@ -50,7 +50,7 @@ MAGNETAR_DECL Tell& Telling::make_for(LoopHandle& door) {
     Outbox& out = outbox();
     void* place = out.place(door, size_, [](void* tell) { static_cast<Tell*>(tell)->arrive(); });
     Tell& tell = make_in_batch(place);
-    out.placed();
+    out.placed(size_);
     return tell;
 }
 
@@ -152,11 +152,6 @@ MAGNETAR_DECL bool Telling::await_suspend(Suspension leaf) {
     } catch (...) {  // an argument cannot be encoded, or not be moved
         return end_at_once(std::current_exception());
     }
-}
-
-MAGNETAR_DECL void Telling::await_resume() const {
-    check_cancelled();
-    if (error_) std::rethrow_exception(error_);
 }
 
 MAGNETAR_DECL bool Telling::try_here(Actor<>& actor, Tell& tell) noexcept {
