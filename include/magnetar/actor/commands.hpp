@@ -140,10 +140,10 @@ Task<Json> answered(Json answer);
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 Task<Json> call_task_by_name(Actor<>& actor, Request& request, typename CommandTraits<F>::Args arguments) {
     if constexpr (std::is_void_v<typename CommandTraits<F>::Result>) {
-        co_await CommandTraits<F>::call(actor, request, arguments);
+        co_await entry_of<F>.call(actor, request, arguments);
         co_return Json();
     } else {
-        co_return to_json(co_await CommandTraits<F>::call(actor, request, arguments));
+        co_return to_json(co_await entry_of<F>.call(actor, request, arguments));
     }
 }
 
@@ -156,11 +156,11 @@ Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments) {
         if constexpr (Bound::is_task) {
             return call_task_by_name<F>(actor, request, std::move(decoded));
         } else if constexpr (std::is_void_v<typename Bound::Result>) {
-            Bound::call(actor, request, decoded);
+            entry_of<F>.call(actor, request, decoded);
             return answered(Json());
         } else {
             return answered(
-                to_json(static_cast<typename Bound::Result>(Bound::call(actor, request, decoded))));
+                to_json(static_cast<typename Bound::Result>(entry_of<F>.call(actor, request, decoded))));
         }
     } else {
         throw_no_json(actor);

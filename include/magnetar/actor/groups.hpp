@@ -137,7 +137,7 @@ Task<> leave(std::string group, const C&) {
 /// ActorStopping when the arbiter stops.
 template <auto F, class... A>
 auto publish(std::string_view group, A&&... arguments) {
-    if constexpr (detail::check_call<F, typename detail::CommandTraits<F>::State, A...>()) {
+    if constexpr (detail::Callable<F, typename detail::CommandTraits<F>::State, A...>) {
         using Publishing = detail::Publishing<F>;
         detail::check_group(group);
         return detail::make_tell<&Publishing::to_nodes>(detail::arbiter_address("publish"),

@@ -136,7 +136,7 @@ template <detail::MessageTarget Target, class C, class... A>
     requires(!detail::CommandName<C>)
 auto send(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
-    if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>()) {
+    if constexpr (detail::Callable<F, typename detail::StateOfProxy<Target>::type, A...>) {
         if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
             return detail::RequestFor<F>(target.address(), detail::listed_entry<F>,
                                          std::forward<A>(arguments)...);
@@ -164,7 +164,7 @@ template <detail::MessageTarget Target, class C, class... A>
     requires(!detail::CommandName<C>)
 auto tell(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
-    if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>()) {
+    if constexpr (detail::Callable<F, typename detail::StateOfProxy<Target>::type, A...>) {
         if constexpr (std::is_base_of_v<ActorProxy<>, Target>)
             return detail::TellFor<F>(target.address(), detail::listed_entry<F>,
                                       std::forward<A>(arguments)...);
@@ -182,7 +182,7 @@ template <class Target, class C, class... A>
     requires std::is_base_of_v<ActorProxy<>, Target>
 bool try_tell(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
-    if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>())
+    if constexpr (detail::Callable<F, typename detail::StateOfProxy<Target>::type, A...>)
         return detail::TellFor<F>(target.address(), detail::listed_entry<F>, std::forward<A>(arguments)...)
             .try_now(nullptr);
 }
@@ -196,17 +196,17 @@ bool try_tell(const Target& target, const C&, A&&... arguments) {
 ///     co_await self.executor().run(half, self.proxy());
 template <auto F, class State, class... A>
 bool tell_from_anywhere(const ActorProxy<State>& target, A&&... arguments) {
-    constexpr auto G = detail::bind_command<State, F>();
-    if constexpr (detail::check_call<G, State, A...>())
-        return detail::tell_from_anywhere(
-            detail::make_tell<G>(target.address(), std::forward<A>(arguments)...), target.address());
+    if constexpr (detail::Callable<F, State, A...>)
+        return detail::tell_from_anywhere(detail::TellFor<F>(target.address(), detail::listed_entry<F, State>,
+                                                             std::forward<A>(arguments)...),
+                                          target.address());
 }
 /// The same for a Command, `run<function>` or `echo`.
 template <class Target, class C, class... A>
     requires std::is_base_of_v<ActorProxy<>, Target>
 bool tell_from_anywhere(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
-    if constexpr (detail::check_call<F, typename detail::StateOfProxy<Target>::type, A...>())
+    if constexpr (detail::Callable<F, typename detail::StateOfProxy<Target>::type, A...>)
         return detail::tell_from_anywhere(
             detail::make_tell<F>(target.address(), std::forward<A>(arguments)...), target.address());
 }

@@ -170,7 +170,7 @@ public:
     /// the worker, and CommandNotFound when it is no monitor.
     template <auto F, class... A>
     Task<typename detail::CommandTraits<F>::Result> send(A&&... arguments) const {
-        if constexpr (detail::check_call<F, State, A...>()) {
+        if constexpr (detail::Callable<F, State, A...>) {
             return detail::send_by_monitor(
                 monitor_, detail::listed_entry<F>,
                 typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
@@ -179,7 +179,7 @@ public:
     /// The same without an answer, see ActorProxy::tell.
     template <auto F, class... A>
     Task<> tell(A&&... arguments) const {
-        if constexpr (detail::check_call<F, State, A...>()) {
+        if constexpr (detail::Callable<F, State, A...>) {
             return detail::tell_by_monitor(
                 monitor_, detail::listed_entry<F>,
                 typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
@@ -278,31 +278,28 @@ public:
     /// Throws what ActorProxy::send throws, ActorNotFound when no worker runs and none is to come, and
     /// ActorStopping when the monitor is stopping.
     template <auto F, class... A>
-    detail::PoolRequestFor<detail::bind_command<State, F>()> send(A&&... arguments) const {
-        constexpr auto G = detail::bind_command<State, F>();
-        if constexpr (detail::check_call<G, State, A...>()) {
-            return {proxy_, detail::listed_entry<G>,
-                    typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...)};
+    detail::PoolRequestFor<F> send(A&&... arguments) const {
+        if constexpr (detail::Callable<F, State, A...>) {
+            return {proxy_, detail::listed_entry<F, State>,
+                    typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...)};
         }
     }
     /// The same without an answer, see ActorProxy::tell.
     template <auto F, class... A>
     Task<> tell(A&&... arguments) const {
-        constexpr auto G = detail::bind_command<State, F>();
-        if constexpr (detail::check_call<G, State, A...>()) {
-            return detail::tell_any(proxy_, detail::listed_entry<G>,
-                                    typename detail::CommandTraits<G>::Args(std::forward<A>(arguments)...));
+        if constexpr (detail::Callable<F, State, A...>) {
+            return detail::tell_any(proxy_, detail::listed_entry<F, State>,
+                                    typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
         }
     }
     /// The same without ever waiting: false when no worker runs, or the chosen one does not take it. See
     /// ActorProxy::try_tell.
     template <auto F, class... A>
     bool try_tell(A&&... arguments) const {
-        constexpr auto G = detail::bind_command<State, F>();
-        if constexpr (detail::check_call<G, State, A...>()) {
+        if constexpr (detail::Callable<F, State, A...>) {
             auto* found = detail::WorkerPool::find(proxy_.address());
             auto chosen = found ? found->choose() : detail::WorkerPool::Chosen{};
-            return chosen && detail::TellFor<G>(chosen.worker.address(), detail::listed_entry<G>,
+            return chosen && detail::TellFor<F>(chosen.worker.address(), detail::listed_entry<F, State>,
                                                 std::forward<A>(arguments)...)
                                  .try_now(nullptr);
         }

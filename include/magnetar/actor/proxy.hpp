@@ -54,12 +54,13 @@ consteval void explain_obstacle(Arguments<P...>*) {
 }
 
 // The sentences for a call that cannot be made; true when it can.
-template <auto F, class State, class... A>
-consteval bool check_call() {
-    using Bound = CommandTraits<F>;
+// By the command's type alone, once for all commands of that type.
+template <class F, class State, class... A>
+consteval bool check_call_of() {
+    using Bound = CommandTraitsOf<F>;
     using Args = typename Bound::Args;
     constexpr bool belongs = std::is_void_v<typename Bound::State> || std::is_void_v<State> ||
-                             std::is_same_v<typename Bound::State, State>;
+                             std::is_same_v<typename Bound::State, State> || inherits<State, F>;
     static_assert(belongs,
                   "this command belongs to another actor type: send it to a proxy of the type that has it");
     constexpr bool match = takes<Args, A...>;
@@ -72,6 +73,8 @@ consteval bool check_call() {
     if constexpr (!can_travel) explain_obstacle<typename Bound::Result>(static_cast<Args*>(nullptr));
     return belongs && match && can_travel;
 }
+template <auto F, class State, class... A>
+concept Callable = check_call_of<std::remove_const_t<decltype(F)>, State, A...>();
 
 }  // namespace detail
 
@@ -127,23 +130,25 @@ class ActorProxy : public ActorProxy<> {
 public:
     using ActorProxy<>::ActorProxy;
 
+    // Inline even at -O0: a function for each command is what costs when this is compiled.
+
     /// Calls a member function of the actor's state, its own or of a base class, there, and gives its result.
     /// Throws RemoteError when it throws, ActorNotFound, ActorLost, ActorStopping, MailboxFull, or Cancelled.
     /// Nothing is sent before it is awaited.
     template <auto F, class... A>
-    detail::RequestFor<detail::bind_command<State, F>()> send(A&&... arguments) const {
-        constexpr auto G = detail::bind_command<State, F>();
-        if constexpr (detail::check_call<G, State, A...>())
-            return detail::RequestFor<G>(address(), detail::listed_entry<G>, std::forward<A>(arguments)...);
+    [[gnu::always_inline]] detail::RequestFor<F> send(A&&... arguments) const {
+        if constexpr (detail::Callable<F, State, A...>)
+            return detail::RequestFor<F>(address(), detail::listed_entry<F, State>,
+                                         std::forward<A>(arguments)...);
     }
     /// The same without an answer: returns when the message has found room in the actor's mailbox (within one
     /// process), or on the link to it. An exception in the command is logged by the callee. Throws
     /// ActorNotFound when the actor is known to have ended.
     template <auto F, class... A>
-    detail::TellFor<detail::bind_command<State, F>()> tell(A&&... arguments) const {
-        constexpr auto G = detail::bind_command<State, F>();
-        if constexpr (detail::check_call<G, State, A...>())
-            return detail::TellFor<G>(address(), detail::listed_entry<G>, std::forward<A>(arguments)...);
+    [[gnu::always_inline]] detail::TellFor<F> tell(A&&... arguments) const {
+        if constexpr (detail::Callable<F, State, A...>)
+            return detail::TellFor<F>(address(), detail::listed_entry<F, State>,
+                                      std::forward<A>(arguments)...);
     }
     /// The same without ever waiting, and no coroutine is needed: true when the message is on its way, false
     /// when there is no room for it or no such actor any more. Room on the link to another process is known
@@ -151,9 +156,9 @@ public:
     /// what cannot travel.
     template <auto F, class... A>
     bool try_tell(A&&... arguments) const {
-        constexpr auto G = detail::bind_command<State, F>();
-        if constexpr (detail::check_call<G, State, A...>())
-            return detail::TellFor<G>(address(), detail::listed_entry<G>, std::forward<A>(arguments)...)
+        if constexpr (detail::Callable<F, State, A...>)
+            return detail::TellFor<F>(address(), detail::listed_entry<F, State>,
+                                      std::forward<A>(arguments)...)
                 .try_now(nullptr);
     }
 };

@@ -43,7 +43,7 @@ public:
             return magnetar::send(target, command, std::forward<A>(arguments)...);
         } else {
             constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
-            if constexpr (detail::check_call<F, void, A...>())
+            if constexpr (detail::Callable<F, void, A...>)
                 return typed<typename detail::CommandTraits<F>::Result>(
                     link(), ask(target, name_of<F>(command), pack<F>(std::forward<A>(arguments)...)));
         }
@@ -74,7 +74,7 @@ public:
             return magnetar::tell(target, command, std::forward<A>(arguments)...);
         } else {
             constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
-            if constexpr (detail::check_call<F, void, A...>())
+            if constexpr (detail::Callable<F, void, A...>)
                 return detail::RemoteLink::tell(link(), std::string(name_of<F>(command)), target_json(target),
                                                 pack<F>(std::forward<A>(arguments)...));
         }

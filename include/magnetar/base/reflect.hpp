@@ -61,13 +61,13 @@ constexpr void for_each_field(T& value, F&& use) {
 /// image.
 template <class T>
 constexpr std::string_view type_name() noexcept {
-    return detail::type_text<T>();
+    return detail::type_text(detail::spell_type<T>());
 }
 
 /// The name of the function `F` or the member function it points to: `add`, `ns::add`, `Counter::add`.
 template <auto F>
 constexpr std::string_view function_name() noexcept {
-    return detail::function_text<F>();
+    return detail::function_text(detail::spell_value<F>());
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

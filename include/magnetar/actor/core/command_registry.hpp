@@ -92,26 +92,21 @@ inline constexpr bool is_system = reach_of<F> != Reach::anyone;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr bool is_observer = false;
 
+// Null where a request with these arguments and this result cannot travel, and for no result.
 template <class Args, class Result, class Of>
-consteval const TypeShape* shape_for() noexcept {
-    if constexpr (!can_travel<Args, Result> || std::is_void_v<Of>) return nullptr;
-    else return &TypeShapeOf<Of>::value;
-}
-template <auto F, class Traits = CommandTraits<F>>
-inline constexpr const TypeShape* arguments_shape =
-    shape_for<typename Traits::Args, typename Traits::Result, typename Traits::Args>();
-template <auto F, class Traits = CommandTraits<F>>
-inline constexpr const TypeShape* result_shape =
-    shape_for<typename Traits::Args, typename Traits::Result, typename Traits::Result>();
-
+inline constexpr const TypeShape* shape_on_link = nullptr;
+template <class Args, class Result, class Of>
+    requires(can_travel<Args, Result> && !std::is_void_v<Of>)
+inline constexpr const TypeShape* shape_on_link<Args, Result, Of> = &TypeShapeOf<Of>::value;
 // The entry of a command function: a constant, so that it costs nothing in the files that do not use it.
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
-inline constinit CommandEntryOf<typename CommandTraits<F>::Args, typename CommandTraits<F>::Return> entry_of{
-    {function_name<F>(), state_tag<typename CommandTraits<F>::State>(),
-     &open_from_wire<typename CommandTraits<F>::Args, typename CommandTraits<F>::Result>,
-     &invoke<typename CommandTraits<F>::Args, typename CommandTraits<F>::Return>, nullptr, is_system<F>,
-     is_observer<F>, reach_of<F>, arguments_shape<F>, result_shape<F>},
-    &CommandTraits<F>::call};
+template <auto F, class Of = std::remove_const_t<decltype(F)>, class Traits = CommandTraits<F>>
+inline constinit CommandEntryOf<typename Traits::Args, typename Traits::Return> entry_of{
+    {function_text(spell_value<F>()), state_tag<typename Traits::State>(),
+     &open_from_wire<typename Traits::Args, typename Traits::Result>,
+     &invoke<typename Traits::Args, typename Traits::Return>, nullptr, is_system<F>, is_observer<F>,
+     reach_of<F>, shape_on_link<typename Traits::Args, typename Traits::Result, typename Traits::Args>,
+     shape_on_link<typename Traits::Args, typename Traits::Result, typename Traits::Result>},
+    &call_command<F>};
 
 // An actor type that says what other programs may ask for. Using a command of its, or making such an actor,
 // enters them all in a table before main runs.
@@ -131,9 +126,13 @@ inline constexpr const bool* commands_opened<State> = &opened<State>;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline const bool registered_command =
     register_command(entry_of<F>, commands_opened<typename CommandTraits<F>::State>);
-// The entry of a command that is sent: using it enters the command in the table.
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
+// The entry of a command that is sent to an actor of that type, any by default: using it enters the command in
+// the table.
+template <auto F, class State = void, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr auto& listed_entry = ((void)&registered_command<F>, entry_of<F>);
+template <auto F, class State, class Of>
+    requires inherits<State, Of>
+inline constexpr auto& listed_entry<F, State, Of> = listed_entry<&Inherited<State, F>::call>;
 
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 bool register_as(std::string_view name) {

@@ -113,23 +113,26 @@ template <class... A, class Result>
 inline constexpr bool can_travel<Arguments<A...>, Result> =
     (Wireable<A> && ...) && (std::is_void_v<Result> || Wireable<Result>);
 
-// All that is known of a command function at compile time. All templates of a command have its type as a
-// second parameter: g++ 12 takes `&S::f` of a class S in an unnamed namespace for a name that other files
-// share, and would merge two of them, unless a type of the file's own stands beside it.
-template <auto F, class Of = std::remove_const_t<decltype(F)>>
-struct CommandTraits {
-    using Signature_ = Signature<decltype(F)>;
+// All that is known of command functions of this type at compile time.
+template <class F>
+struct CommandTraitsOf {
+    using Signature_ = Signature<F>;
     using Return = typename Signature_::Return;  // Result, or Task<Result>
     using Result = typename ReturnOf<Return>::type;
     using State = typename Signature_::State;
     using Args = typename Signature_::Args;
     static constexpr bool is_task = ReturnOf<Return>::is_task;
     static constexpr bool is_serialisable = can_travel<Args, Result>;
-
-    // Calls it with the arguments, moved. Defined where Actor and Request are complete.
-    template <std::size_t... I, class... P>
-    static Return call(Actor<>& actor, Request& request, PackItems<std::index_sequence<I...>, P...>& args);
 };
+template <auto F>
+using CommandTraits = CommandTraitsOf<std::remove_const_t<decltype(F)>>;
+
+// Calls a command function with the arguments, moved. All templates of a command have its type as a second
+// parameter: g++ 12 takes `&S::f` of a class S in an unnamed namespace for a name that other files share, and
+// would merge two of them, unless a type of the file's own stands beside it. Defined where Actor and Request
+// are complete.
+template <auto F, class Of = std::remove_const_t<decltype(F)>, class Return, std::size_t... I, class... P>
+Return call_command(Actor<>& actor, Request& request, PackItems<std::index_sequence<I...>, P...>& args);
 
 // A member function that an actor's state has from a base class, as a command of that actor type.
 template <class State, auto F, class Member = decltype(F)>
@@ -147,15 +150,13 @@ struct Inherited<State, F, R (Base::*)(P...) noexcept> : Inherited<State, F, R (
 template <class State, auto F, class R, class Base, class... P>
 struct Inherited<State, F, R (Base::*)(P...) const noexcept> : Inherited<State, F, R (Base::*)(P...)> {};
 
-// F as a proxy of that state's actors calls it. (A variable of that value, g++ 12 would not take.)
-template <class State, auto F>
-constexpr auto bind_command() noexcept {
-    using Owner = typename CommandTraits<F>::State;
-    if constexpr (std::is_void_v<State> || std::is_void_v<Owner> || std::is_same_v<State, Owner>) return F;
-    else if constexpr (!std::is_member_pointer_v<decltype(F)> || !std::is_base_of_v<Owner, State>) return F;
-    else if constexpr (CommandTraits<F>::Signature_::first != First::none) return F;
-    else return &Inherited<State, F>::call;
-}
+// Whether commands of that type are member functions that the state has from a base class.
+template <class State, class F>
+inline constexpr bool inherits = false;
+template <class State, class F>
+    requires(std::is_member_pointer_v<F> && !std::is_same_v<State, typename Signature<F>::State> &&
+             std::is_base_of_v<typename Signature<F>::State, State>)
+inline constexpr bool inherits<State, F> = Signature<F>::first == First::none;
 
 }  // namespace detail
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -14,21 +14,21 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-template <auto F, class Of>
-template <std::size_t... I, class... P>
-typename CommandTraits<F, Of>::Return CommandTraits<F, Of>::call(
-    [[maybe_unused]] Actor<>& actor, [[maybe_unused]] Request& request,
-    [[maybe_unused]] PackItems<std::index_sequence<I...>, P...>& args) {
-    constexpr First first = Signature_::first;
-    if constexpr (Signature_::member) {
-        auto& self = static_cast<Actor<State>&>(actor);
-        if constexpr (first == First::request) return (self.state().*F)(request, take_item<I>(args)...);
-        else if constexpr (first == First::actor) return (self.state().*F)(self, take_item<I>(args)...);
-        else return (self.state().*F)(take_item<I>(args)...);
-    } else if constexpr (first == First::request) {
+template <auto F, class Of, class Return, std::size_t... I, class... P>
+Return call_command([[maybe_unused]] Actor<>& actor, [[maybe_unused]] Request& request,
+                    [[maybe_unused]] PackItems<std::index_sequence<I...>, P...>& args) {
+    using Signature = detail::Signature<Of>;
+    using Self = Actor<typename Signature::State>&;
+    if constexpr (Signature::member) {
+        auto& state = static_cast<Self>(actor).state();
+        if constexpr (Signature::first == First::request) return (state.*F)(request, take_item<I>(args)...);
+        else if constexpr (Signature::first == First::actor)
+            return (state.*F)(static_cast<Self>(actor), take_item<I>(args)...);
+        else return (state.*F)(take_item<I>(args)...);
+    } else if constexpr (Signature::first == First::request) {
         return F(request, take_item<I>(args)...);
-    } else if constexpr (first == First::actor) {
-        return F(static_cast<Actor<State>&>(actor), take_item<I>(args)...);
+    } else if constexpr (Signature::first == First::actor) {
+        return F(static_cast<Self>(actor), take_item<I>(args)...);
     } else {
         return F(take_item<I>(args)...);
     }

@@ -60,7 +60,7 @@ std::string join_names(std::span<const std::string_view> names);
 inline constexpr std::size_t most_enum_values = 64;
 template <class E, std::size_t I>
 consteval std::string_view enum_name() {
-    auto text = value_text<static_cast<E>(I)>();
+    auto text = value_text(spell_value<static_cast<E>(I)>());
     return text.front() == '(' || (text.front() >= '0' && text.front() <= '9') ? std::string_view()
                                                                                : last_identifier(text);
 }

@@ -13,36 +13,34 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 // The compiler writes template arguments into __PRETTY_FUNCTION__: `auto f() [with auto P = X]` by GCC, `auto
 // f() [P = X]` by Clang. The return types are deduced because GCC appends the meaning of any alias it finds
 // in the signature.
+// A view of it is made at the end alone: each call of a member of it is one more that the compiler evaluates.
+struct Spelled {
+    const char* text;
+    std::size_t size;
+};
 template <class T>
 consteval auto spell_type() {
-    return std::string_view(__PRETTY_FUNCTION__);
+    return Spelled{__PRETTY_FUNCTION__, sizeof __PRETTY_FUNCTION__ - 1};
 }
 template <auto V>
 consteval auto spell_value() {
-    return std::string_view(__PRETTY_FUNCTION__);
+    return Spelled{__PRETTY_FUNCTION__, sizeof __PRETTY_FUNCTION__ - 1};
 }
 
 // What stands before the argument is the same for all: looking for it each time took a fifth of what a command
-// costs to compile.
-inline constexpr std::size_t type_begins = spell_type<int>().find(" = ") + 3;
-inline constexpr std::size_t value_begins = spell_value<0>().find(" = ") + 3;
+// costs to compile. And what makes a name of it is no template, as a template costs for each name.
+inline constexpr std::size_t type_begins = std::string_view(spell_type<int>().text).find(" = ") + 3;
+inline constexpr std::size_t value_begins = std::string_view(spell_value<0>().text).find(" = ") + 3;
 
-template <class T>
-constexpr std::string_view type_text() noexcept {
-    auto signature = spell_type<T>();
-    return {signature.data() + type_begins, signature.size() - type_begins - 1};
+constexpr std::string_view type_text(Spelled type) noexcept {
+    return {type.text + type_begins, type.size - type_begins - 1};
 }
-
-template <auto V>
-constexpr std::string_view value_text() noexcept {
-    auto signature = spell_value<V>();
-    return {signature.data() + value_begins, signature.size() - value_begins - 1};
+constexpr std::string_view value_text(Spelled value) noexcept {
+    return {value.text + value_begins, value.size - value_begins - 1};
 }
-
-template <auto F>
-constexpr std::string_view function_text() noexcept {
-    auto text = value_text<F>();
-    const char *begin = text.data(), *end = begin + text.size();
+// Of a function, without `&` and parentheses.
+constexpr std::string_view function_text(Spelled function) noexcept {
+    const char *begin = function.text + value_begins, *end = function.text + function.size - 1;
     while (*begin == '&' || (*begin == '(' && end[-1] == ')')) {
         if (*begin == '(') --end;
         ++begin;
@@ -91,7 +89,7 @@ constexpr std::string_view last_identifier(std::string_view text) noexcept {
 
 template <class T, std::size_t... I>
 consteval std::array<std::string_view, sizeof...(I)> make_field_names(std::index_sequence<I...>) {
-    return {last_identifier(spell_value<field_pointer<T, sizeof...(I), I>()>())...};
+    return {last_identifier(value_text(spell_value<field_pointer<T, sizeof...(I), I>()>()))...};
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
