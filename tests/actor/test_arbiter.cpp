@@ -190,7 +190,8 @@ TEST_CASE("arbiter: stopped while its start hook waits, and while a spawn is und
                              .exit_timeout = 100ms,
                              .start = [](Arbiter<>&) -> Task<> {
                                  this_program->say("starting");
-                                 co_await spawn({.start = [](Actor<>&) -> Task<> { co_await sleep(1h); }});
+                                 co_await spawn({.exit_timeout = 100ms,
+                                                 .start = [](Actor<>&) -> Task<> { co_await sleep(1h); }});
                                  this_program->say("not reached");
                              },
                          })

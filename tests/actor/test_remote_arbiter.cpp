@@ -268,14 +268,21 @@ Task<UpgradeRequest> upgraded(Connection& connection) {
     co_return request;
 }
 
-// Stands in for an arbiter that answers the first request with whatever bytes.
+// Stands in for an arbiter that answers the first request with whatever bytes. All but the last one end the
+// connection when they are asked to.
 std::string said_by_hostile;
+bool hostile_takes_close = true;
 Task<> hostile(Connection& connection) {
     UpgradeRequest request = co_await upgraded(connection);
     ReadData asked = co_await connection.read_some();
     CHECK(asked);
     co_await connection.write(said_by_hostile);
-    while (ReadData data = co_await connection.read_some()) {}
+    FrameDecoder decoder({.masking = Masking::required});
+    while (ReadData data = co_await connection.read_some()) {
+        decoder.feed(data.bytes());
+        while (auto message = decoder.next())
+            if (message->opcode == Opcode::close && hostile_takes_close) co_return;
+    }
 }
 struct Hostile {
     std::string said, outcome;
@@ -289,6 +296,7 @@ Task<> ask_hostile_ones(std::string url, const std::vector<Hostile>& table) {
     for (auto& row : table) {
         CAPTURE(row.said);
         said_by_hostile = row.said;
+        hostile_takes_close = &row != &table.back();
         RemoteArbiter remote = co_await connect_arbiter(url, "word");
         std::string outcome;
         try {

@@ -375,10 +375,13 @@ TEST_CASE("spawn: the threads of a worker process end with it") {
 
 TEST_CASE("spawn: a periodic task may run more seldom than the timeout: the heartbeat keeps its own time") {
     in_arbiter([](Arbiter<>&) -> Task<> {
+        std::vector<ActorProxy<>> actors;
         for (auto kind : {Concurrency::process, Concurrency::thread}) {
             auto actor = co_await spawn({.concurrency = kind, .timeout = 1s, .period = 1h});
-            // Silent for a second it would be told to stop.
-            co_await sleep(2500ms);
+            actors.push_back(actor);
+        }
+        co_await sleep(2500ms);  // silent for a second they would be told to stop
+        for (auto& actor : actors) {
             auto pong = co_await send(actor, ping);
             CHECK(pong == "pong");
         }

@@ -214,6 +214,16 @@ def a_pid_file_is_locked_by_who_lives_and_taken_from_who_died():
         program.ends(signal.SIGTERM)
 
 
+@case
+def one_that_was_killed_is_started_again_at_once():
+    # Its workers live for a moment, and the kernel closes what io_uring holds when the process is gone.
+    folder, port = new_folder(), 0
+    for _ in range(10):
+        with echo("--bind", f"127.0.0.1:{port}", folder=folder) as program:
+            port = program.running().at[0]
+            program.process.kill()
+
+
 def start_with_sockets(folder, sockets, *arguments, names=None, environment=None):
     """The program, started as a service manager does, with these sockets as its descriptors from 3 on."""
     high = [os.dup(one.fileno()) for one in sockets]  # none of them is where another is to go

@@ -1,5 +1,6 @@
 """What the tests of applications have in common: programs that run in folders of their own, their clients and operators."""
 import base64
+import concurrent.futures
 import http.client
 import json
 import os
@@ -93,7 +94,7 @@ class Program:
 
     def running(self):
         def state():
-            assert self.process.poll() is None, self.said()
+            assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.said()}"
             done = subprocess.run([PROGRAM, self.which, "--info", "--json", "--control", self.control],
                                   capture_output=True, text=True)
             if done.returncode:
@@ -214,14 +215,19 @@ def get(address, path, method="GET"):
 def run_cases():
     """Runs the cases that the command line names, or all, and ends with whether one has failed."""
     chosen = [test for test in cases if len(sys.argv) < 3 or any(word in test.__name__ for word in sys.argv[2:])]
-    failed = 0
-    for test in chosen:
+
+    def passes(test):
         begin = time.monotonic()
         try:
             test()
-            print(f"ok {test.__name__} {time.monotonic() - begin:.1f} s", flush=True)
         except Exception as error:  # noqa: BLE001
-            failed += 1
             print(f"FAILED {test.__name__}: {type(error).__name__}: {error}", flush=True)
-    print(f"{len(chosen) - failed} passed, {failed} failed")
-    sys.exit(failed > 0)
+            return False
+        print(f"ok {test.__name__} {time.monotonic() - begin:.1f} s", flush=True)
+        return True
+
+    # Each has programs and a folder of its own, and waits most of the time.
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        passed = sum(pool.map(passes, chosen))
+    print(f"{passed} passed, {len(chosen) - passed} failed")
+    sys.exit(passed < len(chosen))

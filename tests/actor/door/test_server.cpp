@@ -421,7 +421,7 @@ TEST_CASE("door: its limits, at them and past them") {
         });
     }
     SUBCASE("requests in flight: MailboxFull, and tells are not read") {
-        with_door({.door = {.max_requests = 2}}, [](Arbiter<>& self) -> Task<> {
+        with_door({.exit_timeout = 200ms, .door = {.max_requests = 2}}, [](Arbiter<>& self) -> Task<> {
             co_await desk();
             auto client = co_await DoorClient::open(self.address());
             auto wait = [](int id, int ms) {
@@ -517,7 +517,7 @@ TEST_CASE("door: its limits, at them and past them") {
         });
     }
     SUBCASE("bytes that wait for a slow reader: 1013") {
-        with_door({.door = {.max_unsent = 100'000, .close_timeout = 10s}}, [](Arbiter<>& self) -> Task<> {
+        with_door({.door = {.max_unsent = 100'000, .close_timeout = 2s}}, [](Arbiter<>& self) -> Task<> {
             co_await desk();
             auto one = co_await DoorClient::open(self.address());
             std::string answer =  // one alone may be longer

@@ -119,11 +119,11 @@ constexpr std::array ways{"kill", "stop", "spawn"};
 constexpr std::array<std::size_t, 2> sizes{100, 1 << 20};
 int descriptors_here(Actor<>&) { return static_cast<int>(open_fds()); }
 
-// Writes the frame so many times and reads nothing; how many went before nobody took any more for two
-// seconds.
+// Writes the frame so many times and reads nothing; how many went before nobody took any more for a
+// second.
 int flood(Actor<>&, Bytes frame, int count) {
     int fd = sockets().at(0), sent = 0;
-    timeval patience{2, 0};
+    timeval patience{1, 0};
     ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     for (; sent < count; ++sent)
         for (std::size_t at = 0; at < frame.size();) {

@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include <magnetar/app/detail/process.hpp>
+
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL std::string control_path(const std::string& setting, const std::string& program, uid_t user) {
@@ -36,7 +38,7 @@ MAGNETAR_DECL ListeningSocket open_control_socket(const std::string& path) {
     ListenOptions options;
     options.mode = 0600;
     try {
-        return ListeningSocket::bind(SocketAddress::unix_socket(path), options);
+        return bind_in_time(SocketAddress::unix_socket(path), options);
     } catch (const std::system_error& error) {
         if (error.code() != std::errc::address_in_use) throw;
         struct stat found{};

@@ -203,8 +203,19 @@ MAGNETAR_DECL void check_address(const std::string& address) {
     if (!address.starts_with("unix:")) split_host_port(address);
     else SocketAddress::unix_socket(address.substr(5));
 }
+MAGNETAR_DECL ListeningSocket bind_in_time(const SocketAddress& address, const ListenOptions& options) {
+    for (int left = 50;; --left) {
+        try {
+            return ListeningSocket::bind(address, options);
+        } catch (const std::system_error& error) {
+            if (error.code() != std::errc::address_in_use || left == 0) throw;
+        }
+        timespec pause{0, 20'000'000};
+        ::nanosleep(&pause, nullptr);
+    }
+}
 MAGNETAR_DECL ListeningSocket open_listening_socket(const std::string& text, const ListenOptions& options) {
-    return ListeningSocket::bind(address_to_bind(text, SOCK_STREAM), options);
+    return bind_in_time(address_to_bind(text, SOCK_STREAM), options);
 }
 namespace process_parts {
 
