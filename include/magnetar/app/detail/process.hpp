@@ -89,10 +89,6 @@ void check_address(const std::string& address);
 // Where `--bind` with that text listens, with a socket of that type; names are looked up. Throws
 // std::invalid_argument.
 SocketAddress address_to_bind(const std::string& text, int type);
-// Listens there. While a program that has ended still has the address, or what it left behind, it tries again for
-// a second: the kernel closes the sockets of io_uring after the process is gone, and workers live until they see
-// that their arbiter has died. Keeps the thread meanwhile.
-ListeningSocket bind_in_time(const SocketAddress& address, const ListenOptions& options);
 // Listens on `host:port`, `:port`, `[v6]:port` or `unix:path`; names are looked up. Throws std::system_error
 // with the address, std::invalid_argument for what is none.
 ListeningSocket open_listening_socket(const std::string& address, const ListenOptions& options);

@@ -38,7 +38,7 @@ MAGNETAR_DECL ListeningSocket open_control_socket(const std::string& path) {
     ListenOptions options;
     options.mode = 0600;
     try {
-        return bind_in_time(SocketAddress::unix_socket(path), options);
+        return open_listening_socket("unix:" + path, options);
     } catch (const std::system_error& error) {
         if (error.code() != std::errc::address_in_use) throw;
         struct stat found{};

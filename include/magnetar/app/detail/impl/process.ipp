@@ -203,20 +203,6 @@ MAGNETAR_DECL void check_address(const std::string& address) {
     if (!address.starts_with("unix:")) split_host_port(address);
     else SocketAddress::unix_socket(address.substr(5));
 }
-MAGNETAR_DECL ListeningSocket bind_in_time(const SocketAddress& address, const ListenOptions& options) {
-    for (int left = 50;; --left) {
-        try {
-            return ListeningSocket::bind(address, options);
-        } catch (const std::system_error& error) {
-            if (error.code() != std::errc::address_in_use || left == 0) throw;
-        }
-        timespec pause{0, 20'000'000};
-        ::nanosleep(&pause, nullptr);
-    }
-}
-MAGNETAR_DECL ListeningSocket open_listening_socket(const std::string& text, const ListenOptions& options) {
-    return bind_in_time(address_to_bind(text, SOCK_STREAM), options);
-}
 namespace process_parts {
 
 inline ListeningSocket bound_socket(const SocketAddress& address, int type, bool reuse_port) {
@@ -231,13 +217,34 @@ inline ListeningSocket bound_socket(const SocketAddress& address, int type, bool
     return ListeningSocket(std::move(fd));
 }
 
+// While a program that has ended still has the address, or what it left behind, it tries again for a second: the
+// kernel closes the sockets of io_uring after the process is gone, and workers live until they see that their
+// arbiter has died. Keeps the thread meanwhile.
+template <class F>
+ListeningSocket in_time(F bind) {
+    for (int left = 50;; --left) {
+        try {
+            return bind();
+        } catch (const std::system_error& error) {
+            if (error.code() != std::errc::address_in_use || left == 0) throw;
+        }
+        timespec pause{0, 20'000'000};
+        ::nanosleep(&pause, nullptr);
+    }
+}
+
 }  // namespace process_parts
 
+MAGNETAR_DECL ListeningSocket open_listening_socket(const std::string& text, const ListenOptions& options) {
+    auto address = address_to_bind(text, SOCK_STREAM);
+    return process_parts::in_time([&] { return ListeningSocket::bind(address, options); });
+}
 MAGNETAR_DECL ListeningSocket reserve_port(const std::string& text) {
     return process_parts::bound_socket(address_to_bind(text, SOCK_STREAM), SOCK_STREAM, true);
 }
 MAGNETAR_DECL ListeningSocket open_datagram_socket(const std::string& text) {
-    return process_parts::bound_socket(address_to_bind(text, SOCK_DGRAM), SOCK_DGRAM, false);
+    auto address = address_to_bind(text, SOCK_DGRAM);
+    return process_parts::in_time([&] { return process_parts::bound_socket(address, SOCK_DGRAM, false); });
 }
 
 MAGNETAR_DECL void wait_for_end(pid_t process) {
