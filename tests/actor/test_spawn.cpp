@@ -29,6 +29,9 @@ struct Picky {
         if (kind == 3) throw 42;
     }
 };
+struct alignas(64) Vectors {
+    std::uintptr_t place() { return reinterpret_cast<std::uintptr_t>(this); }
+};
 struct Sleeper {
     explicit Sleeper(int milliseconds) { ::usleep(static_cast<useconds_t>(milliseconds) * 1000); }
 };
@@ -78,6 +81,16 @@ TEST_CASE("spawn: a state made from arguments, on every kind of actor") {
             CHECK(bool(actor.id()));
             CHECK(actor.name() == "");
         }
+    });
+}
+
+TEST_CASE("spawn: a state that is aligned beyond malloc, on every kind of actor") {
+    in_arbiter([](Arbiter<>&) -> Task<> {
+        for (auto kind : every_kind)
+            for (int i = 0; i < 4; ++i) {
+                auto vectors = co_await spawn<Vectors>({.concurrency = kind});
+                CHECK(co_await vectors.send<&Vectors::place>() % 64 == 0);
+            }
     });
 }
 

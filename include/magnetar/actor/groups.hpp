@@ -70,13 +70,13 @@ struct Publishing<F, Arguments<P...>, Of> {
     static void to_members(Actor<>&, Published message, P... arguments) {
         Address publisher = message.publisher.address();
         for (const Address& member : group_members_here(message, entry_of<F>.number))
-            if (!make_tell<F>(member, P(arguments)...).try_now(&publisher)) missed_by(member);
+            if (!try_tell_to<F>(&publisher, member, P(arguments)...)) missed_by(member);
     }
     static void to_nodes(Request& request, std::string group, P... arguments) {
         Published message{std::move(group), request.caller()};
         for (const Address& root : group_nodes(message, entry_of<F>.number)) {
             try {
-                if (!make_tell<&Publishing::to_members>(root, message, P(arguments)...).try_now(nullptr))
+                if (!try_tell_to<&Publishing::to_members>(nullptr, root, message, P(arguments)...))
                     missed_by_node(message, nullptr);
             } catch (const std::exception& error) {  // it cannot travel
                 missed_by_node(message, &error);

@@ -299,9 +299,9 @@ public:
         if constexpr (detail::Callable<F, State, A...>) {
             auto* found = detail::WorkerPool::find(proxy_.address());
             auto chosen = found ? found->choose() : detail::WorkerPool::Chosen{};
-            return chosen && detail::TellFor<F>(chosen.worker.address(), detail::listed_entry<F, State>,
-                                                std::forward<A>(arguments)...)
-                                 .try_now(nullptr);
+            return chosen &&
+                   detail::TellFor<F>::try_now(nullptr, chosen.worker.address(),
+                                               detail::listed_entry<F, State>, std::forward<A>(arguments)...);
         }
     }
     /// A request to every worker that runs; all answers, or the first exception.

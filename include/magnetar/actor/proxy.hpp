@@ -157,9 +157,8 @@ public:
     template <auto F, class... A>
     bool try_tell(A&&... arguments) const {
         if constexpr (detail::Callable<F, State, A...>)
-            return detail::TellFor<F>(address(), detail::listed_entry<F, State>,
-                                      std::forward<A>(arguments)...)
-                .try_now(nullptr);
+            return detail::TellFor<F>::try_now(nullptr, address(), detail::listed_entry<F, State>,
+                                               std::forward<A>(arguments)...);
     }
 };
 

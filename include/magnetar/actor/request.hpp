@@ -8,16 +8,18 @@ namespace magnetar::inline MAGNETAR_MODE {
 /// as long as the command runs, also while that waits.
 class Request {
 public:
-    Request(Actor<>& actor, const detail::Address& caller) noexcept : actor_(&actor), caller_(caller) {}
+    Request(Actor<>& actor, const detail::Address& caller) noexcept : actor_(&actor), caller_(&caller) {}
+    Request(const Request&) = delete;
+    Request& operator=(const Request&) = delete;
 
     /// The actor that carries out the command.
     Actor<>& actor() const noexcept { return *actor_; }
     /// Who asked; a proxy without an actor (`!request.caller()`) when it was no actor.
-    ActorProxy<> caller() const { return ActorProxy<>(caller_, {}); }
+    ActorProxy<> caller() const { return ActorProxy<>(*caller_, {}); }
 
 private:
     Actor<>* actor_;
-    detail::Address caller_;
+    const detail::Address* caller_;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE

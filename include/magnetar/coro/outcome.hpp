@@ -37,10 +37,17 @@ public:
     bool has_error() const noexcept { return kind_ == Kind::error; }
     /// The exception; null unless has_error().
     std::exception_ptr error() const noexcept { return has_error() ? error_ : nullptr; }
+    /// The same in its place; null for none.
+    const std::exception_ptr* error_if() const noexcept { return has_error() ? &error_ : nullptr; }
 
     template <class... A>
     void emplace(A&&... args) {
         reset();
+        emplace_first(std::forward<A>(args)...);
+    }
+    /// The same for an outcome that is empty.
+    template <class... A>
+    void emplace_first(A&&... args) {
         if constexpr (std::is_reference_v<T>) value_ = std::addressof(args...);
         else if constexpr (!std::is_void_v<T>)
             ::new (static_cast<void*>(std::addressof(value_))) Stored(std::forward<A>(args)...);

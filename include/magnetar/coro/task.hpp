@@ -49,7 +49,7 @@ struct Promise : PromiseBase {
     template <class U = T>
         requires std::convertible_to<U&&, T>
     void return_value(U&& value) {
-        outcome.emplace(std::forward<U>(value));
+        outcome.emplace_first(std::forward<U>(value));
     }
 };
 
@@ -58,7 +58,7 @@ struct Promise<void> : PromiseBase {
     Outcome<void> outcome;
     Task<void> get_return_object() noexcept;
     void unhandled_exception() noexcept { outcome.fail(std::current_exception()); }
-    void return_void() noexcept { outcome.emplace(); }
+    void return_void() noexcept { outcome.emplace_first(); }
 };
 
 }  // namespace detail

@@ -57,7 +57,11 @@ class [[nodiscard("co_await it")]] Yield final : public Waiter {
 public:
     std::string_view what() const noexcept override { return "yield"; }
     bool await_ready() const noexcept { return false; }
-    bool await_suspend(Suspension leaf) noexcept;
+    bool await_suspend(Suspension leaf) noexcept {
+        if (!park(leaf)) return false;
+        wake();
+        return true;
+    }
     void await_resume() const { check_cancelled(); }
 
 private:

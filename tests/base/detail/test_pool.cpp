@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <set>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -133,4 +134,30 @@ TEST_CASE("pool: classes that derive from Pooled use it, also through a virtual 
     base = std::make_unique<Derived>();
     CHECK(static_cast<void*>(base.get()) == address);
 #endif
+}
+
+TEST_CASE_TEMPLATE("pool: a type that is aligned beyond malloc is aligned so, and gives its block back", Room,
+                   char[1], char[64], char[5000]) {
+    struct alignas(128) Aligned final : Pooled {
+        Room room;
+    };
+    std::vector<std::unique_ptr<Aligned>> all;
+    for (int i = 0; i < 100; ++i) {
+        auto& object = *all.emplace_back(std::make_unique<Aligned>());
+        CHECK(reinterpret_cast<std::uintptr_t>(&object) % 128 == 0);
+        std::memset(object.room, i, sizeof object.room);
+    }
+    for (int i = 0; i < 100; ++i) CHECK(all[static_cast<std::size_t>(i)]->room[0] == static_cast<char>(i));
+}
+
+TEST_CASE("pool: a constructor that throws gives the block back, however its type is aligned") {
+    struct alignas(64) Refused final : Pooled {
+        explicit Refused(bool refused) {
+            if (refused) throw std::domain_error("refused");
+        }
+        char room[300];
+    };
+    auto first = std::make_unique<Refused>(false);
+    for (int i = 0; i < 10; ++i) CHECK_THROWS_AS((void)new Refused(true), std::domain_error);
+    // The leak checker sees what was not given back.
 }

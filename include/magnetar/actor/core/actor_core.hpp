@@ -83,7 +83,7 @@ public:
     Address address() const noexcept { return {id(), Location(*slot_)}; }
     const std::string& name() const noexcept;
     std::string to_string() const { return name().empty() ? id().to_string() : name(); }
-    ActorProxy<> proxy() const;
+    ActorProxy<> proxy() const { return {address(), extras_ ? extras_->name : SharedName{}}; }
     ActorProxy<> manager() const;
     Logger log() const { return Logger(to_string()); }
     EventLoop& loop() const noexcept { return *loop_; }
@@ -108,9 +108,15 @@ public:
 
     // Queues the message, or rejects it; `waiting` when its sender has to wait for room.
     EnqueueResult receive(Message& message) noexcept;
-    void wake() noexcept;
+    void wake() noexcept {
+        if (std::exchange(scheduled_, true)) return;
+        if (lifo_) loop_->schedule_lifo(*this);
+        else loop_->schedule(*this);
+    }
     // Whether a sender would have to wait for capacity.
     bool would_wait() const noexcept { return mailbox_.full() && mailbox_.policy() == Overflow::wait; }
+    // Whether receive() will accept a message of whatever kind.
+    bool takes_at_once() const noexcept { return life_ < Lifecycle::stopping && !mailbox_.full(); }
     bool withdraw(Message& message) noexcept { return mailbox_.remove(message); }
     Mailbox& mailbox() noexcept { return mailbox_; }
     bool is_late(const CallContext& terms) const noexcept {
@@ -164,7 +170,14 @@ protected:
     virtual ~ActorCore();
 
 private:
-    Message* next() noexcept;
+    Message* next() noexcept {
+        if (mailbox_.has_system()) [[unlikely]]
+            return mailbox_.pop_system();
+        if (serial_ && commands_) return nullptr;
+        if (life_ != Lifecycle::running && (life_ != Lifecycle::stopping || lost_)) [[unlikely]]
+            return nullptr;
+        return mailbox_.pop();
+    }
     EnqueueResult overflow(Message& message) noexcept;
 
     Task<> periodic();

@@ -53,7 +53,8 @@ public:
 protected:
     CommandJobBase(const CommandEntry& command, Actor<>& actor, const Message& message, CallMessage* call)
         : JobBase(actor.loop(), command.observer ? nullptr : &core_of(actor)),
-          request_(actor, message.sender),
+          caller_(message.sender),
+          request_(actor, caller_),
           call_(call),
           since_(message.arrived) {
         command_name_ = &command.name;
@@ -61,13 +62,14 @@ protected:
     // Runs the command up to its first suspension, and to its end from the loop.
     void begin(std::coroutine_handle<> command) noexcept;
 
+    const Address caller_;
     Request request_;
     CallMessage* call_;
 
 private:
-    // Moves the command's value to the caller's outcome, if somebody waits for it; gives the error, if that
-    // is how it ended.
-    virtual std::exception_ptr hand_over() noexcept = 0;
+    // Moves the command's value to the caller's outcome, if somebody waits for it; gives the error, which is
+    // the job's, if that is how it ended, else null.
+    virtual const std::exception_ptr* hand_over() noexcept = 0;
     void ended() noexcept;
     // An observer: shutdown does not wait for it, and it may outlive its actor.
     bool observes() const noexcept { return !JobBase::actor(); }
@@ -115,11 +117,10 @@ public:
     void begin() noexcept { CommandJobBase::begin(task_.handle()); }
 
 private:
-    std::exception_ptr hand_over() noexcept override {
+    const std::exception_ptr* hand_over() noexcept override {
         auto& ended = task_.outcome();
-        if (ended.has_error()) return ended.error();
-        if (call_) *outcome_ = std::move(ended);
-        return nullptr;
+        if (call_ && !ended.has_error()) *outcome_ = std::move(ended);
+        return ended.error_if();
     }
 
     Args args_;

@@ -90,9 +90,17 @@ public:
     void set_bound(std::uint32_t capacity, Overflow policy) noexcept;
 
     void push_system(Message& message) noexcept { system_.push(message); }
-    void push(Message& message) noexcept;
+    void push(Message& message) noexcept {
+        user_.push(message);
+        ++depth_;
+        if (message.waits_for_room && !first_waiting_) first_waiting_ = &message;
+    }
     Message* pop_system() noexcept { return system_.pop(); }
-    Message* pop() noexcept;
+    Message* pop() noexcept {
+        Message* message = user_.pop();
+        if (message) taken();
+        return message;
+    }
     // Those that wait for room now will get none.
     void admit_no_more() noexcept { first_waiting_ = nullptr; }
     // Takes out a message whose sender gave up; false when it is not here.
@@ -100,7 +108,12 @@ public:
 
 private:
     // One message has left, and the first of those that wait gets its room.
-    void taken() noexcept;
+    void taken() noexcept {
+        --depth_;
+        if (first_waiting_) [[unlikely]]
+            admit();
+    }
+    void admit() noexcept;
     Queue<Message> system_, user_;
     Message* first_waiting_ = nullptr;
     std::uint32_t depth_ = 0, capacity_;

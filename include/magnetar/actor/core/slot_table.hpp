@@ -1,6 +1,7 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include <magnetar/actor/identity.hpp>
@@ -34,13 +35,26 @@ struct SlotChunk {
     ActorSlot slots[ActorSlot::per_chunk];
     std::atomic<int> in_flight[ActorSlot::per_chunk]{};
 };
+inline std::atomic<int>& ActorSlot::in_flight() noexcept {
+    std::uint32_t place = index % per_chunk;
+    return reinterpret_cast<SlotChunk*>(this - place)->in_flight[place];
+}
 
 // The slots of one loop; it passes from a loop that has ended to the next that takes the loop. Owner's thread
 // only.
 class SlotTable {
 public:
-    ActorSlot& take(std::uint32_t loop);
-    void give_back(ActorSlot& slot) noexcept;
+    ActorSlot& take(std::uint32_t loop) {
+        if (!free_) [[unlikely]]
+            grow(loop);
+        ActorSlot* slot = std::exchange(free_, free_->next_free);
+        slot->actor = nullptr;
+        return *slot;
+    }
+    void give_back(ActorSlot& slot) noexcept {
+        slot.revoke();
+        slot.next_free = std::exchange(free_, &slot);
+    }
     // The slot of that index, or null.
     ActorSlot* at(std::uint32_t index) const noexcept {
         return index / ActorSlot::per_chunk < chunks_.size()

@@ -23,7 +23,9 @@ class Batch final : public Runnable {
         std::uint32_t size;    // up to the next slot
         std::uint32_t offset;  // from the beginning of the batch
         void* content() noexcept { return this + 1; }
-        Batch& batch() noexcept;
+        Batch& batch() noexcept {
+            return *std::launder(reinterpret_cast<Batch*>(reinterpret_cast<char*>(this) - offset));
+        }
     };
 
 public:
@@ -52,13 +54,17 @@ public:
         used_ += space(size);
         ++alive_;
     }
-    static void drop(void* place, std::size_t size) noexcept;
+    static void drop(void* place, std::size_t size) noexcept {
+        Batch& batch = (static_cast<Slot*>(place) - 1)->batch();
+        pool_retire(place, size);
+        if (--batch.alive_ == 0) batch.give_back();
+    }
 
 private:
     Batch(LoopHandle& maker, std::uint32_t size) noexcept
         : Runnable(&Batch::unpack), maker_(maker), size_(size) {}
     static void unpack(Runnable& self);
-    void release() noexcept;
+    void give_back() noexcept;
     void free() noexcept { pool_free(this, size_); }
 
     static const std::uint32_t begin;
@@ -82,6 +88,10 @@ public:
             begin_batch(door, Batch::space(size));
         return batch_->place(size, arrive);
     }
+    // The same in the batch that is open, when there is a place.
+    void* place(std::size_t size, void (*arrive)(void* message)) noexcept {
+        return batch_->place(size, arrive);
+    }
     void placed(std::size_t size) noexcept { batch_->placed(size); }
     // Sends a work at once.
     void post(LoopHandle& door, Runnable& work) noexcept;
@@ -91,6 +101,11 @@ public:
     // each batch, and those in the batch are added when it goes: cores that count by ones would wait for
     // each other at each. So the in_flight may grow past its capacity by a batch for each thread.
     bool has_room(const Address& target) const noexcept { return target.id == crowded_.id && room_ > 0; }
+    // While there is room, the open batch is for the target's loop: each flush asks anew. So this is whether
+    // a message of that size to that actor takes no more than its place.
+    bool has_place(const Address& target, std::size_t size) const noexcept {
+        return has_room(target) && batch_->has_room(Batch::space(size));
+    }
     bool find_room(const Address& target) noexcept;
     void take_room() noexcept {
         --room_;

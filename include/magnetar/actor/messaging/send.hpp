@@ -122,8 +122,9 @@ private:
     NodeCall* node_call_ = nullptr;
 };
 
+// On lines of the cache that are its own: a line more takes a quarter of the time of a request.
 template <class Args, class Result>
-class ThreadCallOf final : public ThreadCall, public Pooled {
+class alignas(64) ThreadCallOf final : public ThreadCall, public Pooled {
 public:
     ThreadCallOf(Sending& waiter, Args&& args)
         : ThreadCall(waiter, EventLoop::current()->handle()), args_(std::move(args)) {}

@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <magnetar/actor/messaging/outbox.hpp>
 #include <magnetar/actor/messaging/send.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
@@ -40,7 +41,7 @@ private:
 class Tell : public Message {
 public:
     // On its target's thread.
-    void arrive() noexcept;
+    static void arrive(void* tell) noexcept;
     virtual void dispose() noexcept = 0;
     const bool in_batch;        // first, beside the flags of Message: a batch holds an eighth more of them
     Telling* waiter = nullptr;  // on this loop
@@ -123,7 +124,7 @@ protected:
         return *actor;
     }
     // Whether there is nothing to wait for.
-    bool try_here(Actor<>& actor, Tell& tell) noexcept;
+    bool try_here(ActorCore& target, Tell& tell) noexcept;
 
     Address target_;
     const CommandEntry& command_;
@@ -171,24 +172,46 @@ public:
 
     // Most tells find room, and end here.
     bool await_ready() {
-        if (!target_.where.is_here()) [[unlikely]]
+        if (target_.where.is_here()) [[likely]] {
+            ActorCore& target = core_of(local_target());
+            Tell& tell = PendingTell::make();
+            if (!target.takes_at_once()) [[unlikely]]
+                return try_here(target, tell);
+            target.receive(tell);
+            return true;
+        }
+        // Or one on another thread, which is known to have room.
+        constexpr std::size_t size = sizeof(TellOf<Args, Return>);
+        Outbox& out = outbox();
+        if (command_.system || !target_.where.slot() || !out.has_place(target_, size)) [[unlikely]]
             return ready_elsewhere();
-        Actor<>& actor = local_target();
-        return try_here(actor, PendingTell::make());
+        PendingTell::make_in_batch(out.place(size, &Tell::arrive)).counted_in_flight = true;
+        out.placed(size);
+        out.take_room();
+        return true;
     }
     // Tells without waiting for anything, as told by that sender (within this process) or else by the actor
-    // that runs now; false when it is known that the message is not taken. Throws CodecError.
-    bool try_now(const Address* sender) {
-        if (!target_.where.is_here()) [[unlikely]]
-            return try_elsewhere(sender);
-        Actor<>* actor = find_local(target_);
+    // that runs now; false when it is known that the message is not taken. Throws CodecError. A function
+    // without an object: what is told on one loop needs none.
+    template <class... A>
+    static bool try_now(const Address* sender, const Address& target, const CommandEntry& command,
+                        A&&... arguments) {
+        if (!target.where.is_here()) [[unlikely]]
+            return try_elsewhere(sender, target, command, Args(std::forward<A>(arguments)...));
+        Actor<>* actor = find_local(target);
         if (!actor || core_of(*actor).would_wait()) return false;
-        Tell& tell = PendingTell::make();
+        Tell& tell = *new TellOf<Args, Return>(target, command, Args(std::forward<A>(arguments)...), false);
         if (sender) tell.sender = *sender;
         return core_of(*actor).receive(tell) == EnqueueResult::accepted;
     }
+    // The same for one that was made to be told later.
+    bool try_now() { return try_now(nullptr, target_, command_, std::move(args_)); }
 
 private:
+    [[gnu::noinline]] static bool try_elsewhere(const Address* sender, const Address& target,
+                                                const CommandEntry& command, Args&& arguments) {
+        return PendingTell(target, command, std::move(arguments)).Telling::try_elsewhere(sender);
+    }
     Tell& make() override { return *new TellOf<Args, Return>(target_, command_, std::move(args_), false); }
     Tell& make_in_batch(void* place) override {
         return *::new (place) TellOf<Args, Return>(target_, command_, std::move(args_), true);
@@ -205,6 +228,12 @@ private:
 template <auto F, class... A>
 TellFor<F> make_tell(const Address& target, A&&... arguments) {
     return TellFor<F>(target, listed_entry<F>, std::forward<A>(arguments)...);
+}
+
+// PendingTell::try_now of that command.
+template <auto F, class... A>
+bool try_tell_to(const Address* sender, const Address& target, A&&... arguments) {
+    return TellFor<F>::try_now(sender, target, listed_entry<F>, std::forward<A>(arguments)...);
 }
 
 // Sends a system message that nobody waits for. It needs no coroutine, so that it works at the very end of a
@@ -236,7 +265,7 @@ public:
     explicit TellFromAnywhereOf(PendingTell<Args, Return>&& tell) : tell_(std::move(tell)) {}
 
 private:
-    void try_now() override { tell_.try_now(nullptr); }
+    void try_now() override { tell_.try_now(); }
     PendingTell<Args, Return> tell_;
 };
 template <class Args, class Return>

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 
@@ -105,13 +106,32 @@ inline void pool_retire([[maybe_unused]] void* part, [[maybe_unused]] std::size_
 #endif
 }
 
-/// Derive from it to have `new` and `delete` use the pool. Needs a virtual destructor, or deletion by the
-/// exact type.
+/// Derive from it to have `new` and `delete` use the pool, whatever the type's alignment. Needs a virtual
+/// destructor, or deletion by the exact type.
 struct Pooled {
     [[gnu::always_inline]] static void* operator new(std::size_t bytes) { return pool_allocate(bytes); }
     [[gnu::always_inline]] static void operator delete(void* block, std::size_t bytes) noexcept {
         pool_free(block, bytes);
     }
+    // For what is aligned beyond malloc: what its block is stands before it. The size does, too, as g++ 12 calls
+    // no delete that is given the size when a constructor throws.
+    static void* operator new(std::size_t bytes, std::align_val_t alignment) {
+        auto align = static_cast<std::size_t>(alignment);
+        void* block = pool_allocate(bytes += align);
+        auto* object = static_cast<char*>(block) + (align - reinterpret_cast<std::uintptr_t>(block) % align);
+        ::new (object - sizeof(Block)) Block{block, bytes};
+        return object;
+    }
+    static void operator delete(void* object, std::align_val_t) noexcept {
+        Block block = static_cast<Block*>(object)[-1];
+        pool_free(block.at, block.bytes);
+    }
+
+private:
+    struct Block {
+        void* at;
+        std::size_t bytes;
+    };
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -12,12 +12,6 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL bool Yield::await_suspend(Suspension leaf) noexcept {
-    if (!park(leaf)) return false;
-    wake();
-    return true;
-}
-
 MAGNETAR_DECL void throw_timeout(double seconds) {
     throw TimeoutError(fmt::format("timed out after {}", duration_text(seconds)));
 }

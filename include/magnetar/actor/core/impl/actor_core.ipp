@@ -72,10 +72,6 @@ MAGNETAR_DECL const std::string& ActorCore::name() const noexcept {
     return extras_ ? extras_->name.text() : none;
 }
 
-MAGNETAR_DECL ActorProxy<> ActorCore::proxy() const {
-    return {address(), extras_ ? extras_->name : SharedName{}};
-}
-
 MAGNETAR_DECL Extras& ActorCore::extras() {
     if (!extras_) extras_ = make_owned<Extras>(ActorSettings{});
     return *extras_;
@@ -128,12 +124,6 @@ MAGNETAR_DECL EnqueueResult ActorCore::receive(Message& message) noexcept {
     mailbox_.push(message);
     wake();
     return EnqueueResult::accepted;
-}
-
-MAGNETAR_DECL void ActorCore::wake() noexcept {
-    if (std::exchange(scheduled_, true)) return;
-    if (lifo_) loop_->schedule_lifo(*this);
-    else loop_->schedule(*this);
 }
 
 MAGNETAR_DECL void ActorCore::run(Runnable& runnable) {
@@ -243,15 +233,6 @@ MAGNETAR_DECL Task<ExitStatus> ActorCore::wait_closed() {
 MAGNETAR_DECL void ActorCore::adopt(ActorCore& child) {
     child.parent_ = this;
     children_.push_back(child);
-}
-
-MAGNETAR_DECL Message* ActorCore::next() noexcept {
-    if (mailbox_.has_system()) [[unlikely]]
-        return mailbox_.pop_system();
-    if (serial_ && commands_) return nullptr;
-    if (life_ != Lifecycle::running && (life_ != Lifecycle::stopping || lost_)) [[unlikely]]
-        return nullptr;
-    return mailbox_.pop();
 }
 
 [[gnu::noinline]] MAGNETAR_DECL EnqueueResult ActorCore::overflow(Message& message) noexcept {

@@ -112,11 +112,11 @@ MAGNETAR_DECL void CommandJobBase::ended() noexcept {
     Actor<>& actor = request_.actor();
     bool observed = observes();
     if (call_) call_->running = nullptr;
-    auto error = hand_over();
+    const std::exception_ptr* error = hand_over();
     if (error && !observed) {
-        fail_call(actor, call_, error, command());
+        fail_call(actor, call_, *error, command());
     } else if (call_) {
-        call_->error = std::move(error);
+        if (error) call_->error = *error;
         call_->answered();
     }
     delete this;

@@ -18,18 +18,6 @@ MAGNETAR_DECL void Mailbox::set_bound(std::uint32_t capacity, Overflow policy) n
     policy_ = policy;
 }
 
-MAGNETAR_DECL void Mailbox::push(Message& message) noexcept {
-    user_.push(message);
-    ++depth_;
-    if (message.waits_for_room && !first_waiting_) first_waiting_ = &message;
-}
-
-MAGNETAR_DECL Message* Mailbox::pop() noexcept {
-    Message* message = user_.pop();
-    if (message) taken();
-    return message;
-}
-
 MAGNETAR_DECL bool Mailbox::remove(Message& message) noexcept {
     if (system_.remove(message)) return true;
     Message* after = message.next;
@@ -43,9 +31,7 @@ MAGNETAR_DECL bool Mailbox::remove(Message& message) noexcept {
     return true;
 }
 
-MAGNETAR_DECL void Mailbox::taken() noexcept {
-    --depth_;
-    if (!first_waiting_) return;
+MAGNETAR_DECL void Mailbox::admit() noexcept {
     Message& next = *first_waiting_;
     first_waiting_ = next.next;
     next.waits_for_room = false;

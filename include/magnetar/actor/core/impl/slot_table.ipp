@@ -7,23 +7,6 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL std::atomic<int>& ActorSlot::in_flight() noexcept {
-    std::uint32_t place = index % per_chunk;
-    return reinterpret_cast<SlotChunk*>(this - place)->in_flight[place];
-}
-
-MAGNETAR_DECL ActorSlot& SlotTable::take(std::uint32_t loop) {
-    if (!free_) grow(loop);
-    ActorSlot* slot = std::exchange(free_, free_->next_free);
-    slot->actor = nullptr;
-    return *slot;
-}
-
-MAGNETAR_DECL void SlotTable::give_back(ActorSlot& slot) noexcept {
-    slot.revoke();
-    slot.next_free = std::exchange(free_, &slot);
-}
-
 MAGNETAR_DECL void SlotTable::grow(std::uint32_t loop) {
     auto base = static_cast<std::uint32_t>(chunks_.size()) * ActorSlot::per_chunk;
     auto& chunk = *chunks_.emplace_back(make_owned<SlotChunk>());

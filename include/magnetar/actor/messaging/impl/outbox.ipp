@@ -13,19 +13,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL Batch& Batch::Slot::batch() noexcept {
-    return *std::launder(reinterpret_cast<Batch*>(reinterpret_cast<char*>(this) - offset));
-}
-
 MAGNETAR_DECL Batch* Batch::make(LoopHandle& maker, std::uint32_t size) {
     for (auto back = maker.returned.take(); Runnable* batch = back.pop();) static_cast<Batch*>(batch)->free();
     return ::new (pool_allocate(size)) Batch(maker, size);
-}
-
-MAGNETAR_DECL void Batch::drop(void* place, std::size_t size) noexcept {
-    Batch& batch = (static_cast<Slot*>(place) - 1)->batch();
-    pool_retire(place, size);
-    batch.release();
 }
 
 MAGNETAR_DECL void Batch::unpack(Runnable& self) {
@@ -40,11 +30,10 @@ MAGNETAR_DECL void Batch::unpack(Runnable& self) {
         prefetch_to_write(at + ahead + 64);
         slot.arrive(slot.content());
     }
-    batch.release();
+    if (--batch.alive_ == 0) batch.give_back();
 }
 
-MAGNETAR_DECL void Batch::release() noexcept {
-    if (--alive_ > 0) return;
+MAGNETAR_DECL void Batch::give_back() noexcept {
     if (maker_.index() == this_loop) free();
     else maker_.returned.push(*this);
 }

@@ -48,7 +48,7 @@ MAGNETAR_DECL void TellFromAnywhere::arrive(Runnable& self) {
 
 MAGNETAR_DECL Tell& Telling::make_for(LoopHandle& door) {
     Outbox& out = outbox();
-    void* place = out.place(door, size_, [](void* tell) { static_cast<Tell*>(tell)->arrive(); });
+    void* place = out.place(door, size_, &Tell::arrive);
     Tell& tell = make_in_batch(place);
     out.placed(size_);
     return tell;
@@ -64,7 +64,7 @@ MAGNETAR_DECL Owned<NodeTell> Telling::for_node(Telling* waiter) const {
     return call;
 }
 
-MAGNETAR_DECL bool Telling::ready_elsewhere() {
+[[gnu::noinline]] MAGNETAR_DECL bool Telling::ready_elsewhere() {
     ActorSlot* slot = target_.where.slot();
     if (!slot) return false;
     Outbox& out = outbox();
@@ -93,7 +93,7 @@ MAGNETAR_DECL void Telling::post() {
     }
 }
 
-MAGNETAR_DECL bool Telling::try_elsewhere(const Address* sender) {
+[[gnu::noinline]] MAGNETAR_DECL bool Telling::try_elsewhere(const Address* sender) {
     if (!target_.where.known() || !can_send_to(target_.where.node())) return false;
     // A thread without a loop has nowhere to gather what it sends.
     if (this_loop == no_loop && !EventLoop::current()) [[unlikely]]
@@ -134,11 +134,13 @@ MAGNETAR_DECL void Acknowledgement::give(std::exception_ptr error) noexcept {
     else outbox().post(origin_, *this);
 }
 
-MAGNETAR_DECL void Tell::arrive() noexcept {
-    Actor<>* actor = find_local_here(target_);
-    if (!actor) return refuse(RejectReason::not_found, target_.id);
-    if (never_waits && core_of(*actor).would_wait()) return refuse(RejectReason::full, target_.id);
-    if (core_of(*actor).receive(*this) == EnqueueResult::accepted && acknowledgement) admitted();
+MAGNETAR_DECL void Tell::arrive(void* tell_in_batch) noexcept {
+    Tell& tell = *static_cast<Tell*>(tell_in_batch);
+    Actor<>* actor = find_local_here(tell.target_);
+    if (!actor) return tell.refuse(RejectReason::not_found, tell.target_.id);
+    if (tell.never_waits && core_of(*actor).would_wait())
+        return tell.refuse(RejectReason::full, tell.target_.id);
+    if (core_of(*actor).receive(tell) == EnqueueResult::accepted && tell.acknowledgement) tell.admitted();
 }
 
 MAGNETAR_DECL bool Telling::await_suspend(Suspension leaf) {
@@ -154,10 +156,10 @@ MAGNETAR_DECL bool Telling::await_suspend(Suspension leaf) {
     }
 }
 
-MAGNETAR_DECL bool Telling::try_here(Actor<>& actor, Tell& tell) noexcept {
+[[gnu::noinline]] MAGNETAR_DECL bool Telling::try_here(ActorCore& target, Tell& tell) noexcept {
     local_ = &tell;
     tell.waiter = this;
-    switch (core_of(actor).receive(tell)) {
+    switch (target.receive(tell)) {
         case EnqueueResult::waiting:
             return false;
         case EnqueueResult::refused:  // await_resume tells why
