@@ -61,6 +61,8 @@ public:
                          : known() && bits_ >> 48 == this_loop;
     }
     bool operator==(const Location& other) const noexcept { return to_wire() == other.to_wire(); }
+    // Whether it is the same place in the same form.
+    bool same_as(const Location& other) const noexcept { return bits_ == other.bits_; }
 
 private:
     static constexpr std::uint64_t pointer_bits = (std::uint64_t{1} << 48) - 1;
@@ -87,7 +89,7 @@ struct Address {
 }
 
 // The same for an address that may be of another loop.
-inline Actor<>* find_local_here(const Address& address) noexcept {
+[[gnu::always_inline]] inline Actor<>* find_local_here(const Address& address) noexcept {
     return address.where.is_here() ? find_local(address) : nullptr;
 }
 

@@ -100,7 +100,9 @@ public:
     // An actor's in_flight counts all messages that are on their way there. It is looked at once for
     // each batch, and those in the batch are added when it goes: cores that count by ones would wait for
     // each other at each. So the in_flight may grow past its capacity by a batch for each thread.
-    bool has_room(const Address& target) const noexcept { return target.id == crowded_.id && room_ > 0; }
+    bool has_room(const Address& target) const noexcept {
+        return target.id == crowded_.id && target.where.same_as(crowded_.where) && room_ > 0;
+    }
     // While there is room, the open batch is for the target's loop: each flush asks anew. So this is whether
     // a message of that size to that actor takes no more than its place.
     bool has_place(const Address& target, std::size_t size) const noexcept {

@@ -48,7 +48,7 @@ public:
     Acknowledgement* acknowledgement = nullptr;  // on another
 
 protected:
-    Tell(const Address& target, const CommandEntry& command, bool batched) noexcept
+    [[gnu::always_inline]] Tell(const Address& target, const CommandEntry& command, bool batched) noexcept
         : in_batch(batched), command_(command), target_(target) {
         stamp(*this, command);
     }
@@ -183,7 +183,7 @@ public:
         // Or one on another thread, which is known to have room.
         constexpr std::size_t size = sizeof(TellOf<Args, Return>);
         Outbox& out = outbox();
-        if (command_.system || !target_.where.slot() || !out.has_place(target_, size)) [[unlikely]]
+        if (command_.system || !out.has_place(target_, size)) [[unlikely]]
             return ready_elsewhere();
         PendingTell::make_in_batch(out.place(size, &Tell::arrive)).counted_in_flight = true;
         out.placed(size);

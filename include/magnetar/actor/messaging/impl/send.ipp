@@ -75,7 +75,7 @@ MAGNETAR_DECL void ThreadCall::answered() noexcept {
 }
 
 MAGNETAR_DECL void ThreadCall::fetch() const noexcept {
-    for (std::size_t line = 64; line < sizeof(ThreadCall) + 64; line += 64)
+    for (std::size_t line = 64; line < sizeof(ThreadCall); line += 64)
         prefetch_to_write(reinterpret_cast<const char*>(this) + line);
 }
 
