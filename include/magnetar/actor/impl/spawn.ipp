@@ -202,7 +202,9 @@ MAGNETAR_DECL bool Spawning::begin(StateFactory& factory) {
     return false;
 }
 
-MAGNETAR_DECL bool Spawning::await_suspend(Suspension parent) { return task_.operator co_await().await_suspend(parent); }
+MAGNETAR_DECL bool Spawning::await_suspend(Suspension parent) {
+    return task_.operator co_await().await_suspend(parent);
+}
 
 MAGNETAR_DECL ActorProxy<> Spawning::finish() {
     return task_.handle() ? task_.outcome().get() : std::move(proxy_);

@@ -32,7 +32,7 @@ private:
 };
 
 // Binds; the file of a socket on which nobody listens any more is replaced. What is no socket, or is answered
-// on, stays. Throws std::system_error.
+// on, stays: EEXIST, EADDRINUSE. Throws std::system_error.
 void bind_to(int fd, const SocketAddress& address);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -40,13 +40,11 @@ MAGNETAR_DECL ListeningSocket open_control_socket(const std::string& path) {
     try {
         return open_listening_socket("unix:" + path, options);
     } catch (const std::system_error& error) {
-        if (error.code() != std::errc::address_in_use) throw;
-        struct stat found{};
-        bool is_socket =
-            path.starts_with('@') || (::lstat(path.c_str(), &found) == 0 && S_ISSOCK(found.st_mode));
-        throw std::runtime_error(fmt::format(
-            "{}: {}", path,
-            is_socket ? "a program that runs listens there already" : "there is a file that is no socket"));
+        if (error.code() == std::errc::address_in_use)
+            throw std::runtime_error(path + ": a program that runs listens there already");
+        if (error.code() == std::errc::file_exists)
+            throw std::runtime_error(path + ": there is a file that is no socket");
+        throw;
     }
 }
 
