@@ -117,11 +117,14 @@ def main():
         return re.search(rf"(?<![\w]){re.escape(parts[-1])}\s*\(", headers[header]) is not None
 
     for name, text in headers.items():
-        for function in set(INLINE.findall(text)) if name not in BORROWERS else ():
+        for function in set(INLINE.findall(text)):
             promised = re.compile(rf"^(?!inline\b|return\b|using\b)\w[\w:<>,&* ]*[ &*]{function}\([^;{{]*\)[^;{{]*;", re.M)
-            if not promised.search(text):
-                problems += [f"{other}: declares {function}, which {name} defines inline: a file that sees only the "
-                             "declaration does not link" for other in headers if promised.search(headers[other])]
+            elsewhere = [] if promised.search(text) else [other for other in headers if promised.search(headers[other])]
+            if elsewhere and name in BORROWERS:
+                borrowing.add(name)
+                continue
+            problems += [f"{other}: declares {function}, which {name} defines inline: a file that sees only the "
+                         "declaration does not link" for other in elsewhere]
 
     ends = {name: set(INCLUDE.findall(tail[1])) for name in headers if (tail := TAIL.search(raw[name]))}
     headers_of = {name: header_of(name, headers) for name in twins}
