@@ -148,6 +148,8 @@ public:
             first_time_of_turn();
         return latest_time;
     }
+    /// Whether that costs nothing now: it is `latest_time`.
+    bool time_is_known() const noexcept { return time_known_; }
     /// Has `timer` fire at `when`, instead of when it was to fire. A time in the past means the next turn.
     void arm(Timer& timer, LoopClock::time_point when) noexcept { timers_.arm(timer, when); }
     void disarm(Timer& timer) noexcept { detail::TimerHeap::disarm(timer); }

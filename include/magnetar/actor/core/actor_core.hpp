@@ -178,6 +178,9 @@ private:
             return nullptr;
         return mailbox_.pop();
     }
+    EnqueueResult receive_first(Message& message) noexcept;
+    EnqueueResult enqueue(Message& message, LoopClock::time_point now) noexcept;
+    EnqueueResult refuse(Message& message, RejectReason reason) noexcept;
     EnqueueResult overflow(Message& message) noexcept;
 
     Task<> periodic();

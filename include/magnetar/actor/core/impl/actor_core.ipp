@@ -104,26 +104,39 @@ MAGNETAR_DECL ActorProxy<> ActorCore::manager() const {
 
 MAGNETAR_DECL void ActorCore::destroy(Actor<>* actor) noexcept { delete static_cast<ActorCore*>(actor); }
 
-MAGNETAR_DECL EnqueueResult ActorCore::receive(Message& message) noexcept {
-    message.arrived = loop_->now();
+[[gnu::always_inline]] inline EnqueueResult ActorCore::enqueue(Message& message,
+                                                               LoopClock::time_point now) noexcept {
+    message.arrived = now;
     if (message.system) {
-        if (life_ >= Lifecycle::closed) [[unlikely]] {  // it is about to be deleted
-            message.refuse(RejectReason::not_found, id());
-            return EnqueueResult::refused;
-        }
+        if (life_ >= Lifecycle::closed) [[unlikely]]  // it is about to be deleted
+            return refuse(message, RejectReason::not_found);
         mailbox_.push_system(message);
-        wake();
-        return EnqueueResult::accepted;
+    } else {
+        if (life_ >= Lifecycle::stopping) [[unlikely]]
+            return refuse(message, lost_ ? RejectReason::lost : RejectReason::stopping);
+        if (mailbox_.full()) [[unlikely]]
+            return overflow(message);
+        mailbox_.push(message);
     }
-    if (life_ >= Lifecycle::stopping) [[unlikely]] {
-        message.refuse(lost_ ? RejectReason::lost : RejectReason::stopping, id());
-        return EnqueueResult::refused;
-    }
-    if (mailbox_.full()) [[unlikely]]
-        return overflow(message);
-    mailbox_.push(message);
     wake();
     return EnqueueResult::accepted;
+}
+
+// What seldom happens is left to other functions, called last, so that this one saves no registers.
+MAGNETAR_DECL EnqueueResult ActorCore::receive(Message& message) noexcept {
+    if (!loop_->time_is_known()) [[unlikely]]
+        return receive_first(message);
+    return enqueue(message, loop_->latest_time);
+}
+
+[[gnu::noinline]] MAGNETAR_DECL EnqueueResult ActorCore::receive_first(Message& message) noexcept {
+    return enqueue(message, loop_->now());
+}
+
+[[gnu::noinline]] MAGNETAR_DECL EnqueueResult ActorCore::refuse(Message& message,
+                                                                RejectReason reason) noexcept {
+    message.refuse(reason, id());
+    return EnqueueResult::refused;
 }
 
 MAGNETAR_DECL void ActorCore::run(Runnable& runnable) {
@@ -238,11 +251,9 @@ MAGNETAR_DECL void ActorCore::adopt(ActorCore& child) {
 [[gnu::noinline]] MAGNETAR_DECL EnqueueResult ActorCore::overflow(Message& message) noexcept {
     switch (mailbox_.policy()) {
         case Overflow::reject:
-            message.refuse(RejectReason::full, id());
-            return EnqueueResult::refused;
+            return refuse(message, RejectReason::full);
         case Overflow::drop_newest:
-            message.refuse(RejectReason::dropped, id());
-            return EnqueueResult::refused;
+            return refuse(message, RejectReason::dropped);
         case Overflow::drop_oldest:
             mailbox_.pop()->refuse(RejectReason::dropped, id());
             mailbox_.push(message);
