@@ -183,8 +183,7 @@ template <class Target, class C, class... A>
 bool try_tell(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
     if constexpr (detail::Callable<F, typename detail::StateOfProxy<Target>::type, A...>)
-        return detail::TellFor<F>::try_now(nullptr, target.address(), detail::listed_entry<F>,
-                                           std::forward<A>(arguments)...);
+        return detail::try_tell_to<F>(nullptr, target.address(), std::forward<A>(arguments)...);
 }
 
 /// Sends a message that is not answered from any thread of the process, also one that runs no EventLoop (a

@@ -57,13 +57,16 @@ public:
     static void drop(void* place, std::size_t size) noexcept {
         Batch& batch = (static_cast<Slot*>(place) - 1)->batch();
         pool_retire(place, size);
-        if (--batch.alive_ == 0) batch.give_back();
+        batch.release();
     }
 
 private:
     Batch(LoopHandle& maker, std::uint32_t size) noexcept
         : Runnable(&Batch::unpack), maker_(maker), size_(size) {}
     static void unpack(Runnable& self);
+    void release() noexcept {
+        if (--alive_ == 0) give_back();
+    }
     void give_back() noexcept;
     void free() noexcept { pool_free(this, size_); }
 

@@ -113,8 +113,8 @@ struct Pooled {
     [[gnu::always_inline]] static void operator delete(void* block, std::size_t bytes) noexcept {
         pool_free(block, bytes);
     }
-    // For what is aligned beyond malloc: what its block is stands before it. The size does, too, as g++ 12 calls
-    // no delete that is given the size when a constructor throws.
+    // For types that are aligned beyond malloc's alignment: the block's address and size stand before the
+    // object. When a constructor throws, g++ 12 calls only a delete that is not given the size.
     static void* operator new(std::size_t bytes, std::align_val_t alignment) {
         auto align = static_cast<std::size_t>(alignment);
         void* block = pool_allocate(bytes += align);

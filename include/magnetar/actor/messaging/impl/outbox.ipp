@@ -30,7 +30,7 @@ MAGNETAR_DECL void Batch::unpack(Runnable& self) {
         prefetch_to_write(at + ahead + 64);
         slot.arrive(slot.content());
     }
-    if (--batch.alive_ == 0) batch.give_back();
+    batch.release();
 }
 
 MAGNETAR_DECL void Batch::give_back() noexcept {
