@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """The contract of stop and reload, a case for each row of docs/stop-and-reload.md. usage: contract.py PROGRAM [CASE ...]"""
+import base64
+import contextlib
+import hashlib
 import json
 import os
 import re
@@ -228,6 +231,72 @@ def who_stops_it_again_waits_for_its_end_too():
         assert second.wait(30) == 0, second.stderr.read()
         program.ends()
         assert "no program runs" in program.ask("--stop", code=1)
+
+
+class Operator:
+    """An operator who has connected to this test as if it were the program."""
+
+    def __init__(self, listener):
+        self.connection, _ = listener.accept()
+        self.reader = self.connection.makefile("rb")
+        head = dict(line.split(b": ", 1) for line in iter(lambda: self.reader.readline().strip(), b"") if b": " in line)
+        key = head[b"Sec-WebSocket-Key"] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        self.connection.sendall(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Protocol: magnetar.v1\r\n"
+            b"Sec-WebSocket-Accept: " + base64.b64encode(hashlib.sha1(key).digest()) + b"\r\n\r\n")
+
+    def asks(self):
+        size = self.reader.read(2)[1] & 0x7f
+        mask = self.reader.read(4)
+        return json.loads(bytes(byte ^ mask[i % 4] for i, byte in enumerate(self.reader.read(size))))
+
+    def answer(self, request, result):
+        text = json.dumps({"id": request["id"], "result": result}).encode()
+        self.connection.sendall(bytes([0x81, len(text)]) + text)
+
+    def cut_off(self):
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+
+def asked_to_stop(listener, process):
+    """The next operator, who has asked for the process and then for its end."""
+    operator = Operator(listener)
+    request = operator.asks()
+    assert request["command"] == "process", request
+    operator.answer(request, process.pid)
+    assert operator.asks()["command"] == "stop"
+    return operator
+
+
+@case
+def who_is_cut_off_while_he_stops_it_waits_for_its_end():
+    path = os.path.join(new_folder(), "control.sock")
+    words = [PROGRAM, "echo", "--stop", "--control", path]
+    with contextlib.ExitStack() as stack, socket.socket(socket.AF_UNIX) as listener:
+        def started(command, **options):
+            process = stack.enter_context(subprocess.Popen(command, **options))
+            stack.callback(process.kill)
+            return process
+
+        listener.bind(path)
+        listener.listen()
+        # One that goes on has lost the operator, and has not stopped.
+        goes_on = started(["sleep", "1000"])
+        stop = started(words, stderr=subprocess.PIPE, text=True)
+        asked_to_stop(listener, goes_on).cut_off()
+        again = Operator(listener)
+        assert stop.wait(20) == 1 and "ended" in stop.stderr.read()
+        again.cut_off()
+        # One that ends has closed its socket first, and takes its time.
+        ends = started(["sleep", "0.5"])
+        stop = started(words)
+        operator = asked_to_stop(listener, ends)
+        os.unlink(path)
+        listener.close()
+        operator.cut_off()
+        assert stop.wait(20) == 0
+        assert ends.poll() is not None, "it has not waited"
 
 
 @case

@@ -40,6 +40,8 @@ inline ApplicationBase& named(Service& program, const std::string& name) {
 
 inline Task<Json> info(Service& program, Actor<>& arbiter, Json) { return program_info(program, arbiter); }
 
+inline Task<Json> process(Service&, Actor<>&, Json) { co_return Json(::getpid()); }
+
 inline Task<Json> stop(Service& program, Actor<>& arbiter, Json) {
     Json answer = Json::object();
     answer["process"] = ::getpid();
@@ -123,13 +125,9 @@ struct Known {
     std::string_view name;
     Task<Json> (*carry_out)(Service& program, Actor<>& arbiter, Json arguments);
 };
-inline constexpr Known known[] = {{"info", info},
-                                  {"stop", stop},
-                                  {"reload", reload},
-                                  {"scale", scale},
-                                  {"stop_worker", stop_worker},
-                                  {"log_level", log_level},
-                                  {"config", config}};
+inline constexpr Known known[] = {
+    {"info", info},   {"process", process},         {"stop", stop},           {"reload", reload},
+    {"scale", scale}, {"stop_worker", stop_worker}, {"log_level", log_level}, {"config", config}};
 
 inline const Known* find(const DoorRequest& request) {
     bool is_to_arbiter =

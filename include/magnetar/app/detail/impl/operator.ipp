@@ -35,20 +35,24 @@ MAGNETAR_DECL bool is_for_operators(const std::vector<SettingTable::Given>& give
 
 namespace operators {
 
-inline void stop_and_wait(ControlClient& running, const std::string& control) {
+inline bool somebody_listens(const std::string& control) {
     try {
-        Json answer = running.ask("stop");
-        wait_for_end(answer.at("process").get<int>());
-        return;
-    } catch (const ActorLost&) {
-        // It has ended before it could answer, if nobody listens there any more.
-        try {
-            ControlClient another(control);
-        } catch (const NoProgramRuns&) {
-            return;
-        }
-        throw;
+        ControlClient another(control);
+        return true;
+    } catch (const NoProgramRuns&) {
+        return false;
     }
+}
+inline void stop_and_wait(ControlClient& running, const std::string& control) {
+    int process = 0;
+    try {
+        process = running.ask("process").get<int>();
+        running.ask("stop");
+    } catch (const ActorLost&) {
+        // A program that ends has closed its control socket, too.
+        if (somebody_listens(control)) throw;
+    }
+    if (process) wait_for_end(process);
 }
 
 }  // namespace operators
