@@ -155,3 +155,21 @@ TEST_CASE("app options: what the code asks for is checked as what settings say, 
     CHECK(has(refused_code([](auto& o) { o.bind = ""; }), "bind = "));
     CHECK(has(refused_code([](auto& o) { o.serve = {}; }), "serve"));
 }
+
+TEST_CASE("app options: serve is a function or a lambda, given or assigned") {
+    // How it is kept: as a function of the connection alone, or of the worker and the connection.
+    auto kept = [](const SocketServerOptions<>& options) -> std::string {
+        auto& serve = options.serve.erased();
+        return serve.plain ? "alone" : serve.in_actor ? "with the worker" : "none";
+    };
+    SocketServerOptions<> options;
+    CHECK(kept(options) == "none");
+    options.serve = [](Connection&) -> Task<> { co_return; };
+    CHECK(kept(options) == "alone");
+    options.serve = [](Actor<NoState>&, Connection&) -> Task<> { co_return; };
+    CHECK(kept(options) == "with the worker");
+    options.serve = serve;
+    CHECK(kept(options) == "alone");
+    CHECK(kept({.name = "server", .serve = [](Connection&) -> Task<> { co_return; }}) == "alone");
+    CHECK(kept({.name = "server", .serve = serve}) == "alone");
+}

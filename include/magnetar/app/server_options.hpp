@@ -17,10 +17,20 @@ template <class Worker, class... What>
 class ServeHook {
 public:
     constexpr ServeHook() noexcept = default;
-    constexpr ServeHook(Task<> (*serve)(What...)) noexcept { erased_.plain = serve; }
     template <class F>
-        requires(!std::is_same_v<F, ServeHook> && !std::is_convertible_v<F, Task<> (*)(What...)>)
-    constexpr ServeHook(F) noexcept {
+        requires(!std::is_same_v<F, ServeHook>)
+    constexpr ServeHook(F serve) noexcept {
+        if constexpr (std::is_convertible_v<F, Task<> (*)(What...)>) erased_.plain = serve;
+        else take<F>();
+    }
+    explicit operator bool() const noexcept { return bool(erased_); }
+    const detail::ErasedServe<What...>& erased() const noexcept { return erased_; }
+
+private:
+    detail::ErasedServe<What...> erased_;
+
+    template <class F>
+    constexpr void take() noexcept {
         constexpr bool stateless = std::is_empty_v<F> && std::is_default_constructible_v<F>;
         static_assert(
             stateless,
@@ -35,11 +45,6 @@ public:
                 return F{}(static_cast<Actor<Worker>&>(actor), std::forward<What>(what)...);
             };
     }
-    explicit operator bool() const noexcept { return bool(erased_); }
-    const detail::ErasedServe<What...>& erased() const noexcept { return erased_; }
-
-private:
-    detail::ErasedServe<What...> erased_;
 };
 
 /// A server's options; see ApplicationOptions for those that are not described here.
