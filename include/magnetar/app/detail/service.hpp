@@ -34,6 +34,8 @@ public:
           without_prefix_(std::move(w)),
           arguments_(std::move(arguments)) {}
     Service(const Service&) = delete;
+    // Closes what its applications listen on.
+    ~Service();
 
     static Service*& current() noexcept {
         static Service* program = nullptr;

@@ -83,18 +83,14 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
             on_hangup = nullptr;
             program.end();
         }
-        for (auto* app : applications) close_sockets(app->sockets);
-        Service::current() = nullptr;
         return code;
     } catch (const SettingError& error) {
         fmt::print(stderr, "{}: {}\n", text.name, error.what());
         return 2;
     } catch (const std::logic_error& error) {
-        Service::current() = nullptr;
         fmt::print(stderr, "{}: {}\n", text.name, error.what());
         return 2;
     } catch (const std::exception& error) {
-        Service::current() = nullptr;
         fmt::print(stderr, "{}: {}\n", text.name, error.what());
         return 1;
     }
@@ -118,11 +114,11 @@ MAGNETAR_LAZY_BODY Task<> begin_application(ApplicationBase& application) {
         throw SpawnError(fmt::format("an application of the name '{}' runs already", application.name()));
     application.config = application.code_config();
     close_sockets(application.sockets);
-    open_sockets(application);
     names.push_back(application.name());
-    ProcessSettings process;
-    auto share = application.publish(process, names);
     try {
+        open_sockets(application);
+        ProcessSettings process;
+        auto share = application.publish(process, names);
         co_await application.begin(*here, std::move(share));
     } catch (...) {
         application.forget();

@@ -38,6 +38,10 @@ MAGNETAR_DECL void open_sockets(ApplicationBase& app) {
     }
 }
 
+MAGNETAR_DECL Service::~Service() {
+    if (current() == this) current() = nullptr;
+    for (auto* app : applications) close_sockets(app->sockets);
+}
 MAGNETAR_DECL std::unique_ptr<Configuration> Service::configure(std::vector<SettingTable::Given>* words) {
     auto made = [&](bool defaults) {
         return std::make_unique<Configuration>(text.name, applications, without_prefix_, defaults);
