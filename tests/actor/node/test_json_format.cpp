@@ -95,6 +95,8 @@ TEST_CASE("link messages: a request and a tell, as JSON and back") {
     same = there(call, encoded);
     CHECK(same.left.count() == 1500);
     CHECK(same.chain->at(0).step == "a.b");
+    call.chain.reset(new CallChain);
+    CHECK(!there(call, encoded).chain);
 
     call.left = {};
     call.chain.reset();

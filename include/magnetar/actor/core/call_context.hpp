@@ -4,7 +4,6 @@
 #include <vector>
 
 #include <magnetar/actor/identity.hpp>
-#include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/loop/clock.hpp>

@@ -180,8 +180,9 @@ inline LinkMessage read_call(const Json& message, Writer& encoded) {
     if (const Json* sender = message.find("sender")) call.sender = address_from_json(*sender);
     if (const Json* left = message.find("left_ns"))
         call.left = std::chrono::nanoseconds(left->get<std::int64_t>());
-    if (const Json* chain = message.find("chain"))
-        call.chain.reset(new CallChain(value_from_json<CallChain>(*chain)));
+    if (const Json* given = message.find("chain"))
+        if (auto chain = value_from_json<CallChain>(*given); !chain.empty())
+            call.chain.reset(new CallChain(std::move(chain)));
     const CommandEntry* command = find_by_wire_name(message.at("command").string());
     try {
         if (!command || !command->arguments)
