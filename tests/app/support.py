@@ -4,12 +4,17 @@ import concurrent.futures
 import http.client
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
 import time
+
+# A shell starts what runs in the background with SIGINT ignored, nohup with SIGHUP, and programs would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 PROGRAM = os.path.abspath(sys.argv[1])
 cases = []
