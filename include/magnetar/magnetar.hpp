@@ -9,6 +9,7 @@
 #include <magnetar/coro/when_all.hpp>
 #include <magnetar/coro/when_any.hpp>
 #include <magnetar/loop/executor.hpp>
+#include <magnetar/loop/shield.hpp>
 #include <magnetar/net/address.hpp>
 #include <magnetar/net/connect.hpp>
 #include <magnetar/net/connection.hpp>

@@ -17,6 +17,7 @@
 #include <magnetar/actor/supervision/supervisor.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/coro/job.hpp>
+#include <magnetar/loop/shield.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -71,16 +72,10 @@ MAGNETAR_DECL Task<> undo_spawn(Job<ActorProxy<>> spawning) {
     }
 }
 
-// An actor is made to the end, even if the one who asked for it has given up: then it is ended again.
+// An actor is made to the end even if its parent gives up waiting; then it is ended again.
 template <auto F, class SpawnRequest_>
 Task<ActorProxy<>> spawn_by(Address supervisor, Address parent, SpawnRequest_ request) {
-    EventLoop& loop = *EventLoop::current();
-    Job<ActorProxy<>> spawning = loop.start(ask_for<F>(supervisor, parent, std::move(request)), nullptr);
-    try {
-        co_return co_await spawning;
-    } catch (const Cancelled&) {}
-    loop.start(undo_spawn(std::move(spawning)), nullptr).detach();
-    throw Cancelled();
+    return shield_in(nullptr, ask_for<F>(supervisor, parent, std::move(request)), &undo_spawn);
 }
 
 MAGNETAR_DECL Task<ActorProxy<>> spawn_elsewhere(Actor<>& parent, std::string name, ActorId id,
