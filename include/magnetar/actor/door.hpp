@@ -24,9 +24,9 @@ struct DoorOptions {
     /// Bytes of the messages of one client that are being carried out, requests and tells: when there are so
     /// many, nothing more is read from it until some have ended. One message more is always taken.
     std::size_t max_in_flight = std::size_t{16} << 20;
-    /// Bytes of answers that wait for one client to read them; past it the connection ends with 1013. One
-    /// answer may be longer, alone.
-    std::size_t max_unsent = std::size_t{1} << 20;
+    /// Bytes of answers that wait for one client to read them. From a quarter of it on, nothing more is read from
+    /// the client; past it the connection ends with 1013. One answer may be longer, alone.
+    std::size_t max_unsent = std::size_t{16} << 20;
     /// A client not heard of for so long is sent a ping. 0: never.
     std::chrono::nanoseconds ping_after = std::chrono::seconds(30);
     /// A client not heard of for so long is gone: the connection ends with 1001. 0: never.

@@ -516,6 +516,36 @@ TEST_CASE("door: its limits, at them and past them") {
             desk_opens.clear();
         });
     }
+    SUBCASE("bytes that wait for a reader: many great answers at once") {
+        with_door({}, [](Arbiter<>& self) -> Task<> {
+            co_await desk();
+            auto client = co_await DoorClient::open(self.address());
+            for (int i = 0; i < 40; ++i)
+                co_await client.send(R"({"command":"text","id":1,"target":"desk","args":[200000]})");
+            for (int i = 0; i < 40; ++i) CHECK((co_await client.next()).size() > 200'000);
+        });
+    }
+    SUBCASE("bytes that wait for a reader: meanwhile nothing is read from it") {
+        with_door({.door = {.max_unsent = 4 << 20}}, [](Arbiter<>& self) -> Task<> {
+            co_await desk();
+            auto client = co_await DoorClient::open(self.address());
+            co_await client.send(R"({"command":"text","id":1,"target":"desk","args":[30000000]})");
+            auto& server = self.servers().begin()->second;
+            for (std::uint64_t sent = 1; std::exchange(sent, server.info().bytes_out) != sent;)
+                co_await sleep(50ms);
+            co_await client.send(R"({"command":"hold","id":2,"target":"desk"})");  // it waited for this one
+            while (waiting_at_desk < 1) co_await sleep(1ms);
+            co_await client.send(R"({"command":"hold","id":3,"target":"desk"})");
+            co_await sleep(50ms);
+            CHECK(waiting_at_desk == 1);
+            CHECK((co_await client.next()).size() > 30'000'000);
+            while (waiting_at_desk < 2) co_await sleep(1ms);
+            desk_opens.set();
+            for (int i = 0; i < 2; ++i) co_await client.next();
+            while (waiting_at_desk > 0) co_await sleep(1ms);
+            desk_opens.clear();
+        });
+    }
     SUBCASE("bytes that wait for a slow reader: 1013") {
         with_door({.door = {.max_unsent = 100'000, .close_timeout = 2s}}, [](Arbiter<>& self) -> Task<> {
             co_await desk();

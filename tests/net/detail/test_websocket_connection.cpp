@@ -166,6 +166,28 @@ TEST_CASE("websocket connection: while its owner does not read, there is no sile
     }());
 }
 
+TEST_CASE("websocket connection: while its owner does not read, the other end has to") {
+    EventLoop loop;
+    loop.run([]() -> Task<> {
+        const WebSocketConnection::Limits limits{1 << 20, 1 << 20, 0s, 1s, 10ms};
+        auto [near, far] = make_stream_pair();
+        End server(std::move(near), Masking::required, limits);
+        server.socket.set_paused(true);
+        const std::string large(16 << 20, 'x');
+        server.send(large);
+        // A slow reader goes on for longer than the silence that is allowed.
+        for (int i = 0; i < 8; ++i) {
+            for (std::size_t got = 0; got < 1 << 20;) got += (co_await far.read_some()).size();
+            co_await sleep(200ms);
+        }
+        CHECK(!server.reason);
+        // Then it reads no more.
+        while (!server.reason) co_await sleep(1ms);
+        CHECK(*server.reason == "nothing was heard for too long");
+        co_await server.socket.end();
+    }());
+}
+
 TEST_CASE(
     "websocket connection: what a slow reader has waiting is bounded; one message alone may be longer") {
     EventLoop loop;

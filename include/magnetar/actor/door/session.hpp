@@ -37,6 +37,7 @@ public:
           perform_(perform),
           max_requests_(options.max_requests),
           max_in_flight_(options.max_in_flight),
+          enough_unsent_(options.max_unsent / 4),
           role_(role) {}
     DoorSession(const DoorSession&) = delete;
 
@@ -108,9 +109,11 @@ private:
         }
     }
     bool has_room() const noexcept {
-        return (tells_ < max_requests_ && in_flight_ < max_in_flight_) || socket_.is_closing();
+        return (tells_ < max_requests_ && in_flight_ < max_in_flight_ &&
+                socket_.unsent() <= enough_unsent_) ||
+               socket_.is_closing();
     }
-    // A client whose tells or bytes find no room is not read from. Nor is its end: it is watched for, so that
+    // A client whose tells or bytes find no room, or who does not read its answers, is not read from. Nor is its end: it is watched for, so that
     // what is carried out for one that has gone does not stay.
     Task<> room() {
         socket_.set_paused(true);
@@ -147,6 +150,7 @@ private:
             .detach();
     }
     void closing(std::string_view) noexcept override { changed_.set(); }
+    void sent() noexcept override { changed_.set(); }
 
     static Task<> carry_out(Place place, DoorRequest request) {
         DoorSession& session = place.session();
@@ -202,10 +206,11 @@ private:
     Connection& connection_;
     WebSocketConnection socket_;
     List<Running> running_;
-    Event changed_;  // one of its requests has ended, or the connection closes
+    Event changed_;  // a request has ended, answers have been sent, or the connection closes
     DoorPerform perform_;
     std::uint32_t max_requests_, requests_ = 0, tells_ = 0;
     std::size_t max_in_flight_, in_flight_ = 0;  // bytes of both
+    std::size_t enough_unsent_;
     DoorRole role_;
 };
 

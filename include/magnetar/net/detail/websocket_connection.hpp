@@ -56,7 +56,7 @@ public:
     // Nothing that comes is of interest any more.
     bool over() const noexcept { return over_; }
     bool is_closing() const noexcept { return closing_; }
-    // Its owner does not read for now: that is not the other end's silence.
+    // Its owner does not read for now: that is not the other end's silence, unless it does not read either.
     void set_paused(bool paused) noexcept { paused_ = paused; }
 
     // Sends the text that `fill(writer)` appends, soon. If fill throws, nothing is sent.
@@ -103,7 +103,7 @@ private:
     FrameDecoder decoder_;
     Writer out_, sending_;
     Event flushed_;
-    LoopClock::time_point heard_;
+    LoopClock::time_point heard_, written_;  // when bytes came last; when a write began, or bytes went
     bool masks_, pinged_ = false, closing_ = false, over_ = false, deaf_ = false, broken_ = false,
                  paused_ = false, flushing_ = false;
 };

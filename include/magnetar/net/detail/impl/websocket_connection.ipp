@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <exception>
@@ -130,7 +131,9 @@ private:
 };
 
 MAGNETAR_DECL void WebSocketConnection::flush_soon() {
-    if (!flushing_ && !broken_ && !out_.empty()) loop_.start(flush(Flushing(*this)), nullptr).detach();
+    if (flushing_ || broken_ || out_.empty()) return;
+    written_ = loop_.now();
+    loop_.start(flush(Flushing(*this)), nullptr).detach();
 }
 MAGNETAR_DECL Task<> WebSocketConnection::flush(Flushing flushing) {
     WebSocketConnection& self = flushing.connection();
@@ -138,7 +141,12 @@ MAGNETAR_DECL Task<> WebSocketConnection::flush(Flushing flushing) {
         self.sending_.swap(self.out_);
         std::string failure;
         try {
-            co_await self.stream_.write(self.sending_.bytes());
+            // In pieces, which show that the other end reads.
+            for (auto left = self.sending_.bytes(); !left.empty(); self.written_ = self.loop_.now()) {
+                auto piece = left.first(std::min(left.size(), std::size_t{256} << 10));
+                co_await self.stream_.write(piece);
+                left = left.subspan(piece.size());
+            }
         } catch (const std::exception& error) {
             self.broken_ = true;
             failure = error.what();
@@ -193,7 +201,7 @@ MAGNETAR_DECL Task<> WebSocketConnection::end() {
 
 MAGNETAR_DECL void WebSocketConnection::tick() noexcept {
     if (closing_) return stream_.close();
-    if (paused_) heard_ = loop_.now();
+    if (paused_) heard_ = flushing_ ? std::max(heard_, written_) : loop_.now();
     auto quiet = loop_.now() - heard_;
     if (limits_.silence.count() > 0 && quiet >= limits_.silence)
         return begin_close(CloseCode::going_away, "nothing was heard for too long");
