@@ -1,7 +1,6 @@
 #pragma once
 
-/// Applications: programs with a command line, settings and workers below a monitor. Includes all of
-/// magnetar.hpp.
+/// Applications: programs with a command line, settings and workers under a monitor. Includes magnetar.hpp.
 #include <magnetar/app/application.hpp>
 #include <magnetar/app/datagram_server.hpp>
 #include <magnetar/app/multi_app.hpp>

@@ -1,20 +1,21 @@
-// How the library is compiled. Every header includes this first.
+// Compilation modes of the library. Every header includes this first.
 //
-// Header-only is the default. With MAGNETAR_SEPARATE_COMPILATION defined in every file of a program, a header
-// `layer/x.hpp` holds declarations, templates and the hot path, and what stands in its twin
-// `layer/impl/x.ipp` is compiled once: by the library `magnetar`, or by one file of the program's that
-// includes <magnetar/src.hpp>.
+// Header-only is the default. If MAGNETAR_SEPARATE_COMPILATION is defined in every file of a program, a
+// header `layer/x.hpp` holds only declarations, templates and the hot path. The rest is in `layer/impl/x.ipp`
+// and is compiled once: by the library target `magnetar`, or by the one file of the program that includes
+// <magnetar/src.hpp>.
 //
-// A function in a twin starts with MAGNETAR_DECL. A coroutine starts with MAGNETAR_LAZY_BODY instead, and its
-// declaration with MAGNETAR_LAZY: header-only it is a template, because g++ -O0 emits any other coroutine
-// wherever it sees one, called or not, with all that it calls. A part that few programs use is a class template
-// `template <class = void>` behind one or a few such functions (ReconcilingPool, DoorSession): its members need
-// no marks, and a file that does not use it emits none of it. What must be no template and starts such a part,
-// as a destructor or a signal's handler, does it by a virtual function, or a pointer that the way in sets.
-// Further declarations, as those of friends, start with MAGNETAR_LAZY_BODY too.
+// A function in an .ipp file starts with MAGNETAR_DECL. A coroutine starts with MAGNETAR_LAZY_BODY instead,
+// and its declaration with MAGNETAR_LAZY: in header-only mode it is a template, because g++ -O0 emits any
+// other coroutine wherever it sees one, called or not, with everything it calls. A rarely used part is a
+// class template `template <class = void>` behind one or a few such functions (ReconcilingPool, DoorSession):
+// its members need no marks, and a file that does not use it emits none of it. Code that cannot be a template
+// but starts such a part (a destructor, a signal handler) calls it through a virtual function, or through a
+// pointer set by the entry function. Further declarations, such as friend declarations, also start with
+// MAGNETAR_LAZY_BODY.
 //
-// The two ways use different inline namespaces: objects compiled one way do not link to declarations seen the
-// other way.
+// The two modes use different inline namespaces: objects compiled in one mode do not link to declarations
+// seen in the other.
 #pragma once
 
 #if !defined(__cplusplus) || __cplusplus < 202002L
@@ -31,7 +32,8 @@
 #define MAGNETAR_CAN_BE_COMPILED
 #endif
 #ifndef MAGNETAR_CAN_BE_COMPILED
-// No such file: a compiler ends here, where after #error alone it would go on and report hundreds more.
+// No such file exists: the compiler stops here; after #error alone it would report hundreds of further
+// errors.
 #include <magnetar: see the error above>
 #endif
 

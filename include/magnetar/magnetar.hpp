@@ -1,6 +1,6 @@
 #pragma once
 
-/// Everything of magnetar but the applications, the cluster and the testing kit.
+/// All of magnetar except the applications, the cluster and the testing kit.
 #include <magnetar/actor/arbiter.hpp>
 #include <magnetar/actor/groups.hpp>
 #include <magnetar/actor/open_commands.hpp>
@@ -28,8 +28,9 @@
 #include <magnetar/sync/mutex.hpp>
 #include <magnetar/sync/semaphore.hpp>
 
-// Names that programs take from this header, as header-only it brings <thread> and <algorithm>: the standard
-// library's own parts with std::this_thread and std::is_sorted are a fraction of those.
+// Programs rely on the names from <thread> and <algorithm> that this header provides in header-only mode.
+// These internal headers of the standard library declare std::this_thread and std::is_sorted at a fraction of
+// the cost.
 #if __has_include(<bits/std_thread.h>) && __has_include(<bits/stl_algo.h>)
 #include <bits/std_thread.h>
 #include <bits/stl_algo.h>

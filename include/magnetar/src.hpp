@@ -1,5 +1,5 @@
-// The whole library's definitions, for separate compilation: included by one file of a program that defines
-// MAGNETAR_SEPARATE_COMPILATION everywhere, or by the library target, which is that file.
+// All definitions of the library, for separate compilation: included by one file of a program that defines
+// MAGNETAR_SEPARATE_COMPILATION everywhere, or by the library target, which consists of that file.
 #pragma once
 #include <magnetar/config.hpp>
 #if MAGNETAR_HEADER_ONLY
@@ -9,7 +9,7 @@
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
-// Coroutines with a lambda for a parameter: its type is of this file alone, and so are they.
+// Coroutines with a lambda parameter: the lambda's type is local to this file, and so are these coroutines.
 #pragma GCC diagnostic ignored "-Wsubobject-linkage"
 #endif
 

@@ -9,13 +9,13 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 /// A text that can be a template argument: `Command<"greet", greet_someone>`.
 ///
-/// A structural type, so two equal texts of one length name the same specialisation. `N` counts the
+/// A structural type: two equal texts of the same length name the same specialisation. `N` counts the
 /// terminating zero.
 template <std::size_t N>
 struct fixed_string {
     char text[N]{};
 
-    /// From a literal, implicitly: that is what lets the literal stand as a template argument.
+    /// From a literal; implicit, so that a literal can be a template argument.
     constexpr fixed_string(const char (&literal)[N]) noexcept {
         for (std::size_t i = 0; i < N; ++i) text[i] = literal[i];
     }

@@ -13,15 +13,15 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// How much a line matters, in order. `off` is no level of a line: it is above all of them.
+/// Severity of a line, in ascending order. `off` is not a severity of a line: it is above all of them.
 enum class LogLevel : unsigned char { debug, info, warning, error, off };
 
-/// How lines are written. Text: `2026-11-25T20:15:00.123Z 4711 [warning] pluto: disk nearly full free=3`,
-/// with colours when it goes to a terminal and NO_COLOR is not set. JSON: one object a line, every value
+/// Format of a line. Text: `2026-11-25T20:15:00.123Z 4711 [warning] pluto: disk nearly full free=3`, in
+/// colour when standard error is a terminal and NO_COLOR is not set. JSON: one object per line, every value
 /// escaped.
 enum class LogFormat : std::uint8_t { automatic, text, json };
 
-/// A value beside the text of a line, to be found by machines: `log().info("served {}", n, field("client",
+/// A machine-readable value in addition to the text of a line: `log().info("served {}", n, field("client",
 /// peer))`. It refers to the value: use it only in the call in which it is made.
 template <class T>
 struct LogField {
@@ -33,53 +33,53 @@ LogField<T> field(std::string_view name, const T& value) noexcept {
     return {name, value};
 }
 
-/// One line, as a sink of one's own gets it. The views live as long as the call.
+/// One line, as passed to a custom sink. The views are valid during the call.
 struct LogRecord {
     struct Field {
         std::string_view name;
         std::string text;
-        bool bare = false;  ///< a number or a truth value, which JSON writes without quotes
+        bool bare = false;  ///< a number or a Boolean, which JSON writes without quotes
     };
     LogLevel level;
     std::string_view name;  ///< of the logger: an actor's name, `server 127.0.0.1:80`
     std::string_view text;
     std::span<const Field> fields;
-    std::int64_t time_ns;  ///< since 1970, by the system's clock
+    std::int64_t time_ns;  ///< nanoseconds since 1970, by the system clock
     int process;
 };
 
-/// Location lines go and which. See configure_log.
+/// Which lines are written, and where. See configure_log.
 struct LogOptions {
-    /// `info,net=debug`: the least level that is written, and that of loggers whose name is `net` or begins
-    /// with `net` and a `-`, `.`, `:`, `/` or space. Of two that fit, the longer name counts. Empty: as it
-    /// was.
+    /// `info,net=debug`: the minimum level, and the one for loggers whose name is `net` or begins with `net`
+    /// and a `-`, `.`, `:`, `/` or space. If two rules match, the one with the longer name applies. Empty:
+    /// unchanged.
     std::string levels{};
     LogFormat format = LogFormat::automatic;
-    /// Lines are added to this file, whole also when several processes write; empty: standard error.
+    /// Lines are appended to this file, and stay whole when several processes write; empty: standard error.
     std::string file{};
-    /// Gets the lines instead, on whatever thread writes them, one at a time in each process.
+    /// Receives the lines instead, on the thread that logs, one at a time in each process.
     void (*sink)(const LogRecord&) = nullptr;
 };
 
-/// Changes how this process logs, on any thread. Throws std::invalid_argument for wrong levels and
-/// std::system_error when the file cannot be opened; nothing has changed then.
+/// Changes the logging of this process; may be called on any thread. Throws std::invalid_argument for invalid
+/// levels and std::system_error when the file cannot be opened; then nothing has changed.
 void configure_log(const LogOptions& options);
-/// Throws std::invalid_argument when `levels` is not as LogOptions wants it.
+/// Throws std::invalid_argument when `levels` is not valid for LogOptions::levels.
 void check_log_levels(std::string_view levels);
-/// Opens the log file anew by its name, after it has been moved away. Throws std::system_error; the old one
-/// stays then.
+/// Reopens the log file by its name, after it was moved (log rotation). Throws std::system_error; then the
+/// old file stays in use.
 void reopen_log();
-/// How this process logs now; `levels` is that of log_levels().
+/// The current log options of this process; `levels` is that of log_levels().
 LogOptions present_log_options();
-/// The levels that count now, as LogOptions has them.
+/// The current levels, in the syntax of LogOptions::levels.
 std::string log_levels();
 
 namespace detail {
 
 LogLevel log_level_from_environment() noexcept;
-/// The least level of any logger that has one of its own.
+/// The lowest level set for any logger by name.
 inline constinit LogLevel least_named_level = LogLevel::off;
-/// Writes the line, if its logger's level lets it.
+/// Writes the line if its logger's level permits it.
 void write_log(LogLevel level, std::string_view name, fmt::string_view format, fmt::format_args arguments,
                std::span<const LogRecord::Field> fields);
 
@@ -107,25 +107,26 @@ private:
 
 }  // namespace detail
 
-/// The least level that is written; at first from the environment's MAGNETAR_LOG, which is read as
-/// LogOptions::levels, or warning. To be set before there are threads; configure_log may be called at any
-/// time.
+/// The minimum level that is written; initially from the environment variable MAGNETAR_LOG, with the syntax
+/// of LogOptions::levels, otherwise warning. Set it only before threads start; configure_log may be called at
+/// any time.
 inline LogLevel& log_level() noexcept {
     static LogLevel level = detail::log_level_from_environment();
     return level;
 }
 
-/// Writes lines, each whole: to standard error, or where configure_log has said. May be used on any thread. A
-/// level that is not written costs a comparison; arguments are formatted only when the line is.
+/// Writes whole lines to standard error, or to the destination set by configure_log. May be used on any
+/// thread. A level that is not written costs a comparison; arguments are formatted only when the line is
+/// written.
 ///
 ///     log.warning("disk {} nearly full", disk, field("free", bytes));
 class Logger {
 public:
-    /// `subject`: what speaks, the name in front of each line.
+    /// `subject`: the name of the logger, in front of each line.
     explicit Logger(std::string subject) noexcept : subject_(std::move(subject)) {}
 
     const std::string& subject() const noexcept { return subject_; }
-    /// Whether a line of that level may be written, as far as that is known without the name.
+    /// Whether a line of that level may be written; checks the levels but not the logger's name.
     static bool enabled(LogLevel level) noexcept {
         return level >= log_level() || level >= detail::least_named_level;
     }
@@ -166,14 +167,14 @@ private:
 
 }  // namespace magnetar::inline MAGNETAR_MODE
 
-/// In the text itself a field is written as `name=value`.
+/// In the text of a line, a field is written as `name=value`.
 template <class T>
 struct fmt::formatter<magnetar::LogField<T>> {
     constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
     template <class Context>
     auto format(const magnetar::LogField<T>& field, Context& context) const {
-        // By no format_to: it calls a template that a libfmt compiled by g++ exports under another name than
-        // clang's.
+        // Does not use format_to: it calls a template that a libfmt compiled by g++ exports under a different
+        // name than clang's.
         auto out = context.out();
         for (char c : fmt::format("{}={}", field.name, field.value)) *out++ = c;
         return out;

@@ -13,7 +13,7 @@
 #include <magnetar/base/detail/unpack_fields.hpp>
 #include <magnetar/config.hpp>
 
-/// Reflection of aggregates without macros: how many fields, which, and what they are called.
+/// Reflection of aggregates without macros: the number, names and values of their fields.
 ///
 ///     struct Point { double x = 0, y = 0; };
 ///     static_assert(field_count<Point> == 2 && field_names<Point>[1] == "y");
@@ -25,7 +25,8 @@ namespace magnetar::inline MAGNETAR_MODE {
 template <class T>
 concept Reflectable = detail::reflect_problem<std::remove_cv_t<T>>() == detail::ReflectProblem::none;
 
-/// How many fields the aggregate `T` has; 0 for an empty one. A type that is not Reflectable is told why.
+/// The number of fields of the aggregate `T`; 0 for an empty one. A type that is not Reflectable gets a
+/// static_assert with the reason.
 template <class T>
 inline constexpr std::size_t field_count = detail::checked_field_count<std::remove_cv_t<T>>();
 
@@ -57,8 +58,8 @@ constexpr void for_each_field(T& value, F&& use) {
 }
 
 /// The name of a type as the compiler spells it, namespaces included: `ns::Counter`. Compilers spell library
-/// types and unnamed namespaces each in their own way, so the name is for people and for hosts of one program
-/// image.
+/// types and unnamed namespaces differently, so use the name only for display or between hosts that run the
+/// same program image.
 template <class T>
 constexpr std::string_view type_name() noexcept {
     return detail::type_text(detail::spell_type<T>());

@@ -17,8 +17,8 @@ struct PackItems;
 template <std::size_t... I, class... T>
 struct PackItems<std::index_sequence<I...>, T...> : PackItem<I, T>... {};
 
-// Values of several types: what std::tuple is, for a tenth of its functions. Every command and every spawn
-// has one of its own, and compilers take their time for tuples.
+// Values of several types: a std::tuple with a tenth of its functions. Every command and every spawn
+// instantiates its own, and std::tuple is slow to compile.
 template <class... T>
 struct Arguments : PackItems<std::index_sequence_for<T...>, T...> {
     using Items = PackItems<std::index_sequence_for<T...>, T...>;
@@ -29,7 +29,7 @@ struct Arguments : PackItems<std::index_sequence_for<T...>, T...> {
         : PackItems<std::index_sequence_for<T...>, T...>{{T(std::forward<A>(values))}...} {}
 };
 
-// The value number I, to be moved from.
+// Value number I, as an rvalue to move from.
 template <std::size_t I, class T>
 constexpr T&& take_item(PackItem<I, T>& item) noexcept {
     return static_cast<T&&>(item.value);

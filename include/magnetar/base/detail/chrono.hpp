@@ -1,5 +1,5 @@
-// Durations, clocks and their literals, for all headers: what <chrono> has besides, calendars, time zones and
-// their streams, takes a fifth of a second in each file that includes it.
+// Durations, clocks and their literals, for all headers. The rest of <chrono> (calendars, time zones and
+// their streams) costs a fifth of a second in each file that includes it.
 #pragma once
 
 #if __has_include(<bits/chrono.h>)

@@ -9,7 +9,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 template <class T>
 class CountedRef;
 
-// The base of a reference-counted object that belongs to one loop: the count is no atomic.
+// The base of a reference-counted object that belongs to one loop: the count is not atomic.
 class Counted {
 public:
     Counted() noexcept = default;

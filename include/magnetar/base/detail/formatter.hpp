@@ -5,7 +5,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Formats whatever has a to_string, as "{}": the base of a fmt::formatter that needs no more than fmt/core.h.
+// Formats any type with a to_string, as "{}": the base of a fmt::formatter that needs only fmt/core.h.
 struct ToStringFormatter {
     template <class Context>
     constexpr auto parse(Context& formatting) {

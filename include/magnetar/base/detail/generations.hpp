@@ -7,9 +7,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Values by numbers that are given out here and may come back from anybody: a number is a place in a table
-// and how often that place was used before, so that one that is old or invented finds nothing. What T{} is
-// stands for no value.
+// A table of values, addressed by numbers that callers may present later and that may be stale or forged. A
+// number consists of an index and the count of earlier uses of that index, so a stale or forged number finds
+// nothing. A value equal to T{} counts as empty.
 template <class T>
 class Slots {
 public:
@@ -24,7 +24,7 @@ public:
         slot.value = std::move(value);
         return std::uint64_t{slot.uses} << 32 | index;
     }
-    // The value of that number, until the next `put`; null when there is none.
+    // The value with that number, valid until the next `put`; null if there is none.
     T* find(std::uint64_t number) noexcept {
         auto index = static_cast<std::uint32_t>(number);
         if (index >= slots_.size()) return nullptr;
@@ -32,7 +32,7 @@ public:
         return slot.uses == number >> 32 && slot.value ? &slot.value : nullptr;
     }
     const T* find(std::uint64_t number) const noexcept { return const_cast<Slots*>(this)->find(number); }
-    // Takes it out; T{} when there is none.
+    // Removes and returns the value; T{} if there is none.
     T take(std::uint64_t number) noexcept {
         T* value = find(number);
         if (!value) return T{};
@@ -41,7 +41,7 @@ public:
         slots_[index].next_free = std::exchange(free_, index);
         return std::exchange(*value, T{});
     }
-    // Calls `f(value)` for each; `f` may put and take.
+    // Calls `f(value)` for each value; `f` may call put and take.
     template <class F>
     void for_each(F f) {
         for (std::size_t i = 0; i < slots_.size(); ++i)

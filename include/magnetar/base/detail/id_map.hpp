@@ -9,7 +9,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What an IdMap is apart from its values: chains of nodes by a hash of their ids.
+// The part of an IdMap that does not depend on the value type: chains of nodes, hashed by id.
 class IdIndex {
 public:
     struct Node {
@@ -24,7 +24,7 @@ public:
         while (node && node->id != id) node = node->next;
         return node;
     }
-    // May throw only before it has changed anything.
+    // Strong exception guarantee: throws only before any change.
     void insert(Node& node) {
         if (size_ >= buckets_.size()) grow();
         link(node);
@@ -44,14 +44,14 @@ public:
             if (node) return node;
         return nullptr;
     }
-    // Calls f(node) for each; the node may be removed by it, others not.
+    // Calls f(node) for each node; `f` may remove that node, but no other.
     template <class F>
     void for_each(F f) const {
         for (Node* node : buckets_)
             while (node) f(*std::exchange(node, node->next));
     }
 
-    // All nodes, by their ids.
+    // All nodes, sorted by id.
     std::vector<Node*> sorted() const;
 
 private:
@@ -68,13 +68,13 @@ private:
         for (Node* node : old)
             while (node) link(*std::exchange(node, node->next));
     }
-    std::vector<Node*> buckets_;  // a power of two of them
+    std::vector<Node*> buckets_;  // the size is a power of two
     std::size_t size_ = 0;
 };
 
-// Values by 64-bit numbers, in no order; they stay where they are until they are erased. What
-// std::unordered_map is, for a tenth of its functions: each of a program's dozen maps would cost compilers a
-// hundred and fifty.
+// An unordered map from 64-bit ids to values; values keep their address until they are erased. It has a tenth
+// of the functions of std::unordered_map, which would cost the compiler a hundred and fifty for each of a
+// program's dozen maps.
 template <class T>
 class IdMap {
 public:
@@ -84,17 +84,17 @@ public:
 
     std::size_t size() const noexcept { return index_.size(); }
     bool empty() const noexcept { return size() == 0; }
-    // The value of that id, or null.
+    // The value with that id, or null.
     T* find(std::uint64_t id) const noexcept {
         auto* node = static_cast<Node*>(index_.find(id));
         return node ? &node->value : nullptr;
     }
-    // Any of them; null when there is none.
+    // An arbitrary value; null if the map is empty.
     T* any() const noexcept {
         auto* node = static_cast<Node*>(index_.any());
         return node ? &node->value : nullptr;
     }
-    // The value of that id, which is T{} if there was none.
+    // The value with that id; inserts T{} if there was none.
     T& operator[](std::uint64_t id) {
         if (T* found = find(id)) return *found;
         auto* node = new Node{{id, nullptr}, T{}};
@@ -115,12 +115,12 @@ public:
         index_.for_each([](IdIndex::Node& node) { delete static_cast<Node*>(&node); });
         index_ = {};
     }
-    // Calls `f(id, value)` for each; it may erase that one, and no other.
+    // Calls `f(id, value)` for each value; `f` may erase that one, but no other.
     template <class F>
     void for_each(F f) const {
         index_.for_each([&f](IdIndex::Node& node) { f(node.id, static_cast<Node&>(node).value); });
     }
-    // The same in the order of their ids, for what people see or what goes by age.
+    // The same in ascending order of ids, for output that people read and for processing by age.
     template <class F>
     void for_each_in_order(F f) const {
         for (IdIndex::Node* node : index_.sorted()) f(node->id, static_cast<Node*>(node)->value);

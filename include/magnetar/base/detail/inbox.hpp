@@ -7,15 +7,15 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-/// A lock-free multi-producer queue: any thread pushes, one thread takes everything, in the order pushed.
-/// Elements are objects with a public member `T* next`; the inbox owns none of them. It can be closed, after
-/// which every push is refused, so that nothing is ever left in an inbox that nobody reads. (Treiber's stack,
-/// emptied whole and turned round.)
+/// A lock-free multi-producer, single-consumer queue: any thread pushes, one thread takes all elements, in
+/// push order. Elements are objects with a public member `T* next`; the inbox owns none of them. After it is
+/// closed, it refuses every push, so no element is left in an inbox that is no longer read. (A Treiber stack,
+/// emptied as a whole and reversed.)
 template <class T>
 class Inbox {
 public:
     /// Adds the elements from `first` to `last`, linked by `next`, newest first (`last` is the oldest).
-    /// False when the inbox is closed: the elements are still the caller's.
+    /// False when the inbox is closed: the caller still owns the elements.
     bool push_chain(T& first, T& last) noexcept {
         T* head = head_.load(std::memory_order_relaxed);
         do {
@@ -28,18 +28,18 @@ public:
     /// Adds one element. False when the inbox is closed.
     bool push(T& element) noexcept { return push_chain(element, element); }
 
-    /// True when there is nothing to take; may be asked from any thread.
+    /// True when there is nothing to take; may be called on any thread.
     bool empty() const noexcept {
         T* head = head_.load(std::memory_order_seq_cst);
         return !head || head == closed_mark();
     }
-    /// Takes everything, oldest first. Only by the owner.
+    /// Takes all elements, oldest first. Owner thread only.
     Queue<T> take() noexcept {
         T* head = head_.load(std::memory_order_relaxed);
         if (!head || head == closed_mark()) return {};
         return reversed(head_.exchange(nullptr, std::memory_order_acquire));
     }
-    /// Refuses all pushes from now on and takes what is left. Only by the owner.
+    /// Refuses all further pushes and takes the remaining elements. Owner thread only.
     Queue<T> close() noexcept {
         T* head = head_.exchange(closed_mark(), std::memory_order_acq_rel);
         return head == closed_mark() ? Queue<T>{} : reversed(head);

@@ -5,7 +5,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-/// A node of a `List`: derive from it. It leaves its list when it is destroyed. Not thread safe.
+/// A node of a `List`: derive from it. Its destructor unlinks it. Not thread safe.
 class ListNode {
 public:
     ListNode() noexcept = default;
@@ -15,7 +15,7 @@ public:
 
     /// True while the node is in a list.
     bool linked() const noexcept { return next_ != nullptr; }
-    /// Leaves its list; does nothing when it is in none.
+    /// Removes the node from its list; no effect if it is in none.
     void unlink() noexcept {
         if (!next_) return;
         prev_->next_ = next_;
@@ -30,7 +30,7 @@ private:
     ListNode* next_ = nullptr;
 };
 
-/// A node that can stand in several lists at once, one for each tag.
+/// A node that can be in several lists at once, one for each tag.
 template <class Tag>
 class TaggedNode : public ListNode {};
 
@@ -53,14 +53,14 @@ public:
     T& back() noexcept { return *from(head_.prev_); }
     void push_back(T& element) noexcept { insert(to(element), &head_); }
     void push_front(T& element) noexcept { insert(to(element), head_.next_); }
-    /// Takes the first element out, or gives null when there is none.
+    /// Removes and returns the first element; null if the list is empty.
     T* pop_front() noexcept {
         if (empty()) return nullptr;
         T* first = from(head_.next_);
         head_.next_->unlink();
         return first;
     }
-    /// Calls `f(element)` for each; `f` may unlink the element it is given, and no other.
+    /// Calls `f(element)` for each element; `f` may unlink that element, but no other.
     template <class F>
     void for_each(F&& f) {
         for (ListNode* node = head_.next_; node != &head_;) {
@@ -69,7 +69,7 @@ public:
             node = next;
         }
     }
-    /// Number of elements, counted: O(n).
+    /// Number of elements. O(n).
     std::size_t size() const noexcept {
         std::size_t count = 0;
         for (const ListNode* node = head_.next_; node != &head_; node = node->next_) ++count;

@@ -6,8 +6,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// An object on the heap and its owner: std::unique_ptr, of which g++ instantiates some forty templates for
-// each type.
+// Owner of an object on the heap: replaces std::unique_ptr, for which g++ instantiates some forty templates
+// per type.
 template <class T>
 struct Delete {
     void operator()(T* object) const noexcept {

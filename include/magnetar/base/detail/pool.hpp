@@ -21,10 +21,10 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// Free lists by size class. A trivial type: access to a thread_local with a destructor would cost a call each
-// time.
+// Free lists by size class. A trivial type: a thread_local with a destructor would cost a call at each
+// access.
 struct PoolLists {
-    // Sizes that fill malloc's blocks, which come by 16 bytes of which 8 are its own.
+    // Sizes that fill malloc's blocks: multiples of 16 bytes, of which malloc uses 8 for itself.
     static constexpr std::size_t classes = 256;
     static constexpr std::size_t index(std::size_t bytes) noexcept { return (bytes + 7) / 16; }
     static constexpr std::size_t size(std::size_t index) noexcept { return index * 16 + 8; }
@@ -36,12 +36,12 @@ struct PoolLists {
     };
     Free* free[classes];
     unsigned
-        room[classes];  // blocks that a list still takes: none before the thread's first, none after its end
+        room[classes];  // blocks a list still accepts: none before the thread's first free or after it ends
     bool opened;
 };
 inline constinit thread_local PoolLists pool_lists{};
 
-// Gives the thread's lists back when the thread ends.
+// Frees the blocks in the thread's lists when the thread ends.
 struct PoolCleaner {
     PoolCleaner() noexcept;
     ~PoolCleaner();
@@ -49,15 +49,14 @@ struct PoolCleaner {
 
 void* pool_refill(std::size_t bytes);
 
-// The list of this size takes no more; or no list does, because this is the first block that the thread
-// frees.
+// Called when the list of this size is full, or when this is the first block that the thread frees.
 void pool_overflow(void* block) noexcept;
 
 }  // namespace detail
 
-/// Memory of `bytes` bytes, at least one, from the calling thread's free lists (by size class, at most 4,088
-/// bytes; larger from malloc), aligned as malloc aligns. Throws std::bad_alloc. Under AddressSanitizer it is
-/// plain malloc, so that every misuse is seen.
+/// Allocates `bytes` bytes, at least one, from the calling thread's free lists (by size class, up to 4,088
+/// bytes; larger blocks from malloc), with malloc's alignment. Throws std::bad_alloc. Under AddressSanitizer
+/// it is plain malloc, so that every misuse is detected.
 [[gnu::always_inline]] inline void* pool_allocate(std::size_t bytes) {
 #ifndef MAGNETAR_POOL_OFF
     using detail::PoolLists;
@@ -75,8 +74,8 @@ void pool_overflow(void* block) noexcept;
     return detail::pool_refill(bytes);
 }
 
-/// Gives back what `pool_allocate(bytes)` gave, on whichever thread. A list keeps at most 4,096 blocks of a
-/// size, and 4 MiB.
+/// Frees memory from `pool_allocate(bytes)`, on any thread: the block goes into the calling thread's list. A
+/// list keeps at most 4,096 blocks of a size, and at most 4 MiB.
 [[gnu::always_inline]] inline void pool_free(void* block, std::size_t bytes) noexcept {
 #ifndef MAGNETAR_POOL_OFF
     using detail::PoolLists;
@@ -98,7 +97,7 @@ void pool_overflow(void* block) noexcept;
 #endif
 }
 
-/// A part of a block is not used any more: AddressSanitizer reports any access to it until the block is
+/// Marks a part of a block as no longer used: AddressSanitizer reports any access to it until the block is
 /// freed.
 inline void pool_retire([[maybe_unused]] void* part, [[maybe_unused]] std::size_t bytes) noexcept {
 #ifdef MAGNETAR_POOL_OFF
@@ -106,15 +105,15 @@ inline void pool_retire([[maybe_unused]] void* part, [[maybe_unused]] std::size_
 #endif
 }
 
-/// Derive from it to have `new` and `delete` use the pool, whatever the type's alignment. Needs a virtual
+/// Base class whose `new` and `delete` use the pool, for any alignment of the type. Needs a virtual
 /// destructor, or deletion by the exact type.
 struct Pooled {
     [[gnu::always_inline]] static void* operator new(std::size_t bytes) { return pool_allocate(bytes); }
     [[gnu::always_inline]] static void operator delete(void* block, std::size_t bytes) noexcept {
         pool_free(block, bytes);
     }
-    // For types that are aligned beyond malloc's alignment: the block's address and size stand before the
-    // object. When a constructor throws, g++ 12 calls only a delete that is not given the size.
+    // For types with an alignment greater than malloc's: the block's address and size are stored before the
+    // object. When a constructor throws, g++ 12 calls only a delete without a size parameter.
     static void* operator new(std::size_t bytes, std::align_val_t alignment) {
         auto align = static_cast<std::size_t>(alignment);
         void* block = pool_allocate(bytes += align);

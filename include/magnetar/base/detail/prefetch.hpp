@@ -3,12 +3,12 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// Has the core fetch the cache line at `address` to write to it: one trip to the core that wrote to it last,
-/// where reading first and writing then takes two. A hint, and harmless whatever the address.
+/// Prefetches the cache line at `address` for writing: one transfer from the core that wrote to it last,
+/// where a read followed by a write needs two. A hint; safe for any address.
 inline void prefetch_to_write(const void* address) noexcept {
 #if defined(__x86_64__)
-    // The builtin makes a plain prefetch of it unless the compiler is told of a processor that has this one;
-    // on the others it does nothing.
+    // The builtin emits a read prefetch unless the compiler targets a processor with prefetchw; on other
+    // processors the instruction has no effect.
     asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(address)));
 #else
     __builtin_prefetch(address, 1);

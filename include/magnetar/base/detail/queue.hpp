@@ -20,7 +20,7 @@ public:
     }
 
     bool empty() const noexcept { return !head_; }
-    /// The first and the last element; null when there is none.
+    /// The first and the last element; null if the queue is empty.
     T* front() const noexcept { return head_; }
     T* back() const noexcept { return head_ ? tail_ : nullptr; }
     void push(T& element) noexcept {
@@ -34,13 +34,13 @@ public:
         if (!head_) tail_ = &element;
         head_ = &element;
     }
-    /// Takes the first element out; null when there is none.
+    /// Removes and returns the first element; null if the queue is empty.
     T* pop() noexcept {
         T* first = head_;
         if (first) head_ = first->next;
         return first;
     }
-    /// Moves all elements of `other` behind these.
+    /// Appends all elements of `other`.
     void append(Queue&& other) noexcept {
         if (other.empty()) return;
         if (head_) tail_->next = other.head_;
@@ -48,7 +48,7 @@ public:
         tail_ = other.tail_;
         other.head_ = nullptr;
     }
-    /// Takes `element` out, wherever it stands: O(n). False when it is not here.
+    /// Removes `element` from any position: O(n). False if it is not in this queue.
     bool remove(T& element) noexcept {
         T* before = nullptr;
         for (T* at = head_; at; before = at, at = at->next) {

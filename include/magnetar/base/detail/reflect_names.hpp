@@ -13,7 +13,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 // The compiler writes template arguments into __PRETTY_FUNCTION__: `auto f() [with auto P = X]` by GCC, `auto
 // f() [P = X]` by Clang. The return types are deduced because GCC appends the meaning of any alias it finds
 // in the signature.
-// A view of it is made at the end alone: each call of a member of it is one more that the compiler evaluates.
+// Converted to a string_view only at the end: the compiler evaluates each call of a member of it.
 struct Spelled {
     const char* text;
     std::size_t size;
@@ -27,8 +27,9 @@ consteval auto spell_value() {
     return Spelled{__PRETTY_FUNCTION__, sizeof __PRETTY_FUNCTION__ - 1};
 }
 
-// What stands before the argument is the same for all: looking for it each time took a fifth of what a command
-// costs to compile. And what makes a name of it is no template, as a template costs for each name.
+// The prefix before the argument has the same length for all, so it is searched once: a search per name took
+// a fifth of the compile time of a command. The functions that extract the name are not templates, which
+// would be instantiated for each name.
 inline constexpr std::size_t type_begins = std::string_view(spell_type<int>().text).find(" = ") + 3;
 inline constexpr std::size_t value_begins = std::string_view(spell_value<0>().text).find(" = ") + 3;
 
@@ -38,7 +39,7 @@ constexpr std::string_view type_text(Spelled type) noexcept {
 constexpr std::string_view value_text(Spelled value) noexcept {
     return {value.text + value_begins, value.size - value_begins - 1};
 }
-// Of a function, without `&` and parentheses.
+// The name of a function, without `&` and parentheses.
 constexpr std::string_view function_text(Spelled function) noexcept {
     const char *begin = function.text + value_begins, *end = function.text + function.size - 1;
     while (*begin == '&' || (*begin == '(' && end[-1] == ')')) {
@@ -48,8 +49,8 @@ constexpr std::string_view function_text(Spelled function) noexcept {
     return {begin, static_cast<std::size_t>(end - begin)};
 }
 
-/// Gives an object of any type an address without making the object: only the addresses of its fields are
-/// used.
+/// Provides an address for an object of any type without constructing it: only the addresses of its fields
+/// are used.
 template <class T>
 union Nowhere {
     char none;
@@ -60,7 +61,7 @@ union Nowhere {
 template <class T>
 inline constexpr Nowhere<T> nowhere{};
 
-/// A pointer to a field, wrapped: Clang before 18 takes no pointer into an object as a bare template
+/// A pointer to a field, wrapped: Clang before 18 does not accept a pointer into an object as a bare template
 /// argument.
 template <class T>
 struct FieldPointer {

@@ -10,9 +10,9 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 inline constexpr std::size_t max_fields = 32;
 
-/// Turns into whatever a field asks for. Not an aggregate itself, and its conversion is const: a converting
-/// constructor of the field (std::optional has one for everything) then wins over it instead of being
-/// ambiguous with it. Never called; Clang wants a body when the type is local to the file.
+/// Converts to the type of any field. Not an aggregate itself, and its conversion is const: a converting
+/// constructor of the field (std::optional has one for every type) is then preferred instead of ambiguous.
+/// Never called; Clang needs a body when the type is local to the file.
 struct AnyField {
     constexpr explicit AnyField(std::size_t) noexcept {}
     template <class T>
@@ -21,7 +21,7 @@ struct AnyField {
     }
 };
 
-/// Turns into a base class of `T` only.
+/// Converts only to a base class of `T`.
 template <class T>
 struct AnyBase {
     template <class Base>
@@ -36,14 +36,14 @@ consteval bool takes_fields(std::index_sequence<I...>) {
     return requires { T{AnyField(I)...}; };
 }
 
-/// Whether `T` can be made from some fields, a pair in braces, and some more fields.
+/// Whether `T` can be initialised from some fields, a pair in braces, and some more fields.
 template <class T, std::size_t... Before, std::size_t... After>
 consteval bool takes_pair_between(std::index_sequence<Before...>, std::index_sequence<After...>) {
     return requires { T{AnyField(Before)..., {AnyField(0), AnyField(1)}, AnyField(After)...}; };
 }
 
-/// The greatest number of initialisers that `T` takes, or max_fields + 1 if there is none or too many. The
-/// numbers it takes are one range, which starts above zero when some field has no default.
+/// The greatest number of initialisers that `T` accepts, or max_fields + 1 if there is none or too many. The
+/// accepted numbers form one range, which starts above zero when some field has no default.
 template <class T, std::size_t N = 0, bool Found = false>
 consteval std::size_t count_initialisers() {
     if constexpr (N > max_fields + 1) return max_fields + 1;
@@ -53,9 +53,9 @@ consteval std::size_t count_initialisers() {
     else return count_initialisers<T, N + 1, false>();
 }
 
-/// A C array swallows several initialisers where every other field takes one. Put a pair in braces in place
-/// of initialiser I: any field but an array that accepts it still leaves room for all the initialisers after
-/// it.
+/// A C array consumes several initialisers where every other field consumes one. The test puts a pair in
+/// braces in place of initialiser I: any field except an array that accepts the pair leaves room for all
+/// initialisers after it.
 template <class T, std::size_t N, std::size_t I>
 consteval bool array_at() {
     using Before = std::make_index_sequence<I>;

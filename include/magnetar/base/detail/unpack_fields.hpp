@@ -7,7 +7,7 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 /// Calls `use(field...)` with the `N` fields of an aggregate as lvalues. C++20 has no structured binding of a
-/// pack, so every number of fields is spelled out once, here and nowhere else.
+/// pack, so every number of fields is written out, only here.
 template <std::size_t N, class T, class F>
 constexpr decltype(auto) unpack_fields(T& value, F&& use) {
     static_assert(

@@ -6,19 +6,19 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// Sockets that no kernel knows: a simulation's. While a thread has some, every stream socket that it makes
-/// is one of them. Their numbers lie beyond all that a kernel gives (see fs.nr_open in proc(5)), so that one
-/// comparison tells them apart. These are the calls that never wait; what waits is an operation, and the
-/// engine's.
+/// Sockets of a simulation, unknown to the kernel. While a thread has an instance, every stream socket made
+/// on that thread is virtual. Their descriptors are above any that the kernel returns (see fs.nr_open in
+/// proc(5)), so one comparison tells them apart. These calls never wait; calls that wait are operations of
+/// the engine.
 class VirtualSockets {
 public:
     static constexpr int first = 1 << 30;
-    /// Those of this thread, or null.
+    /// This thread's instance, or null.
     static inline constinit thread_local VirtualSockets* here = nullptr;
-    /// Those that `fd` is one of; null when it is the kernel's.
+    /// The instance that `fd` belongs to; null for a descriptor of the kernel.
     static VirtualSockets* of(int fd) noexcept { return fd >= first ? here : nullptr; }
 
-    /// As the system calls of these names: -1 and errno on failure.
+    /// Like the system calls of these names: -1 and errno on failure.
     virtual int socket(int family) = 0;
     virtual int socketpair(int (&ends)[2]) = 0;
     virtual int bind(int fd, const sockaddr* address, socklen_t size) = 0;
@@ -26,10 +26,10 @@ public:
     virtual int getsockname(int fd, sockaddr* address, socklen_t* size) = 0;
     virtual int getpeername(int fd, sockaddr* address, socklen_t* size) = 0;
     virtual int close(int fd) = 0;
-    /// Whether a read, or an accept, would not wait.
+    /// Whether a read or an accept would complete without waiting.
     virtual bool readable(int fd) = 0;
-    /// As sendmsg(2) with MSG_DONTWAIT, without control data, and shutdown(2) of both directions. None by
-    /// default.
+    /// Like sendmsg(2) with MSG_DONTWAIT, without control data, and shutdown(2) of both directions.
+    /// Unsupported by default (ENOTSUP).
     virtual ssize_t send_now(int fd, const msghdr& message);
     virtual int shut_down(int fd);
 
@@ -39,7 +39,7 @@ protected:
 
 namespace detail {
 
-// The system calls, for sockets of both kinds.
+// The system calls, for both kinds of sockets.
 int open_stream_socket(int family);
 int bind_socket(int fd, const sockaddr* address, socklen_t size);
 int listen_on_socket(int fd, int backlog);

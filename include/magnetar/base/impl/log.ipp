@@ -37,10 +37,10 @@ struct State {
     LogFormat format = LogFormat::automatic;
     std::string file;
     int fd = -1;
-    pid_t opener = 0;  // whose descriptor it is: a forked process opens the file itself
+    pid_t opener = 0;  // the process that opened `fd`: a forked process opens the file again
     void (*sink)(const LogRecord&) = nullptr;
 };
-// For threads that log while the process ends.
+// Never destroyed: threads may log while the process exits.
 inline State& state() {
     static State& all = *new State;
     return all;
@@ -94,7 +94,7 @@ inline int open_file(const std::string& path) {
     if (fd < 0) throw_system_error(errno, "open", path);
     return fd;
 }
-// With the mutex held.
+// The mutex must be held.
 inline int descriptor(pid_t process) {
     State& s = state();
     if (s.file.empty()) return STDERR_FILENO;
@@ -105,7 +105,7 @@ inline int descriptor(pid_t process) {
     return s.fd < 0 ? STDERR_FILENO : s.fd;
 }
 
-// How many bytes of valid UTF-8 stand at `at`; 0 for none.
+// Length in bytes of the valid UTF-8 sequence at `at`; 0 if there is none.
 inline std::size_t utf8_length(std::string_view text, std::size_t at) noexcept {
     auto byte = [&](std::size_t i) {
         return i < text.size() ? static_cast<unsigned char>(text[i]) : static_cast<unsigned char>(0);
@@ -148,7 +148,7 @@ inline std::string json_line(const LogRecord& record) {
                     words[static_cast<int>(record.level)], record.process);
     append_json(line, record.name);
     line += ",\"text\":";
-    // What is cut is the text: the line must stay JSON.
+    // Only the text is cut: the line must stay valid JSON.
     if (record.text.size() > longest_line / 2) {
         append_json(line, record.text.substr(0, longest_line / 2));
         line += ",\"cut\":true";
@@ -165,7 +165,7 @@ inline std::string json_line(const LogRecord& record) {
     }
     return line + "}\n";
 }
-// A second line of one record is indented, so that no value can pass for a line of its own.
+// Continuation lines of a record are indented, so that a value cannot forge a separate line.
 inline void append_text(std::string& out, std::string_view text) {
     for (char c : text) {
         if (c == '\n') out += "\n    ";
@@ -219,7 +219,7 @@ MAGNETAR_DECL void write_log(LogLevel level, std::string_view name, fmt::string_
         std::lock_guard lock(state.mutex);
         if (level < logging::level_of(name)) return;
     }
-    std::string text = fmt::vformat(format, arguments);  // which may log, too
+    std::string text = fmt::vformat(format, arguments);  // a formatter may log too, so the mutex is not held
     timespec now{};
     ::clock_gettime(CLOCK_REALTIME, &now);
     int process = ::getpid();
@@ -232,7 +232,7 @@ MAGNETAR_DECL void write_log(LogLevel level, std::string_view name, fmt::string_
     std::string line = state.format == LogFormat::json
                            ? logging::json_line(record)
                            : logging::text_line(record, colours && fd == STDERR_FILENO);
-    // In one call: lines of many processes stay whole.
+    // In one call, so that lines of several processes do not interleave.
     for (std::string_view rest = line; !rest.empty();) {
         ssize_t n = ::write(fd, rest.data(), rest.size());
         if (n < 0 && errno == EINTR) continue;
@@ -247,7 +247,7 @@ MAGNETAR_DECL void configure_log(const LogOptions& options) {
     auto levels = detail::logging::read_levels(options.levels);
     auto& state = detail::logging::state();
     int fd = options.file.empty() ? -1 : detail::logging::open_file(options.file);
-    log_level();  // before it is changed, it is read from the environment
+    log_level();  // reads the environment before the level is changed
     std::lock_guard lock(state.mutex);
     if (!options.levels.empty()) detail::logging::use_levels(levels);
     if (state.fd >= 0 && state.opener == ::getpid()) ::close(state.fd);

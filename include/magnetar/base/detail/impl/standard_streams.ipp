@@ -15,7 +15,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 MAGNETAR_DECL void open_missing_standard_streams() {
     for (int fd = 0; fd <= 2; ++fd) {
         if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
-        // The lowest free number is the one that is missing.
+        // open(2) returns the lowest free descriptor, which is the missing one.
         if (::open("/dev/null", O_RDWR) < 0)
             throw_system_error(errno, "open", "/dev/null, in the place of a closed standard stream");
     }
@@ -27,7 +27,7 @@ MAGNETAR_DECL void flush_standard_streams() noexcept {
         std::clog.flush();
         std::wcout.flush();
         std::wclog.flush();
-    } catch (...) {  // a user may have asked for exceptions
+    } catch (...) {  // the user may have enabled exceptions on these streams
     }
     std::fflush(nullptr);
 }
