@@ -28,13 +28,13 @@ concept Awaiter = requires(A& awaiter, std::coroutine_handle<> handle) {
 
 }  // namespace detail
 
-/// Whatever can stand behind co_await in a Task.
+/// Any type that can be awaited with co_await in a Task.
 template <class A>
 concept Awaitable = requires(A&& a) {
     requires detail::Awaiter<std::remove_reference_t<decltype(detail::awaiter_of(std::forward<A>(a)))>>;
 };
 
-/// What `co_await` of an A gives.
+/// The type of `co_await` on an A.
 template <Awaitable A>
 using await_result_t = decltype(detail::awaiter_of(std::declval<A>()).await_resume());
 

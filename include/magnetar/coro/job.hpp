@@ -14,8 +14,8 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// A started task and the one that joins it. Lives as long as it runs, its Job holds it, or the joiner has yet
-// to take its result.
+// A started task and its joiner. Lives until the task has ended, its Job has released it, and no joiner
+// still needs the result.
 template <class T>
 struct JobState final : JobBase, Pooled {
     JobState(Scheduler& scheduler, JobOwner* actor, Task<T> t)
@@ -24,7 +24,7 @@ struct JobState final : JobBase, Pooled {
     struct Joiner;
     bool held = true;
     bool cancel_asked = false;
-    bool joined = false;  // somebody has been told how it ended
+    bool joined = false;  // a joiner has received the result
     Joiner* joiner = nullptr;
     Task<T> task;
 
@@ -35,7 +35,8 @@ struct JobState final : JobBase, Pooled {
             else drop_unused(&state);
         });
     }
-    // Once it has ended and nobody wants it, it goes; a failure that no one has seen is reported.
+    // Deletes the state after the job ended, if no Job and no joiner needs it; reports a failure that no
+    // joiner received.
     static void drop_unused(JobState* state) noexcept {
         if (!state->completed() || state->held || state->joiner) return;
         auto error = state->joined ? nullptr : state->task.outcome().error();
@@ -100,11 +101,11 @@ struct JobState<T>::Joiner final : Waiter {
 
 }  // namespace detail
 
-/// A task that has been started: `loop.start(task)`. It runs beside its starter, in the starter's context
-/// (get_actor() inside it is the actor that started it). Await it for its result, cancel it, or drop it: a
-/// dropped job is detached: it runs on, and if it fails then, the failure is reported to its actor (logged;
-/// whatever is not a std::exception ends the actor). Stays on its loop's thread. A started job first runs
-/// from the loop's ready queue, not inside start().
+/// A task that was started: `loop.start(task)`. It runs concurrently with its starter, in the starter's
+/// context (get_actor() inside it returns the actor that started it). Await it for its result, cancel it, or
+/// drop it. A dropped job is detached: it runs on, and a later failure is reported to its actor (logged; an
+/// exception not derived from std::exception ends the actor). Stays on its loop's thread. A started job first
+/// runs from the loop's ready queue, not inside start().
 ///
 ///     Job<int> job = loop.start(answer());
 ///     job.cancel();              // its current operation ends with Cancelled
@@ -125,9 +126,9 @@ public:
     }
     ~Job() { detach(); }
 
-    /// Makes the operation that the job waits for end with Cancelled, or the next one that it starts. Returns
-    /// at once; the job has ended when `co_await job` returns. Cancelling a job that has ended does nothing,
-    /// nor does cancelling it again before the first cancellation was heard.
+    /// Makes the operation that the job waits for end with Cancelled, or else the next operation that it
+    /// starts. Returns at once; the job has ended when `co_await job` returns. No effect on a job that has
+    /// ended, or while an earlier cancellation is still pending.
     void cancel() noexcept {
         if (done()) return;
         state_->cancel_asked = true;
@@ -136,7 +137,7 @@ public:
     /// True when the job has ended, and for a Job that was moved from or detached.
     bool done() const noexcept { return !state_ || state_->completed(); }
 
-    /// The job runs on without this handle, as after dropping the Job.
+    /// Lets the job run on without this handle, like dropping the Job.
     void detach() noexcept {
         auto* state = std::exchange(state_, nullptr);
         if (!state) return;
@@ -144,10 +145,10 @@ public:
         detail::JobState<T>::drop_unused(state);
     }
 
-    /// Waits for the end: the value, or the exception that ended the job. Awaiting a Job<> that `cancel()`
-    /// ended returns normally; a job with a value throws Cancelled then. The result is moved out: await it
-    /// once. Throws std::logic_error for a Job that was moved from or detached, that another coroutine awaits
-    /// already, whose result was taken before, or that awaits itself.
+    /// Waits for the end: returns the value, or throws the exception that ended the job. Awaiting a Job<>
+    /// that `cancel()` ended returns normally; a job with a value throws Cancelled then. The result is moved
+    /// out: await it once. Throws std::logic_error for a Job that was moved from or detached, that another
+    /// coroutine already awaits, whose result was already taken, or that awaits itself.
     auto operator co_await() const noexcept { return typename detail::JobState<T>::Joiner{state_}; }
 
 private:

@@ -9,8 +9,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// How a computation ended: not yet, with a value, or with an exception. The one result storage under tasks,
-/// jobs, when_all and requests. `T` may be void, a reference, or move-only.
+/// The result of a computation: none yet, a value, or an exception. The only result storage of tasks, jobs,
+/// when_all and requests. `T` may be void, a reference, or move-only.
 template <class T>
 class [[nodiscard]] Outcome {
     using Stored =
@@ -37,7 +37,7 @@ public:
     bool has_error() const noexcept { return kind_ == Kind::error; }
     /// The exception; null unless has_error().
     std::exception_ptr error() const noexcept { return has_error() ? error_ : nullptr; }
-    /// The same in its place; null for none.
+    /// A pointer to the stored exception; null unless has_error().
     const std::exception_ptr* error_if() const noexcept { return has_error() ? &error_ : nullptr; }
 
     template <class... A>
@@ -45,7 +45,7 @@ public:
         reset();
         emplace_first(std::forward<A>(args)...);
     }
-    /// The same for an outcome that is empty.
+    /// Like emplace, for an outcome that is empty.
     template <class... A>
     void emplace_first(A&&... args) {
         if constexpr (std::is_reference_v<T>) value_ = std::addressof(args...);

@@ -13,27 +13,27 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 class JobBase;
 
-/// A unit of work in a ready queue: a function and its link, nothing more.
+/// A unit of work in a ready queue: a function and the link to the next one.
 struct Runnable {
     explicit Runnable(void (*f)(Runnable&)) noexcept : run(f) {}
     Runnable* next = nullptr;
     void (*run)(Runnable&);
 };
 
-/// Whose jobs they are: an actor is one. Its end cancels and awaits the jobs in its list.
+/// The owner of jobs, for example an actor. When it ends, it cancels and awaits the jobs in its list.
 struct JobOwner {
     detail::List<JobBase> jobs;
     /// For listings: the actor's id.
     std::uint64_t owner_id = 0;
 };
 
-/// What a scheduler is busy with, for a watcher on another thread.
+/// The work that a scheduler is executing, for a watcher on another thread.
 struct Activity {
-    std::atomic<std::uint64_t> owner{0};                    ///< whose work it is: JobOwner::owner_id
-    std::atomic<const std::string_view*> command{nullptr};  ///< which, if it is a command; never destroyed
-    /// Odd while it runs, even while it sleeps or has nobody to run it.
+    std::atomic<std::uint64_t> owner{0};                    ///< JobOwner::owner_id of the running job
+    std::atomic<const std::string_view*> command{nullptr};  ///< name of its command, or null; never destroyed
+    /// Odd while the scheduler runs, even while it sleeps or no thread runs it.
     std::atomic<std::uint32_t> stretch{0};
-    /// Called, once, when one of the process begins to run: its watcher has gone to sleep.
+    /// Called once when any scheduler of the process begins to run: the watcher sleeps and must be woken.
     static inline constinit std::atomic<void (*)() noexcept> wake_watcher{nullptr};
 
     void run() noexcept {
@@ -51,16 +51,15 @@ struct Activity {
     }
 };
 
-/// What runs jobs: a ready queue, the list of living jobs that no actor owns, and the handler for failures
-/// that nobody awaits. An event loop is one; so is a test. Belongs to one thread.
+/// Runs jobs: a ready queue, the list of live jobs that no actor owns, and the handler for failures that no
+/// coroutine awaits. An event loop is a scheduler; a test can be one. Belongs to one thread.
 struct Scheduler : JobOwner {
     detail::Queue<Runnable> ready;
-    /// For its watchers. Outlives it.
+    /// Read by watchers. Outlives the scheduler.
     Activity* activity = nullptr;
-    /// The time at which it last looked, for listings.
+    /// The time of its last clock reading, for listings.
     std::chrono::steady_clock::time_point latest_time{};
-    /// Called with the job's owner (null when it has none) when a detached job ends with an exception. Must
-    /// not throw.
+    /// Called with the job's owner (null if none) when a detached job ends with an exception. Must not throw.
     void (*unhandled)(Scheduler&, JobOwner* owner, std::exception_ptr) = nullptr;
 
     void schedule(Runnable& work) noexcept { ready.push(work); }
@@ -68,7 +67,7 @@ struct Scheduler : JobOwner {
 
 namespace detail {
 
-/// The job and the actor that run on this thread now. Trivial, so that reading it is one instruction.
+/// The current job and actor of this thread. Trivial, so that reading it is one instruction.
 struct Context {
     JobBase* job;
     JobOwner* actor;

@@ -6,9 +6,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// A coroutine at the moment of its suspension, and the place of the `co_await` that suspends it. Declare an
-/// awaiter as `bool await_suspend(Suspension at)`, and hand it on to Waiter::park: then listings can say
-/// where a job waits.
+/// A coroutine at the moment of its suspension, and the source location of the `co_await` that suspends it.
+/// Declare an awaiter as `bool await_suspend(Suspension at)` and pass the argument to Waiter::park: listings
+/// can then show where a job waits.
 struct Suspension {
     template <class Promise>
     Suspension(std::coroutine_handle<Promise> h,

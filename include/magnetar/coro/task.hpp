@@ -19,14 +19,14 @@ namespace detail {
 
 struct PromiseBase : Pooled {
     std::coroutine_handle<> continuation;
-    std::source_location awaited_at;  // where it was awaited; no place before
+    std::source_location awaited_at;  // location of its co_await; line 0 until it is awaited
 
     std::suspend_always initial_suspend() noexcept { return {}; }
     struct Final {
         bool await_ready() noexcept { return false; }
         template <class P>
         void await_suspend(std::coroutine_handle<P> ended) noexcept {
-            // Nobody waits yet when the task ends inside the await_suspend that started it.
+            // There is no continuation yet when the task ends inside the await_suspend that started it.
             if (auto next = ended.promise().continuation) context.job->continue_with(next);
         }
         void await_resume() noexcept {}
@@ -63,16 +63,16 @@ struct Promise<void> : PromiseBase {
 
 }  // namespace detail
 
-/// A computation that starts when it is awaited, and is awaited once. Owns its coroutine's frame. It runs on
-/// the stack of its awaiter up to its first suspension, so a task that never suspends costs a call and
-/// a pooled frame; awaiting millions of them in a loop does not grow the stack on any compiler.
+/// A computation that starts when it is awaited, and is awaited once. Owns its coroutine frame. It runs on
+/// the awaiter's stack up to its first suspension, so a task that never suspends costs a call and a pooled
+/// frame; awaiting millions of them in a loop does not grow the stack with any compiler.
 ///
 ///     Task<int> answer() { co_await sleep(1ms); co_return 42; }
 ///     Task<> user() { int n = co_await answer(); }
 ///
-/// A coroutine keeps its parameters by the types it declares: take values, not views or references, in
-/// whatever outlives the call. A lambda that is a coroutine must not capture: its captures die with the
-/// lambda; give it parameters.
+/// A coroutine stores its parameters with the types it declares: if it outlives the call, declare values, not
+/// views or references. A lambda that is a coroutine must not capture, because its captures are destroyed
+/// with the lambda; use parameters instead.
 template <class T = void>
 class [[nodiscard("a task does nothing until it is awaited: co_await it, or give it to loop.start()")]] Task {
 public:
@@ -108,7 +108,7 @@ public:
     private:
         std::coroutine_handle<promise_type> handle_;
     };
-    /// Throws std::logic_error for a task that was moved from, or is awaited for the second time, also by
+    /// Throws std::logic_error for a task that was moved from, or that is awaited a second time, also by
     /// itself.
     Awaiter operator co_await() const {
         if (!handle_ || handle_.promise().awaited_at.line() != 0) [[unlikely]]
@@ -116,7 +116,7 @@ public:
         return Awaiter{handle_};
     }
 
-    /// For code that runs tasks (jobs, groups): the coroutine, and how it ended.
+    /// For code that runs tasks (jobs, groups): the coroutine and its outcome.
     std::coroutine_handle<promise_type> handle() const noexcept { return handle_; }
     Outcome<T>& outcome() const noexcept { return handle_.promise().outcome; }
 
@@ -136,8 +136,8 @@ template <class F>
 void JobBase::for_each_place(F visit) const {
     if (!waiting_) return;
     visit(where_);
-    // Only tasks run in jobs, and as no promise is aligned to more, all stand at the same distance from the
-    // frame's begin.
+    // Only tasks run in jobs, and no promise has a greater alignment, so all promises are at the same offset
+    // from the start of the frame.
     for (auto frame = leaf_; frame;) {
         auto& promise = std::coroutine_handle<detail::PromiseBase>::from_address(frame.address()).promise();
         frame = promise.continuation;
@@ -145,7 +145,7 @@ void JobBase::for_each_place(F visit) const {
     }
 }
 
-/// Any awaitable as a task; a task is given back as it is.
+/// Wraps any awaitable in a task; a task is returned unchanged.
 template <class T>
 Task<T> as_task(Task<T> task) noexcept {
     return task;

@@ -12,13 +12,13 @@ template <class F, class... A>
 Task<> run_task_group(F body, A... arguments);
 }
 
-/// A nursery: tasks started in it run beside each other, and none outlives it. Made by `task_group`.
+/// A nursery: tasks started in it run concurrently, and none outlives it. Created by `task_group`.
 class TaskGroup {
 public:
     TaskGroup(const TaskGroup&) = delete;
 
-    /// Starts a task as a child; it runs at once up to its first suspension. Once the group is ending, by a
-    /// failure or by cancellation, the task is dropped unstarted.
+    /// Starts a task as a child; it runs at once up to its first suspension. If the group is already ending,
+    /// after a failure or a cancellation, the task is dropped unstarted.
     template <class T>
     void start(Task<T> task) {
         struct Owned final : detail::Child<T>, Pooled {
@@ -27,8 +27,8 @@ public:
         };
         children_.start(*new Owned(std::move(task)));
     }
-    /// Cancels all children, the body among them. The group ends when they have, and that they were cancelled
-    /// is no failure.
+    /// Cancels all children, including the body. The group ends when all of them have ended; this
+    /// cancellation is not a failure.
     void cancel() noexcept { children_.stop(); }
 
 private:
@@ -46,9 +46,9 @@ Task<> detail::run_task_group(F body, A... arguments) {
 }
 
 /// Runs `body(group, arguments...)`, a coroutine that may start children in the group, and returns when the
-/// body and all children have ended. The first of them to fail cancels the rest, and its exception is thrown
-/// here. Cancelling it cancels all. Arguments given as lvalues are passed by reference, others are kept; the
-/// body must not capture.
+/// body and all children have ended. The first failure cancels the others, and its exception is thrown here.
+/// Cancelling the task_group cancels all of them. Lvalue arguments are passed by reference, others are
+/// stored; the body must not capture.
 ///
 ///     co_await task_group([](TaskGroup& group, Listener& listener) -> Task<> {
 ///         while (auto client = co_await listener.accept()) group.start(serve(std::move(client)));

@@ -17,12 +17,12 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 class Waiter;
 
-/// One sequential chain of awaited tasks: what is started, cancelled, waited for and scheduled as a whole. At
-/// most one coroutine of the chain is suspended on a leaf operation (a Waiter) at a time. Lives on one
+/// One sequential chain of awaited tasks: the unit that is started, cancelled, awaited and scheduled. At most
+/// one coroutine of the chain is suspended on a leaf operation (a Waiter) at a time. Belongs to one
 /// scheduler.
 ///
-/// A coroutine is never resumed from inside another one's final suspension: the trampoline in `resume` runs
-/// the chain upwards, so that no compiler's missing tail call makes the stack grow.
+/// A coroutine is never resumed inside the final suspension of another: the trampoline in `resume` runs the
+/// chain upwards, so the stack does not grow with a compiler that lacks tail calls.
 class JobBase : public Runnable, public detail::ListNode {
 public:
     JobBase(Scheduler& scheduler, JobOwner* actor) noexcept
@@ -31,8 +31,8 @@ public:
     JobBase& operator=(const JobBase&) = delete;
     virtual ~JobBase() = default;
 
-    /// Runs `root` until its first suspension, now, on the caller's stack. `completed()` tells if it has
-    /// already ended; when it ends later, `on_done` is called from the scheduler.
+    /// Runs `root` on the caller's stack until its first suspension. `completed()` tells whether it has
+    /// already ended; if it ends later, `on_done` is called from the scheduler.
     void start(std::coroutine_handle<> root, void (*on_done)(JobBase&)) noexcept {
         root_ = root;
         resume(root);
@@ -52,39 +52,39 @@ public:
         scheduler_->schedule(*this);
     }
     bool completed() const noexcept { return completed_; }
-    /// Whether a work of a ready queue is a job.
+    /// Whether an entry of a ready queue is a job.
     static bool is_job(const Runnable& work) noexcept { return work.run == &run_scheduled; }
 
-    /// Makes the operation that the job waits for end with Cancelled; if it waits for none now, the next one
-    /// it starts. The operation ends when whatever it lent out (a buffer to the kernel, say) is back. Only on
-    /// the scheduler's thread.
+    /// Makes the operation that the job waits for end with Cancelled; if it waits for none, the next one that
+    /// it starts. The operation ends when everything it lent out (for example a buffer to the kernel) is
+    /// returned. Only on the scheduler's thread.
     void cancel() noexcept;
 
-    /// The actor in whose context it runs; null for none.
+    /// The actor in whose context the job runs; null if none.
     JobOwner* actor() const noexcept { return actor_; }
     Scheduler& scheduler() const noexcept { return *scheduler_; }
-    /// What it waits for; null when it runs or is ready.
+    /// The operation that the job waits for; null when it runs or is ready.
     const Waiter* waiting() const noexcept { return waiting_; }
-    /// While it waits: since when, and where, from the innermost `co_await` outwards.
+    /// While it waits: the start time of the wait, and the locations from the innermost `co_await` outwards.
     std::chrono::steady_clock::time_point waiting_since() const noexcept { return since_; }
     template <class F>
     void for_each_place(F visit) const;
-    /// The command that it carries out; empty for other work.
+    /// The name of the command that it executes; empty for other work.
     std::string_view command() const noexcept { return command_name_ ? *command_name_ : std::string_view(); }
-    /// For an operation that was asked to cancel and succeeded all the same: the next one is cancelled in its
-    /// place.
+    /// For an operation that succeeded although its cancellation was requested: the next operation is
+    /// cancelled instead.
     void cancel_next() noexcept { cancel_pending_ = true; }
 
-    /// The job for which this one works and which waits for it, as far as somebody must know it; null for
+    /// The command on whose behalf this job runs and which waits for it (for deadlock detection); null if
     /// none.
     JobBase* originator() const noexcept { return originator_; }
     void set_originator(JobBase* originator) noexcept { originator_ = originator; }
 
-    /// For promises: the coroutine that continues when the running one has finished.
+    /// For promises: sets the coroutine to resume when the running one has finished.
     void continue_with(std::coroutine_handle<> parent) noexcept { next_ = parent; }
 
 protected:
-    /// The name of the command that it carries out, if it does.
+    /// The name of the command that it executes, or null.
     const std::string_view* command_name_ = nullptr;
 
 private:
@@ -123,12 +123,12 @@ private:
     bool cancel_pending_ = false, completed_ = false;
 };
 
-/// The job that runs on this thread now, or null.
+/// The job that runs on this thread, or null.
 inline JobBase* current_job() noexcept { return detail::context.job; }
 
 /// A leaf operation that a job waits for: the base of every awaiter that suspends. An awaiter calls `park` in
-/// its await_suspend, and the code that completes the operation calls `wake`, on the job's own thread; the
-/// job goes on from the ready queue.
+/// its await_suspend. The code that completes the operation calls `wake`, on the job's thread; the job
+/// resumes from the ready queue.
 class Waiter {
 public:
     Waiter() noexcept = default;
@@ -136,7 +136,7 @@ public:
     Waiter(Waiter&& other) noexcept { (void)other; }
     Waiter& operator=(Waiter&&) = delete;
 
-    /// What is waited for, in a word or two, for listings of suspended jobs.
+    /// A short name of the operation, for listings of suspended jobs.
     virtual std::string_view what() const noexcept = 0;
 
     /// True when the operation was ended by JobBase::cancel.
@@ -146,8 +146,8 @@ public:
 protected:
     ~Waiter() = default;
 
-    /// Suspends the current job here. False when the job was already cancelled: then do not start the
-    /// operation, do not suspend (return false from await_suspend), and `check_cancelled` throws.
+    /// Suspends the current job on this operation. False when the job was already cancelled: then do not
+    /// start the operation, do not suspend (return false from await_suspend), and `check_cancelled` throws.
     bool park(Suspension leaf) noexcept {
         job_ = detail::context.job;
         if (std::exchange(job_->cancel_pending_, false)) {
@@ -160,12 +160,12 @@ protected:
         job_->waiting_ = this;
         return true;
     }
-    /// After `park` gave false: goes on as if not cancelled, for operations that must wait for others all the
-    /// same.
+    /// After `park` returned false: ignores the cancellation, for operations that must wait for others in any
+    /// case.
     void withdraw_cancel() noexcept { cancelled_ = false; }
-    /// Takes `park` back: the operation ended at once, the coroutine goes on without suspending.
+    /// Undoes `park`: the operation ended at once, and the coroutine continues without suspending.
     void unpark() noexcept { job_->waiting_ = nullptr; }
-    /// The operation has ended: the job goes on from the ready queue.
+    /// The operation has ended: schedules the job in the ready queue.
     void wake() noexcept {
         job_->waiting_ = nullptr;
         job_->scheduler_->schedule(*job_);
@@ -175,8 +175,8 @@ protected:
         cancelled_ = true;
         wake();
     }
-    /// For await_resume: throws Cancelled when the operation was cancelled. That answers all cancellations
-    /// asked so far: one that came again before the job went on must not hit its clean-up.
+    /// For await_resume: throws Cancelled when the operation was cancelled. It consumes all cancellations
+    /// requested so far: a repeated one must not cancel the job's clean-up.
     void check_cancelled() const {
         if (!cancelled_) return;
         job_->cancel_pending_ = false;
@@ -185,7 +185,8 @@ protected:
 
 private:
     friend class JobBase;
-    /// Asked by JobBase::cancel, once or more while it waits: end soon, by `wake_cancelled`.
+    /// Called by JobBase::cancel, once or more while the job waits: must end the operation soon with
+    /// `wake_cancelled`.
     virtual void request_cancel() noexcept = 0;
 
     JobBase* job_ = nullptr;

@@ -9,9 +9,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// Runs all awaitables at once and gives their results as a tuple, in order (std::monostate for void). The
-/// first that fails cancels the others; when all have ended, its exception is thrown. Cancelling it cancels
-/// all.
+/// Runs all awaitables concurrently and returns their results as a tuple, in order (std::monostate for void).
+/// The first failure cancels the others; when all have ended, its exception is thrown. Cancelling when_all
+/// cancels all of them.
 ///
 ///     auto [text, number] = co_await when_all(read_text(), answer());
 template <Awaitable... A>
@@ -27,7 +27,8 @@ Task<std::tuple<detail::OrMonostate<await_result_t<A>>...>> when_all(A... awaita
         jobs);
 }
 
-/// The same for a number of tasks known only at run time; the results in the order of the tasks.
+/// Like when_all above, for a number of tasks known only at run time; the results are in the order of the
+/// tasks.
 template <class T>
 Task<std::vector<detail::OrMonostate<T>>> when_all(std::vector<Task<T>> tasks) {
     detail::Children children{"when_all", detail::Children::CancelRest::on_failure};

@@ -13,9 +13,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// Runs all awaitables at once and gives the result of the first that ends, as a variant whose index() tells
-/// which (std::monostate for void); if the first to end failed, throws its exception. The losers are
-/// cancelled, and it returns only when they have ended. Cancelling it cancels all.
+/// Runs all awaitables concurrently and returns the result of the first that ends, as a variant whose index()
+/// identifies it (std::monostate for void); if that one failed, throws its exception. The others are
+/// cancelled, and when_any returns only when they have ended. Cancelling when_any cancels all of them.
 ///
 ///     auto first = co_await when_any(stream.read_some(), stopped.wait());
 ///     if (first.index() == 1) co_return;
@@ -38,8 +38,8 @@ Task<std::variant<detail::OrMonostate<await_result_t<A>>...>> when_any(A... awai
     co_return *std::move(result);
 }
 
-/// The same for a number of tasks known only at run time: index and result of the first to end. The vector
-/// must not be empty (std::invalid_argument).
+/// Like when_any above, for a number of tasks known only at run time: returns the index and result of the
+/// first to end. The vector must not be empty (std::invalid_argument).
 template <class T>
 Task<std::pair<std::size_t, detail::OrMonostate<T>>> when_any(std::vector<Task<T>> tasks) {
     if (tasks.empty()) throw std::invalid_argument("when_any of no tasks would never end");

@@ -14,13 +14,13 @@ bool is_cancelled(const std::exception_ptr& error);
 
 class Children;
 
-// A job that belongs to the coroutine that awaits it.
+// A job owned by the coroutine that awaits it.
 struct ChildBase : JobBase, TaggedNode<Children> {
     explicit ChildBase() noexcept : JobBase(current_job()->scheduler(), current_job()->actor()) {
         set_originator(current_job()->originator());
     }
     virtual std::exception_ptr error() const noexcept = 0;
-    virtual void forget() noexcept {}  // its parent needs it no more
+    virtual void forget() noexcept {}  // its parent no longer needs it
     virtual ~ChildBase() = default;
     Children* parent = nullptr;
 };
@@ -32,15 +32,16 @@ struct Child : ChildBase {
     Task<T> task;
 };
 
-// The children of one coroutine, awaited together: it goes on when the last has ended, whatever happens. The
-// one piece under when_all, when_any, task groups and timeouts; they differ in what makes the others be
-// cancelled.
+// The children of one coroutine, awaited together: the coroutine resumes when the last child has ended, in
+// every case. The common base of when_all, when_any, task groups and timeouts; they differ in the rule that
+// cancels the remaining children.
 class Children final : public Waiter {
 public:
     enum class CancelRest { on_failure, on_first };
     Children(std::string_view what, CancelRest rule) noexcept : what_(what), rule_(rule) {}
 
-    // Runs the child up to its first suspension; once the others are being ended it is not started at all.
+    // Runs the child up to its first suspension; drops it unstarted when the others are already being
+    // cancelled.
     template <class T>
     void start(Child<T>& child) {
         if (ending()) {
@@ -60,12 +61,12 @@ public:
     std::string_view what() const noexcept override { return what_; }
     bool await_ready() const noexcept { return list_.empty(); }
     bool await_suspend(Suspension leaf) noexcept;
-    // Throws Cancelled when cancellation has cost the result, else what the first failed child threw. A
-    // result that was there all the same, or a failure, is kept, and the cancellation goes on to the job's
-    // next operation.
+    // Throws Cancelled when a child lost its result to cancellation, otherwise the first failure of a child.
+    // A result or failure that arrived in spite of the cancellation is kept, and the cancellation applies to
+    // the job's next operation.
     void await_resume();
     void cancel_children() noexcept;
-    // Ends the children; that they end by it is no failure.
+    // Cancels the children; their ending with Cancelled is not a failure.
     void stop() noexcept;
     ChildBase* first() const noexcept { return first_; }
 
@@ -73,7 +74,7 @@ private:
     bool settled() const noexcept {
         return rule_ == CancelRest::on_first ? first_ != nullptr : bool(failure_);
     }
-    // The children are being made to end: those that end with Cancelled now say nothing.
+    // The children are being cancelled: a child that ends with Cancelled now does not count as a failure.
     bool ending() const noexcept { return settled() || stopped_ || cancel_requested_; }
     void ended(ChildBase& child) noexcept;
     void request_cancel() noexcept override;
@@ -82,7 +83,7 @@ private:
     std::string_view what_;
     CancelRest rule_;
     bool stopped_ = false, cancel_requested_ = false;
-    bool dropped_ = false;  // cancel_requested_ has cost a child its result
+    bool dropped_ = false;  // cancel_requested_ made a child lose its result
     std::exception_ptr failure_;
     ChildBase* first_ = nullptr;
 };

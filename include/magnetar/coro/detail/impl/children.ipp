@@ -22,7 +22,7 @@ MAGNETAR_DECL bool is_cancelled(const std::exception_ptr& error) {
 
 MAGNETAR_DECL bool Children::await_suspend(Suspension leaf) noexcept {
     if (park(leaf)) return true;
-    // Cancelled before it waits: it waits all the same, for the cancelled children.
+    // Cancelled before it waited: it must still wait for the cancelled children.
     withdraw_cancel();
     park(leaf);
     request_cancel();
