@@ -21,9 +21,9 @@ public:
     ChannelClosed() : std::runtime_error("send: the channel is closed") {}
 };
 
-/// Carries values from jobs to jobs, in the order sent; each value goes to one receiver. It keeps as many
-/// values as its capacity, then senders wait; with capacity 0 each sender waits for its receiver. First come,
-/// first served on both sides. Belongs to one loop, and must outlive its waiters.
+/// Passes values between jobs, in the order sent; each value goes to one receiver. It buffers up to its
+/// capacity, then senders wait; with capacity 0 each sender waits for its receiver. First come, first served
+/// on both sides. Belongs to one loop, and must outlive its waiters.
 ///
 ///     Channel<Order> orders{16};
 ///     co_await orders.send(order);                                // in the producers
@@ -40,20 +40,19 @@ public:
     class Send;
     class Receive;
 
-    /// Allocates room for `capacity` values, and nothing later. Throws std::bad_alloc.
+    /// Allocates space for `capacity` values; never allocates later. Throws std::bad_alloc.
     explicit Channel(std::size_t capacity = 0) : buffer_(capacity) {}
-    /// Its waiters get std::logic_error.
+    /// Its waiters receive std::logic_error.
     ~Channel() {
         detail::abandon_all(senders_);
         detail::abandon_all(receivers_);
     }
 
-    /// Sends a value, waiting until there is room for it, or with capacity 0 until it is received. Throws
-    /// ChannelClosed when the channel is closed, before or meanwhile; the value is dropped then, as when the
-    /// wait is cancelled.
+    /// Sends a value; waits until there is room for it, or with capacity 0 until it is received. Throws
+    /// ChannelClosed when the channel is closed, before or during the wait; the value is then dropped, as
+    /// when the wait is cancelled.
     Send send(T value) noexcept { return {*this, std::move(value)}; }
-    /// Sends a value if that needs no waiting; when it gives false, `value` has not been touched. Throws
-    /// ChannelClosed.
+    /// Sends a value if no wait is needed; if it returns false, `value` is unchanged. Throws ChannelClosed.
     template <class U>
         requires std::constructible_from<T, U>
     bool try_send(U&& value) {
@@ -63,30 +62,29 @@ public:
         return true;
     }
 
-    /// The next value, waiting until there is one; empty when the channel is closed and nothing is left in
-    /// it.
+    /// The next value; waits until there is one. Empty when the channel is closed and has no values left.
     Receive receive() noexcept { return Receive{*this}; }
-    /// The next value if there is one now.
+    /// The next value if one is available.
     std::optional<T> try_receive() noexcept {
         std::optional<T> value;
         take(value);
         return value;
     }
 
-    /// Ends the sending: senders, those that wait too, get ChannelClosed; what the channel keeps can still be
-    /// received.
+    /// Closes the channel for senders: they receive ChannelClosed, also those that wait; buffered values can
+    /// still be received.
     void close() noexcept {
         closed_ = true;
         while (auto* sender = senders_.pop_front()) sender->refuse();
         while (auto* receiver = receivers_.pop_front()) receiver->grant();
     }
     bool is_closed() const noexcept { return closed_; }
-    /// How many values it keeps now: those of waiting senders are not among them.
+    /// Number of buffered values; values of waiting senders are not counted.
     std::size_t size() const noexcept { return buffer_.size(); }
     std::size_t capacity() const noexcept { return buffer_.capacity(); }
 
 private:
-    // Receivers wait only when there is nothing to take, senders only when there is no room.
+    // Receivers wait only when there is no value, senders only when there is no room.
     bool has_room() const noexcept { return !receivers_.empty() || !buffer_.full(); }
     void put(T&& value) noexcept {
         if (auto* receiver = receivers_.pop_front()) receiver->give(std::move(value));

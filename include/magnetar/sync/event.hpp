@@ -12,8 +12,8 @@ namespace detail {
 class EventWaiter;
 }
 
-/// A flag to wait for: jobs wait until it is set. It stays set until it is cleared. Belongs to one loop, and
-/// must outlive its waiters.
+/// A flag: jobs wait until it is set. It stays set until it is cleared. Belongs to one loop, and must outlive
+/// its waiters.
 ///
 ///     Event stopped;
 ///     co_await stopped.wait();  // in one job
@@ -23,16 +23,15 @@ public:
     class Wait;
 
     Event() noexcept = default;
-    /// Its waiters get std::logic_error.
+    /// Its waiters receive std::logic_error.
     ~Event();
 
     bool is_set() const noexcept { return set_; }
-    /// Sets the flag: all waiters resume, in the order in which they came, even if it is cleared before they
-    /// run.
+    /// Sets the flag: all waiters resume, in the order of arrival, even if it is cleared before they run.
     void set() noexcept;
-    /// From now on `wait` waits again.
+    /// Resets the flag: `wait` waits again.
     void clear() noexcept { set_ = false; }
-    /// Resumes when the flag is set; at once when it is set already.
+    /// Resumes when the flag is set; at once if it is already set.
     Wait wait() noexcept;
 
 private:

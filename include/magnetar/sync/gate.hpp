@@ -17,8 +17,8 @@ public:
     GateClosed() : std::runtime_error("enter: the gate is closed") {}
 };
 
-/// Counts the users of a resource, so that its owner can wait until nobody uses it before ending it. Belongs
-/// to one loop, and must outlive its passes.
+/// Counts the users of a resource, so that its owner can wait until the last user has left before it destroys
+/// the resource. Belongs to one loop, and must outlive its passes.
 ///
 ///     auto pass = gate.enter();   // in each user: it is inside until the pass dies
 ///     co_await gate.close();      // lets nobody in any more, and waits until all have left
@@ -28,16 +28,16 @@ public:
     class Close;
 
     Gate() noexcept = default;
-    /// Ends the program, with a line, when somebody is inside.
+    /// Aborts the program with a message if a user is still inside.
     ~Gate();
 
     /// Enters. Throws GateClosed when the gate is closed.
     Pass enter();
-    /// Closes the gate, now and for good; awaiting what it gives waits until all have left. More than one may
-    /// wait.
+    /// Closes the gate at once and permanently; awaiting the result waits until all have left. Several jobs
+    /// may wait.
     Close close() noexcept;
     bool is_closed() const noexcept { return closed_; }
-    /// How many are inside.
+    /// Number of users inside.
     std::size_t inside() const noexcept { return inside_; }
 
 private:
@@ -61,7 +61,7 @@ public:
     }
     ~Pass() { leave(); }
 
-    /// Leaves before the end of the scope; does nothing the second time.
+    /// Leaves before the end of the scope; the second call has no effect.
     void leave() noexcept {
         if (auto* gate = std::exchange(gate_, nullptr)) gate->leave();
     }

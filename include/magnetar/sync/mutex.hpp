@@ -9,10 +9,10 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// Lets one job at a time through a section with suspensions in it. (A section without any needs no lock:
-/// nothing else runs on the loop meanwhile.) First come, first served: unlocking hands the lock straight to
-/// the next in line, so nobody can overtake. Not recursive. Belongs to one loop, and must outlive its locks
-/// and its waiters.
+/// Admits one job at a time to a section that suspends. (A section without suspensions needs no lock: no
+/// other job runs on the loop during it.) First come, first served: unlocking passes the lock directly to the
+/// next waiter, so no job can overtake. Not recursive. Belongs to one loop, and must outlive its locks and
+/// its waiters.
 ///
 ///     auto lock = co_await mutex.lock();
 class Mutex {
@@ -21,12 +21,12 @@ public:
     class Locking;
 
     Mutex() noexcept = default;
-    /// Ends the program, with a line, when it is locked.
+    /// Aborts the program with a message if it is locked.
     ~Mutex();
 
     /// Waits for the lock. It is held until the Lock is destroyed.
     Locking lock() noexcept;
-    /// The lock, or an empty Lock when somebody holds it: `if (auto lock = mutex.try_lock())`.
+    /// The lock, or an empty Lock if the mutex is locked: `if (auto lock = mutex.try_lock())`.
     Lock try_lock() noexcept;
     bool is_locked() const noexcept { return locked_; }
 
@@ -53,7 +53,7 @@ public:
     ~Lock() { unlock(); }
 
     explicit operator bool() const noexcept { return mutex_ != nullptr; }
-    /// Unlocks before the end of the scope; does nothing when it holds nothing.
+    /// Unlocks before the end of the scope; no effect on an empty Lock.
     void unlock() noexcept {
         if (auto* mutex = std::exchange(mutex_, nullptr)) mutex->unlock();
     }
@@ -70,7 +70,7 @@ public:
     explicit Locking(Mutex& mutex) noexcept : mutex_(mutex) {}
     Locking(Locking&& other) noexcept = default;
     ~Locking() {
-        if (granted_) mutex_.unlock();  // its coroutine was destroyed before it could take the lock
+        if (granted_) mutex_.unlock();  // its coroutine was destroyed before it received the lock
     }
 
     std::string_view what() const noexcept override { return "mutex"; }

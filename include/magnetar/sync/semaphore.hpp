@@ -9,9 +9,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// A number of permits: bounds how many jobs do something at the same time. First come, first served: a small
-/// request does not overtake a large one that waits, so none starves. Belongs to one loop, and must outlive
-/// its waiters.
+/// A number of permits: bounds the number of jobs that do something concurrently. First come, first served: a
+/// small request does not overtake a large one that waits, so none starves. Belongs to one loop, and must
+/// outlive its waiters.
 ///
 ///     Semaphore slots{8};
 ///     co_await slots.acquire();
@@ -22,23 +22,23 @@ public:
     class Acquire;
 
     explicit Semaphore(std::size_t permits) noexcept : available_(permits) {}
-    /// Its waiters get std::logic_error.
+    /// Its waiters receive std::logic_error.
     ~Semaphore();
 
-    /// Waits until `permits` are available and every earlier waiter has been served, and takes them.
+    /// Waits until `permits` are available and every earlier waiter was served, then acquires them.
     inline Acquire acquire(std::size_t permits = 1) noexcept;
-    /// Takes them if that needs no waiting.
+    /// Acquires them if no wait is needed.
     bool try_acquire(std::size_t permits = 1) noexcept {
         if (!waiting_.empty() || available_ < permits) return false;
         available_ -= permits;
         return true;
     }
-    /// Gives permits back, or adds new ones.
+    /// Releases permits, or adds new ones.
     void release(std::size_t permits = 1) noexcept {
         available_ += permits;
         serve();
     }
-    /// Permits that nobody holds.
+    /// Number of free permits.
     std::size_t available() const noexcept { return available_; }
 
 private:
@@ -54,7 +54,7 @@ public:
     Acquire(Semaphore& semaphore, std::size_t permits) noexcept : semaphore_(semaphore), permits_(permits) {}
     Acquire(Acquire&& other) noexcept = default;
     ~Acquire() {
-        // Its coroutine was destroyed while it waited, or before it could take its permits.
+        // Its coroutine was destroyed while it waited, or before it received its permits.
         if (granted_) semaphore_.release(permits_);
         if (linked()) leave();
     }
@@ -73,7 +73,7 @@ private:
         leave();
         wake_cancelled();
     }
-    // Those behind it may want less than it did.
+    // The waiters behind it may need fewer permits.
     void leave() noexcept {
         unlink();
         semaphore_.serve();

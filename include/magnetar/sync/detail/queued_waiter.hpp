@@ -13,18 +13,18 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// A waiter that stands in a line until its turn comes. The line is a list of nodes inside the awaiters: it
-// allocates nothing, and a waiter that is cancelled or destroyed unlinks itself.
+// A waiter in a queue. The queue is a list of nodes inside the awaiters: it allocates nothing, and a waiter
+// that is cancelled or destroyed unlinks itself.
 class QueuedWaiter : public Waiter, public ListNode {
 public:
-    // Its turn has come. Whoever calls it has taken the waiter out of the line.
+    // Grants the waiter's turn. The caller has removed it from the queue.
     void grant() noexcept {
         granted_ = true;
         wake();
     }
 
-    // What it waits for is being destroyed: its await throws. The same holds for a waiter that was already
-    // taken out of the queue.
+    // The object waited for is being destroyed: the await throws. The caller has removed the waiter from the
+    // queue.
     void abandon() noexcept {
         abandoned_ = true;
         wake();
@@ -46,7 +46,7 @@ protected:
         wake_cancelled();
     }
 
-    // For await_resume: throws when it does not go on because its turn has come.
+    // For await_resume: throws unless the waiter resumes because its turn was granted.
     void check_turn() const {
         check_cancelled();
         if (abandoned_) [[unlikely]]
@@ -63,13 +63,13 @@ private:
     bool abandoned_ = false;
 };
 
-// For what nobody could be told by an exception, and what would write into memory that is another's later.
+// For misuse that no exception can report, and that would otherwise write into freed memory.
 [[noreturn, gnu::noinline]] inline void end_misused(const char* what) noexcept {
     std::fprintf(stderr, "magnetar: %s\n", what);
     std::abort();
 }
 
-// For the destructors of what is waited for: every waiter resumes with an exception.
+// For destructors of synchronisation objects: every waiter resumes with an exception.
 template <std::derived_from<QueuedWaiter> W>
 void abandon_all(List<W>& line) noexcept {
     while (W* waiter = line.pop_front()) waiter->abandon();
