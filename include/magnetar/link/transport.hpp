@@ -15,14 +15,15 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Bytes to and from another process, over a socket pair of the kernel's or of a simulation's. What is to go
-// out is gathered over a turn and written without waiting; descriptors go with it. Belongs to one loop.
+// A byte stream to and from another process, over a socket pair of the kernel or of a simulation. Output is
+// collected during a turn and written without waiting, with its descriptors. Belongs to one loop.
 class Transport {
 public:
-    // Who is told what has come.
+    // Receives the input.
     class Receiver {
     public:
-        // Of descriptors an empty one stands for those that there was no room for. False: to read no more.
+        // An empty descriptor stands for descriptors that were lost for lack of space. Returns false to stop
+        // reading.
         virtual bool received(std::span<const std::byte> bytes, std::vector<UniqueFd> descriptors) = 0;
 
     protected:
@@ -32,24 +33,24 @@ public:
     Transport(EventLoop& loop, UniqueFd fd);
     Transport(const Transport&) = delete;
 
-    // What is to go out is appended here.
+    // The output buffer: append output here.
     Writer& out() noexcept { return out_; }
-    // The descriptor goes with what has been appended last.
+    // Sends the descriptor with the bytes appended last.
     void pass(UniqueFd fd) { passing_.push_back({out_.size(), std::move(fd)}); }
     void flush_soon() noexcept { loop_.at_turn_end(flush_); }
     void flush() noexcept;
     std::size_t unsent() const noexcept { return out_.size() - sent_; }
 
-    // From now on nothing is read while more than this waits to be written, until half of it has gone. When
-    // none of it goes for `patience`, read() throws FrameError.
+    // While more than `most_unsent` bytes wait to be written, nothing is read until half of that limit is
+    // reached. If no byte is written for `patience`, run() throws FrameError.
     void limit(std::size_t most_unsent, LoopClock::duration patience) noexcept {
         most_unsent_ = most_unsent;
         patience_ = patience;
     }
-    // Reads until the end of the stream, and writes meanwhile what there was no room for. Throws what the
-    // receiver does, and std::system_error.
+    // Reads until the end of the stream, and writes pending output when the socket accepts it. Throws the
+    // exceptions of the receiver, and std::system_error.
     Task<> run(Receiver& receiver);
-    // Ends the connection from this side: run() comes to its end.
+    // Closes the connection from this side: run() returns.
     void shut_down() noexcept;
     void close() noexcept { fd_.reset(); }
 
@@ -58,7 +59,7 @@ private:
         explicit Flush(Transport& t) noexcept;
         Transport& transport;
     };
-    // A descriptor goes with the first byte of a write, which ends with the bytes that it belongs to.
+    // A descriptor is sent with the first byte of a write; that write ends with the bytes it belongs to.
     struct Passing {
         std::size_t end;
         UniqueFd fd;
@@ -70,12 +71,12 @@ private:
     EventLoop& loop_;
     UniqueFd fd_;
     Writer out_;
-    std::size_t sent_ = 0;     // of it
-    std::size_t written_ = 0;  // bytes, ever
+    std::size_t sent_ = 0;     // bytes of out_ already written
+    std::size_t written_ = 0;  // total bytes written
     std::deque<Passing> passing_;
     Flush flush_;
-    Event blocked_;  // there was no room for more
-    Event drained_;  // little enough waits to be written, or this ends
+    Event blocked_;  // the socket accepts no more output
+    Event drained_;  // few enough bytes wait to be written, or the transport ends
     std::size_t most_unsent_ = SIZE_MAX;
     LoopClock::duration patience_ = LoopClock::duration::max();
     bool ending_ = false;

@@ -42,7 +42,7 @@ MAGNETAR_DECL void Transport::flush() noexcept {
         if (n < 0) {
             if (errno == EINTR) continue;
             if (errno == EAGAIN) blocked_.set();
-            else shut_down();  // nobody reads any more; the reader here will be told so, too
+            else shut_down();  // the peer is gone; this also ends the reader here
             break;
         }
         sent_ += static_cast<std::size_t>(n);
