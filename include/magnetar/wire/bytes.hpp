@@ -18,7 +18,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-/// Numbers travel little-endian; on a little-endian machine this is one store or one load.
+/// Numbers are encoded little-endian; on a little-endian machine this is one store or one load.
 template <class T>
 inline void store_little(std::byte* to, T value) noexcept {
     std::memcpy(to, &value, sizeof(T));
@@ -38,32 +38,31 @@ inline T load_little(const std::byte* from) noexcept {
     return value;
 }
 
-/// How much memory a decoded value may take whatever its input, in bytes, and how many times the size of its
-/// input beyond.
+/// Memory limit of a decoded value: a fixed amount in bytes, plus a multiple of the input size.
 inline constexpr std::size_t free_memory = 1 << 20;
 inline constexpr std::size_t memory_factor = 64;
 
-/// How far the keys of a value's hash maps may collide: hostile keys would make decoding quadratic.
+/// Limit of collisions in a value's hash maps: hostile keys would make decoding quadratic.
 inline constexpr std::size_t most_collisions = 1 << 17;
 
-/// The longest a varint can be: ten times seven bits.
+/// The maximum length of a varint: ten bytes of seven bits.
 inline constexpr std::size_t max_varint = 10;
 
 }  // namespace detail
 
-/// A Writer was to grow beyond its limit.
+/// A Writer would have grown beyond its limit.
 class SizeError : public CodecError {
 public:
     SizeError(std::size_t needed, std::size_t most);
 
-    /// How many bytes were needed at least, in bytes.
+    /// The minimum number of bytes needed.
     std::size_t needed() const noexcept { return needed_; }
 
 private:
     std::size_t needed_;
 };
 
-/// A growing buffer of bytes, appended to: the output of the codec and of the frame encoder.
+/// A growing byte buffer that is appended to: the output of the codec and of the frame encoder.
 ///
 ///     Writer writer;
 ///     encode(writer, point);
@@ -81,7 +80,7 @@ public:
         if (data_) pool_free(data_, capacity_);
     }
 
-    /// Adds `count` bytes and returns where they are, not yet written. Valid until the next call that
+    /// Appends `count` uninitialised bytes and returns a pointer to them, valid until the next call that
     /// appends.
     std::byte* extend(std::size_t count) {
         if (count > capacity_ - size_) [[unlikely]]
@@ -96,14 +95,14 @@ public:
     }
     void append(std::string_view text) { append(std::as_bytes(std::span(text.data(), text.size()))); }
 
-    /// A number, little-endian.
+    /// Appends a number, little-endian.
     template <class T>
         requires std::is_arithmetic_v<T>
     void put(T value) {
         detail::store_little(extend(sizeof(T)), value);
     }
 
-    /// A length or count in as few bytes as it needs: seven bits a byte, lowest first (LEB128).
+    /// Appends a length or count in the fewest bytes: seven bits per byte, lowest first (LEB128).
     void put_varint(std::uint64_t value) {
         auto* to = extend(detail::max_varint);
         auto* end = to;
@@ -112,7 +111,7 @@ public:
         size_ -= detail::max_varint - static_cast<std::size_t>(end - to);
     }
 
-    /// All that was written; valid until the next call that changes the writer.
+    /// All bytes written; valid until the next call that changes the writer.
     std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
     std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data_), size_}; }
     std::byte* data() noexcept { return data_; }
@@ -121,28 +120,28 @@ public:
     bool empty() const noexcept { return size_ == 0; }
     std::size_t capacity() const noexcept { return capacity_; }
 
-    /// Forgets the bytes and keeps the memory.
+    /// Discards the bytes and keeps the memory.
     void clear() noexcept { size_ = 0; }
 
-    /// Takes back everything after the first `size` bytes, of which there must be as many.
+    /// Discards all bytes after the first `size`; there must be at least `size`.
     void truncate(std::size_t size) noexcept { size_ = size; }
 
-    /// Takes back the first `size` bytes, of which there must be as many.
+    /// Discards the first `size` bytes; there must be at least `size`.
     void drop(std::size_t size) noexcept {
         size_ -= size;
         if (size != 0 && size_ != 0) std::memmove(data_, data_ + size, size_);
     }
 
-    /// Makes room for `count` more bytes.
+    /// Reserves memory for `count` more bytes.
     void reserve(std::size_t count) {
         if (count > capacity_ - size_) grow(count);
     }
 
-    /// Never grows beyond `most` bytes from now on: what would need that throws SizeError, before memory is
-    /// taken.
+    /// Limits growth to `most` bytes from now on: a call that needs more throws SizeError before it allocates
+    /// memory.
     void limit(std::size_t most) noexcept { limit_ = most; }
 
-    /// Throws CodecError with the position that writing has come to.
+    /// Throws CodecError with the current write position.
     [[noreturn, gnu::cold]] void fail(const char* reason) const;
 
     void swap(Writer& other) noexcept {
@@ -161,9 +160,9 @@ private:
     std::size_t limit_ = SIZE_MAX;
 };
 
-/// Reads bytes that nobody vouches for: every read is checked against what is left and throws CodecError.
-/// What is decoded takes at most 1 MiB of memory and 64 times the size of the bytes. The bytes must outlive
-/// the reader.
+/// Reads untrusted bytes: every read is checked against the remaining input and throws CodecError. A decoded
+/// value takes at most 1 MiB of memory plus 64 times the size of the bytes. The bytes must outlive the
+/// reader.
 class Reader {
 public:
     explicit Reader(std::span<const std::byte> bytes) noexcept
@@ -172,21 +171,22 @@ public:
           end_(begin_ + bytes.size()),
           memory_left_(detail::free_memory + detail::memory_factor * bytes.size()) {}
 
-    /// The next `count` bytes, which are then behind.
+    /// Consumes the next `count` bytes.
     const std::byte* take(std::size_t count) {
         if (count > remaining()) [[unlikely]]
             fail("the input ends too early");
         return std::exchange(at_, at_ + count);
     }
 
-    /// A number, little-endian.
+    /// Consumes a number, little-endian.
     template <class T>
         requires std::is_arithmetic_v<T>
     T get() {
         return detail::load_little<T>(take(sizeof(T)));
     }
 
-    /// What put_varint wrote. Longer spellings of the same number are refused: every value has one encoding.
+    /// Reads a number written by put_varint. Longer encodings of the same number are refused: every value has
+    /// one encoding.
     std::uint64_t get_varint() {
         auto byte = std::to_integer<std::uint64_t>(*take(1));
         if (byte < 0x80) [[likely]]
@@ -194,8 +194,8 @@ public:
         return get_long_varint(byte);
     }
 
-    /// A count of elements that take at least `element_size` bytes each; refused when so many cannot follow,
-    /// so that nothing is allocated for elements that are not there.
+    /// Reads a count of elements of at least `element_size` bytes each; refused if the remaining input is too
+    /// short for them, so that nothing is allocated for absent elements.
     std::size_t get_count(std::size_t element_size) {
         auto count = get_varint();
         if (count > remaining() / element_size) [[unlikely]]
@@ -203,16 +203,16 @@ public:
         return static_cast<std::size_t>(count);
     }
 
-    /// To be called before memory is taken for `count` values of `size` bytes. Throws CodecError when the
-    /// whole takes more than its input allows.
+    /// Call this before memory is allocated for `count` values of `size` bytes. Throws CodecError when the
+    /// whole value takes more memory than its input allows.
     void charge(std::size_t count, std::size_t size) {
         if (count > memory_left_ / size) [[unlikely]]
             fail("a value that takes more memory than its input allows");
         memory_left_ -= count * size;
     }
 
-    /// To be called now and then while a hash map is filled, with the length of a chain in it. Throws
-    /// CodecError when the chains of all maps are so long that the keys must have been chosen for it.
+    /// Call this from time to time while a hash map is filled, with the length of one of its chains. Throws
+    /// CodecError when the chains of all maps are so long that the keys must be crafted.
     void collide(std::size_t chain) {
         if (chain > collisions_left_) [[unlikely]]
             fail("too many keys that collide");
@@ -222,10 +222,10 @@ public:
     std::size_t remaining() const noexcept { return static_cast<std::size_t>(end_ - at_); }
     std::size_t position() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
 
-    /// What has not been read yet.
+    /// The unread bytes.
     std::span<const std::byte> rest() const noexcept { return {at_, remaining()}; }
 
-    /// Throws CodecError if anything is left.
+    /// Throws CodecError if unread bytes remain.
     void finish() const {
         if (at_ != end_) [[unlikely]]
             fail("more input than the value takes");

@@ -5,8 +5,9 @@
 #include <magnetar/wire/detail/binary_codec.hpp>
 #include <magnetar/wire/detail/shape.hpp>
 
-/// How values travel: a compact binary form between programs of one image (here), and JSON for everything
-/// else (<magnetar/wire/json_codec.hpp>). Both are derived from the type alone; neither needs a declaration.
+/// Encodings of values: a compact binary form between hosts of one program image (here), and JSON for
+/// everything else (<magnetar/wire/json_codec.hpp>). Both are derived from the type alone; neither needs a
+/// declaration.
 ///
 /// type                                  | binary                  | JSON
 /// --------------------------------------|-------------------------|---------------------------------------
@@ -25,20 +26,20 @@
 /// std::monostate                        | a zero byte             | null
 /// Json                                  | kind, value             | itself
 /// structs that are Reflectable          | the fields              | object of the fields
-/// types with a Codec                    | what the Codec makes    | the same
+/// types with a Codec                    | the form of its to_wire | the same
 ///
-/// * With a type of their own: `enum class`, or `enum E : int`.  + Encoded only.
+/// * With a fixed underlying type: `enum class`, or `enum E : int`.  + Encoded only.
 ///
-/// Lengths, counts and indices are varints. No value takes less than one byte, so a count is never greater
-/// than the input; structs and tuples without members are a zero byte. In JSON a number for an integer must
-/// be one and fit, and objects must have every field of the struct and no other. What decodes cannot crash or
-/// exhaust the decoder: it takes at most 1 MiB and 64 times its input in memory, and hash maps whose keys
-/// were chosen to collide are refused; it may hold any value of its type: also an enumeration any of its
-/// underlying type, and a string any bytes.
+/// Lengths, counts and indices are varints. Every value takes at least one byte, so a count is never greater
+/// than the input; structs and tuples without members are a zero byte. In JSON, an integer must be a number
+/// without a fraction that fits its type, and an object must have every field of the struct and no other.
+/// Input cannot crash or exhaust a decoder: it takes at most 1 MiB plus 64 times its input in memory, and
+/// refuses hash maps with keys crafted to collide. It may produce any value of its type: an enumeration any
+/// value of its underlying type, a string any bytes.
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// How a type of one's own travels, in both forms, unless it is a struct of fields that travel: as another
-/// type that does. `from_wire` may throw std::invalid_argument or the like for values it cannot accept.
+/// Specialise it to encode a custom type as another, encodable type, in both forms; not needed for a struct
+/// of encodable fields. `from_wire` may throw std::invalid_argument or the like for values it cannot accept.
 ///
 ///     template <>
 ///     struct magnetar::Codec<Url> {
@@ -46,21 +47,21 @@ namespace magnetar::inline MAGNETAR_MODE {
 ///         static Url from_wire(std::string text) { return Url(text); }
 ///     };
 ///
-/// To be specialised before the type is first encoded or tested for Wireable.
+/// Specialise it before the type is first encoded or tested for Wireable.
 template <class T>
 struct Codec;
 
-/// A type that travels both ways.
+/// A type that can be encoded and decoded.
 template <class T>
 concept Wireable = std::same_as<T, std::remove_cvref_t<T>> && detail::travels<T, false>();
 
-/// A type that can at least be encoded: Wireable, or built of what is and of string views, C strings and
+/// A type that can at least be encoded: Wireable, or composed of Wireable types, string views, C strings and
 /// spans of bytes.
 template <class T>
 concept Encodable = detail::travels<std::remove_cvref_t<T>, true>();
 
-/// Appends the binary form of `value`. Throws CodecError if it is nested too deeply; what was appended then
-/// stays.
+/// Appends the binary form of `value`. Throws CodecError if it is nested too deeply; bytes already appended
+/// remain.
 template <class T>
 void encode(Writer& out, const T& value) {
     static_assert(Encodable<T>,
@@ -70,8 +71,8 @@ void encode(Writer& out, const T& value) {
     if constexpr (Encodable<T>) detail::encode_value(out, value, 0);
 }
 
-/// Reads the binary form of a T and leaves the reader behind it. Throws CodecError, with the byte where the
-/// input is wrong; `finish()` of the reader tells whether anything follows.
+/// Reads the binary form of a T and advances the reader past it. Throws CodecError with the position of the
+/// faulty byte; the reader's `finish()` checks that nothing follows.
 template <class T>
 T decode(Reader& in) {
     static_assert(Wireable<T>,
@@ -81,7 +82,7 @@ T decode(Reader& in) {
     if constexpr (Wireable<T>) return detail::decode_value<T>(in, 0);
 }
 
-/// Reads a T that is all of `bytes`.
+/// Reads a T that takes up all of `bytes`.
 template <class T>
 T decode(std::span<const std::byte> bytes) {
     Reader in(bytes);

@@ -7,18 +7,18 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// A value that cannot be encoded, or input that does not hold the value asked for.
+/// A value that cannot be encoded, or input that does not contain the requested value.
 ///
 /// `what()` is `where: reason`, as in `$.points[3].x: 1.5 is not an integer`.
 class CodecError : public std::runtime_error {
 public:
     CodecError(std::string where, std::string reason);
 
-    /// Location: `$.points[3].x` in the JSON form, `byte 17` in the binary form; empty when it is of the
-    /// whole.
+    /// The position: `$.points[3].x` in the JSON form, `byte 17` in the binary form; empty if it concerns the
+    /// whole value.
     const std::string& path() const noexcept { return path_; }
 
-    /// What is wrong there.
+    /// The reason, without the position.
     const std::string& reason() const noexcept { return reason_; }
 
 private:
@@ -26,14 +26,14 @@ private:
     std::string reason_;
 };
 
-/// Text that is not JSON, or a Json used as a kind that it is not.
+/// Text that is not JSON, or a Json used as a kind that it does not have.
 class JsonError : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
 };
 
-/// How deep values may nest, in both forms: arrays and objects in JSON; structs, types with a codec of their
-/// own and Json values in the binary form. Bounds the stack that hostile input can make a decoder use.
+/// The maximum nesting depth of values, in both forms: arrays and objects in JSON; structs, types with a
+/// Codec and Json values in the binary form. Bounds the stack that hostile input can make a decoder use.
 inline constexpr int max_nesting = 64;
 
 }  // namespace magnetar::inline MAGNETAR_MODE

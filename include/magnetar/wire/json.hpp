@@ -25,22 +25,22 @@ template <class T>
 inline constexpr bool is_encodable = travels<T, true>();
 struct JsonAccess;
 
-/// Without <cmath>, which is dear to compile.
+/// Without <cmath>, which is slow to compile.
 constexpr bool is_finite(double value) noexcept { return value - value == 0; }
 }  // namespace detail
 
-/// A JSON value (RFC 8259): null, a truth value, a number, a text, an array or an object.
+/// A JSON value (RFC 8259): null, a Boolean, a number, a string, an array or an object.
 ///
 ///     Json info{{"name", "pluto"}, {"size", 3}};        // an object; Json::array({1, 2, 3}) is an array
-///     info["points"] = std::vector<Point>{{1, 2}};      // anything that <magnetar/wire/json_codec.hpp> can convert
+///     info["points"] = std::vector<Point>{{1, 2}};      // any type that wire/json_codec.hpp can convert
 ///     auto points = info["points"].get<std::vector<Point>>();
 ///     Json same = Json::parse(info.dump());
 ///
-/// Integers keep all their 64 bits; a text's integers beyond them become the nearest double, as in most
-/// parsers. A real number is written so that reading it gives the same number. An object keeps the order of
-/// insertion and finds a member by looking at each: made for messages, not for databases.
+/// Integers keep all 64 bits; larger integers in a text become the nearest double, as in most parsers. A real
+/// number is written so that reading it gives the same number. An object keeps the insertion order and finds
+/// a member by linear search: intended for messages, not for databases.
 class Json {
-    // What a value that is more than a number has on the heap: from the pool, as most live for one message.
+    // Heap storage of texts, arrays and objects: from the pool, because most live for one message.
     struct Text : std::string, Pooled {
         explicit Text(std::string text) noexcept : std::string(std::move(text)) {}
     };
@@ -77,7 +77,7 @@ public:
     Json(std::string_view text) : Json(std::string(text)) {}
     Json(const char* text) : Json(std::string(text)) {}
 
-    /// An object of these members; of two with one key the latter counts.
+    /// An object with these members; if a key occurs twice, the last one applies.
     Json(std::initializer_list<Member> members);
 
     /// The JSON form of any value that the codec can encode: a struct, a vector, a map. Throws CodecError.
@@ -93,34 +93,33 @@ public:
         return *this;
     }
     ~Json() {
-        if (kind_ >= Kind::text || (is_null() && text_))
-            destroy();  // most that are destroyed were moved from
+        if (kind_ >= Kind::text || (is_null() && text_)) destroy();  // most destroyed values were moved from
     }
 
-    /// An empty array, or one of these items.
+    /// An empty array, or an array of these items.
     static Json array(std::initializer_list<Json> items = {});
 
-    /// An empty object, or one of these members.
+    /// An empty object, or an object with these members.
     static Json object(std::initializer_list<Member> members = {});
 
-    /// The JSON form of a value: what the constructors do, in words.
+    /// The JSON form of a value: the same as the constructors, as a named function.
     template <class T>
     static Json from(const T& value);
 
-    /// Reads a JSON text, which must be one value, valid UTF-8, nested at most `max_nesting` deep and without
-    /// two members of one name in an object. Takes at most 64 times the text's size in memory. Throws
-    /// JsonError with the reason; for a number, one that no double holds for instance, also with the byte at
-    /// which it begins.
+    /// Parses a JSON text, which must be one value, valid UTF-8, nested at most `max_nesting` deep and
+    /// without duplicate members in an object. Takes at most 64 times the text's size in memory. Throws
+    /// JsonError with the reason; for an invalid number (for example one out of range for a double) also with
+    /// the position of its first byte.
     static Json parse(std::string_view text);
 
-    /// Writes the value as JSON text: in one line, or with `indent` spaces for each level. Throws JsonError
-    /// if a text is not UTF-8 or the nesting too deep to be parsed again.
+    /// Writes the value as JSON text: on one line, or with `indent` spaces per level. Throws JsonError if a
+    /// text is not UTF-8 or the nesting is too deep to be parsed again.
     std::string dump(int indent = 0) const;
 
     /// Appends the text to `out`.
     void dump_to(Writer& out, int indent = 0) const;
 
-    /// The value as a T. Throws CodecError, which names the place, if it is not one exactly.
+    /// The value as a T. Throws CodecError with the path if it is not exactly a T.
     template <class T>
     T get() const;
 
@@ -133,25 +132,25 @@ public:
     bool is_array() const noexcept { return kind_ == Kind::array; }
     bool is_object() const noexcept { return kind_ == Kind::object; }
 
-    /// How many items or members; 0 for everything else.
+    /// Number of items or members; 0 for all other kinds.
     std::size_t size() const noexcept;
     bool empty() const noexcept { return size() == 0; }
 
-    /// The text of a string. Throws JsonError if this is none.
+    /// The text of a string. Throws JsonError for any other kind.
     const std::string& string() const;
 
-    /// The member `key`, made (as null) if it is not there; null becomes an empty object. Throws JsonError if
-    /// this is neither. References to members last until the next member is added. A member made so knows
-    /// where it was looked for: using it as if it were there is an error that names the path, from the first
-    /// object on that was there.
+    /// The member `key`, created as null if absent; null becomes an empty object. Throws JsonError for any
+    /// other kind. References to members are valid until the next member is added. A member created this way
+    /// stores its path: using it as an existing value throws an error with that path, which starts at the
+    /// innermost object that existed.
     Json& operator[](std::string_view key);
 
-    /// The member `key`. Throws JsonError if it is not there.
+    /// The member `key`. Throws JsonError if it is absent.
     const Json& operator[](std::string_view key) const { return at(key); }
     const Json& at(std::string_view key) const;
     Json& at(std::string_view key) { return const_cast<Json&>(std::as_const(*this).at(key)); }
 
-    /// The member `key`, or nullptr if there is none, also if this is no object.
+    /// The member `key`, or nullptr if it is absent or this is not an object.
     const Json* find(std::string_view key) const noexcept;
     Json* find(std::string_view key) noexcept { return const_cast<Json*>(std::as_const(*this).find(key)); }
     bool contains(std::string_view key) const noexcept { return find(key) != nullptr; }
@@ -159,7 +158,7 @@ public:
     /// Removes the member `key`; false if there is none.
     bool erase(std::string_view key);
 
-    /// The item at `index`. Throws JsonError if there are not so many, or if this is no array.
+    /// The item at `index`. Throws JsonError if the index is out of range, or if this is not an array.
     template <std::integral Index>
     const Json& operator[](Index index) const {
         return at(index);
@@ -177,16 +176,16 @@ public:
         return const_cast<Json&>(std::as_const(*this).at(index));
     }
 
-    /// Adds an item; null becomes an empty array. Throws JsonError if this is neither.
+    /// Appends an item; null becomes an empty array. Throws JsonError for any other kind.
     void push_back(Json item);
 
-    /// The items of an array, or the members of an object in their order, to iterate over. Throw JsonError if
-    /// this is none.
+    /// The items of an array, or the members of an object in their order, to iterate over. They throw
+    /// JsonError for any other kind.
     std::span<const Json> items() const;
     std::span<Json> items();
     std::span<const Member> members() const;
 
-    /// Equal numbers are equal whatever their kind, and the order of members does not count.
+    /// Numbers compare by value, whatever their kind; the order of members is ignored.
     friend bool operator==(const Json& a, const Json& b) { return a.equals(b); }
 
     void swap(Json& other) noexcept {
@@ -214,7 +213,7 @@ private:
         std::int64_t integer_;
         std::uint64_t unsigned_ = 0;
         double real_;
-        Text* text_;  // of null: the path at which operator[] found nothing, or nullptr
+        Text* text_;  // of null: the path at which operator[] found no member, or nullptr
         Items* items_;
         Members* members_;
     };
@@ -227,7 +226,7 @@ struct Json::Members : std::vector<Member>, Pooled {};
 
 namespace detail {
 
-/// What the parser and the codec may do and nobody else: reach the representation, and add members without a
+/// Access for the parser and the codec only: to the representation, and to appending members without a
 /// search.
 struct JsonAccess {
     static bool boolean(const Json& json) noexcept { return json.boolean_; }
@@ -238,20 +237,20 @@ struct JsonAccess {
     static std::string& text(const Json& json) noexcept { return *json.text_; }
     static std::vector<Json>& items(const Json& json) noexcept { return *json.items_; }
     static std::vector<Json::Member>& members(const Json& json) noexcept { return *json.members_; }
-    // Out of line, so that the vectors' functions are compiled once.
+    // Not inline, so that the functions of the vectors are compiled once.
     static Json array(std::size_t capacity);
     static Json object(std::size_t capacity);
     static void append(Json& array, Json item);
     static void append(Json& object, std::string_view name, Json value);
 };
 
-/// The kind in words, for errors: "an integer".
+/// The kind as text, for errors: "an integer".
 const char* kind_name(Json::Kind kind) noexcept;
 
 /// Appends a step to a path: `.x`, or `["a b"]`.
 void append_step(std::string& path, std::string_view key);
 
-/// A key that is in the object twice, or nullptr; never quadratic, because the input may be hostile.
+/// A key that occurs twice in the object, or nullptr; never quadratic, because the input may be hostile.
 const std::string* find_duplicate(std::span<const Json::Member> members);
 
 }  // namespace detail

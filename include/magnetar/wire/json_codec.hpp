@@ -18,8 +18,7 @@ Json to_json(const T& value) {
     if constexpr (Encodable<T>) return detail::to_json_value(value, detail::RootPath());
 }
 
-/// The T that `json` is the form of. Throws CodecError with the path of the first thing that is not as it
-/// must be.
+/// Converts `json` to a T. Throws CodecError with the path of the first mismatch.
 template <class T>
 T from_json(const Json& json) {
     static_assert(Wireable<T>,

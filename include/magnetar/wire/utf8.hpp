@@ -14,13 +14,13 @@ namespace magnetar::inline MAGNETAR_MODE {
 ///     bool good = validator.feed(first) && validator.feed(second) && validator.complete();
 class Utf8Validator {
 public:
-    /// Takes the next piece. False as soon as nothing that follows could make the text valid, and ever after.
+    /// Checks the next piece. False as soon as no continuation could make the text valid, and from then on.
     bool feed(std::span<const std::byte> piece) noexcept;
     bool feed(std::string_view piece) noexcept {
         return feed(std::as_bytes(std::span(piece.data(), piece.size())));
     }
 
-    /// Whether the text may end here: what was fed is valid and its last character whole.
+    /// Whether the text may end here: it is valid so far and its last character is complete.
     bool complete() const noexcept { return missing_ == 0; }
 
 private:

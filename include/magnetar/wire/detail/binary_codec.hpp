@@ -13,8 +13,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Values of one size are written and read through these: the room is claimed, or the input checked, once for
-// the whole.
+// Writer and reader for values of a fixed size: the memory is reserved, or the input checked, once for the
+// whole value.
 struct UncheckedWriter {
     std::byte* at;
     std::byte* extend(std::size_t count) noexcept { return std::exchange(at, at + count); }
@@ -32,7 +32,7 @@ Json decode_json(Reader& in, int depth);
 template <class T, class Out>
 void encode_value(Out& out, const T& value, int depth);
 
-/// The elements of a vector or set; `Item` is spelled out for std::vector<bool>, whose elements are no bools.
+/// The elements of a vector or set; `Item` is explicit for std::vector<bool>, whose elements are proxies.
 template <class T, class Item = typename T::value_type>
 void encode_elements(Writer& out, const T& elements, int depth) {
     out.put_varint(elements.size());
@@ -41,7 +41,8 @@ void encode_elements(Writer& out, const T& elements, int depth) {
         for (const auto& element : elements) encode_value<Item>(out, element, depth);
 }
 
-/// `depth` counts the structs, Json values and types with a codec around this value: what can contain itself.
+/// `depth` counts the enclosing structs, Json values and types with a Codec: the types that can contain
+/// themselves.
 template <class T, class Out>
 void encode_value(Out& out, const T& value, int depth) {
     constexpr Shape s = shape<T>;
@@ -171,13 +172,13 @@ T decode_set(Reader& in, int depth) {
     return set;
 }
 
-/// Constructed with braces, whose elements are evaluated in order: no part needs a default constructor.
+/// Uses braced initialisation, which evaluates its elements in order: no part needs a default constructor.
 template <class T, class In, class... Part>
 T decode_parts(In& in, [[maybe_unused]] int depth, Parts<Part...>) {
     if constexpr (sizeof...(Part) == 0) expect_zero_byte<T>(in);
     return T{decode_value<Part>(in, depth)...};
 }
-/// In a loop where that is possible: a call for each element takes minutes to compile for thousands of them.
+/// Uses a loop where possible: a call per element takes minutes to compile for thousands of elements.
 template <class T, class In>
 T decode_array(In& in, [[maybe_unused]] int depth) {
     using Item = typename T::value_type;

@@ -8,12 +8,12 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// File descriptors that go beside encoded bytes, where there is a way for them: in the plan of a new process.
-// While one of these is open, what this thread encodes puts its descriptors here, and what it decodes takes
-// them from here; the bytes hold their numbers in this list.
+// File descriptors passed along with an encoded value (SCM_RIGHTS); only spawn requests carry any. While a
+// Descriptors object is open on a thread, encoding on that thread moves descriptors into it, and decoding
+// takes them from it; the bytes hold their indices in this list.
 class Descriptors {
 public:
-    // So many go with one message: SCM_RIGHTS takes 253.
+    // Maximum per message; SCM_RIGHTS permits 253.
     static constexpr std::size_t most = 16;
 
     std::vector<UniqueFd> fds;

@@ -27,7 +27,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-/// Location in a JSON value the codec is: a chain of steps on the stack, put into words only for an error.
+/// The position of the codec in a JSON value: a chain of steps on the stack, formatted only for an error.
 struct Path {
     const Path* outer = nullptr;
     std::string_view name{};
@@ -36,34 +36,34 @@ struct Path {
     Path member(std::string_view key) const noexcept { return {this, key, 0}; }
     Path item(std::size_t at) const noexcept { return {this, {}, at}; }
 
-    /// As Reader's of the same names: what a value may take depends on the size of the whole Json.
+    /// Like those of Reader; the memory limit depends on the size of the whole Json.
     void charge(std::size_t count, std::size_t size) const;
     void collide(std::size_t chain) const;
 
-    /// As `$.points[3].x`.
+    /// For example `$.points[3].x`.
     std::string text() const;
 
     [[noreturn, gnu::cold]] void fail(std::string reason) const;
 };
 
-/// Location every path begins, and what belongs to the whole of a conversion.
+/// The start of every path, and the state of the whole conversion.
 struct RootPath : Path {
     explicit RootPath(const Json* j = nullptr) noexcept : json(j) {}
 
-    const Json* json;  // what is converted; nullptr on the way to Json
+    const Json* json;  // the input; nullptr when converting to Json
     mutable std::size_t memory_left = free_memory, collisions_left = most_collisions;
-    mutable bool weighed = false;  // memory_left counts what the size of the Json adds
+    mutable bool weighed = false;  // memory_left includes the share for the size of the Json
 };
 
-// What `json` must be at `path`; else they throw.
+// Check the kind of `json`; they throw if it differs.
 [[noreturn, gnu::cold]] void fail_kind(const Path& path, const Json& json, const char* expected);
 const std::string& expect_text(const Path& path, const Json& json);
 const std::vector<Json>& expect_items(const Path& path, const Json& json);
 const std::vector<Json>& expect_items(const Path& path, const Json& json, std::size_t count);
 const std::vector<Json::Member>& expect_members(const Path& path, const Json& json);
 
-/// The members of an object that has exactly these names, in their order. Extra and missing members are
-/// errors.
+/// Finds the members of an object with exactly these names, in the order of the names. Additional and missing
+/// members are errors.
 void expect_fields(const Json& json, std::span<const std::string_view> names, const Json** found,
                    const Path& path);
 
@@ -214,7 +214,7 @@ T from_json_items(const Json& json, const Path& path, Parts<Part...>, std::index
     [[maybe_unused]] const auto& items = expect_items(path, json, sizeof...(I));
     return T{from_json_value<Part>(items[I], path.item(I))...};
 }
-/// In a loop where that is possible, as `decode_array`.
+/// Uses a loop where possible, like `decode_array`.
 template <class T>
 T from_json_array(const Json& json, const Path& path) {
     using Item = typename T::value_type;

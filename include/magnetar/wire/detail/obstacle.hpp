@@ -9,8 +9,7 @@
 #include <magnetar/config.hpp>
 #include <magnetar/wire/detail/shape.hpp>
 
-// Why a type cannot travel, in words, for the compiler's error: which part of it, and what is wrong with
-// that.
+// Text for the compiler's error about a type that cannot be encoded: which part of it, and why.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 struct ObstacleText {
@@ -56,16 +55,17 @@ consteval std::string_view reason_to_stay() {
     }
 }
 
-/// The part that cannot travel, and why.
+/// The part that cannot be encoded, and why.
 struct Obstacle {
     ObstacleText part, reason;
 };
 
-/// Appends the first part of a T that cannot travel, and sets the reason; false if there is none.
+/// Appends the name of the first part of T that cannot be encoded, and sets the reason; false if there is
+/// none.
 template <class T, class... Seen>
 constexpr bool find_obstacle(Obstacle& found);
 
-/// The same for the parts of T, with what each is called behind the name of the whole.
+/// The same for the parts of T; the name of each part is appended to the name of the whole.
 template <class T, class... Seen, class... Part>
 constexpr bool find_in_parts(Obstacle& found, Parts<Part...>) {
     constexpr Shape s = shape<T>;
@@ -96,7 +96,7 @@ constexpr bool find_obstacle(Obstacle& found) {
     }
 }
 
-/// For a message of these parameters, which gives a Result.
+/// For a message with these parameters and the result type Result.
 template <class Result, class... P>
 consteval Obstacle find_message_obstacle() {
     Obstacle found;
@@ -121,11 +121,11 @@ consteval auto exact_text() {
     return fixed_string<Text.size + 1>(literal);
 }
 
-/// Never defined: its arguments are for the compiler to print.
+/// Never defined: the compiler prints its arguments.
 template <fixed_string Part, fixed_string Reason>
 struct this_cannot_leave_its_process;
 
-/// Does not compile: what cannot travel, and why, stands in the compiler's error.
+/// Does not compile: the compiler's error shows the part that cannot be encoded, and the reason.
 template <class Result, class... P>
 constexpr void explain_obstacle() {
     constexpr Obstacle found = find_message_obstacle<Result, P...>();

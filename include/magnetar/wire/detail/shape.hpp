@@ -27,9 +27,9 @@ struct Codec;
 
 namespace detail {
 
-/// How a type travels. Both forms of the codec are one `if constexpr` over it.
+/// How a type is encoded. Both forms of the codec are one `if constexpr` over it.
 enum class Shape {
-    none,         // cannot travel
+    none,         // cannot be encoded
     boolean,      // bool
     number,       // integers, float, double
     enumeration,  // as its underlying number
@@ -50,7 +50,7 @@ enum class Shape {
     unit,  // std::monostate
     json,
     aggregate,  // a struct, by its fields
-    custom,     // a type with a Codec of its own
+    custom,     // a type with a user-defined Codec
 };
 
 template <class T, template <class...> class Template>
@@ -67,8 +67,8 @@ inline constexpr bool is_empty_array = false;
 template <class T>
 inline constexpr bool is_empty_array<std::array<T, 0>> = true;
 
-// Maps and sets are known by what they do, so that no file pays for the headers of containers it does not
-// use.
+// Maps and sets are recognised by their operations, so that no file pays for the headers of containers it
+// does not use.
 template <class T>
 concept MapLike = requires(T& map, typename T::key_type key, typename T::mapped_type value) {
     { map.try_emplace(std::move(key), std::move(value)).second } -> std::convertible_to<bool>;
@@ -79,7 +79,7 @@ concept SetLike = std::is_same_v<typename T::key_type, typename T::value_type> &
                       { set.emplace(std::move(key)).second } -> std::convertible_to<bool>;
                   };
 
-/// std::deque, std::list, and what is like them.
+/// std::deque, std::list and similar containers.
 template <class T>
 concept DequeLike = requires(T& list, typename T::value_type item) {
     list.push_back(std::move(item));
@@ -98,8 +98,8 @@ concept PathLike = std::is_same_v<typename T::string_type, std::string> &&
 template <class T>
 concept HasCodec = requires(const T& value) { Codec<T>::to_wire(value); };
 
-/// An enumeration that can hold every value of its underlying type: only such a one takes braces. The others,
-/// as `enum E { a, b }`, have undefined behaviour for what hostile input could put into them.
+/// An enumeration that can hold every value of its underlying type: only such a type accepts braces. Hostile
+/// input to others, such as `enum E { a, b }`, would cause undefined behaviour.
 template <class T>
 concept HasFixedValues = requires { T{0}; } && !std::is_same_v<T, std::byte>;
 
@@ -140,7 +140,7 @@ consteval Shape shape_of() {
 template <class T>
 inline constexpr Shape shape = shape_of<T>();
 
-/// The type as which a type with a Codec travels.
+/// The type as which a type with a Codec is encoded.
 template <class T>
 using Repr = std::remove_cvref_t<decltype(Codec<T>::to_wire(std::declval<const T&>()))>;
 
@@ -172,11 +172,11 @@ auto parts_of() {
     else return Parts<>();
 }
 
-/// What a type is made of: the element of a vector, the key and value of a map, the fields of a struct.
+/// The parts of a type: the element of a vector, the key and value of a map, the fields of a struct.
 template <class T>
 using PartsOf = decltype(parts_of<T>());
 
-// Returns `use(value...)`, as for a Arguments.
+// Returns `use(value...)`, as for Arguments.
 template <class First, class Second, class F>
 void with_items(const std::pair<First, Second>& pair, F&& use) {
     use(pair.first, pair.second);
@@ -186,8 +186,8 @@ void with_items(const std::tuple<T...>& tuple, F&& use) {
     std::apply(use, tuple);
 }
 
-/// Whether T travels, with Views out of the process only. Seen holds the types this one is inside of: a type
-/// that contains itself travels if the rest of it does.
+/// Whether T can be encoded, and with Views false also decoded. Seen holds the enclosing types: a type that
+/// contains itself can be encoded if the rest of it can.
 template <class T, bool Views, class... Seen>
 consteval bool travels() {
     if constexpr ((std::is_same_v<T, Seen> || ...)) return true;
@@ -201,7 +201,7 @@ consteval bool travels() {
                 return false;
         }
         return []<class... Part>(Parts<Part...>) {
-            // Only these can contain themselves, so only these make the list longer.
+            // Only these can contain themselves, so only these extend the list.
             if constexpr (shape<T> == Shape::aggregate || shape<T> == Shape::custom)
                 return (travels<Part, Views, Seen..., T>() && ...);
             else return (travels<Part, Views, Seen...>() && ...);
@@ -209,7 +209,7 @@ consteval bool travels() {
     }
 }
 
-/// How many bytes the binary form of every T takes, or 0 if that depends on the value.
+/// The size in bytes of the binary form of every T, or 0 if it depends on the value.
 template <class T>
 consteval std::size_t fixed_size() {
     constexpr Shape s = shape<T>;
@@ -222,13 +222,13 @@ consteval std::size_t fixed_size() {
                          s == Shape::time_point || s == Shape::enumeration) {
         return []<class... Part>(Parts<Part...>) -> std::size_t {
             if constexpr (sizeof...(Part) == 0)
-                return 1;  // every value takes a byte: a count is bounded by the input
+                return 1;  // every value takes a byte, so a count is bounded by the input
             else return ((fixed_size<Part>() != 0) && ...) ? (fixed_size<Part>() + ...) : 0;
         }(PartsOf<T>());
     } else return 0;
 }
 
-/// The least number of bytes that the binary form of a T takes; at least one.
+/// The minimum size in bytes of the binary form of a T; at least one.
 template <class T>
 consteval std::size_t least_size() {
     if constexpr (fixed_size<T>() != 0) return fixed_size<T>();
@@ -239,13 +239,13 @@ consteval std::size_t least_size() {
     else return 1;
 }
 
-/// Whether the binary form of a T is its memory, so that a vector of them is one memcpy. Not for bool and
-/// enumerations, whose memory must not hold every value.
+/// Whether the binary form of a T equals its memory, so that a vector of them is one memcpy. Not for bool and
+/// enumerations, for which not every bit pattern may be accepted.
 template <class T>
 consteval bool is_bitwise() {
     if constexpr (std::endian::native != std::endian::little) return false;
     else if constexpr (shape<T> == Shape::number) return true;
-    else if constexpr (is_empty_array<T>) return false;  // it has a byte that nobody writes
+    else if constexpr (is_empty_array<T>) return false;  // it has a byte that is never written
     else if constexpr (shape<T> == Shape::array || shape<T> == Shape::aggregate)
         return []<class... Part>(Parts<Part...>) {
             return sizeof...(Part) > 0 && (is_bitwise<Part>() && ...) && sizeof(T) == fixed_size<T>() &&
@@ -254,19 +254,19 @@ consteval bool is_bitwise() {
     else return false;
 }
 
-/// What an element of a container takes in memory at most, with what is around it: nodes have links and are
-/// allocated one by one.
+/// The maximum memory of an element of a container, with its overhead: nodes have links and are allocated
+/// individually.
 template <class T>
 inline constexpr std::size_t memory_of_item =
     sizeof(typename T::value_type) + (is_a<T, std::vector> ? 0 : 6 * sizeof(void*));
 
-/// What a sequence takes that has no elements, beside itself: a std::deque has a first block.
+/// The additional memory of an empty sequence: a std::deque allocates a first block.
 template <class T>
 inline constexpr std::size_t memory_of_empty =
     DequeLike<T> && requires(T& list) { list.shrink_to_fit(); } ? 640 : 0;
 
-/// Of hash containers: lets `watch` (a Reader or a Path) know how long the chain is that a key was put into,
-/// every eighth time. Those of keys that nobody chose for it are shorter than eight.
+/// For hash containers: reports to `watch` (a Reader or a Path) the length of the chain that a key was
+/// inserted into, for every eighth key. Chains of keys that were not crafted are shorter than eight.
 template <class Watch, class T, class Iterator>
 void watch_collisions([[maybe_unused]] Watch& watch, [[maybe_unused]] const T& container,
                       [[maybe_unused]] const Iterator& at) {

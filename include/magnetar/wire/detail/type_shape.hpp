@@ -11,20 +11,20 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What a type that travels looks like, as data: for code that handles encoded values of every type without
-// being compiled for each.
+// The structure of an encodable type, as data: for code that handles encoded values of every type without an
+// instantiation for each.
 struct TypeShape {
     Shape shape = Shape::none;
     std::uint8_t size = 0;                    // of a number
     bool is_signed = false, is_real = false;  // of a number
-    bool can_be_null = false;                 // its JSON form, so that an optional one is boxed
-    std::uint32_t count = 0;                  // how many parts; of an array, how many items
+    bool can_be_null = false;                 // the JSON form can be null: boxed inside an optional
+    std::uint32_t count = 0;                  // number of parts; of an array, of items
     const TypeShape* const* parts = nullptr;  // see PartsOf; those of a custom type are its Repr
     const std::string_view* names = nullptr;  // of a struct's fields
-    std::string_view type;                    // the name of a number's
+    std::string_view type;                    // the name of a number's type
 };
 
-// (A static member, because g++ 12 makes two objects of a variable template that its own value leads to.)
+// (A static member, because g++ 12 makes two objects of a variable template whose value refers back to it.)
 template <class T>
 struct TypeShapeOf {
     static const TypeShape value;
@@ -33,8 +33,7 @@ struct TypeShapeOf {
 template <class... Part>
 inline constexpr std::array<const TypeShape*, sizeof...(Part)> part_shapes{&TypeShapeOf<Part>::value...};
 
-/// Whether the JSON form of some T is null, so that an optional T must not use null for "nothing inside"
-/// alone.
+/// Whether the JSON form of some T is null, so that null alone cannot stand for an empty optional T.
 template <class T>
 consteval bool can_be_null() {
     if constexpr (shape<T> == Shape::custom) return can_be_null<Repr<T>>();

@@ -78,7 +78,7 @@ MAGNETAR_DECL void dump_text(Writer& out, std::string_view text) {
     if (!is_utf8(text))
         throw JsonError("json: a string is not UTF-8; bytes travel as std::vector<std::byte>");
     out.append("\"");
-    std::size_t plain = 0;  // where the bytes begin that need no escape and are not written yet
+    std::size_t plain = 0;  // start of the pending bytes, which need no escape
     for (std::size_t i = 0; i < text.size(); ++i) {
         auto byte = static_cast<unsigned char>(text[i]);
         if (byte >= 0x20 && byte != '"' && byte != '\\') [[likely]]
@@ -95,7 +95,7 @@ MAGNETAR_DECL void dump_text(Writer& out, std::string_view text) {
     out.append("\"");
 }
 
-/// The shortest text that reads back as the same number; with a point or an exponent, so that it stays a real
+/// The shortest text that reads back as the same number, with a point or an exponent so that it stays a real
 /// number.
 MAGNETAR_DECL void dump_real(Writer& out, double value) {
     char text[32];
@@ -161,17 +161,17 @@ MAGNETAR_DECL bool equal_numbers(const Json& a, const Json& b) noexcept {
     if (b.is_integer()) return equal_numbers(b, a);
     double real = JsonAccess::real(b);
     if (!a.is_integer()) return JsonAccess::real(a) == real;
-    auto same =
-        [real](auto integer) {  // there and back, so that neither a fraction nor a rounding is overlooked
-            auto truncated = static_cast<decltype(integer)>(real);
-            return truncated == integer && static_cast<double>(truncated) == real;
-        };
+    auto same = [real](auto integer) {  // converted back, so that neither a fraction nor a rounding is missed
+        auto truncated = static_cast<decltype(integer)>(real);
+        return truncated == integer && static_cast<double>(truncated) == real;
+    };
     if (a.kind() == Json::Kind::integer)
         return real >= -0x1p63 && real < 0x1p63 && same(JsonAccess::integer(a));
     return real >= 0 && real < 0x1p64 && same(JsonAccess::unsigned_integer(a));
 }
 
-/// In one order mostly; if not, both are sorted, for a search for every member would be quadratic.
+/// The order is usually the same; if not, both are sorted, because a search for each member would be
+/// quadratic.
 MAGNETAR_DECL bool equal_members(std::span<const Json::Member> a, std::span<const Json::Member> b) {
     if (a.size() != b.size()) return false;
     if (std::equal(a.begin(), a.end(), b.begin(), [](auto& x, auto& y) { return x.first == y.first; }))
@@ -229,7 +229,7 @@ MAGNETAR_DECL std::size_t Json::size() const noexcept {
     return is_array() ? items_->size() : is_object() ? members_->size() : 0;
 }
 
-/// null turns into an empty array or object by use.
+/// Converts null to an empty array or object on first use.
 MAGNETAR_DECL void Json::become(Kind kind) {
     if (is_null()) {
         Json made;

@@ -1,5 +1,6 @@
-// Json::parse: the only file that includes simdjson. Its document parser, because the on-demand one (3.0)
-// reads real numbers of more than 19 digits wrongly and accepts words that merely begin like `false`.
+// Json::parse: the only file that includes simdjson. It uses the document parser, because the on-demand
+// parser (3.0) reads real numbers of more than 19 digits incorrectly and accepts words that only begin like
+// `false`.
 #pragma once
 
 #include <magnetar/wire/json.hpp>
@@ -10,9 +11,9 @@
 #include <optional>
 #include <system_error>
 
-// The library picks the parser of the processor it runs on. The header would bring all of them in source,
-// too, for the on-demand parser: half of what it costs to compile. Left out are those that this compilation
-// could not count on, and which the header therefore does not choose for anything.
+// The simdjson library selects the parser for the processor at run time. Its header would also include all of
+// them as source, for the on-demand parser: half of its compile time. Excluded are those that the target
+// options of this compilation do not permit, so the header does not select them for anything.
 #if !defined(__AVX512VBMI2__) && !defined(SIMDJSON_IMPLEMENTATION_ICELAKE)
 #define SIMDJSON_IMPLEMENTATION_ICELAKE 0
 #endif
@@ -26,16 +27,16 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-/// A word of the text that begins as a number does.
+/// A word of the text that begins like a number.
 struct NumberWord {
     std::size_t at = 0;
     std::string_view word{};
-    bool valid = false;      // as JSON spells numbers
+    bool valid = false;      // as JSON defines numbers
     bool integer = false;    // without point and exponent
-    bool too_large = false;  // for 64 bits if it is an integer, else for a double
+    bool too_large = false;  // for 64 bits if an integer, otherwise for a double
 };
 
-/// Whether the number is 1 or more: those that no double holds are too large then, and not too small.
+/// Whether the number is 1 or more: if it is out of range for a double, it is then too large, not too small.
 MAGNETAR_DECL bool is_above_one(std::string_view word) {
     auto digits = word.substr(word[0] == '-');
     auto end = digits.find_first_of("eE");
@@ -43,7 +44,7 @@ MAGNETAR_DECL bool is_above_one(std::string_view word) {
     auto first = mantissa.find_first_not_of("0.");
     if (first == mantissa.npos) return false;
     auto point = std::min(mantissa.find('.'), mantissa.size());
-    // How far left of the point the first digit is that counts; texts are shorter than 2^32.
+    // Distance of the first significant digit from the point, to the left; texts are shorter than 2^32.
     auto magnitude = static_cast<std::int64_t>(point) - static_cast<std::int64_t>(first);
     if (end == digits.npos) return magnitude > 0;
     auto exponent = digits.substr(end + 1);
@@ -90,7 +91,7 @@ MAGNETAR_DECL NumberWord read_number(std::string_view text, std::size_t at) {
     return number;
 }
 
-/// Calls `use` with every number outside of strings, until it returns true.
+/// Calls `use` for each number outside strings, until it returns true.
 template <class Use>
 void find_number(std::string_view text, Use use) {
     for (std::size_t i = 0; i < text.size();) {
@@ -111,8 +112,8 @@ void find_number(std::string_view text, Use use) {
     }
 }
 
-/// The text with an exponent of 0 behind every integer beyond 64 bits, so that it is read as a double;
-/// nothing if there is none.
+/// The text with `e0` appended to every integer beyond 64 bits, so that it is read as a double; nothing if
+/// there is none.
 MAGNETAR_DECL std::optional<std::string> widen_integers(std::string_view text) {
     std::string widened;
     std::size_t copied = 0;
@@ -129,7 +130,7 @@ MAGNETAR_DECL std::optional<std::string> widen_integers(std::string_view text) {
     return widened;
 }
 
-/// Where the first number is that cannot be read, and why; empty if there is none.
+/// The position of the first number that cannot be read, and the reason; empty if there is none.
 MAGNETAR_DECL std::string number_error(std::string_view text) {
     std::string reason;
     find_number(text, [&](const NumberWord& number) {
@@ -154,7 +155,7 @@ public:
     Json parse(std::string_view text) {
         simdjson::dom::element root;
         auto error = read(text, root);
-        // Versions differ in what they call a number that is too large.
+        // simdjson versions report different errors for a number that is too large.
         if (error && reason(error) == nullptr)
             if (auto widened = widen_integers(text)) error = read(*widened, root);
         if (error) refuse(error, text);
@@ -167,8 +168,8 @@ private:
     static constexpr std::size_t largest_kept = 1 << 20;
 
     simdjson::error_code read(std::string_view text, simdjson::dom::element& root) {
-        // simdjson reads whole registers, beyond the end. The memory is kept for the next text unless it is
-        // much.
+        // simdjson reads whole registers, beyond the end of the text. The memory is kept for the next text,
+        // up to a limit.
         auto needed = text.size() + simdjson::SIMDJSON_PADDING;
         if (padded_.size() < needed) padded_.resize(needed);
         if (!text.empty()) std::memcpy(padded_.data(), text.data(), text.size());
@@ -176,7 +177,7 @@ private:
         return parser_.parse(padded_.data(), text.size(), false).get(root);
     }
 
-    /// In words of our own, for simdjson changes its words; nullptr for numbers, and for what only some
+    /// Custom texts, because simdjson changes its own; nullptr for numbers, and for errors that only some
     /// versions have.
     static const char* reason(simdjson::error_code error) noexcept {
         switch (error) {
@@ -233,7 +234,7 @@ private:
                 return build_array(element, depth);
             case Type::OBJECT:
                 return build_object(element, depth);
-            default:  // newer versions have integers beyond 64 bits, but only when asked for them
+            default:  // newer versions have integers beyond 64 bits, but only on request
                 throw JsonError("json: a value of an unknown kind");
         }
     }

@@ -28,14 +28,14 @@ MAGNETAR_DECL bool Utf8Validator::feed(std::span<const std::byte> piece) noexcep
             if (at == end) break;
         }
         if (!step(*at++)) {
-            low_ = 1, high_ = 0, missing_ = 1;  // no byte is in this range
+            low_ = 1, high_ = 0, missing_ = 1;  // an empty range: every further byte fails
             return false;
         }
     }
     return low_ <= high_;
 }
 
-/// RFC 3629, section 4: only the byte after the first has a range that depends on the first.
+/// RFC 3629, section 4: only the range of the second byte depends on the first.
 MAGNETAR_DECL bool Utf8Validator::step(unsigned char byte) noexcept {
     if (missing_ > 0) {
         if (byte < low_ || byte > high_) return false;
@@ -45,9 +45,9 @@ MAGNETAR_DECL bool Utf8Validator::step(unsigned char byte) noexcept {
     }
     if (byte < 0xc2 || byte > 0xf4) return false;
     missing_ = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
-    if (byte == 0xe0) low_ = 0xa0;        // shorter spellings exist
+    if (byte == 0xe0) low_ = 0xa0;        // overlong forms
     else if (byte == 0xed) high_ = 0x9f;  // surrogates
-    else if (byte == 0xf0) low_ = 0x90;   // shorter spellings exist
+    else if (byte == 0xf0) low_ = 0x90;   // overlong forms
     else if (byte == 0xf4) high_ = 0x8f;  // beyond U+10FFFF
     return true;
 }

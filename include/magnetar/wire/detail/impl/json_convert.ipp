@@ -12,7 +12,7 @@ MAGNETAR_DECL const RootPath& root_of(const Path& path) noexcept {
     return static_cast<const RootPath&>(*at);
 }
 
-/// The path at which operator[] found nothing, if this is what it made there.
+/// The path at which operator[] found no member, if it created this value.
 MAGNETAR_DECL const std::string* missing_of(const Json* json) noexcept {
     return json && json->is_null() ? JsonAccess::missing(*json) : nullptr;
 }
@@ -30,7 +30,7 @@ MAGNETAR_DECL std::string Path::text() const {
 
 MAGNETAR_DECL void Path::fail(std::string reason) const { throw CodecError(text(), std::move(reason)); }
 
-/// What the text of a Json takes at least, about: cheap, for the bound needs no more.
+/// A cheap lower estimate of the size of the Json as text; the memory bound needs no more.
 MAGNETAR_DECL std::size_t weigh(const Json& json) noexcept {
     std::size_t weight = 2;
     if (json.is_string()) weight += JsonAccess::text(json).size();
@@ -89,7 +89,7 @@ MAGNETAR_DECL void expect_fields(const Json& json, std::span<const std::string_v
     const auto& members = expect_members(path, json);
     for (std::size_t i = 0; i < members.size(); ++i) {
         const auto& [key, value] = members[i];
-        auto at = i;  // in order, as the codec writes them
+        auto at = i;  // optimistic: the codec writes the fields in this order
         if (i >= names.size() || names[i] != key)
             at = static_cast<std::size_t>(std::find(names.begin(), names.end(), key) - names.begin());
         if (at == names.size()) path.member(key).fail("there is no such field");

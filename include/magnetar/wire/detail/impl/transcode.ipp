@@ -74,7 +74,7 @@ inline void json_to_real(const Json& json, Writer& out, const TypeShape& type, c
     }
     if (!real) real = from_json_value<double>(json, path);
     if (type.size == 8) return out.put(*real);
-    if (is_finite(*real)) (void)from_json_value<float>(json, path);  // it must fit
+    if (is_finite(*real)) (void)from_json_value<float>(json, path);  // throws if it does not fit
     out.put(static_cast<float>(*real));
 }
 inline void json_to_number(const Json& json, Writer& out, const TypeShape& type, const Path& path) {
@@ -83,7 +83,7 @@ inline void json_to_number(const Json& json, Writer& out, const TypeShape& type,
     if (!json.is_integer()) fail_kind(path, json, "an integer");
     std::uint64_t bits = JsonAccess::unsigned_integer(json);
     bool negative = json.kind() == Json::Kind::integer && JsonAccess::integer(json) < 0;
-    // So many bits has the greatest number of the type, and the complement of the smallest.
+    // The number of value bits of the type: bounds its maximum, and the complement of its minimum.
     int width = 8 * type.size - type.is_signed;
     bool fits =
         negative ? type.is_signed && (~bits >> (width - 1) >> 1) == 0 : (bits >> (width - 1) >> 1) == 0;
@@ -122,7 +122,7 @@ inline Json map_to_json(Reader& in, const TypeShape& type, int depth) {
     const TypeShape& key = *type.parts[0];
     auto count = in.get_count(1);
     Json pairs = Json::array(), object = Json::object();
-    bool named = key.shape == Shape::text;  // as long as every key is a text that JSON has
+    bool named = key.shape == Shape::text;  // while every key is a text that is valid in JSON
     for (; count > 0; --count) {
         Json name = to_json_at(in, key, depth), value = to_json_at(in, *type.parts[1], depth);
         named = named && name.is_string();

@@ -9,15 +9,14 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-/// A frame header as RFC 6455, section 5.2, lays it out: flags and opcode, mask bit and length, longer
-/// length, mask.
+/// A frame header (RFC 6455, section 5.2): flags and opcode, mask bit and length, extended length, mask.
 struct FrameHeader {
     std::uint64_t length = 0;
     std::uint8_t flags = 0;  // FIN, RSV1, RSV2, RSV3
     std::uint8_t opcode = 0;
     std::uint8_t size = 0;  // of the header itself
     bool masked = false;
-    bool minimal = true;  // the length is in the shortest of its three spellings
+    bool minimal = true;  // the length is in the shortest of its three encodings
     std::byte mask[4]{};
 };
 
@@ -32,14 +31,14 @@ inline void store_big(std::byte* to, std::uint64_t value, std::size_t count) noe
     for (std::size_t i = count; i > 0; --i, value >>= 8) to[i - 1] = static_cast<std::byte>(value);
 }
 
-/// How long the header is of which these are the first two bytes.
+/// The size of the header that begins with these two bytes.
 inline std::size_t frame_header_size(const std::byte* start) noexcept {
     auto second = std::to_integer<unsigned>(start[1]);
     unsigned length = second & 0x7f;
     return 2 + (length == 126 ? 2u : length == 127 ? 8u : 0u) + (second & 0x80 ? 4u : 0u);
 }
 
-/// Reads a header that is there as a whole.
+/// Reads a complete header.
 inline FrameHeader read_frame_header(const std::byte* start) noexcept {
     auto first = std::to_integer<unsigned>(start[0]), second = std::to_integer<unsigned>(start[1]);
     FrameHeader header;
@@ -59,12 +58,12 @@ inline FrameHeader read_frame_header(const std::byte* start) noexcept {
     return header;
 }
 
-/// How long the header of a frame with so much payload is.
+/// The size of the header of a frame with a payload of `length` bytes.
 constexpr std::size_t frame_header_size(std::uint64_t length, bool masked) noexcept {
     return (length < 126 ? 2u : length <= 0xffff ? 4u : 10u) + (masked ? 4u : 0u);
 }
 
-/// Writes the frame_header_size() bytes; `first` is FIN and opcode.
+/// Writes frame_header_size() bytes; `first` holds FIN and the opcode.
 inline void write_frame_header(std::byte* to, unsigned first, std::uint64_t length,
                                const std::byte* mask) noexcept {
     unsigned mask_bit = mask ? 0x80 : 0;
@@ -79,7 +78,7 @@ inline void write_frame_header(std::byte* to, unsigned first, std::uint64_t leng
     if (mask) std::memcpy(to + frame_header_size(length, false), mask, 4);
 }
 
-/// Masks or unmasks (it is the same) a payload from its beginning, eight bytes at a time.
+/// Masks or unmasks a payload (the same operation) from its first byte, eight bytes at a time.
 void apply_mask(std::span<std::byte> payload, const std::byte* mask) noexcept;
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -8,8 +8,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-/// The SHA-1 digest of `text` (RFC 3174). Broken as a signature; the WebSocket handshake needs it to show
-/// that the other end speaks WebSocket, and nothing else here uses it.
+/// The SHA-1 digest of `text` (RFC 3174). Not secure; used only by the WebSocket handshake, to show that the
+/// peer speaks WebSocket.
 std::array<std::byte, 20> sha1(std::string_view text) noexcept;
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

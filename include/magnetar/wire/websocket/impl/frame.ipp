@@ -71,12 +71,12 @@ MAGNETAR_DECL bool FrameDecoder::idle() const noexcept {
     return input_.empty() && (buffer_.empty() || buffer_delivered_) && (!fragmented_ || message_delivered_);
 }
 
-// The steps of next(), of which it calls each once: inline, as a link decodes a frame per message.
+// The steps of next(), each called once: inline, because a link decodes a frame per message.
 
 inline bool FrameDecoder::take_short(std::span<const std::byte>& payload) noexcept {
     constexpr std::byte whole_binary{0x82};
     if (input_.size() < 2 || input_[0] != whole_binary || !buffer_.empty() || fragmented_) return false;
-    auto length = std::to_integer<std::size_t>(input_[1]);  // with the bit of a mask more than a short one's
+    auto length = std::to_integer<std::size_t>(input_[1]);  // a set mask bit makes it exceed longest_short
     if (length > std::min({detail::longest_short, input_.size() - 2, rules_.max_frame, rules_.max_message}) ||
         rules_.masking == Masking::required)
         return false;
@@ -96,8 +96,7 @@ inline std::optional<FrameDecoder::Frame> FrameDecoder::next_frame() {
             return open(header, whole);
         }
     }
-    // The frame is split: its parts are collected, first up to the length, then up to the end of the
-    // payload.
+    // The frame is split: collects its parts, first up to the length, then up to the end of the payload.
     for (;;) {
         auto size = needed(buffer_.bytes(), header);
         if (size <= buffer_.size()) break;
@@ -144,7 +143,7 @@ inline void FrameDecoder::check(const detail::FrameHeader& header) {
 inline FrameDecoder::Frame FrameDecoder::open(const detail::FrameHeader& header,
                                               std::span<const std::byte> whole) {
     auto payload = whole.subspan(header.size);
-    if (buffer_.empty() && header.masked) buffer_.append(whole);  // what was fed is not ours to change
+    if (buffer_.empty() && header.masked) buffer_.append(whole);  // the input must not be modified
     buffer_delivered_ = !buffer_.empty();
     if (header.masked) {
         std::span<std::byte> own(buffer_.data() + header.size, payload.size());

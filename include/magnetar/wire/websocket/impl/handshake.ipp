@@ -13,7 +13,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 namespace detail {
 
 inline constexpr std::string_view head_end = "\r\n\r\n";
-// More fields than any client sends; each costs a comparison with each name looked for.
+// More fields than any client sends; each field is compared with each name searched for.
 inline constexpr std::size_t most_fields = 100;
 
 MAGNETAR_DECL bool is_token_char(char c) noexcept {
@@ -50,7 +50,7 @@ struct HttpHead {
         for (auto& field : fields) found += same_letters(field.name, name);
         return found;
     }
-    // The value of the first such field; empty when there is none.
+    // The value of the first field with that name; empty if there is none.
     std::string_view value(std::string_view name) const noexcept {
         for (auto& field : fields)
             if (same_letters(field.name, name)) return field.value;
@@ -77,7 +77,7 @@ struct HttpHead {
     }
 };
 
-// Views into `head`. Throws HandshakeError with `status`, but 431 for too many fields.
+// The result consists of views into `head`. Throws HandshakeError with `status`, but 431 for too many fields.
 MAGNETAR_DECL HttpHead parse_head(std::string_view head, int status) {
     HttpHead result;
     if (!head.ends_with(head_end)) throw HandshakeError(status, "http: the head is not complete");
@@ -97,7 +97,7 @@ MAGNETAR_DECL HttpHead parse_head(std::string_view head, int status) {
         if (result.fields.size() >= most_fields)
             throw HandshakeError(431, fmt::format("http: more than {} fields", most_fields));
         auto colon = line.find(':');
-        // No name may have a space behind it, and no line continue the one before (RFC 9112, section 5).
+        // No space before the colon, and no continuation lines (RFC 9112, section 5).
         if (colon == line.npos || !is_token(line.substr(0, colon)))
             throw HandshakeError(status, "http: a line that is no field");
         result.fields.push_back({line.substr(0, colon), trimmed(line.substr(colon + 1))});
@@ -128,7 +128,7 @@ MAGNETAR_DECL std::string_view reason_phrase(int status) noexcept {
     }
 }
 
-// A credential in a subprotocol, whose letters are those of a token of HTTP: base64url without padding.
+// A credential in a subprotocol, which must be an HTTP token: base64url without padding.
 MAGNETAR_DECL std::optional<std::string> decode_base64url(std::string_view text) {
     std::string usual(text);
     for (char& c : usual) c = c == '-' ? '+' : c == '_' ? '/' : c == '+' || c == '/' || c == '=' ? '\0' : c;
@@ -145,7 +145,7 @@ MAGNETAR_DECL bool HeadReader::feed(std::string_view bytes) {
         text_.append(bytes);
         return true;
     }
-    // The end may have begun in what came before.
+    // The end mark may begin in the previous bytes.
     std::size_t from = text_.size() < 3 ? 0 : text_.size() - 3;
     text_.append(bytes);
     auto found = text_.find(detail::head_end, from);
@@ -276,7 +276,7 @@ MAGNETAR_DECL WebSocketUrl parse_websocket_url(std::string_view url) {
         return std::invalid_argument(fmt::format("'{}' is no WebSocket URL: {}", url, why));
     };
     WebSocketUrl result;
-    if (url.starts_with("ws+unix:")) {  // the rest is a path as it stands: spaces may be in it
+    if (url.starts_with("ws+unix:")) {  // the rest is a path, used unchanged; it may contain spaces
         result.address = fmt::format("unix:{}", url.substr(8));
         result.host = "localhost";
         result.target = "/";
@@ -295,7 +295,7 @@ MAGNETAR_DECL WebSocketUrl parse_websocket_url(std::string_view url) {
     if (authority.empty()) throw bad("the host is missing");
     result.host = authority;
     result.address = authority;
-    // A colon behind the last bracket, if there are brackets, begins the port.
+    // A colon after the last bracket, if any, begins the port.
     if (authority.find(':', authority.starts_with('[') ? authority.find(']') : 0) == authority.npos)
         result.address += ":80";
     if (slash != rest.npos) result.target = rest.substr(slash);

@@ -39,7 +39,7 @@ MAGNETAR_DECL std::array<std::byte, 20> sha1(std::string_view text) noexcept {
     const std::uint64_t bits = std::uint64_t{text.size()} * 8;
     for (; text.size() >= Sha1::block; text.remove_prefix(Sha1::block))
         sum.add(reinterpret_cast<const unsigned char*>(text.data()));
-    // The rest, a one bit, zeros, and the length in the last eight bytes: one block or two.
+    // The rest, a one bit, zeros, and the length in the last eight bytes: one or two blocks.
     unsigned char last[2 * Sha1::block] = {};
     if (!text.empty()) std::memcpy(last, text.data(), text.size());
     last[text.size()] = 0x80;
