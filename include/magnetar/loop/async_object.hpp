@@ -6,9 +6,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// Something that lives on an event loop and works by its jobs: an actor, a server, a stream, a socket, a
-/// file. Its members are for the thread of that loop. It needs no actor: `loop.run(object.operation())` uses
-/// it synchronously.
+/// An object that belongs to an event loop and works through jobs on it: an actor, a server, a stream, a
+/// socket, a file. Use its members only on the thread of that loop. It needs no actor:
+/// `loop.run(object.operation())` uses it synchronously.
 template <class T>
 concept AsyncObject = requires(const T& object) {
     { object.loop() } -> std::same_as<EventLoop&>;

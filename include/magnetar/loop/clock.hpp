@@ -6,18 +6,17 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// The clock of every loop: monotonic. Nothing but an engine reads it; all others ask `loop.now()`, so that a
-/// simulation can put virtual time in its place.
+/// The clock of every loop: monotonic. Only engines read it; all other code calls `loop.now()`, so that a
+/// simulation can substitute virtual time.
 using LoopClock = std::chrono::steady_clock;
 
 namespace detail {
 
-// Longer than anybody waits, and short enough that sums and small multiples of it and of any time stay in
-// range.
+// Longer than any real wait, and short enough that sums and small multiples of it do not overflow.
 inline constexpr LoopClock::duration longest_wait = std::chrono::hours(24 * 365 * 50);
 
-// Any duration as one of the clock: what is out of its range is the nearest end of [-longest_wait,
-// longest_wait], NaN is zero.
+// Converts any duration to the clock's; values outside [-longest_wait, longest_wait] are clamped, NaN is
+// zero.
 template <class Rep, class Period>
 constexpr LoopClock::duration clamped(std::chrono::duration<Rep, Period> length) noexcept {
     using Seconds = std::chrono::duration<double>;
@@ -28,7 +27,7 @@ constexpr LoopClock::duration clamped(std::chrono::duration<Rep, Period> length)
     return std::chrono::duration_cast<LoopClock::duration>(length);
 }
 
-// now + delay, or the end of time where the sum would pass it. Zero or less, and NaN, is now.
+// now + delay, or time_point::max() if the sum would overflow. Zero, negative or NaN: now.
 template <class Rep, class Period>
 LoopClock::time_point deadline_after(LoopClock::time_point now,
                                      std::chrono::duration<Rep, Period> delay) noexcept {
@@ -39,7 +38,7 @@ LoopClock::time_point deadline_after(LoopClock::time_point now,
     return now + wait;
 }
 
-// `1500ms` as "1.5 s": in the largest unit that leaves a whole part.
+// `1500ms` as "1.5 s": in the largest unit with a whole part.
 std::string duration_text(double seconds);
 
 }  // namespace detail

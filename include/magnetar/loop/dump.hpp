@@ -11,13 +11,14 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// A line for each job: its owner and command, what it waits for, for how long, and where. What magnetar does for
-// itself, which no line of the program's leads to, is counted and not listed, unless `everything` is wanted.
+// One line per job: its owner and command, the operation it waits for, for how long, and where. Jobs internal
+// to magnetar, with no line of the program in their chain, are counted and not listed, unless `everything` is
+// set.
 class JobList {
 public:
     JobList(LoopClock::time_point now, bool everything) noexcept : now_(now), everything_(everything) {}
 
-    // The jobs of one owner. The one that runs now, which asks, is not listed.
+    // The jobs of one owner. The running job, which makes this call, is not listed.
     void add(JobOwner& owner, std::string_view name);
     std::string text() &&;
 

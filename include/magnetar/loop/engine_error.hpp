@@ -11,14 +11,14 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// The value of kernel.io_uring_disabled (Linux 6.6), or -1 where there is none.
+// The value of kernel.io_uring_disabled (Linux 6.6), or -1 if it does not exist.
 int io_uring_disabled() noexcept;
 
 std::string engine_error_text(std::string_view operation, int error);
 
 }  // namespace detail
 
-/// No engine is available. The text names the error, what most likely causes it here, and what helps;
+/// No engine is available. The text contains the error, its most likely cause on this system, and the remedy;
 /// `code()` is the errno.
 class EngineError : public std::system_error {
 public:

@@ -22,8 +22,8 @@ namespace detail {
 
 class WorkWaiter;
 
-// A piece of work on its way to a thread and back. Belongs to its waiter, unless the waiter was cancelled
-// while it ran: then to itself.
+// Work that is passed to a thread and back. Owned by its waiter; by itself if the waiter was cancelled while
+// the work ran.
 struct Work : Runnable {
     Work() noexcept : Runnable(&Work::returned) {}
     virtual ~Work() = default;
@@ -34,7 +34,7 @@ struct Work : Runnable {
     bool executed = false;
 };
 
-// Waits for one piece of work; whatever its result is.
+// Waits for one piece of work, independent of its result type.
 class WorkWaiter : public Waiter {
 public:
     std::string_view what() const noexcept override { return "executor"; }
@@ -44,9 +44,9 @@ public:
 protected:
     explicit WorkWaiter(Executor& executor) noexcept : executor_(&executor) {}
     ~WorkWaiter() = default;
-    // Hands the work to the pool. False when the waiter was cancelled already.
+    // Passes the work to the pool. False when the waiter was already cancelled.
     bool begin(Suspension leaf, Work& work);
-    // Gives up; false when the work runs and now belongs to itself.
+    // Withdraws the work; false when it is running and now owns itself.
     bool withdraw(Work& work) noexcept;
 
 private:
@@ -86,27 +86,26 @@ struct Call final : ResultOf<T> {
 
 }  // namespace detail
 
-/// A pool of threads for work that computes or blocks, so that a loop stays free. Threads are started when
-/// there is work for them, and kept. Any loop may use it; it must live until their work is done. Its
-/// threads block the signals that the thread blocks which gives them their first work, and no others.
+/// A thread pool for work that computes or blocks, so that a loop stays responsive. Threads are started on
+/// demand and kept. Any loop may use it; it must live until their work is done. A pool thread inherits the
+/// signal mask of the thread that submits the work for which it is started.
 ///
 ///     int n = co_await executor.run([](std::string text) { return count_words(text); }, std::move(text));
 class Executor {
 public:
-    /// At most `threads` threads; throws std::invalid_argument for none.
+    /// At most `threads` threads; throws std::invalid_argument for 0.
     explicit Executor(unsigned threads = 5);
     Executor(const Executor&) = delete;
     Executor& operator=(const Executor&) = delete;
-    /// Waits for running work; work that has not begun is dropped, and its awaiters get Cancelled.
+    /// Waits for running work; work that has not begun is dropped, and its awaiters receive Cancelled.
     ~Executor();
 
-    /// Runs `function(arguments...)` on one of the threads; awaiting it gives the value, or throws what the
-    /// function threw. Function and arguments are copied or moved along. The function must capture nothing
-    /// that needs a destructor (g++ before 13 destroys captures twice in a co_await): give it such data as
-    /// arguments.
+    /// Runs `function(arguments...)` on one of the threads; awaiting it returns the value, or throws the
+    /// exception of the function. Function and arguments are copied or moved into the work. The function must
+    /// not capture objects with a destructor (g++ before 13 destroys captures twice in a co_await): pass them
+    /// as arguments.
     ///
-    /// Cancelling: work that has not begun is dropped; of work that runs, the result is dropped when it
-    /// comes.
+    /// Cancellation: work that has not begun is dropped; if it is running, its result is dropped.
     template <class F, class... A>
         requires std::invocable<std::decay_t<F>, std::decay_t<A>...>
     auto run(F&& function, A&&... arguments) {
@@ -119,7 +118,7 @@ public:
         return Run<T>(*this,
                       detail::make_owned<Call>(std::forward<F>(function), std::forward<A>(arguments)...));
     }
-    /// Threads started until now.
+    /// Number of threads started so far.
     std::size_t threads() const;
 
 private:

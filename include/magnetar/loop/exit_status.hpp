@@ -10,11 +10,10 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// How a process, or any actor, ended: it exited with a code, was killed by a signal, or in a way that nobody
-/// can tell any more. fmt prints it.
+/// How a process or an actor ended: with an exit code, by a signal, or unknown. fmt prints it.
 class ExitStatus {
 public:
-    /// It exited; code() tells how.
+    /// It exited with `code`.
     explicit constexpr ExitStatus(int code = 0) noexcept : code_(code) {}
     /// Killed by `signal`.
     static constexpr ExitStatus killed(int signal) noexcept {
@@ -23,15 +22,15 @@ public:
         return status;
     }
 
-    /// Ended, but how is not known: its status was taken by somebody else, or nobody was to have it (SIGCHLD
-    /// was ignored).
+    /// Ended with an unknown status: other code collected it, or the kernel discarded it (SIGCHLD was
+    /// ignored).
     static constexpr ExitStatus unknown() noexcept {
         ExitStatus status{unknown_code};
         status.signal_ = -1;
         return status;
     }
 
-    /// The exit code; 128 + the signal when it was killed, as shells have it; 255 when it is not known.
+    /// The exit code; 128 + the signal if it was killed, as in shells; 255 if unknown.
     constexpr int code() const noexcept { return code_; }
     /// The signal that killed it, or 0.
     constexpr int signal() const noexcept { return signal_ > 0 ? signal_ : 0; }

@@ -14,16 +14,16 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// The only way into a loop from other threads. Doors live in a table of the process and are never freed: a
-/// LoopHandle& stays valid for ever, and when its loop has ended it refuses everything, until a later loop
-/// takes it over. Posting is lock-free and costs a system call only when the loop sleeps.
+/// The only access to a loop from other threads. Handles are stored in a table of the process and are never
+/// freed: a LoopHandle& stays valid forever. After its loop has ended, it refuses all posts, until a later
+/// loop reuses it. Posting is lock-free and costs a system call only when the loop sleeps.
 class alignas(64) LoopHandle {
 public:
-    /// The greatest number of loops that may live at once in a process.
+    /// The maximum number of live loops in a process.
     static constexpr unsigned limit = 4096;
 
-    /// Hands `work` to the loop, which runs it on its thread. False when the loop has ended: the work is
-    /// still the caller's. Works of one thread run in the order posted. From any thread.
+    /// Passes `work` to the loop, which runs it on its thread. False when the loop has ended: the caller
+    /// still owns the work. Works posted by one thread run in the order posted. From any thread.
     bool post(Runnable& work) noexcept { return post_chain(work, work); }
     /// Posts a whole list, linked by `next` from `newest` to `oldest`; they run oldest first.
     bool post_chain(Runnable& newest, Runnable& oldest) noexcept {
@@ -31,7 +31,7 @@ public:
         if (sleeping_.load(std::memory_order_seq_cst)) ring();
         return true;
     }
-    /// Has the loop run `function()`, which must not throw; from any thread, also one without a loop. False
+    /// Makes the loop run `function()`, which must not throw; from any thread, also one without a loop. False
     /// when the loop has ended.
     ///
     ///     LoopHandle& door = self.loop().handle();             // in an actor; it may be kept for ever
@@ -52,39 +52,39 @@ public:
         posted.release();
         return true;
     }
-    /// Its place in the table, for `loop_handle_at`.
+    /// Its index in the table, for `loop_handle_at`.
     unsigned index() const noexcept { return index_; }
 
-    /// What comes back to its maker here, memory for messages: never closed, and nobody is woken.
+    /// Return queue: message memory freed on other threads. Never closed; pushing never wakes the loop.
     alignas(64) detail::Inbox<Runnable> returned;
 
-    /// What its loop is busy with.
+    /// The work that its loop is executing.
     alignas(64) Activity activity;
 
-    // The rest is for the loop that owns the door, on its thread.
+    // The members below are for the loop that owns the handle, on its thread.
 
-    /// Takes a free door. Throws std::length_error when there are `limit` loops, std::system_error without an
-    /// eventfd.
+    /// Acquires a free handle. Throws std::length_error when there are `limit` loops, std::system_error when
+    /// no eventfd can be created.
     static LoopHandle& open();
-    /// Gives the door back. To be closed before.
+    /// Releases the handle. Call close() before.
     void release() noexcept { taken_.store(false, std::memory_order_release); }
     bool empty() const noexcept { return inbox_.empty(); }
     detail::Queue<Runnable> take() noexcept { return inbox_.take(); }
-    /// Refuses everything from now on; what was posted until now.
+    /// Refuses all further posts; returns the works posted so far.
     detail::Queue<Runnable> close() noexcept { return inbox_.close(); }
     /// Announces that the loop is about to sleep: from now on posting makes fd() readable. False when there
     /// is work.
     bool fall_asleep() noexcept {
-        // Either the poster sees the flag or the loop sees the work: all four accesses are in the one total
-        // order.
+        // Either the poster sees the flag or the loop sees the work: all four accesses are in the single
+        // total order of seq_cst.
         sleeping_.store(true, std::memory_order_seq_cst);
         if (inbox_.empty()) return true;
         awake();
         return false;
     }
-    /// Ends the sleep; true when a post had ended it.
+    /// Ends the sleep; true if a post has already ended it.
     bool awake() noexcept { return !sleeping_.exchange(false, std::memory_order_relaxed); }
-    /// The eventfd that is written to when the loop sleeps.
+    /// The eventfd that a post writes to when the loop sleeps.
     int fd() const noexcept { return fd_; }
 
 private:
@@ -95,7 +95,7 @@ private:
     alignas(64) detail::Inbox<Runnable> inbox_;
     std::atomic<bool> sleeping_{false};
     std::atomic<bool> taken_{false};
-    // A late poster may still ring when the loop has ended, so the descriptor is kept, too.
+    // A late poster may still write to it after the loop has ended, so it is never closed.
     int fd_ = -1;
     pid_t maker_ = 0;
     unsigned index_;
@@ -105,7 +105,7 @@ namespace detail {
 inline constinit std::atomic<LoopHandle*> doors[LoopHandle::limit]{};
 }
 
-/// The door with this index, or null when there never was one.
+/// The handle with this index, or null if it was never created.
 LoopHandle* loop_handle_at(unsigned index) noexcept;
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -5,16 +5,16 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// How a loop is made.
+/// Options of an event loop.
 struct LoopOptions {
     /// Submission entries of the ring: operations that one turn can start without an additional system call.
     /// 1 to 32768.
     unsigned entries = 256;
-    /// How long at most an idle loop spins before it sleeps, when it has lately been spoken to from outside:
-    /// about what waking a thread costs. At most 100 µs, more counts as that; zero never spins, less is
-    /// refused.
+    /// Maximum time that an idle loop spins before it sleeps, if outside events have arrived recently: about
+    /// the cost of waking a thread. Values above 100 µs are reduced to 100 µs; zero disables spinning,
+    /// negative values are refused.
     std::chrono::microseconds spin{50};
-    /// How many threads its executor may have, for work that computes or blocks: at least 1.
+    /// Maximum number of threads of its executor, for work that computes or blocks: at least 1.
     unsigned threads = 5;
 };
 

@@ -10,7 +10,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// What every operation is, whatever it asks of the kernel: its result and its cancellation.
+// The part of every operation that does not depend on its request: its result and its cancellation.
 class OperationBase : public Waiter, protected Completion {
 public:
     std::string_view what() const noexcept override { return name_; }
@@ -34,12 +34,11 @@ private:
 
 }  // namespace detail
 
-/// The one awaiter of everything that the kernel does: gives its result, an int that is negative (-errno) on
-/// failure.
+/// The awaiter of every kernel operation: returns its result, an int that is negative (-errno) on failure.
 ///
-/// Cancelling it asks the kernel to end the operation; the coroutine goes on only when it has, so that no
-/// buffer is written to after its time. It then throws Cancelled, or, if the operation succeeded all the
-/// same, gives the result, and the job's next operation is cancelled in its place.
+/// Cancelling it requests the kernel to end the operation. The coroutine resumes only when it has ended, so
+/// that no buffer is written to after its lifetime. It then throws Cancelled; or, if the operation succeeded
+/// in spite of it, it returns the result, and the job's next operation is cancelled instead.
 template <class Prep>
 class [[nodiscard("an operation starts when it is awaited: co_await it")]] Operation final
     : public detail::OperationBase {
@@ -62,9 +61,9 @@ private:
     Prep prep_;
 };
 
-/// An operation of the kernel, described by a liburing `prep` call; `name` (a literal) is what listings say
-/// the job waits for. What the lambda points to must stay until the operation has ended, as locals of the
-/// awaiting coroutine do.
+/// An operation of the kernel, described by a liburing `prep` call; `name` (a literal) is shown in listings
+/// of waiting jobs. Objects that the lambda points to must live until the operation has ended, as locals of
+/// the awaiting coroutine do.
 ///
 ///     int n = co_await submit("recv", [=](io_uring_sqe* sqe) {
 ///         io_uring_prep_recv(sqe, fd, data, size, 0);
@@ -77,8 +76,8 @@ Operation<Prep> submit(std::string_view name, Prep prep) noexcept {
 
 static_assert(Awaitable<Operation<void (*)(io_uring_sqe*)>>);
 
-/// Gives the result of an operation back, or throws std::system_error with the operation and its object in
-/// the text when it is a failure: `check(co_await submit(...), "recv", "127.0.0.1:80")`.
+/// Returns the result of an operation, or throws std::system_error with the operation and its object in the
+/// text if it is a failure: `check(co_await submit(...), "recv", "127.0.0.1:80")`.
 int check(int result, std::string_view operation, std::string_view object = {});
 
 }  // namespace magnetar::inline MAGNETAR_MODE

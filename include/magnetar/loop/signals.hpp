@@ -19,7 +19,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// Where a signal's handler puts what has come: all that it touches is safe there, on any thread.
+// Pending signals, set by the handler: it accesses only what is safe in a handler, on any thread.
 struct SignalBox {
     std::atomic<std::uint64_t> arrived{0};  // a bit per signal
     int bell = -1;                          // an eventfd
@@ -33,21 +33,21 @@ void signal_arrived(int signal) noexcept;
 
 }  // namespace detail
 
-/// Has writes to a closed pipe fail (EPIPE) and not end the program, unless it has decided on SIGPIPE itself.
-/// By a handler that does nothing: programs that are started get the default back, where what is ignored
-/// would stay ignored.
+/// Makes writes to a closed pipe fail (EPIPE) instead of ending the program, unless the program has set
+/// SIGPIPE itself. Uses an empty handler: started programs then get the default action, whereas an ignored
+/// signal would stay ignored.
 void survive_broken_pipes() noexcept;
 
-/// Has those signals do nothing in this process that would end it by default: what is sent to all processes of
-/// a program is for another one of them. Handlers of others stay, and what is ignored; programs that are
-/// started, and children that are forked off, have the default back.
+/// Makes signals whose action is the default have no effect in this process: a signal sent to all processes
+/// of a program is handled by another one. Existing handlers and ignored signals are unchanged; started
+/// programs and forked children get the default action.
 void leave_to_others(std::initializer_list<int> signals) noexcept;
 
-/// Signals as values: those given wait in a queue, to be taken by `co_await signals.next()`, whichever thread
-/// of the process gets them. Destroying it restores what they did before. They are caught by a handler and
-/// not blocked: threads may have been started before, and programs that are started afterwards have their
-/// signals as usual. Calls on this thread that wait may end with EINTR, those that can be are restarted (see
-/// signal(7)). Of two sets with one signal the newer one gets it; they are to end in the reverse order. See
+/// Signals as values: the given signals are queued for `co_await signals.next()`, whichever thread of the
+/// process receives them. The destructor restores their previous actions. They are caught by a handler and
+/// not blocked: threads may have been started before, and programs started afterwards get their signals as
+/// usual. Blocking calls on this thread may end with EINTR; those that can be restarted are (see signal(7)).
+/// If two sets contain the same signal, the newer one receives it; destroy them in reverse order. See
 /// sigaction(2).
 ///
 ///     SignalSet signals{SIGTERM, SIGINT};
@@ -60,9 +60,8 @@ public:
     SignalSet& operator=(const SignalSet&) = delete;
     ~SignalSet();
 
-    /// Waits for the next signal and gives its number; of those that have come, the lowest. Signals of one
-    /// kind that come faster than they are taken are one. One coroutine at a time; the set must stay until it
-    /// returns.
+    /// Waits for the next signal and returns its number; if several are pending, the lowest. Several pending
+    /// signals of one kind count as one. One coroutine at a time; the set must live until it returns.
     MAGNETAR_LAZY Task<int> next();
 
 private:

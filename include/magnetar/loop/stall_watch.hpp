@@ -14,25 +14,25 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// Logs a warning, with the actor and the command, when something keeps a loop from its next turn for longer
-/// than `limit`, and again each time that has become ten times as long. The loop pays nothing for it: one
-/// thread of the process looks at all watched loops once per limit, so a stall is seen after one to two times
-/// the limit, and sleeps when they sleep.
+/// Logs a warning, with the actor and the command, when a loop stays in one turn for longer than `limit`, and
+/// again each time that this time has grown tenfold. It costs the loop nothing: one thread of the process
+/// checks all watched loops once per limit, so a stall is detected after one to two times the limit; that
+/// thread sleeps while all loops sleep.
 ///
 ///     EventLoop loop;
 ///     StallWatch watch(loop, 25ms, "front end");
 ///
-/// Make and destroy it on the loop's thread, within the loop's life.
+/// Create and destroy it on the loop's thread, within the loop's lifetime.
 class StallWatch final : public detail::ListNode {
 public:
-    /// `name` and `number` are of the actor that the loop is for. A limit of 0 or less never looks.
+    /// `name` and `number` identify the actor of the loop. A limit of 0 or less disables it.
     StallWatch(EventLoop& loop, std::chrono::nanoseconds limit, std::string name, std::uint64_t number = 0);
     StallWatch(const StallWatch&) = delete;
     ~StallWatch() {
         if (watched()) Watcher::of_process().remove(*this);
     }
 
-    /// How the layer above names the owner of a job, from any thread; null: it has no names.
+    /// Set by the layer above to return the name of a job's owner, on any thread; null: no names.
     static inline constinit std::atomic<std::string (*)(std::uint64_t)> owner_name{nullptr};
 
 private:
@@ -41,16 +41,16 @@ private:
 
     class Watcher {
     public:
-        // Never destroyed. After a fork the child has one of its own, as the thread is not there.
+        // Never destroyed. A forked child creates a new one, because the thread does not exist there.
         static Watcher& of_process();
         void add(StallWatch& watch);
-        // With the last one goes the thread.
+        // Removing the last watch ends the thread.
         void remove(StallWatch& watch);
 
     private:
         void look();
         std::chrono::nanoseconds shortest_limit();
-        // Sleeps until a loop runs; that nobody runs is looked at again after all have been told to call.
+        // Sleeps until a loop runs. Sets wake_watcher first and then checks again that no loop runs.
         void doze(std::unique_lock<std::mutex>& lock);
         static void wake() noexcept;
 
@@ -59,7 +59,7 @@ private:
         std::mutex mutex_;
         std::condition_variable changed_;
         detail::List<StallWatch> watches_;
-        bool looking_ = false;  // there is a thread
+        bool looking_ = false;  // the thread is running
     };
 
     // On the watcher's thread.
@@ -69,7 +69,7 @@ private:
     const std::chrono::nanoseconds limit_;
     const std::string name_;
     const std::uint64_t number_;
-    // The watcher's: what it saw the last time.
+    // Used by the watcher: the state at its last check.
     std::uint32_t stretch_ = 0;
     std::uint64_t turn_ = 0;
     std::chrono::nanoseconds kept_{}, next_report_{};

@@ -14,8 +14,8 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// When a sleep ends: its length counts from the moment at which it is awaited.
-// The past ends an hour ago: engines compute with it.
+// The end of a sleep: its length counts from the moment at which it is awaited. Times in the past are limited
+// to one hour ago, because engines compute with them.
 inline LoopClock::time_point sleep_end(EventLoop& loop, LoopClock::time_point when) noexcept {
     auto earliest = loop.now() - std::chrono::hours(1);
     return when < earliest ? earliest : when;
@@ -68,7 +68,7 @@ private:
     void request_cancel() noexcept override {}  // it is ready from the start, and never waits
 };
 
-// TimeoutError "timed out after ...".
+// Throws TimeoutError "timed out after ...".
 [[noreturn, gnu::cold]] void throw_timeout(double seconds);
 
 class [[nodiscard("it waits when it is awaited: co_await it")]] WaitFor final : public EventWaiter, Timer {
@@ -89,8 +89,8 @@ private:
 
 }  // namespace detail
 
-/// Waits for `length`, by the loop's clock. Zero, less, or NaN waits for the next turn; beyond 50 years is
-/// for ever.
+/// Waits for `length`, by the loop's clock. Zero, negative or NaN waits for the next turn; more than 50 years
+/// waits forever.
 template <class Rep, class Period>
 detail::Sleep<std::chrono::duration<Rep, Period>> sleep(std::chrono::duration<Rep, Period> length) noexcept {
     return detail::Sleep{length};
@@ -104,12 +104,12 @@ void sleep(Number seconds) = delete;
 /// Waits until `when`, by the loop's clock.
 detail::Sleep<LoopClock::time_point> sleep_until(LoopClock::time_point when) noexcept;
 
-/// Lets everything run that is ready now, then goes on.
+/// Lets all work that is ready now run, then continues.
 inline detail::Yield yield() noexcept { return {}; }
 
-/// Waits until `event` is set, for `limit` at most: true when it was set, false when the time is over. Throws
-/// nothing for that, and allocates nothing: what waits with a limit in its everyday course uses this and not
-/// with_timeout. The event must outlive the wait, unless it is set before its end.
+/// Waits until `event` is set, for at most `limit`: true when it was set, false on timeout. A timeout throws
+/// nothing, and nothing is allocated: use this instead of with_timeout for frequent waits. The event must
+/// outlive the wait, unless it is set before it is destroyed.
 ///
 ///     if (!co_await wait_for(drained, 3s)) cut_off();
 template <class Rep, class Period>
@@ -119,9 +119,9 @@ detail::WaitFor wait_for(Event& event, std::chrono::duration<Rep, Period> limit)
     return {event, std::chrono::ceil<LoopClock::duration>(limit)};
 }
 
-/// Awaits `awaitable` for `limit` (see sleep) at most, from its start here: then it is cancelled, waited for,
-/// and TimeoutError thrown. A value or a failure that arrives all the same is given as it is. Cancelling it
-/// cancels the awaitable.
+/// Awaits `awaitable` for at most `limit` (see sleep), counted from its start here. On timeout, cancels it,
+/// waits until it has ended, and throws TimeoutError. If it ends with a value or a failure in spite of that,
+/// this is the result. Cancelling with_timeout cancels the awaitable.
 ///
 ///     auto text = co_await with_timeout(5s, stream.read_some());
 template <class Rep, class Period, Awaitable A>
@@ -139,7 +139,7 @@ Task<await_result_t<A>> with_timeout(std::chrono::duration<Rep, Period> limit, A
     children.start(child);
     if (!child.completed()) loop.arm(alarm, end);
     co_await children;
-    // A child that ended because it was stopped is not counted as one that came first.
+    // A child that ended because of stop() does not count as the first.
     if (!children.first()) detail::throw_timeout(std::chrono::duration<double>(limit).count());
     co_return child.task.outcome().get();
 }

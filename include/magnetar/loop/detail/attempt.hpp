@@ -15,7 +15,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// The result of an attempt that would have had to wait: beyond every errno.
+// The result of an attempt that would have to wait: outside the range of errno values.
 inline constexpr int must_wait = -4096;
 
 inline int result_of(ssize_t n) noexcept { return n >= 0 ? static_cast<int>(n) : -errno; }
@@ -25,10 +25,10 @@ T* pointer(std::uint64_t address) noexcept {
     return reinterpret_cast<T*>(static_cast<std::uintptr_t>(address));
 }
 
-// At most `size` bytes of the parts, from the byte `from` on.
+// At most `size` bytes of the parts, starting at byte `from`.
 std::vector<iovec> slice(const iovec* parts, std::size_t count, std::size_t from, std::size_t size);
 
-// A descriptor in non-blocking mode, for as long as this lives.
+// Keeps a descriptor in non-blocking mode during its lifetime.
 class NonBlocking {
 public:
     explicit NonBlocking(int fd) noexcept : fd_(fd), before_(::fcntl(fd, F_GETFL)) {
@@ -51,30 +51,30 @@ int poll_now(int fd, unsigned events) noexcept;
 
 bool is_stream(int socket) noexcept;
 
-// RECV, SEND, RECVMSG, SENDMSG; `done` counts what has been transferred for MSG_WAITALL, as in
+// RECV, SEND, RECVMSG, SENDMSG; `done` counts the bytes transferred so far for MSG_WAITALL, as in
 // io_uring_prep_send(3).
 int attempt_message(const io_uring_sqe& sqe, unsigned& done);
 
-// READ, WRITE, READV, WRITEV. What a disk does is waited for; of streams the offset is ignored.
+// READ, WRITE, READV, WRITEV. Waits for disks; ignores the offset for streams.
 int attempt_transfer(const io_uring_sqe& sqe);
 
 int attempt_accept(const io_uring_sqe& sqe) noexcept;
 
-// The attempt after the connection was made or refused is told how that went, see connect(2).
+// A second attempt, after the connection was established or refused, returns that result; see connect(2).
 int attempt_connect(const io_uring_sqe& sqe) noexcept;
 
-// Does what an entry describes, if that goes without waiting for a peer: gives its result, or must_wait.
-// What is not known here is refused as an older kernel refuses it.
+// Executes an entry if that does not wait for a peer: returns its result, or must_wait. Refuses unknown
+// entries like an older kernel.
 int attempt(const io_uring_sqe& sqe, unsigned& done);
 
-// What a descriptor must be ready for, that another attempt may succeed.
+// The events that a descriptor must be ready for before another attempt can succeed.
 unsigned awaited_events(const io_uring_sqe& sqe) noexcept;
 
-// Whether the operation goes on after a result above zero.
+// Whether the operation continues after a result above zero.
 bool is_multishot(const io_uring_sqe& sqe) noexcept;
 
-// Whether an entry asks only for what there is: no fixed files or chains, and buffers given by the engine
-// for plain receives alone.
+// Whether an entry uses only supported features: no fixed files or chains, and provided buffers only for
+// plain receives.
 bool is_known(const io_uring_sqe& sqe) noexcept;
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -7,8 +7,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// One object of each type, made on first use: what a layer above shares between everything that runs on one
-// loop.
+// One object of each type, created on first use: state of an upper layer, shared by everything on one loop.
 class LoopLocals {
 public:
     template <class T, class... A>

@@ -12,7 +12,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 std::unique_ptr<Engine> make_uring(const LoopOptions& options);
 
-// io_uring, or epoll in a process that cannot have it: the first loop finds out, and says so.
+// io_uring, or epoll in a process that cannot use it: the first loop detects and logs that.
 std::unique_ptr<Engine> best_engine(const LoopOptions& options);
 
 // The engine that MAGNETAR_ENGINE names.

@@ -6,10 +6,10 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// For the first process of a system or container, which gets the orphans of all others as children: collects
-// those that have ended, looking every `pause`. Whose child was born here and whose was not the kernel does
-// not tell, so that a child of the program's own is left for `grace` to the code that forked it. Workers are
-// never taken. Never returns.
+// For the first process of a system or container, which inherits all orphans: collects those that have ended,
+// every `pause`. The kernel does not distinguish orphans from children that this program forked, so an ended
+// child is first left for `grace` to the code that may have forked it. Workers are never collected. Never
+// returns.
 MAGNETAR_LAZY Task<> collect_orphans(std::chrono::milliseconds pause, std::chrono::milliseconds grace);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -18,9 +18,9 @@ inline void pause() noexcept {
 #endif
 }
 
-// Whether an idle loop spins before it sleeps. It may when a sleep was ended by somebody else after so short
-// a time that spinning could have spared the wake-up; each success renews the leave for a few more tries, and
-// with each time that it was used up in vain, twice as many such sleeps must come before the next.
+// Adaptive spinning of an idle loop before it sleeps: it spins only after an outside event ended a sleep so
+// early that spinning could have avoided the wake-up. Each success permits four more tries; each time the
+// tries are used up without success, twice as many such sleeps are required before the next.
 class SpinPolicy {
 public:
     explicit SpinPolicy(LoopClock::duration longest, bool several = several_cpus()) noexcept
@@ -28,11 +28,11 @@ public:
                            : LoopClock::duration::zero()) {}
 
     bool worthwhile() const noexcept { return tries_ > 0; }
-    /// How long to spin.
+    /// The maximum spin time.
     LoopClock::duration longest() const noexcept { return longest_; }
     void succeeded() noexcept;
     void failed() noexcept;
-    /// A sleep was ended by another thread or by the outside, not by a timer.
+    /// A sleep was ended by another thread or by an I/O event, not by a timer.
     void woken_after(LoopClock::duration slept) noexcept;
 
 private:

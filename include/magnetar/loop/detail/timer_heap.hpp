@@ -11,10 +11,10 @@ namespace detail {
 class TimerHeap;
 }
 
-/// Calls a function once, at a time: `loop.arm(timer, when)`. Arming it again moves it. It allocates nothing
-/// and makes no system call; arming is O(1), disarming O(log n). The function runs on the loop's thread, must
-/// not throw, and may arm the timer anew. Derive from it to know whose timer it is. It is disarmed when it is
-/// destroyed. Not thread safe.
+/// Calls a function once, at a given time: `loop.arm(timer, when)`. Arming it again moves it. It allocates
+/// nothing and makes no system call; arming is O(1), disarming O(log n). The function runs on the loop's
+/// thread, must not throw, and may arm the timer again. Derive from it to reach the owner. The destructor
+/// disarms it. Not thread safe.
 ///
 ///     Timer timer{[](Timer& self) { static_cast<Heart&>(self).beat(); }};
 class Timer {
@@ -25,7 +25,7 @@ public:
     ~Timer();
 
     bool armed() const noexcept { return heap_ != nullptr; }
-    /// When it fires, or was last to fire.
+    /// The time at which it fires, or was last due.
     LoopClock::time_point due() const noexcept { return due_; }
 
 private:
@@ -36,7 +36,7 @@ private:
     std::uint64_t order_ = 0;
     Timer* child_ = nullptr;
     Timer* next_ = nullptr;
-    Timer* before_ = nullptr;  // the sibling before it; of a first child, the parent
+    Timer* before_ = nullptr;  // the previous sibling; for a first child, the parent
 };
 
 namespace detail {
@@ -54,14 +54,14 @@ public:
 
     bool empty() const noexcept { return !root_; }
     std::size_t size() const noexcept { return size_; }
-    /// When the first timer is due; the end of time when there is none.
+    /// The time at which the first timer is due; time_point::max() if there is none.
     LoopClock::time_point next() const noexcept { return root_ ? root_->due_ : LoopClock::time_point::max(); }
 
     void arm(Timer& timer, LoopClock::time_point due) noexcept;
     static void disarm(Timer& timer) noexcept {
         if (timer.heap_) timer.heap_->remove(timer);
     }
-    /// Fires all that are due at `now`.
+    /// Fires all timers that are due at `now`.
     void fire(LoopClock::time_point now);
 
 private:
@@ -69,7 +69,7 @@ private:
         return a.due_ != b.due_ ? a.due_ < b.due_ : a.order_ < b.order_;
     }
     static Timer* merge(Timer* a, Timer* b) noexcept;
-    // Merges siblings by twos from the left, then all together from the right.
+    // Merges siblings in pairs from the left, then all together from the right.
     static Timer* merge_siblings(Timer* first) noexcept;
     void remove(Timer& timer) noexcept;
 

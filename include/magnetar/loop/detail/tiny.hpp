@@ -3,9 +3,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// With MAGNETAR_TINY set, loops have the least that they can work with: an io_uring of 4 submission and 8
-// completion entries, and two buffers to receive into. For tests: a lack of resources must only make a
-// program slow, and never wrong.
+// With MAGNETAR_TINY set, loops get the minimum of resources: an io_uring of 4 submission and 8 completion
+// entries, and two receive buffers. For tests: a lack of resources may slow a program down, but must not make
+// it incorrect.
 bool tiny() noexcept;
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -12,21 +12,20 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// The engine that is the kernel: io_uring. Must be made, used and destroyed on one thread, and not be
-/// carried over a fork. Needs Linux 5.11 (waiting with a timeout); of the ring's flags it takes those that
-/// the running kernel knows.
+/// The engine on io_uring. Must be created, used and destroyed on one thread, and not used across a fork.
+/// Needs Linux 5.11 (waiting with a timeout); of the ring's flags it uses those that the running kernel
+/// supports.
 class UringEngine final : public Engine {
 public:
-    /// What is asked for first. Completions are worked off when the loop enters the kernel and at no other
-    /// moment (DEFER_TASKRUN), and a word in memory tells when there are some (TASKRUN_FLAG). See
-    /// io_uring_setup(2).
+    /// The flags tried first. Completions are processed only when the loop enters the kernel (DEFER_TASKRUN),
+    /// and a word in memory shows when some are pending (TASKRUN_FLAG). See io_uring_setup(2).
     static constexpr unsigned best_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                                            IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
                                            IORING_SETUP_CQSIZE;
 
     /// A ring of `entries` submission entries (rounded up to a power of two) and four times as many
-    /// completions; both may be exceeded, at the price of a system call. Throws EngineError when there is
-    /// none to be had.
+    /// completion entries; both may be exceeded, at the cost of a system call. Throws EngineError if the
+    /// kernel provides none.
     explicit UringEngine(unsigned entries = 256, unsigned flags = best_flags);
     ~UringEngine() override;
 
@@ -42,9 +41,9 @@ public:
 
     io_uring_buf_ring* buffer_ring(std::uint16_t group, unsigned entries) noexcept override;
 
-    /// `flags` without the newest of them, for kernels that answered EINVAL.
+    /// `flags` without the newest of them, for kernels that returned EINVAL.
     static constexpr unsigned weaker(unsigned flags) noexcept {
-        // COOP_TASKRUN (5.19) is what can be had of DEFER_TASKRUN (6.1) before it; TASKRUN_FLAG needs one of
+        // COOP_TASKRUN (5.19) is the closest substitute for DEFER_TASKRUN (6.1); TASKRUN_FLAG needs one of
         // the two.
         if (flags & IORING_SETUP_DEFER_TASKRUN)
             return (flags & ~IORING_SETUP_DEFER_TASKRUN) | IORING_SETUP_COOP_TASKRUN;
@@ -65,11 +64,11 @@ private:
     };
 
     bool needs_enter() const noexcept;
-    // Only transient errors may be ignored: the operation is tried again in the next turn.
+    // Ignores only transient errors: the operation is tried again in the next turn.
     void entered(int result) const noexcept;
     bool take(Reaped& completion) noexcept;
     void reap() noexcept;
-    // A completion is taken before its owner is told, since the owner may need entries and so bring about a
+    // A completion is removed before its owner is called, because the owner may need entries and thus cause a
     // reap.
     void deliver_all() noexcept;
 

@@ -65,7 +65,8 @@ MAGNETAR_LAZY_BODY Task<> look_for_end(pid_t pid) {
         siginfo_t ended{};
         int result = ::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOHANG | WNOWAIT | __WALL);
         if (result == 0 && ended.si_pid == pid) co_return;
-        // Somebody else has collected it; or it never was our child, and is looked for as others are.
+        // ECHILD: other code collected it, or it is not our child; then check whether the process still
+        // exists.
         if (result != 0 && errno == ECHILD && ::kill(pid, 0) != 0 && errno == ESRCH) co_return;
         co_await sleep(pause);
     }

@@ -14,7 +14,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 inline constexpr std::string_view include_folder = "include/", own_folder = "include/magnetar/";
 
-// A file of magnetar's from there on, another one with the folder it stands in.
+// For a magnetar file the path from `magnetar/` on, for others the file name with its folder.
 inline std::string_view short_path(std::string_view path) noexcept {
     if (auto at = path.rfind(own_folder); at != path.npos) return path.substr(at + include_folder.size());
     auto last = path.rfind('/');
@@ -22,7 +22,7 @@ inline std::string_view short_path(std::string_view path) noexcept {
     return before == path.npos ? path : path.substr(before + 1);
 }
 
-// Tasks that magnetar makes of a program's awaitables stand in coro.
+// Tasks that magnetar makes from a program's awaitables are in coro.
 inline bool is_own(std::string_view path) noexcept {
     auto at = path.rfind(own_folder);
     return at != path.npos && !path.substr(at + own_folder.size()).starts_with("coro/");

@@ -21,7 +21,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-// Marks the loop as this thread's while it runs.
+// Makes the loop the current one of this thread while it runs.
 struct EventLoop::Running {
     explicit Running(EventLoop& loop) {
         if (current_)
@@ -131,7 +131,7 @@ MAGNETAR_DECL bool EventLoop::poll_pollers() noexcept {
 }
 
 MAGNETAR_DECL void EventLoop::idle() noexcept {
-    // What has ended may have been what the loop is run for, although it made nothing ready.
+    // A completion may satisfy the end condition of run_until without making a job ready.
     if (engine_->pending()) return engine_->poll();
     if (spin_.worthwhile() && spin()) return;
     if (handle_->fall_asleep()) {
@@ -215,7 +215,7 @@ MAGNETAR_DECL EventLoop::~EventLoop() {
     EventLoop* outer = std::exchange(current_, this);
     activity->run();
     settle();
-    executor_.reset();  // joins its threads; what they bring comes through the door
+    executor_.reset();  // joins its threads; their results arrive through the handle
     ready.append(handle_->close());
     settle();
     activity->pause();

@@ -41,7 +41,7 @@ public:
         }
         changed_.notify_one();
     }
-    // False when it has already begun.
+    // False when it is already running.
     bool withdraw(detail::Work& work) noexcept {
         std::lock_guard lock(mutex_);
         if (!queue_.remove(work)) return false;
@@ -55,17 +55,17 @@ public:
 
 private:
     static void give_back(detail::Work& work) noexcept {
-        // A loop that has ended has cancelled all its waiters.
+        // If the loop has ended, it has cancelled all its waiters.
         if (!work.door->post(work)) delete &work;
     }
     void start_thread() {
-        // With the signal mask of the thread that starts it: signals blocked here would stay blocked in
-        // programs that the work starts.
+        // With the signal mask of the starting thread: signals blocked here would stay blocked in programs
+        // that the work starts.
         try {
             auto& thread = threads_.emplace_back([this] { work(); });
             pthread_setname_np(thread.native_handle(), fmt::format("executor {}", threads_.size()).c_str());
         } catch (const std::system_error&) {
-            if (threads_.empty()) throw;  // else those that there are do it
+            if (threads_.empty()) throw;  // otherwise the existing threads do the work
         }
     }
     void work() noexcept {

@@ -35,7 +35,7 @@ MAGNETAR_DECL LoopHandle& LoopHandle::open() {
         }
         if (door->taken_.exchange(true, std::memory_order_acq_rel)) continue;
         // After a fork the descriptor is the parent's. It is not closed here: in a process that has closed
-        // what it inherited, the number is another file's by now.
+        // its inherited descriptors, the number may belong to another file.
         if (door->maker_ != ::getpid()) {
             door->fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
             if (door->fd_ < 0) {

@@ -23,10 +23,10 @@ MAGNETAR_DECL int detail::OperationBase::await_resume() {
 
 MAGNETAR_DECL void detail::OperationBase::ended(Completion& completion, int result, unsigned flags) {
     auto& self = static_cast<OperationBase&>(completion);
-    // The second completion of a zero-copy send only says that the buffer is free.
+    // The second completion of a zero-copy send only reports that the buffer is free.
     if (!(flags & IORING_CQE_F_NOTIF)) self.result_ = result;
     if (flags & IORING_CQE_F_MORE) return;
-    // An operation on a worker thread of the kernel is cancelled by a signal.
+    // The kernel uses a signal to cancel an operation on one of its worker threads: -EINTR.
     if (self.cancel_requested_ && (self.result_ == -ECANCELED || self.result_ == -EINTR))
         self.wake_cancelled();
     else self.wake();

@@ -23,8 +23,7 @@ MAGNETAR_DECL void signal_arrived(int signal) noexcept {
         box->arrived.fetch_or(std::uint64_t{1} << (signal - 1));
         std::uint64_t one = 1;
         [[maybe_unused]] auto n = ::write(box->bell, &one, sizeof one);
-    } else if (
-        box) {  // a child that was forked off: nobody takes it there, so it does what it does by default
+    } else if (box) {  // in a forked child, which has no receiver: default action
         ::signal(signal, SIG_DFL);
         ::raise(signal);
     }
@@ -46,7 +45,7 @@ MAGNETAR_DECL void survive_broken_pipes() noexcept {
 }
 
 MAGNETAR_DECL void leave_to_others(std::initializer_list<int> signals) noexcept {
-    static detail::SignalBox nobody;  // with no bell
+    static detail::SignalBox nobody;  // has no bell: signals are discarded
     nobody.owner = ::getpid();
     for (int signal : signals) {
         struct sigaction action{};
@@ -81,7 +80,7 @@ MAGNETAR_DECL SignalSet::SignalSet(std::initializer_list<int> signals) {
         taken_.push_back(taken);
         sigaddset(&wanted, signal);
     }
-    // The parent process may have left them blocked.
+    // The parent process may have blocked them.
     pthread_sigmask(SIG_UNBLOCK, &wanted, &before_);
 }
 
@@ -113,8 +112,8 @@ MAGNETAR_DECL void SignalSet::give_back() noexcept {
         ::sigaction(taken_.back().signal, &taken_.back().action, nullptr);
         detail::signal_boxes[taken_.back().signal] = taken_.back().box;
     }
-    // A handler on another thread may have just looked the box up. Not for ever: a process that was forked
-    // off meanwhile counts one that is not there.
+    // A handler on another thread may still use the box. The wait is bounded: a process forked meanwhile
+    // inherits a count of handlers that do not run in it.
     for (int i = 0; i < 10'000 && detail::signal_handlers_running.load() > 0; ++i) ::sched_yield();
 }
 

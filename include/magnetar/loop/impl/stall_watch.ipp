@@ -54,7 +54,7 @@ MAGNETAR_DECL void StallWatch::Watcher::add(StallWatch& watch) {
     if (std::exchange(looking_, true)) return;
     sigset_t all, before;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the threads of the program
+    pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are handled by the program's threads
     try {
         std::thread([this] { look(); }).detach();
     } catch (const std::system_error& error) {
@@ -77,7 +77,7 @@ MAGNETAR_DECL void StallWatch::Watcher::look() {
     auto last = Clock::now();
     for (int quiet = 0; !watches_.empty();) {
         auto due = last + shortest_limit();
-        // Loops that begin or end wake it, too: then it is not time yet.
+        // Starting or ending loops also wake it, before the time is due.
         if (changed_.wait_until(lock, due) != std::cv_status::timeout && Clock::now() < due) continue;
         auto now = Clock::now();
         bool busy = false;
@@ -87,7 +87,7 @@ MAGNETAR_DECL void StallWatch::Watcher::look() {
         });
         last = now;
         quiet = busy ? 0 : quiet + 1;
-        if (quiet <= 40 || watches_.empty()) continue;  // the last may have gone as its time was over
+        if (quiet <= 40 || watches_.empty()) continue;  // the last watch may have been removed at the timeout
         doze(lock);
         quiet = 0;
         last = Clock::now();

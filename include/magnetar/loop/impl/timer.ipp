@@ -35,7 +35,7 @@ MAGNETAR_DECL bool WaitFor::await_resume() {
 }
 
 MAGNETAR_DECL void WaitFor::late() noexcept {
-    if (granted_) return;  // and goes on already
+    if (granted_) return;  // already scheduled
     unlink();
     wake();
 }

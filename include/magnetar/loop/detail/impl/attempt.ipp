@@ -58,7 +58,7 @@ MAGNETAR_DECL int attempt_message(const io_uring_sqe& sqe, unsigned& done) {
     plain.msg_iovlen = 1;
     msghdr& message = described ? *pointer<msghdr>(sqe.addr) : plain;
     for (;;) {
-        // Names and ancillary data go with the first bytes.
+        // Names and ancillary data are sent with the first bytes.
         msghdr rest{};
         std::vector<iovec> left;
         if (done > 0) {
@@ -93,8 +93,8 @@ MAGNETAR_DECL int attempt_transfer(const io_uring_sqe& sqe) {
     int n = transfer(-1, RWF_NOWAIT);
     if (n == -EAGAIN) return must_wait;
     if (n != -EOPNOTSUPP) return n;
-    // A file that knows only how to wait, a terminal or timer say: it does not when it is ready, and is given
-    // no more than what then surely has room.
+    // A file without non-blocking mode, such as a terminal or timer: it does not block while it is ready, and
+    // a write is limited to a size that then fits.
     int ready = poll_now(sqe.fd, writes ? POLLOUT : POLLIN);
     if (ready < 0) return ready;
     if (!writes) return transfer(-1, 0);
@@ -103,8 +103,8 @@ MAGNETAR_DECL int attempt_transfer(const io_uring_sqe& sqe) {
 }
 
 MAGNETAR_DECL int attempt_accept(const io_uring_sqe& sqe) noexcept {
-    // Other processes may accept from the same socket: not to be asked by poll(2) first, nor to be made
-    // blocking again.
+    // Other processes may accept from the same socket: poll(2) before accept would race, and the socket must
+    // not be set to blocking again.
     NonBlocking(sqe.fd).keep();
     int n = ::accept4(sqe.fd, pointer<sockaddr>(sqe.addr), pointer<socklen_t>(sqe.addr2),
                       static_cast<int>(sqe.accept_flags));

@@ -75,10 +75,10 @@ MAGNETAR_DECL void EpollEngine::begin(const io_uring_sqe& sqe) {
             break;
     }
     unsigned done = 0;
-    // epoll itself tells a multishot poll what is so from the beginning.
+    // For a multishot poll, epoll itself reports the initial state.
     bool told = sqe.opcode == IORING_OP_POLL_ADD && detail::is_multishot(sqe);
     if (!told && advance(sqe, done) == Progress::ended) return;
-    // Whatever the number says, it is not to be a place in memory before it is a descriptor's.
+    // Checks that it is a descriptor before it is used as an index.
     if (static_cast<unsigned>(sqe.fd) >= watched_.size()) {
         if (::fcntl(sqe.fd, F_GETFD) < 0) return complete(sqe, -EBADF);
         watched_.resize(static_cast<std::size_t>(sqe.fd) + 1);
@@ -100,7 +100,7 @@ MAGNETAR_DECL EpollEngine::Progress EpollEngine::advance(const io_uring_sqe& sqe
 }
 
 MAGNETAR_DECL void EpollEngine::ready(int fd, unsigned events) {
-    // Nobody waits any more; the number may be another file's by now, and then this does nothing.
+    // No operation waits any more; the number may already be another file's, and then this has no effect.
     if (!watched_[static_cast<std::size_t>(fd)]) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
     bool again = false;
     for_each(fd, [&](Waiting& operation, const io_uring_sqe& sqe) {
@@ -120,7 +120,8 @@ MAGNETAR_DECL void EpollEngine::watch(int fd, const Waiting* newest) {
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0) return;
     int error = errno;
     if (error == ENOENT) {
-        // This file is new here: operations that waited before did so on one that was closed under them.
+        // This file is new to epoll: earlier operations waited on a file that was closed under the same
+        // number.
         end_all(fd, -ECANCELED, newest);
         if (!newest) return;
         event.events = EPOLLET | detail::awaited_events(newest->entry());

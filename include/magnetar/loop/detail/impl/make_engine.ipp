@@ -30,7 +30,7 @@ MAGNETAR_DECL std::unique_ptr<Engine> best_engine(const LoopOptions& options) {
     try {
         return make_uring(options);
     } catch (const EngineError& error) {
-        // What is lacking here, epoll lacks as well.
+        // Out of descriptors: epoll would fail too.
         if (error.code().value() == EMFILE || error.code().value() == ENFILE) throw;
         if (!forbidden.exchange(true, std::memory_order_relaxed))
             Logger("loop").warning("runs on epoll: {}", error.what());

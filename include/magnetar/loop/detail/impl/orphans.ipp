@@ -16,7 +16,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Calls `f(pid, when it was started)` for each child of this process that has ended and was not collected.
+// Calls `f(pid, start time)` for each child of this process that has ended and was not collected.
 template <class F>
 void for_each_ended_child(F f) {
     DIR* all = ::opendir("/proc");
@@ -45,7 +45,7 @@ void for_each_ended_child(F f) {
 
 struct EndedChild {
     unsigned long long started;
-    LoopClock::time_point first;  // when it was seen
+    LoopClock::time_point first;  // when it was first seen
     bool again;
 };
 
@@ -54,7 +54,7 @@ MAGNETAR_LAZY_BODY Task<> collect_orphans(std::chrono::milliseconds pause, std::
     std::map<pid_t, EndedChild> waiting;
     for (;;) {
         co_await sleep(pause);
-        // Without __WALL this tells nothing of workers, nor can it collect one.
+        // Without __WALL, waitid neither reports nor collects workers.
         siginfo_t any{};
         if (::waitid(P_ALL, 0, &any, WEXITED | WNOHANG | WNOWAIT) != 0 || any.si_pid == 0) {
             waiting.clear();

@@ -28,7 +28,7 @@ MAGNETAR_DECL void SpinPolicy::failed() noexcept {
 }
 
 MAGNETAR_DECL void SpinPolicy::woken_after(LoopClock::duration slept) noexcept {
-    // A partner that sleeps as well takes two wake-ups to answer.
+    // A partner that also sleeps needs two wake-ups to reply.
     if (tries_ > 0 || slept > 8 * longest_) return;
     if (++paid_ >= price_) tries_ = 1;
 }

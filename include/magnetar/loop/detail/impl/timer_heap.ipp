@@ -7,8 +7,8 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL void TimerHeap::arm(Timer& timer, LoopClock::time_point due) noexcept {
     disarm(timer);
-    // Whatever is armed in a pass waits for the next, or a timer that always arms itself for the past
-    // would never let it end.
+    // A timer armed during a pass fires in the next one; otherwise a timer that always re-arms itself for the
+    // past would keep the pass from ending.
     timer.due_ = due > passed_ ? due : passed_ + LoopClock::duration(1);
     timer.order_ = ++armed_;
     timer.heap_ = this;

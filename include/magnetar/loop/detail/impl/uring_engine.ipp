@@ -36,7 +36,7 @@ MAGNETAR_DECL UringEngine::UringEngine(unsigned entries, unsigned flags) {
         io_uring_queue_exit(&ring_);
         throw EngineError("io_uring_setup", ENOSYS);
     }
-    io_uring_register_ring_fd(&ring_);  // spares the kernel a look-up per call; it works without
+    io_uring_register_ring_fd(&ring_);  // saves the kernel a lookup per call; optional
 }
 
 MAGNETAR_DECL UringEngine::~UringEngine() {
@@ -84,7 +84,7 @@ MAGNETAR_DECL io_uring_sqe* UringEngine::entry() noexcept {
         if (io_uring_sqe* sqe = io_uring_get_sqe(&ring_)) return sqe;
         int result = io_uring_submit(&ring_);
         entered(result);
-        // The kernel takes no more before its completions have gone somewhere.
+        // The kernel accepts no more entries until completions are reaped.
         if (result < 0) reap();
     }
 }
