@@ -18,22 +18,22 @@ template <class State>
 class Arbiter;
 
 /// A unit of state and control that is reached only by messages. It runs on exactly one event loop, on one
-/// thread; all members are for that thread. Hooks and commands get it by reference and must not keep it
-/// longer than the actor lives (a coroutine started by the actor is ended before the actor is).
+/// thread; all members are for that thread. Hooks and commands receive it by reference and must not keep the
+/// reference beyond the actor's life (coroutines that the actor started end before it does).
 template <>
 class Actor<void> : private detail::ActorCore {
 public:
     using ActorCore::id;
     /// Empty when it has none.
     using ActorCore::name;
-    /// Name or id, for people and logs.
     using ActorCore::proxy;
+    /// Name or id, for display and logs.
     using ActorCore::to_string;
     /// The actor that controls its life: the arbiter, a monitor, or for a light actor its spawner.
     using ActorCore::manager;
 
     using ActorCore::loop;
-    /// Threads for work that would keep the loop: `co_await self.executor().run(f)`. Shared by all actors of
+    /// Threads for work that would block the loop: `co_await self.executor().run(f)`. Shared by all actors of
     /// the loop.
     Executor& executor() const { return loop().executor(); }
 
@@ -41,16 +41,16 @@ public:
     using ActorCore::life;
     bool is_running() const noexcept { return life() == Lifecycle::running; }
 
-    /// What its spawner's on_params hook gave it.
+    /// Parameters, as set by the spawner's on_params hook.
     Json& params() { return extras().params; }
-    /// What it wants `info` to show under "extra".
+    /// Shown by `info` under "extra".
     Json& extra() { return extras().extra; }
-    /// Its servers, by name. They end with it, after their connections have.
+    /// Its servers, by name. They end with the actor, after their connections.
     std::map<std::string, TcpServer>& servers() { return extras().servers; }
     using ActorCore::log;
 
-    /// Begins to stop: accepts nothing new, runs the stopping hook, finishes what it has accepted within
-    /// exit_timeout, ends with `code`. Returns at once; a second call does nothing.
+    /// Begins the shutdown: accepts nothing new, runs the stopping hook, finishes what it has accepted within
+    /// exit_timeout, ends with `code`. Returns at once; a second call has no effect.
     void stop(int code = 0) noexcept { ActorCore::stop(code); }
 
     /// Same as the free functions of these names.
@@ -117,7 +117,7 @@ Actor<>* ActorCore::make(const ActorSettings& settings, EventLoop& loop, ActorId
 
 }  // namespace detail
 
-/// The actor that runs now on this thread; null when none does.
+/// The current actor: the one whose code runs now on this thread; null if there is none.
 inline Actor<>* get_actor() noexcept {
     auto* core = static_cast<detail::ActorCore*>(detail::context.actor);
     return core ? &core->self() : nullptr;

@@ -22,12 +22,12 @@ namespace magnetar::inline MAGNETAR_MODE {
 namespace detail {
 
 class DoorServer;
-// Opens the door; false, with a line in the log, when it cannot.
+// Starts listening; on failure logs the error and returns false.
 MAGNETAR_LAZY Task<bool> listens(Actor<>& arbiter, DoorServer& door);
 using Listen = Task<bool>(Actor<>& arbiter, DoorServer& door);
 
-// A location that ArbiterOptions name, with what is needed to listen there: a program that names none does not
-// contain the door.
+// An address from ArbiterOptions with the function that listens there: a program without addresses does not
+// contain the door's code.
 class ListenAddress {
 public:
     constexpr ListenAddress() noexcept = default;
@@ -64,36 +64,37 @@ struct ArbiterOptions {
     static constexpr std::chrono::nanoseconds timeout = std::chrono::seconds(30);
     /// How long it may take to finish what it has accepted, and to run its stopping hook.
     std::chrono::nanoseconds exit_timeout = std::chrono::seconds(3);
-    /// What keeps its loop longer than this is named in the log: see StallWatch. 0: nothing is.
+    /// Stall threshold: a handler that blocks the loop longer is logged by name, see StallWatch. 0: off.
     std::chrono::nanoseconds stall = detail::usual_stall;
-    /// Where it listens for other programs, in any language: `host:port` (port 0: one that is free) or
-    /// `unix:path`, whose file only its own user can open. Empty: nowhere. See docs/protocol.md, and Commands
-    /// for what of an actor they may ask for. It listens before the start hook runs; when it cannot, run()
-    /// logs why and gives 1.
+    /// Address at which it listens for other programs, in any language: `host:port` (port 0: any free port)
+    /// or `unix:path`, a socket that only its own user can open. Empty: none. See docs/protocol.md, and
+    /// Commands for what clients may request. It listens before the start hook runs; if that fails, run()
+    /// logs the error and returns 1.
     detail::ListenAddress address{};
-    /// More of them.
+    /// Further addresses.
     std::initializer_list<detail::ListenAddress> addresses{};
-    /// What a client must show. Empty: nothing, and then only loopback and unix addresses are served.
+    /// Token that a client must present. Empty: none on loopback and unix addresses; others need an
+    /// admin_token.
     std::string_view token{};
-    /// What a client must show that may do everything: stop, spawn, kill, config, run any command by its
-    /// name. Empty: nobody may.
+    /// Token for clients with all rights: stop, spawn, kill, config, run any command by name. Empty: no
+    /// client has them.
     std::string_view admin_token{};
-    /// The pages whose scripts may connect, as browsers write it in Origin: `https://example.com`.
+    /// Origins of web pages whose scripts may connect, as browsers send them: `https://example.com`.
     std::initializer_list<std::string_view> origins{};
-    /// What it bears of its clients.
+    /// Limits on its clients.
     DoorOptions door{};
     ActorHook<"start", Subject, true> start{};
     ActorHook<"stopping", Subject, true> stopping{};
     ActorHook<"periodic_task", Subject, true> periodic_task{};
     ActorHook<"on_info", Subject, false, Json&> on_info{};
     ActorHook<"on_params", Subject, false, Json&> on_params{};
-    /// When a monitor has given up, and ends: too many of its workers have died.
+    /// Called when a monitor has given up, and ends, because too many of its workers have died.
     ActorHook<"monitor_gave_up", Subject, true, const MonitorGaveUp&> monitor_gave_up{};
 };
 
 namespace detail {
 
-// What the options say of the door.
+// The options that concern the door.
 struct DoorPart {
     const ListenAddress& address;
     std::initializer_list<ListenAddress> addresses;
@@ -102,8 +103,8 @@ struct DoorPart {
     const DoorOptions& limits;
 };
 
-// The master process whatever the arbiter's state is: the fork server before any loop, the loop before any
-// actor, and what the arbiter does.
+// The part of the arbiter that does not depend on its state. Makes the fork server before any loop, and the
+// loop before any actor.
 class Master {
 protected:
     // Throws std::logic_error when there is an arbiter already.
@@ -129,8 +130,8 @@ Actor<>* arbiter_here() noexcept;
 
 }  // namespace detail
 
-/// The actor that controls the life of all others: make it in main, on the main thread, and run it. It lives
-/// in the master process, whose processes, threads and light actors all end before run() returns.
+/// The actor that controls the life of all others: construct it in main, on the main thread, and run it. It
+/// lives in the master process; all processes, threads and light actors end before run() returns.
 ///
 ///     int main() {
 ///         return Arbiter<>({
@@ -142,16 +143,15 @@ Actor<>* arbiter_here() noexcept;
 ///         }).run();
 ///     }
 ///
-/// Making it forks the fork server, which all worker processes come from: threads and sockets that the
-/// program makes before are not there in its workers. SIGTERM and SIGINT stop it, a second one of them at
-/// once; SIGHUP reloads its monitors. When it stops, its monitors and actors end one after the other, in the
-/// reverse order of their start.
+/// Its constructor forks the fork server, from which all worker processes are forked: threads and sockets
+/// that the program created before do not exist in the workers. SIGTERM and SIGINT stop it, a second one ends
+/// the process at once; SIGHUP reloads its monitors. On shutdown, its monitors and actors end one after the
+/// other, in the reverse order of their start.
 template <class State = void>
 class Arbiter : detail::Master, public Actor<State> {
 public:
-    /// Throws std::system_error when the fork server cannot be made, EngineError when the kernel gives no
-    /// engine, std::invalid_argument for options that make no sense, std::logic_error when there is an
-    /// arbiter already.
+    /// Throws std::system_error when the fork server cannot be made, EngineError when the kernel provides no
+    /// engine, std::invalid_argument for invalid options, std::logic_error when there is an arbiter already.
     template <class... A>
     explicit Arbiter(ArbiterOptions<State> options = {}, A&&... arguments)
         : Arbiter(settings(options), options,
@@ -161,31 +161,31 @@ public:
             "the actor's state cannot be made from these arguments: give Arbiter what its constructor or its braces take");
     }
 
-    /// Runs until it is stopped and everything it controls has ended; gives the exit code, for main to
-    /// return. A start hook that throws is logged and ends it with 1. Throws std::logic_error when it runs or
-    /// has run already.
+    /// Runs until it is stopped and everything it controls has ended; returns the exit code for main. An
+    /// exception in the start hook is logged and ends it with 1. Throws std::logic_error when it runs or has
+    /// run already.
     int run() { return Master::run(*this); }
 
-    /// Where it listens, as connect_arbiter takes it: `ws://127.0.0.1:PORT`, or `ws+unix:PATH`; the first
-    /// of its addresses. Empty before it runs, and without an address.
+    /// The first address at which it listens, in the form connect_arbiter accepts: `ws://127.0.0.1:PORT`, or
+    /// `ws+unix:PATH`. Empty before it runs, and without an address.
     std::string address() const {
         auto all = addresses();
         return all.empty() ? std::string() : all.front();
     }
-    /// All of them.
+    /// All addresses.
     std::vector<std::string> addresses() const { return Master::addresses(); }
 
-    /// Makes a monitor, whose workers have States made from copies of `arguments`, and returns it when all
-    /// have started. Throws SpawnError, with the reason, when one cannot, ActorStopping when the arbiter or
-    /// the monitor is stopped meanwhile, and std::invalid_argument for options that make no sense; nothing is
-    /// left then. The monitor lives until it is stopped, gives up, or the arbiter ends; its handle, as long
-    /// as the arbiter.
+    /// Creates a monitor whose workers' States are constructed from copies of `arguments`, and returns it
+    /// when all workers have started. Throws SpawnError, with the reason, when a worker cannot start,
+    /// ActorStopping when the arbiter or the monitor is stopped meanwhile, and std::invalid_argument for
+    /// invalid options; nothing is left then. The monitor lives until it is stopped, gives up, or the arbiter
+    /// ends; its handle lives as long as the arbiter.
     template <class Worker, class... A>
     Task<Monitor<Worker>&> add_monitor(MonitorOptions<Worker> options, A&&... arguments) {
         return detail::handle_from<Worker>(
             Master::add_monitor(*this, detail::monitor_spec<Worker>(options, std::forward<A>(arguments)...)));
     }
-    /// The monitors that live now, by name.
+    /// The living monitors, by name.
     std::map<std::string, ActorProxy<>> monitors() { return Master::monitors(*this); }
 
     ActorProxy<State> proxy() const { return Actor<State>::proxy(); }
@@ -209,7 +209,8 @@ private:
 
 namespace detail {
 
-// What SIGHUP does: to reload all monitors, once there is one and nothing else is asked for.
+// Called on SIGHUP, which is ignored while this is null. add_monitor sets it, if null, to reload all
+// monitors.
 using HangupHook = void (*)(Actor<>& arbiter);
 inline constinit HangupHook on_hangup = nullptr;
 

@@ -9,8 +9,8 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// The commands of short names are functions that nobody calls, so that a program's own functions of these
-// names are overloads of them and no conflict; no call of such a one ever fits.
+// Commands with short names are functions that are never called: a program's own function of the same name is
+// an overload, not a conflict. The explicit tag keeps every call from selecting them.
 struct CommandTag {
     explicit CommandTag() = default;
 };
@@ -24,9 +24,9 @@ struct RunCommand {
 };
 }  // namespace detail
 
-/// A command: a function that other actors can ask for by this object, or by its name. The function's first
-/// parameter may be `Actor<State>&` or `Request&`; the others, and the result, are values that can travel
-/// (see the codec). It may be a coroutine. It needs no registration: to be declared in the program is enough.
+/// A command: a function that other actors can request by this object or by its name. The function's first
+/// parameter may be `Actor<State>&` or `Request&`; the other parameters and the result must be types that the
+/// codec supports. It may be a coroutine. It needs no registration: declaring it is enough.
 ///
 ///     std::string greet(Request& request, std::string who);
 ///     inline constexpr Command<"greet", greet> greeting;
@@ -50,8 +50,8 @@ constexpr detail::RunCommand<F> run(detail::CommandTag) {
     return {};
 }
 
-/// The commands of the framework once more, as objects, for programs in which their short names are taken:
-/// `send(actor, commands::stop)`.
+/// The framework's commands as objects, for programs that use the short names themselves: `send(actor,
+/// commands::stop)`.
 namespace commands {
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr detail::RunCommand<F> run{};

@@ -30,7 +30,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// What a process or thread tells its supervisor at every period.
+// Content of a heartbeat, sent by a process or thread to its supervisor every period.
 struct Heartbeat {
     std::uint64_t turns = 0;
     std::uint32_t mailbox = 0;
@@ -51,7 +51,7 @@ void notify_command(Request& request, Heartbeat notice);
 Json config_command(Request& request, std::string setting, std::optional<Json> value);
 Task<ActorProxy<>> spawn_command(Request& request, std::string name, std::string concurrency);
 Task<> kill_command(Request& request, std::string target);
-// The same, asked of the first actor of its process in the name of an actor of the process `asker`.
+// Executes kill_command on the main actor of a process; `asker` is the node that requested it.
 Task<> kill_for(Actor<>& root, std::uint32_t asker, std::string target);
 
 template <>
@@ -75,21 +75,21 @@ inline constexpr bool is_system<kill_for> = false;
 
 /// Answers "pong". Overtakes other messages.
 constexpr detail::RunCommand<detail::ping_command> ping(detail::CommandTag) { return {}; }
-/// Everything the actor tells of itself, as JSON; `proxy.info()` is the same. Overtakes other messages.
+/// Information about the actor, as JSON; `proxy.info()` is the same. Overtakes other messages.
 constexpr detail::RunCommand<detail::info_command> info(detail::CommandTag) { return {}; }
-/// Has the actor stop: it finishes what it has accepted and ends. `proxy.stop()` is the same. Overtakes other
+/// Stops the actor: it finishes what it has accepted and ends. `proxy.stop()` is the same. Overtakes other
 /// messages.
 constexpr detail::RunCommand<detail::stop_command> stop(detail::CommandTag) { return {}; }
-/// The heartbeat that a process or thread sends at every period: to the arbiter, or a thread to the first
-/// actor of its process, which stops, then kills, those that miss theirs.
+/// The heartbeat: a process sends it to the arbiter every period, a thread to the main actor of its process.
+/// The receiver stops, then kills, a sender whose heartbeats cease.
 constexpr detail::RunCommand<detail::notify_command> notify(detail::CommandTag) { return {}; }
 /// Reads one of the actor's parameters, or sets it: `send(actor, config, "level", std::nullopt)`,
 /// `send(actor, config, "level", Json(3))`.
 constexpr detail::RunCommand<detail::config_command> config(detail::CommandTag) { return {}; }
-/// Has the target spawn an actor without a state, of that name and concurrency ("process", "thread" or
+/// Makes the target spawn an actor without a state, with this name and concurrency ("process", "thread" or
 /// "coroutine").
 constexpr detail::RunCommand<detail::spawn_command> spawn_actor(detail::CommandTag) { return {}; }
-/// Has the target end the actor of that id or name by force, and wait until it is gone.
+/// Makes the target kill the actor with this id or name, and wait until it has ended.
 constexpr detail::RunCommand<detail::kill_command> kill_actor(detail::CommandTag) { return {}; }
 
 namespace detail {
@@ -115,7 +115,7 @@ inline constexpr detail::EchoCommand echo;
 
 namespace detail {
 
-// A request by name runs here, in the target.
+// Executes a request by name, in the target.
 Task<Json> by_name_command(Request& request, std::string command, Json arguments);
 inline Task<Json> system_by_name_command(Request& request, std::string command, Json arguments) {
     return by_name_command(request, std::move(command), std::move(arguments));
@@ -123,8 +123,8 @@ inline Task<Json> system_by_name_command(Request& request, std::string command, 
 template <>
 inline constexpr bool is_system<system_by_name_command> = true;
 
-// What a client that may not administer asks for runs here: what the actor's type opens, and what every actor
-// answers. Whether there is another command of that name cannot be seen from outside.
+// Executes a request of a client without the administrator's rights: only what the actor's type opens, and
+// what every actor answers. Any other command is reported as missing, so a client cannot probe for it.
 Task<Json> open_command(Request& request, std::string command, Json arguments);
 inline Task<Json> system_open_command(Request& request, std::string command, Json arguments) {
     return open_command(request, std::move(command), std::move(arguments));
@@ -134,7 +134,7 @@ inline constexpr bool is_system<system_open_command> = true;
 
 [[noreturn, gnu::cold]] void throw_no_json(const Actor<>& actor);
 
-// A command's answer that is there already.
+// A task with an answer that is already known.
 Task<Json> answered(Json answer);
 
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
@@ -169,11 +169,12 @@ Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments) {
 
 // ---- info
 
-// What an actor is at, in words.
+// Describes the running commands, for timeout errors.
 std::string doing_command(Request& request);
 
 Json process_info();
-// What only the arbiter knows, and each process's first actor of its own. Defined with the arbiter.
+// Adds what only a main actor knows: links, groups, children; for the arbiter also its actors and fork
+// servers.
 void add_application_info(Json& info);
 
 Json info_command(Request& request);

@@ -10,13 +10,13 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// A command ended with a std::exception in another actor: its type and text, and who threw it. The callee
-/// lives on.
+/// A command ended with a std::exception in another actor; carries its type, its text and the actor. The
+/// callee lives on.
 class RemoteError : public std::runtime_error {
 public:
     RemoteError(std::string type, const std::string& what, std::string actor)
         : std::runtime_error(what), type_(std::move(type)), actor_(std::move(actor)) {}
-    /// The exception's type as a person writes it: `std::invalid_argument`.
+    /// The exception's type as written in source code: `std::invalid_argument`.
     const std::string& type() const noexcept { return type_; }
     /// Name or id of the actor in which it was thrown.
     const std::string& actor() const noexcept { return actor_; }
@@ -38,7 +38,7 @@ public:
 };
 
 namespace detail {
-// Inside the callee: becomes CommandNotFound at the caller's.
+// Thrown inside the callee; the caller receives CommandNotFound.
 struct NoSuchCommand {
     std::string what;
 };
@@ -75,8 +75,8 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// A client of an arbiter may not do this: the token is wrong, or what it asks for needs the administrator's.
-/// Says nothing of whether what was asked for exists.
+/// A client of an arbiter may not do this: its token is wrong, or the request needs the administrator's. Does
+/// not reveal whether the requested actor or command exists.
 class PermissionDenied : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;

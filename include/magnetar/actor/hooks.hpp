@@ -13,15 +13,15 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// The argument of the arbiter's hook when a monitor has given up.
+/// Argument of the arbiter's monitor_gave_up hook.
 struct MonitorGaveUp {
     std::string monitor, reason;
 };
 
 namespace detail {
 
-// A hook with its actor type erased: a plain function, synchronous or a coroutine, or none. Trivial. It
-// travels to another process of the image as its number in the table of hooks, see Codec below.
+// A hook with its actor type erased: a plain function, a coroutine, or none. Trivial. It is sent to another
+// process of the image as its index in the table of hooks, see Codec below.
 template <class... Extra>
 struct ErasedHook {
     void (*plain)(Actor<>&, Extra...) = nullptr;
@@ -29,13 +29,13 @@ struct ErasedHook {
     explicit operator bool() const noexcept { return plain || coroutine; }
 };
 
-// The hooks of this program, entered before main: a process that speaks of one names its place here, so that
-// no address comes from outside. Never destroyed. What `type` is the address of tells their types apart.
+// The hooks of this program, entered before main. Messages between processes name a hook by its index here,
+// so that no address comes from outside. Never destroyed. The address `type` identifies the hook's signature.
 using AnyHook = void (*)();
 template <class Function>
 inline constexpr char hook_type = 0;
 bool enlist_hook(const void* type, AnyHook hook);
-// Throw std::invalid_argument for what is not in the table with that type.
+// Throw std::invalid_argument if the table has no such hook of that type.
 std::uint32_t number_of_hook(const void* type, AnyHook hook);
 AnyHook hook_of_number(const void* type, std::uint32_t number);
 
@@ -48,14 +48,14 @@ Function hook_of_number(std::uint32_t number) {
     return reinterpret_cast<Function>(hook_of_number(&hook_type<Function>, number));
 }
 
-// The actor as its hooks see it: itself, or the handle that stands for it.
+// The argument of a hook: the actor, or the handle that represents it.
 template <class Subject>
 Subject& subject_of(Actor<>& actor) noexcept {
     if constexpr (requires { Subject::handle_of(actor); }) return Subject::handle_of(actor);
     else return static_cast<Subject&>(actor);
 }
 
-// The hook F as a plain function. To use it is to have it in the table.
+// The hook F as a plain function. Using it enters it in the table.
 template <class Subject, class F, class... Extra>
 struct HookFunction {
     static auto call(Actor<>& actor, Extra... extra) -> std::invoke_result_t<F, Subject&, Extra...> {
@@ -70,7 +70,7 @@ struct HookFunction {
 template <class... Extra>
 struct Codec<detail::ErasedHook<Extra...>> {
     using Hook = detail::ErasedHook<Extra...>;
-    // 0 for none; else twice its number, and one or two more.
+    // 0 for none; else twice its index, plus 1 (plain) or 2 (coroutine).
     static std::uint32_t to_wire(const Hook& hook) {
         if (hook.plain) return 2 * detail::number_of_hook(hook.plain) + 1;
         if (hook.coroutine) return 2 * detail::number_of_hook(hook.coroutine) + 2;
@@ -85,8 +85,8 @@ struct Codec<detail::ErasedHook<Extra...>> {
     }
 };
 
-/// A hook: a captureless lambda, or a class without members, called with the actor. Checked when it is
-/// compiled. `Name` stands in the sentences for those that are wrong.
+/// A hook: a captureless lambda, or a class without members, called with the actor. Checked at compile time;
+/// `Name` selects the error message.
 template <fixed_string Name, class Subject, bool may_wait, class... Extra>
 class ActorHook : public detail::ErasedHook<Extra...> {
 public:

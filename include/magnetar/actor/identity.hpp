@@ -35,7 +35,7 @@ struct ActorId {
     auto operator<=>(const ActorId&) const = default;
 
     std::string to_string() const;
-    /// Reads what to_string writes; nothing for any other text.
+    /// Parses what to_string writes; nullopt for any other text.
     static std::optional<ActorId> parse(std::string_view text) noexcept;
 };
 

@@ -37,8 +37,8 @@ inline constexpr Reach reach_of<directory_find> = Reach::first_actor;
 // Finds an actor by id, by name, or by one of the words `arbiter` and `monitor`. Throws ActorNotFound.
 Task<Address> resolve(std::string target);
 
-// Using this gives the framework's own commands their names before main runs: only programs that ask for a
-// command by its name contain what that takes.
+// Using this registers the names of the framework's commands before main runs: only programs that request a
+// command by name contain the code for it.
 MAGNETAR_LAZY bool name_framework_commands();
 template <class = void>
 inline const bool named_framework_commands = name_framework_commands();
@@ -70,7 +70,7 @@ struct StateOfProxy<ActorProxy<State>> {
     using type = State;
 };
 
-// To whom a message can go. POSIX has a send, too.
+// What a message can be sent to. The constraint excludes calls of the POSIX send.
 template <class T>
 concept MessageTarget = std::is_base_of_v<ActorProxy<>, T> || std::is_same_v<T, ActorId> ||
                         std::is_convertible_v<const T&, std::string_view>;
@@ -90,7 +90,7 @@ struct FunctionOf<EchoCommand, T> {
     static constexpr auto value = &echo_command<typename EchoCommand::Value<T>>;
 };
 
-// What a command object is, if it is given as one of the functions that stand for such.
+// The type of a command object, also when it is given as the function of a short name.
 template <class C>
 struct CommandOf {
     using type = C;
@@ -122,9 +122,9 @@ inline bool names_system_command(std::string_view name) noexcept {
 }  // namespace detail
 
 /// Sends a request and waits for its answer. The target is a proxy, an ActorId, a name, or the word `arbiter`
-/// or `monitor` (the sender's manager). The command is a Command, `run<function>`, or `echo`; then the
-/// arguments are checked when the program is compiled and the result is the command's. Or it is a command's
-/// name: then arguments and result are JSON.
+/// or `monitor` (the sender's manager). The command is a Command, `run<function>`, or `echo`: the arguments
+/// are checked at compile time, and the result is the command's. Or it is a command's name: arguments and
+/// result are JSON.
 ///
 ///     co_await send(pluto, ping);
 ///     int sum = co_await send("pluto", run<add>, 1, 3);
@@ -177,7 +177,7 @@ auto tell(const Target& target, const C&, A&&... arguments) {
 }
 
 /// Sends a message that is not answered, and never waits: true when it is on its way, false when there is no
-/// room for it or no such actor any more. The target is a proxy; see ActorProxy::try_tell.
+/// room for it or the actor has ended. The target is a proxy; see ActorProxy::try_tell.
 template <class Target, class C, class... A>
     requires std::is_base_of_v<ActorProxy<>, Target>
 bool try_tell(const Target& target, const C&, A&&... arguments) {
@@ -186,10 +186,10 @@ bool try_tell(const Target& target, const C&, A&&... arguments) {
         return detail::try_tell_to<F>(nullptr, target.address(), std::forward<A>(arguments)...);
 }
 
-/// Sends a message that is not answered from any thread of the process, also one that runs no EventLoop (a
-/// library's, or the executor's): a loop takes it and tries to tell it, as try_tell does. True when it is on
-/// its way, false when no arbiter runs here or the target's thread has ended; then, or when there is no room
-/// for it, it is dropped without a word. What cannot travel is logged.
+/// Sends a message that is not answered from any thread of the process, including one without an EventLoop (a
+/// library's, or the executor's): a loop receives it and sends it as try_tell does. True when it is on its
+/// way, false when no arbiter runs here or the target's thread has ended. Then, or when there is no room for
+/// it, it is dropped silently. A message that cannot be encoded is logged.
 ///
 ///     auto half = [](ActorProxy<State> to) { ...; tell_from_anywhere<&State::half_done>(to); };
 ///     co_await self.executor().run(half, self.proxy());
@@ -221,7 +221,7 @@ auto Actor<void>::tell(Target&& target, C&& command, A&&... arguments) {
                           std::forward<A>(arguments)...);
 }
 
-// ---- what a proxy can ask
+// ---- waiting for an actor's end
 
 namespace detail {
 
@@ -229,10 +229,10 @@ using StatusOnWire = std::pair<int, int>;  // code, signal
 StatusOnWire to_wire(ExitStatus status) noexcept;
 ExitStatus from_wire(StatusOnWire status) noexcept;
 
-// Waits for the end of the light actor that is asked.
+// Waits for the end of the light actor that executes it.
 Task<StatusOnWire> watch_command(Actor<>& self);
-// Waits for the end of an actor that the process of the actor that is asked has made, or of a light actor
-// there.
+// Waits for the end of an actor that the receiver's process has made, or of a light actor there. The arbiter
+// asks the worker in which the actor lives.
 Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64_t where);
 template <>
 inline constexpr bool is_system<watch_command> = true;
@@ -243,7 +243,7 @@ inline constexpr bool is_system<closed_command> = true;
 template <>
 inline constexpr bool is_observer<closed_command> = true;
 
-// On the main loop of a process.
+// For the main loop of a process.
 Task<ExitStatus> closed_from_main(Address target);
 Task<StatusOnWire> closed_command(Actor<>&, std::uint64_t id, std::uint64_t where);
 Task<ExitStatus> closed(Address target);

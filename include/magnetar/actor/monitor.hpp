@@ -36,17 +36,19 @@ struct MonitorOptions {
     std::uint32_t mailbox = 1024;
     static constexpr std::uint32_t threads = 5;
     Overflow overflow = Overflow::wait;
-    /// How its workers are made. A name here gets the number of the worker's place behind it.
+    /// The options of each worker. The number of the worker's slot is appended to a name set here.
     SpawnOptions<State> worker{};
     Routing routing = Routing::round_robin;
     RestartStrategy strategy = RestartStrategy::one_for_one;
-    /// Which ends of a worker are followed by its restart.
+    /// Which exits of a worker cause its restart.
     Restart restart = Restart::permanent;
-    /// So many restarts within the window; at the next it gives up, and ends with exit code 1.
+    /// Maximum number of restarts within the window; at the next, the monitor gives up and ends with exit
+    /// code 1.
     std::uint32_t restarts = 10;
     std::chrono::nanoseconds window = std::chrono::seconds(60);
-    /// The first restart is immediate; the following wait from `backoff` on, twice as long each time up to
-    /// `max_backoff`, within half to one and a half times that by chance. A quiet window begins anew.
+    /// The first restart is immediate. The next one waits for `backoff`, each further one twice as long, up
+    /// to `max_backoff`; a random factor of 0.5 to 1.5 is applied. The delays start over after a window
+    /// without restarts.
     std::chrono::nanoseconds backoff = std::chrono::milliseconds(50);
     std::chrono::nanoseconds max_backoff = std::chrono::seconds(5);
     /// How often its periodic_task runs.
@@ -72,9 +74,9 @@ public:
     PoolRequest(ActorProxy<> monitor, const CommandEntry& command, Args&& arguments)
         : monitor_(std::move(monitor)), command_(command), arguments_(std::move(arguments)) {}
 
-    /// Has the request carry a deadline, counted from here: so long it may wait for a worker that is being
-    /// made again, and past it no worker starts it; then it fails with TimeoutError. (with_timeout does the
-    /// same, and does not wait any longer for one that has started.)
+    /// Gives the request a deadline, counted from now. Until then it waits for a worker that is being
+    /// restarted; after that no worker starts it, and it fails with TimeoutError. (with_timeout does the
+    /// same, and also stops waiting for a worker that has started it.)
     template <class Rep, class Period>
     PoolRequest within(std::chrono::duration<Rep, Period> limit) && {
         deadline_ = deadline_after(EventLoop::require("a request's deadline").now(), limit);
@@ -88,7 +90,7 @@ public:
     bool await_suspend(Suspension parent) { return task_.operator co_await().await_suspend(parent); }
     Result await_resume() { return task_.outcome().get(); }
 
-    // `chosen`, when it is not null, is told which worker got it.
+    // `chosen`, if not null, receives the worker that got the request.
     static Task<Result> run(ActorProxy<> monitor, const CommandEntry& command, Args arguments,
                             LoopClock::time_point deadline, ActorProxy<>* chosen) {
         auto worker = co_await WorkerPool::choose_in_time(monitor, deadline);
@@ -119,11 +121,11 @@ Task<> tell_any(ActorProxy<> monitor, const CommandEntryOf<Args, Return>& comman
     co_await std::move(telling);
 }
 
-// The worker for the next request of somebody elsewhere, for whom this is asked.
+// The answer to next_worker_command: the worker for the next request of a caller on another loop.
 struct NextWorker;
 template <class = void>
 Task<NextWorker> next_worker_command(Actor<>& self);
-// It waits for workers, and must not keep the monitor from its end.
+// It waits for workers; as an observer it does not delay the monitor's end.
 template <auto F>
 inline constexpr bool is_observer<F, Task<NextWorker> (*)(Actor<>&)> = true;
 
@@ -149,9 +151,9 @@ MonitorSpec monitor_spec(const MonitorOptions<Worker>& options, A&&... arguments
 }  // namespace detail
 
 /// The address of a pool, for any process and thread: a small value that is copied and sent in messages. Each
-/// request asks the pool's monitor for the worker whose turn it is, and goes there; while none runs it waits
-/// for the next, as Monitor::send does. (On the arbiter's loop, Monitor::send saves the question, and counts
-/// for Routing::least_loaded.)
+/// request asks the pool's monitor for the next worker, and is sent to that worker; while none runs it waits
+/// for one, as Monitor::send does. (On the arbiter's loop, Monitor::send saves the query, and counts for
+/// Routing::least_loaded.)
 ///
 ///     auto pool = co_await PoolProxy<Worker>::find("pool");     // in any actor
 ///     int answer = co_await pool.send<&Worker::handle>(21);
@@ -166,8 +168,8 @@ public:
         co_return PoolProxy(ActorProxy<>(address, detail::SharedName(name)));
     }
     const ActorProxy<>& monitor() const noexcept { return monitor_; }
-    /// A request to the worker whose turn it is. Throws what ActorProxy::send throws, for the monitor and for
-    /// the worker, and CommandNotFound when it is no monitor.
+    /// A request to the next worker. Throws what ActorProxy::send throws, for the monitor and for the worker,
+    /// and CommandNotFound when the target is no monitor.
     template <auto F, class... A>
     Task<typename detail::CommandTraits<F>::Result> send(A&&... arguments) const {
         if constexpr (detail::Callable<F, State, A...>) {
@@ -190,7 +192,7 @@ public:
 private:
     ActorProxy<> monitor_;
 };
-/// How it travels.
+/// Encoded as the proxy of its monitor.
 template <class State>
 struct Codec<PoolProxy<State>> {
     static detail::ProxyOnWire to_wire(const PoolProxy<State>& pool) {
@@ -201,26 +203,26 @@ struct Codec<PoolProxy<State>> {
     }
 };
 
-/// A pool of workers of one type that is kept alive by an actor on the arbiter's loop: made by
-/// `arbiter.add_monitor<State>({...})`. Dead workers are made again, with a growing delay, until there are
-/// too many deaths; silent ones are put down. A worker's place keeps its name: of `.worker = {.name = "web"}`
-/// the second is `web-2`, and so is whoever takes its place.
+/// A pool of workers of one type, kept alive by an actor on the arbiter's loop: made by
+/// `arbiter.add_monitor<State>({...})`. Dead workers are restarted, with a growing delay, until there are too
+/// many deaths; workers whose heartbeats cease are killed. A worker's slot keeps its name: with `.worker =
+/// {.name = "web"}` the second worker is `web-2`, and so is its replacement.
 ///
-/// This is a handle to that actor: small, copied at will, and never dangling. The reference that add_monitor
-/// gives lives as long as the arbiter. Once the monitor has ended (it was stopped, or gave up), size() is 0
-/// and is_running() false, and what needs it throws ActorNotFound; while it is stopping, ActorStopping. All
-/// members but proxy(), id(), name() and to_string() are for the arbiter's thread, and throw std::logic_error
-/// elsewhere.
+/// This is a handle to that actor: small, freely copied, and never dangling. The reference that add_monitor
+/// returns is valid as long as the arbiter. Once the monitor has ended (it was stopped, or gave up), size()
+/// is 0, is_running() is false, and members that need the actor throw ActorNotFound; while it is stopping,
+/// ActorStopping. All members but proxy(), pool_proxy(), id(), name(), to_string() and log() are for the
+/// arbiter's thread: elsewhere they throw std::logic_error, or act as if the monitor had ended.
 ///
-/// scale, reload, replace, deaths and stop may come at any time and overlap: each changes what is wanted, the
-/// latest counts, and each call ends when what it asked for, or what was asked for after it, is there.
+/// scale, reload, replace, stop and deaths of workers may overlap at any time: each changes the desired
+/// state, the latest counts, and each call returns when its desired state, or a later one, is reached.
 ///
 ///     auto& pool = co_await self.add_monitor<Worker>({.name = "pool", .workers = 4});
 ///     int answer = co_await pool.send<&Worker::handle>(21);    // any one of them, in turn
 template <class State>
 class Monitor {
 public:
-    /// The actor: for info(), stop(), closed(), and what else is sent to any actor.
+    /// The monitor's actor: for info(), stop(), closed(), and other messages.
     ActorProxy<> proxy() const { return proxy_; }
     /// The pool, for actors in other processes and threads.
     PoolProxy<State> pool_proxy() const { return PoolProxy<State>(proxy_); }
@@ -228,17 +230,17 @@ public:
     const std::string& name() const noexcept { return proxy_.name(); }
     std::string to_string() const { return proxy_.to_string(); }
     Logger log() const { return Logger(to_string()); }
-    /// It is there, and does not stop.
+    /// Whether it runs, and is not stopping.
     bool is_running() const noexcept {
         auto* found = detail::WorkerPool::find(proxy_.address());
         return found && found->is_running();
     }
-    /// How many workers run now and are to stay; 0 when it has ended.
+    /// Number of running workers, without those being removed or replaced; 0 when the monitor has ended.
     std::size_t size() const noexcept {
         auto* found = detail::WorkerPool::find(proxy_.address());
         return found ? found->size() : 0;
     }
-    /// The workers that run now and are to stay, by their places; none when it has ended.
+    /// These workers, by slot; none when the monitor has ended.
     std::vector<ActorProxy<State>> managed_actors() const {
         std::vector<ActorProxy<State>> actors;
         if (auto* found = detail::WorkerPool::find(proxy_.address()))
@@ -246,36 +248,37 @@ public:
         return actors;
     }
 
-    /// Has so many workers, and returns when it has: new ones have started, those too many have finished what
-    /// they had accepted and ended. Workers that have ended for good (see Restart) are made again. Throws
-    /// SpawnError when a new one cannot start, ActorStopping when the monitor ends meanwhile.
+    /// Sets the number of workers, and returns when it is reached: new workers have started, surplus ones
+    /// have finished what they had accepted and ended. Workers that have ended for good (see Restart) are
+    /// recreated. Throws SpawnError when a new one cannot start, ActorStopping when the monitor ends
+    /// meanwhile.
     Task<> scale(std::uint32_t workers) const { return detail::WorkerPool::scale(proxy_, workers); }
-    /// Replaces all workers, one at a time: the new one has started before the old one is told to stop, and
-    /// takes its place and name; nothing that was accepted is lost. Throws SpawnError when a new one cannot
-    /// start; the old one stays then. ActorStopping when the monitor ends meanwhile.
+    /// Replaces all workers, one at a time: the new one starts before the old one is stopped, and gets its
+    /// slot and name; nothing that was accepted is lost. Throws SpawnError when a new one cannot start (the
+    /// old one stays then), ActorStopping when the monitor ends meanwhile.
     Task<> reload() const { return detail::WorkerPool::reload(proxy_); }
-    /// Replaces that worker as reload() does, and leaves the others as they are. Returns when the new one
-    /// runs and the old one has ended; when it has died meanwhile, or is too many, it ends as such. Throws
-    /// ActorNotFound when it is none of the running workers, SpawnError, ActorStopping.
+    /// Replaces that worker as reload() does, and leaves the others unchanged. Returns when the new one runs
+    /// and the old one has ended. If the worker dies or becomes surplus meanwhile, it is treated as such.
+    /// Throws ActorNotFound when it is none of the running workers, SpawnError, ActorStopping.
     Task<> replace(ActorId worker) const { return detail::WorkerPool::replace(proxy_, worker); }
-    /// Begins to stop it with its workers; nothing when it does or has already.
+    /// Begins to stop it with its workers; no effect if it is stopping or has ended.
     void stop(int code = 0) const {
         if (auto* found = detail::WorkerPool::find(proxy_.address())) found->stop(code);
     }
 
-    /// The worker that is to get the next request, see Routing; throws ActorNotFound when none runs.
+    /// The worker for the next request, see Routing; throws ActorNotFound when none runs.
     ActorProxy<State> pick() const {
         auto& self = detail::WorkerPool::living(proxy_);
         auto chosen = self.choose();
         if (!chosen) throw self.none_runs();
         return chosen.worker.template as<State>();
     }
-    /// A request to any worker, which is chosen when it is awaited. While all are being made again it waits
-    /// for the first that is back; without limit, or so long as its deadline says:
+    /// A request to any worker, which is chosen when the request is awaited. While all are being restarted it
+    /// waits for the first that is back, indefinitely or until its deadline:
     ///
     ///     int answer = co_await pool.send<&Worker::handle>(21).within(2s);
     ///
-    /// Throws what ActorProxy::send throws, ActorNotFound when no worker runs and none is to come, and
+    /// Throws what ActorProxy::send throws, ActorNotFound when no worker runs and none will be started, and
     /// ActorStopping when the monitor is stopping.
     template <auto F, class... A>
     detail::PoolRequestFor<F> send(A&&... arguments) const {
@@ -292,7 +295,7 @@ public:
                                     typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
         }
     }
-    /// The same without ever waiting: false when no worker runs, or the chosen one does not take it. See
+    /// The same without ever waiting: false when no worker runs, or the chosen one does not accept it. See
     /// ActorProxy::try_tell.
     template <auto F, class... A>
     bool try_tell(A&&... arguments) const {
@@ -304,7 +307,7 @@ public:
                                                detail::listed_entry<F, State>, std::forward<A>(arguments)...);
         }
     }
-    /// A request to every worker that runs; all answers, or the first exception.
+    /// A request to every running worker; returns all answers, or throws the first exception.
     template <auto F, class... A>
     auto broadcast(const A&... arguments) const {
         using Result = typename detail::CommandTraits<F>::Result;
@@ -314,7 +317,7 @@ public:
         return when_all(std::move(requests));
     }
 
-    /// What the actor has, see Actor.
+    /// As in Actor.
     EventLoop& loop() const { return living().loop(); }
     Executor& executor() const { return living().executor(); }
     Lifecycle life() const noexcept {
@@ -327,7 +330,7 @@ public:
     /// Two handles of one monitor are equal.
     bool operator==(const Monitor& other) const noexcept { return proxy_ == other.proxy_; }
 
-    // The handle of the monitor that this actor is; for hooks.
+    // The handle of this monitor's actor; for hooks.
     static Monitor& handle_of(Actor<>& actor) noexcept {
         return *static_cast<Monitor*>(static_cast<detail::WorkerPool&>(actor).handle);
     }
@@ -340,8 +343,8 @@ private:
     ActorProxy<> proxy_;
 };
 
-/// with_timeout of a request to a pool: as within(), and the error says who got it and what that one was
-/// doing.
+/// with_timeout of a request to a pool: as within(), and the error names the worker that got it and the
+/// commands that it runs.
 template <class Rep, class Period, class Args, class Return>
 Task<typename detail::ReturnOf<Return>::type> with_timeout(std::chrono::duration<Rep, Period> limit,
                                                            detail::PoolRequest<Args, Return> request) {
@@ -363,14 +366,14 @@ Task<typename detail::ReturnOf<Return>::type> with_timeout(std::chrono::duration
 
 namespace detail {
 
-// add_monitor: `start` makes the monitor, and gives what made its handle.
+// add_monitor: `start` makes the monitor, and returns the pointer that make_handle made.
 template <class Worker>
 Task<Monitor<Worker>&> handle_from(Task<void*> start) {
     void* handle = co_await start;
     co_return *static_cast<Monitor<Worker>*>(handle);
 }
 
-// What a monitor of workers with States made from copies of `arguments` is made from.
+// The specification of a monitor whose workers' States are made from copies of `arguments`.
 template <class Worker, class... A>
 MonitorSpec monitor_spec(const MonitorOptions<Worker>& options, A&&... arguments) {
     static_assert(

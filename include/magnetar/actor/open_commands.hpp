@@ -8,9 +8,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// What of an actor other programs may ask for: member functions of its state, functions whose first
-/// parameter is the actor or a Request, or Named ones. Everything else of it is reached only from the program
-/// itself.
+/// The commands of an actor that other programs may request: member functions of its state, functions whose
+/// first parameter is the actor or a Request, or Named ones. All its other commands are reached only from the
+/// program itself.
 ///
 ///     struct Counter {
 ///         int total = 0;
@@ -19,20 +19,20 @@ namespace magnetar::inline MAGNETAR_MODE {
 ///         using commands = Commands<&Counter::add, Named<"subtract", &Counter::take, "by">>;
 ///     };
 ///
-/// A member function's name is its own. Arguments and result must be types that the codec knows; the program
-/// does not compile otherwise.
+/// A member function is opened under its own name. Arguments and result must be types that the codec
+/// supports, else the program does not compile.
 template <auto... Items>
 struct Commands {};
 
-/// Gives an open command another name than its function's, which an overloaded function needs, too. If its
-/// parameters are named as well, a client may write its arguments as an object: `"args": {"by": 2}`.
+/// Gives an open command another name than its function's; overloaded functions need one. If its parameters
+/// are named as well, a client may write its arguments as an object: `"args": {"by": 2}`.
 template <fixed_string Name, auto F, fixed_string... Parameters>
 inline constexpr detail::NamedCommand<Name, F, Parameters...> Named{};
 
-/// A command known by its name and types alone, without the code of the actor that has it: for actors of
-/// other programs, or whose header one does not want to include. Used as a Command is; arguments and result
-/// travel as JSON, so that the other side may take other types that look the same. Throws CodecError when the
-/// result is no R.
+/// A command known by its name and types alone, without the actor's code: for actors of other programs, or
+/// those whose header should not be included. Used as a Command is; arguments and result are sent as JSON, so
+/// the other side may use other types with the same JSON form. Throws CodecError when the result is not
+/// decodable as R.
 ///
 ///     inline constexpr Call<"add", int(int)> add_to;
 ///     int total = co_await send("counter", add_to, 2);

@@ -53,8 +53,8 @@ consteval void explain_obstacle(Arguments<P...>*) {
     explain_obstacle<Result, P...>();
 }
 
-// The sentences for a call that cannot be made; true when it can.
-// By the command's type alone, once for all commands of that type.
+// Checks a call; each assertion explains one reason why it cannot be made. Depends on the command's type
+// only, so that it is instantiated once for all commands of that type.
 template <class F, class State, class... A>
 consteval bool check_call_of() {
     using Bound = CommandTraitsOf<F>;
@@ -80,8 +80,8 @@ concept Callable = check_call_of<std::remove_const_t<decltype(F)>, State, A...>(
 
 /// The address of an actor, wherever it lives: a small value that is copied, compared, and sent in messages.
 /// It keeps nothing alive, and outlives its actor: a message to an actor that has ended fails with
-/// ActorNotFound. `ActorProxy<>` addresses an actor of any type. May be copied between threads; used on any
-/// thread that runs an EventLoop.
+/// ActorNotFound. `ActorProxy<>` addresses an actor of any type. May be copied between threads, and used on
+/// any thread that runs an EventLoop.
 template <>
 class ActorProxy<void> {
 public:
@@ -92,18 +92,18 @@ public:
     ActorId id() const noexcept { return address_.id; }
     /// The actor's name; empty when it has none.
     const std::string& name() const noexcept { return name_.text(); }
-    /// Name, or id: for people.
+    /// Name, or id: for display.
     std::string to_string() const { return name().empty() ? id().to_string() : name(); }
     explicit operator bool() const noexcept { return bool(address_.id); }
 
-    /// Everything the actor tells of itself: actor, loop, mailbox, process, extra, and what its on_info hook
-    /// adds. Throws as send does.
-    MAGNETAR_LAZY Task<Json> info() const;
-    /// Asks the actor to stop: it finishes what it has accepted and ends. Returns when it has begun to.
+    /// Information about the actor: actor, loop, mailbox, process, extra, and what its on_info hook adds.
     /// Throws as send does.
+    MAGNETAR_LAZY Task<Json> info() const;
+    /// Asks the actor to stop: it finishes what it has accepted and ends. Returns when the shutdown has
+    /// begun. Throws as send does.
     MAGNETAR_LAZY Task<> stop() const;
-    /// Waits for the actor's end and tells how it ended; at once when it has ended already. Any number may
-    /// wait.
+    /// Waits for the actor's end and returns its exit status; at once when it has ended already. Any number
+    /// of callers may wait.
     Task<ExitStatus> closed() const;
     /// The same address, for commands of that actor type. Not checked here; a command that the actor does not
     /// have is answered with CommandNotFound.
@@ -124,17 +124,17 @@ private:
 /// The address of an actor with that state.
 ///
 ///     int total = co_await counter.send<&Counter::add>(2);     // waits for the answer
-///     co_await counter.tell<&Counter::add>(2);                 // waits for room in the mailbox, not for an answer
+///     co_await counter.tell<&Counter::add>(2);                 // waits for room in the mailbox only
 template <class State>
 class ActorProxy : public ActorProxy<> {
 public:
     using ActorProxy<>::ActorProxy;
 
-    // Inline even at -O0: a function for each command is what costs when this is compiled.
+    // Inline even at -O0: a function for each command would dominate compile time.
 
-    /// Calls a member function of the actor's state, its own or of a base class, there, and gives its result.
-    /// Throws RemoteError when it throws, ActorNotFound, ActorLost, ActorStopping, MailboxFull, or Cancelled.
-    /// Nothing is sent before it is awaited.
+    /// Calls a member function of the actor's state, its own or of a base class, in the actor, and returns
+    /// its result. Throws RemoteError when the function throws, ActorNotFound, ActorLost, ActorStopping,
+    /// MailboxFull, or Cancelled. Nothing is sent before it is awaited.
     template <auto F, class... A>
     [[gnu::always_inline]] detail::RequestFor<F> send(A&&... arguments) const {
         if constexpr (detail::Callable<F, State, A...>)
@@ -150,10 +150,10 @@ public:
             return detail::TellFor<F>(address(), detail::listed_entry<F, State>,
                                       std::forward<A>(arguments)...);
     }
-    /// The same without ever waiting, and no coroutine is needed: true when the message is on its way, false
-    /// when there is no room for it or no such actor any more. Room on the link to another process is known
-    /// on this process's main thread; from another thread it may also be dropped there. Throws CodecError for
-    /// what cannot travel.
+    /// The same without ever waiting, and without a coroutine: true when the message is on its way, false
+    /// when there is no room for it or the actor has ended. Room on the link to another process is known on
+    /// this process's main thread only; a message from another thread may still be dropped there. Throws
+    /// CodecError for arguments that cannot be encoded.
     template <auto F, class... A>
     bool try_tell(A&&... arguments) const {
         if constexpr (detail::Callable<F, State, A...>)
@@ -176,7 +176,7 @@ struct ProxyOnWire {
 
 }  // namespace detail
 
-/// How a proxy travels.
+/// How a proxy is encoded.
 template <class State>
 struct Codec<ActorProxy<State>> {
     static detail::ProxyOnWire to_wire(const ActorProxy<State>& proxy) {

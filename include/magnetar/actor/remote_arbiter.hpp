@@ -11,15 +11,15 @@
 namespace magnetar::inline MAGNETAR_MODE {
 
 /// A connection to the arbiter of another program, on this machine or another: see connect_arbiter. Requests
-/// and tells go to its actors as to one's own, by name or by proxy, and fail with the same errors; what the
-/// other program does not open (see Commands) is CommandNotFound, what needs another token PermissionDenied.
-/// When the connection ends, all that is not answered fails with ActorLost, and so does everything after it.
-/// With a ReconnectPolicy it is made again: then what is sent by name or id reaches the actors that have them
-/// now. Proxies are those of one connection, and have to be found anew; nothing is sent twice.
+/// and tells are sent to its actors as to local ones, by name or by proxy, and fail with the same errors. A
+/// command that the other program does not open (see Commands) fails with CommandNotFound, one that needs
+/// another token with PermissionDenied. When the connection ends, all unanswered and all later requests fail
+/// with ActorLost. With a ReconnectPolicy it is restored: then messages by name or id reach the actors that
+/// have them now. Proxies belong to one connection, and must be found again; nothing is sent twice.
 ///
-/// Belongs to the loop that made it, and must be destroyed before that; its proxies may be used on every loop
-/// of the process. They may be sent on in messages to actors of the same remote arbiter, and nowhere else
-/// (CodecError). Destroying it closes the connection.
+/// Belongs to the loop on which it was made, and must be destroyed before that loop; its proxies may be used
+/// on every loop of the process. They may be sent in messages to actors of the same remote arbiter only
+/// (otherwise CodecError). Destroying it closes the connection.
 class RemoteArbiter {
 public:
     explicit RemoteArbiter(detail::RemoteConnection::Ref connection) noexcept
@@ -65,8 +65,8 @@ public:
         else return ask(target, command, json(arguments...));
     }
 
-    /// Sends a message that is not answered; returns when there is room for it on the connection. What goes
-    /// wrong there is not heard of here.
+    /// Sends a message that is not answered; returns when there is room for it on the connection. Errors in
+    /// the remote program are not reported here.
     template <class Target, class C, class... A>
         requires(!detail::CommandName<C>)
     auto tell(const Target& target, const C& command, A&&... arguments) const {
@@ -85,8 +85,8 @@ public:
                                         json(arguments...));
     }
 
-    /// The actor of that name or id, for typed calls. Its State is taken on trust: a command that it does not
-    /// have is CommandNotFound. Throws ActorNotFound.
+    /// The actor with that name or id, for typed calls. Its State is not checked: a command that it does not
+    /// have fails with CommandNotFound. Throws ActorNotFound.
     template <class State = void>
     Task<ActorProxy<State>> find(std::string name) const {
         if constexpr (detail::HasOpenCommands<State>) (void)&detail::opened<State>;
@@ -95,10 +95,10 @@ public:
     /// Its living actors that have a name or a process of their own: name, id, concurrency and manager of
     /// each.
     MAGNETAR_LAZY Task<Json> list() const;
-    /// What the remote arbiter tells of itself.
+    /// Information about the remote arbiter.
     MAGNETAR_LAZY Task<Json> info() const;
 
-    /// Waits until the connection has ended, and will not be made again.
+    /// Waits until the connection has ended and will not be restored.
     MAGNETAR_LAZY Task<> closed() const;
     bool is_open() const noexcept;
     /// Why it has ended; empty before.
@@ -144,11 +144,11 @@ private:
     detail::RemoteConnection::Ref connection_;
 };
 
-/// Connects to an arbiter that listens at `url` (as its address() gives it), with its token, or its
-/// administrator's. It needs a loop, and no arbiter of one's own. Throws std::invalid_argument for what is no
-/// URL, std::system_error when nobody listens there, PermissionDenied when the token is not the right one,
-/// HandshakeError when what listens is no arbiter or has no room, TimeoutError when it does not answer within
-/// 10 s. It is `reconnect` that says what is done when the connection ends later.
+/// Connects to an arbiter that listens at `url` (as its address() returns it), with its token or its
+/// administrator's. Needs a loop, but no arbiter in this process. Throws std::invalid_argument for an invalid
+/// URL, std::system_error when no server listens there, PermissionDenied for a wrong token, HandshakeError
+/// when the server is no arbiter or has no room, TimeoutError when it does not answer within 10 s.
+/// `reconnect` determines what happens when the connection ends later.
 ///
 ///     RemoteArbiter remote = co_await connect_arbiter("ws://127.0.0.1:8080", "open sesame");
 ///     ActorProxy<Counter> counter = co_await remote.find<Counter>("counter");

@@ -4,17 +4,17 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// What a command may learn of the message that it answers: take `Request&` as the first parameter. It lives
-/// as long as the command runs, also while that waits.
+/// Information about the message that a command answers: declare `Request&` as its first parameter. Valid as
+/// long as the command runs, including while it waits.
 class Request {
 public:
     Request(Actor<>& actor, const detail::Address& caller) noexcept : actor_(&actor), caller_(&caller) {}
     Request(const Request&) = delete;
     Request& operator=(const Request&) = delete;
 
-    /// The actor that carries out the command.
+    /// The actor that executes the command.
     Actor<>& actor() const noexcept { return *actor_; }
-    /// Who asked; a proxy without an actor (`!request.caller()`) when it was no actor.
+    /// The sender; a proxy without an actor (`!request.caller()`) if it was no actor.
     ActorProxy<> caller() const { return ActorProxy<>(*caller_, {}); }
 
 private:

@@ -15,13 +15,13 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// A spawn, whatever the type of the actor that it makes.
+// A spawn, independent of the type of the new actor.
 class Spawning {
 public:
     bool await_suspend(Suspension parent);
 
 protected:
-    // Throws std::invalid_argument for options that make no sense.
+    // Throws std::invalid_argument for invalid options.
     template <class Options>
     explicit Spawning(const Options& options)
         : settings_(settings_of(options)), name_(options.name), id_(options.id) {
@@ -31,7 +31,7 @@ protected:
         : settings_(settings), name_(std::move(name)), id_(id) {
         check();
     }
-    // True when the actor is there already: a light actor without name and hooks is made on the spot, as a
+    // True when the actor exists already: a light actor without name and hooks is made synchronously, as a
     // million of them is normal.
     bool begin(StateFactory& factory);
     ActorProxy<> finish();
@@ -43,15 +43,15 @@ private:
     ActorSettings settings_;
     std::string name_;
     ActorId id_;
-    Task<ActorProxy<>> task_{nullptr};  // none for an actor that is there already
+    Task<ActorProxy<>> task_{nullptr};  // none for an actor made by begin()
     ActorProxy<> proxy_;
 };
 
-// Spawns as the actor that runs now, by a factory that is handed over.
+// Spawns on behalf of the current actor, with a type-erased factory.
 MAGNETAR_LAZY Task<ActorProxy<>> spawn_with(ActorSettings settings, std::string name, ActorId id,
                                             Owned<StateFactory> factory);
 
-/// What spawn() gives: await it for the proxy.
+/// The result of spawn(): await it for the proxy.
 template <class State, class... A>
 class [[nodiscard("an actor is spawned when this is awaited: co_await it")]] SpawnAwaiter : public Spawning {
 public:
@@ -66,16 +66,16 @@ private:
 
 }  // namespace detail
 
-/// Makes an actor with a state of type State (none: `spawn({...})`), constructed there from the arguments,
-/// and gives its proxy when it runs and its start hook has returned. See SpawnOptions. The spawner is the
-/// actor that runs now.
+/// Creates an actor with a state of type State (none: `spawn({...})`), constructed there from the arguments,
+/// and returns its proxy when it runs and its start hook has returned. See SpawnOptions. The spawner is the
+/// current actor.
 ///
 ///     auto counter = co_await spawn<Counter>({.name = "counter"}, 40);
 ///     auto worker = co_await spawn({.start = [](Actor<>& self) { self.log().info("here"); }});
 ///
-/// Throws std::invalid_argument for options that make no sense, std::logic_error where no actor runs, and
-/// SpawnError, with the reason, when the actor cannot be made, its name or id is in use, or its start hook
-/// throws: nothing of it is left then.
+/// Throws std::invalid_argument for invalid options, std::logic_error where no actor runs, and SpawnError,
+/// with the reason, when the actor cannot be created, its name or id is in use, or its start hook throws;
+/// nothing of it is left then.
 template <class State = void, class... A>
 detail::SpawnAwaiter<State, detail::Kept<A>...> spawn(SpawnOptions<State> options, A&&... arguments) {
     static_assert(

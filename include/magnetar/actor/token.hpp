@@ -7,8 +7,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// A secret that clients show. It is compared in a time that does not tell how much of it is right, and has
-/// no way into a text or a log.
+/// A secret that clients present. The time of a comparison does not reveal how much of it is right, and it
+/// cannot be formatted or logged.
 class Token {
 public:
     /// No token: matches nothing.

@@ -9,7 +9,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// The state of the actor that a watching lambda names; void when it takes any actor.
+// The State in the parameter of a watch() lambda; void when it accepts any actor.
 template <class F>
 struct WatcherState {
     using type = void;
@@ -22,7 +22,7 @@ struct WatcherState<F> {
 template <class F>
 using Watcher = Actor<typename WatcherState<F>::type>;
 
-// How it has ended; unknown() when the connection to its remote arbiter ends before it does.
+// The exit status of `other`; unknown() when the connection to its remote arbiter ends first.
 MAGNETAR_LAZY Task<ExitStatus> end_of(ActorProxy<> other);
 
 template <class F>
@@ -34,27 +34,26 @@ Task<> watching(Actor<>& self, ActorProxy<> other) {
         co_await told(watcher, std::move(other), status);
     else told(watcher, std::move(other), status);
 }
-// Throws std::logic_error unless an actor of that state runs.
+// Throws std::logic_error unless the current actor has that state.
 Actor<>& watching_actor(const void* state_tag);
 
 struct EndWithIt {
     void operator()(Actor<>& self, ActorProxy<> other, ExitStatus status) const;
 };
-// To one of the two.
+// Sent to each of the two actors.
 void link_command(Request& request, ActorProxy<> other);
 template <>
 inline constexpr bool is_system<link_command> = true;
 
 }  // namespace detail
 
-/// Tells the actor that runs now, once, how `other` has ended; at once when it has already. `told` is a
-/// captureless lambda, called in that actor, and may be a coroutine. Not told any more when the watching
-/// actor ends first. (A coroutine that wants to wait for the end itself has `co_await other.closed()`.)
-/// Its first parameter is the watching actor: `Actor<State>&` with that actor's own State, or `Actor<>&`.
-/// Of a remote arbiter's actor nothing is heard once the connection has ended: that is told as
-/// `ExitStatus::unknown()`. A clean shutdown is an end, too: who minds only failures asks `status.clean()`,
-/// who minds its own end `self.is_running()`. Throws std::logic_error where no actor runs, and where it is one
-/// of another State.
+/// Calls the lambda once in the current actor when `other` has ended; at once if it has ended already. The
+/// lambda is captureless and may be a coroutine. It is not called when the watching actor ends first. (A
+/// coroutine that waits for the end itself uses `co_await other.closed()`.) Its first parameter is the
+/// watching actor: `Actor<State>&` with that actor's own State, or `Actor<>&`. Once the connection to a
+/// remote arbiter has ended, the end of its actors is reported as `ExitStatus::unknown()`. A clean shutdown
+/// is reported, too: check `status.clean()` to handle only failures, `self.is_running()` to ignore ends
+/// during the own shutdown. Throws std::logic_error where no actor runs, and in an actor of another State.
 ///
 ///     watch(worker, [](Actor<Desk>& self, ActorProxy<> worker, ExitStatus status) {
 ///         self.state().lost.push_back(worker.to_string());
@@ -71,9 +70,9 @@ void watch(const ActorProxy<>& other, F) {
     core_of(self).start_job(detail::watching<F>(self, other)).detach();
 }
 
-/// Ties two actors, wherever they live: when one of them ends with failure, the other stops, with the same
-/// code. A clean end of one means nothing to the other. Returns when both know; one that has failed before
-/// counts as if it did it now.
+/// Links two actors, wherever they live: when one of them ends with failure, the other stops, with the same
+/// code. A clean end of one does not affect the other. Returns when both are notified; an actor that failed
+/// earlier counts as failing now.
 MAGNETAR_LAZY Task<> link(ActorProxy<> a, ActorProxy<> b);
 
 }  // namespace magnetar::inline MAGNETAR_MODE
