@@ -48,13 +48,13 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What every process of this application is to have from its first moment on.
+// State that every process of this application inherits from its start.
 inline void prepare_forks() {
     open_missing_standard_streams();
     wire_form = wanted_wire_form();
 }
 
-// The fork server comes first: it is forked before the process has threads, and with the table of commands.
+// The fork server comes first: it is forked before the process has threads, with the complete command table.
 struct Master::Parts {
     explicit Parts(const LoopOptions& options)
         : fork_server((prepare_forks(), run_worker)), runtime(options) {

@@ -134,7 +134,7 @@ MAGNETAR_DECL Json info_command(Request& request) {
     Json& about_mailbox = info["mailbox"] = Json::object();
     about_mailbox["depth"] = mailbox.depth();
     about_mailbox["capacity"] = mailbox.capacity();
-    // A light actor without a name or hooks does not count them.
+    // A light actor without a name or hooks does not count its messages.
     about_mailbox["handled"] =
         core_of(actor).extras_if() ? Json(core_of(actor).extras_if()->handled) : Json();
     about_mailbox["oldest_seconds"] = mailbox.oldest() ? Json(seconds(mailbox.oldest()->arrived)) : Json();
@@ -230,7 +230,7 @@ MAGNETAR_DECL Task<> kill_command(Request& request, std::string target) {
     else co_await kill_for(*the_node->main_actor, asker, std::move(target));
 }
 
-// Whether that process may end this actor: the arbiter and one's own process always, others by their rights.
+// Whether `asker` may end this actor: the arbiter's and this process always, others by their rights.
 MAGNETAR_DECL bool may_end(std::uint32_t asker, const Address& victim) {
     if (asker == this_node || asker == 0 || is_remote(asker)) return true;
     if (this_node != 0) return false;

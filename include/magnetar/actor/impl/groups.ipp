@@ -80,7 +80,7 @@ MAGNETAR_DECL std::vector<ActorProxy<>> group_list(Actor<>&, std::string group) 
     return all;
 }
 
-// The actor that runs now.
+// The current actor; throws std::logic_error if there is none.
 inline Actor<>& actor_for(const char* operation) {
     Actor<>* self = get_actor();
     if (!self || !the_node)

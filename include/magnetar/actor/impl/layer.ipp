@@ -1,4 +1,4 @@
-// The definitions of the whole layer, which need all its declarations.
+// The definitions of the whole layer; each needs all its declarations.
 #pragma once
 #include <magnetar/actor/arbiter.hpp>
 

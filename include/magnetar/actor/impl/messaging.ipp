@@ -86,7 +86,7 @@ MAGNETAR_DECL Task<ExitStatus> closed_from_main(Address target) {
             co_return exit_registry().of(target.id);
         }
     }
-    // It lives in a worker: asked there, and when that ends, it has ended with it.
+    // It lives in a worker process: ask there. When that process ends, the actor has ended with it.
     if (auto worker = the_supervisor->at(host)) {
         std::uint64_t id = target.id.value, where = target.where.to_wire();
         try {

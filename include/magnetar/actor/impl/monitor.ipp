@@ -24,7 +24,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// An error goes as what it is: as the command's own it would arrive as RemoteError.
+// An error is returned as a value: thrown by the command, it would arrive as RemoteError.
 struct NextWorker {
     ActorProxy<> worker;
     std::optional<ErrorOnWire> failure;

@@ -34,7 +34,7 @@ MAGNETAR_DECL void refuse_length(const char* option, Nanoseconds length, const c
         fmt::format("{} of {} s: must {}", option, std::chrono::duration<double>(length).count(), rule));
 }
 
-// Throws for the first of them that makes no sense.
+// Throws for the first invalid setting.
 [[noreturn, gnu::cold, gnu::noinline]] MAGNETAR_DECL void refuse_settings(const ActorSettings& settings) {
     if (settings.concurrency > Concurrency::coroutine || settings.overflow > Overflow::drop_oldest ||
         settings.rights > Rights::none)
@@ -50,7 +50,7 @@ MAGNETAR_DECL void refuse_length(const char* option, Nanoseconds length, const c
 
 MAGNETAR_DECL void check_settings(std::string_view name, ActorSettings& settings) {
     if (!name.empty()) check_actor_name(name);
-    // In one look, as spawning a light actor takes few instructions more than this.
+    // One combined check: spawning a light actor takes few instructions more than this.
     bool known = settings.concurrency <= Concurrency::coroutine &&
                  settings.overflow <= Overflow::drop_oldest && settings.rights <= Rights::none;
     bool negative = (settings.exit_timeout.count() | settings.stall.count() | settings.period.count()) < 0;

@@ -21,7 +21,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// The actor that spawns; throws when none does.
+// The current actor, which is the spawner; throws std::logic_error if there is none.
 MAGNETAR_DECL Actor<>& spawner() {
     if (Actor<>* actor = get_actor()) return *actor;
     throw std::logic_error(
@@ -35,7 +35,7 @@ MAGNETAR_DECL Json child_params(Actor<>& parent) {
     return params;
 }
 
-// What the arbiter and others threw on the way, as spawn() promises it.
+// Converts errors of the arbiter and other actors to those that spawn() documents.
 [[noreturn]] MAGNETAR_DECL void rethrow_spawn_error(const std::exception_ptr& error) {
     try {
         std::rethrow_exception(error);
@@ -50,7 +50,7 @@ MAGNETAR_DECL Json child_params(Actor<>& parent) {
     }
 }
 
-// The supervisor's own loop needs no message.
+// On the supervisor's own loop no message is needed.
 template <auto F, class SpawnRequest_>
 Task<ActorProxy<>> ask_for(Address supervisor, Address parent, SpawnRequest_ request) {
     if (Actor<>* here = find_local_here(supervisor)) {
@@ -63,12 +63,12 @@ Task<ActorProxy<>> ask_for(Address supervisor, Address parent, SpawnRequest_ req
 MAGNETAR_DECL Task<> undo_spawn(Job<ActorProxy<>> spawning) {
     try {
         ActorProxy<> nobodys = co_await spawning;
-        // A process belongs to the arbiter, who knows that it was made for this one.
+        // A process belongs to the arbiter, which has recorded its spawner.
         if (this_node == 0 || nobodys.address().where.node() == this_node)
             post_tell<end_command>(nobodys.address());
         else co_await make_request<kill_command>(the_node->arbiter, nobodys.id().to_string());
     } catch (const std::exception&) {
-        // Then there is nothing to be undone.
+        // The spawn failed: there is nothing to undo.
     }
 }
 
@@ -150,7 +150,7 @@ MAGNETAR_DECL Task<ActorProxy<>> spawn_light(Actor<>& parent, std::string name, 
     set_up(*actor, settings, name, std::move(params));
     core_of(*actor).extras().registered = listed;
     core_of(parent).adopt(core_of(*actor));
-    // From here on it may end at any moment.
+    // From here on the actor may end at any moment.
     Address address = core_of(*actor).address();
     ActorProxy<> proxy(address, SharedName(name));
     try {

@@ -13,7 +13,7 @@ MAGNETAR_DECL bool Token::matches(std::string_view shown) const noexcept {
     std::size_t different = shown.size() ^ secret_.size();
     for (std::size_t i = 0; i < shown.size(); ++i)
         different |= static_cast<unsigned char>(shown[i] ^ secret_[i % secret_.size()]);
-    // Or the compiler may end the loop at the first difference.
+    // Otherwise the compiler may end the loop at the first difference.
     asm volatile("" : "+r"(different));
     return different == 0;
 }

@@ -63,7 +63,7 @@ MAGNETAR_LAZY_BODY Task<> link(ActorProxy<> a, ActorProxy<> b) {
         try {
             co_await detail::make_request<detail::link_command>(a.address(), b);
         } catch (const ActorNotFound&) {
-            // The other will see how it ended.
+            // That actor has ended; the other receives its exit status.
         } catch (const ActorLost&) {}
         std::swap(a, b);
     }
