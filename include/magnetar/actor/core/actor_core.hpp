@@ -30,25 +30,24 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 struct CallContext;
 struct CommandEntry;
 
-// Blocks of ids of this process. The first is never given out: the processes' first actors have their ids
-// there.
+// Blocks of ids of this process. The first block is never used: it has the ids of the processes' main actors.
 inline constinit std::atomic<std::uint64_t> id_blocks{0};
-// Fresh ids for the actors of this thread: blocks are drawn from a counter of the process, whose number
-// stands in the high bits, so that no two processes of an application ever make the same. The counter begins
-// anew after 2^40 ids and never reaches into another process's.
+// Fresh ids for the actors of this thread. Blocks are drawn from a counter of the process, and the process's
+// number is in the high bits, so that no two processes of an application create the same id. The counter
+// wraps around after 2^40 ids and never reaches the ids of another process.
 ActorId fresh_id() noexcept;
-// The first actor of a process.
+// The id of a process's main actor.
 ActorId root_id(std::uint32_t node) noexcept;
 
 struct Siblings;
 
-// One coroutine that waits for the end of an actor on its own loop.
+// A coroutine that waits, on the actor's loop, for its end.
 struct ClosedWaiter : ListNode {
     ExitStatus status;
     Event ended;
 };
 
-// What only some actors need. A light actor without a name or hooks has none.
+// Data that only some actors need. A light actor without a name or hooks has none.
 struct Extras {
     explicit Extras(const ActorSettings& s);
     Extras(const Extras&) = delete;
@@ -57,7 +56,7 @@ struct Extras {
     SharedName name;
     Json params = Json::object(), extra = Json::object();
     std::map<std::string, TcpServer> servers;
-    std::uint64_t handled = 0;  // messages, the system's among them
+    std::uint64_t handled = 0;  // messages, including system messages
     ActorProxy<> manager;
     List<ClosedWaiter> closed_waiters;
     Task<> (*before_end)(Actor<>&) = nullptr;  // ends what it manages in other threads and processes
@@ -66,7 +65,7 @@ struct Extras {
 };
 
 // An actor as the framework sees it: its mailbox, its lifecycle, its children. Actor<> is the same object as
-// its own code sees it. On the actor's loop, all of it:
+// user code sees it. Everything here is for the actor's loop only. The lifecycle:
 //
 //     initial -> starting -> running -> stopping -> closed (exit code 0) or terminated
 //                    \__________\__________/ stop(), exit()
@@ -95,7 +94,7 @@ public:
     const Extras* extras_if() const noexcept { return extras_.get(); }
     // The address of state_tag_of<State>; null for an actor without a state.
     const void* state_tag() const noexcept { return state_tag_; }
-    // What it adds to `info`, before its hook does.
+    // Adds to `info`, before its on_info hook does.
     virtual void add_info(Json&) const {}
 
     // A job of this actor.
@@ -115,7 +114,7 @@ public:
     }
     // Whether a sender would have to wait for capacity.
     bool would_wait() const noexcept { return mailbox_.full() && mailbox_.policy() == Overflow::wait; }
-    // Whether receive() will accept a message of whatever kind.
+    // Whether receive() accepts a message of any kind without waiting.
     bool takes_at_once() const noexcept { return life_ < Lifecycle::stopping && !mailbox_.full(); }
     bool withdraw(Message& message) noexcept { return mailbox_.remove(message); }
     Mailbox& mailbox() noexcept { return mailbox_; }
@@ -130,8 +129,8 @@ public:
     void command_ended() noexcept;
     // Commands that have begun and not ended.
     std::uint32_t running_commands() const noexcept { return commands_; }
-    // Takes a command of another actor type, for one that stands in for such: the arguments are the command's
-    // Args, `outcome` is the call's, which it sets, or null for a tell. False when it does not.
+    // Test hook: intercepts a command meant for another actor type. The arguments are the command's Args;
+    // `outcome` is the call's, which the override sets, or null for a tell. False when it is not intercepted.
     virtual bool stand_in(const CommandEntry&, void*, void*) { return false; }
 
     // ---- beginning
@@ -147,12 +146,12 @@ public:
     // Ends it without finishing what it has accepted: those requests fail with ActorLost.
     void exit(int code) noexcept;
     bool is_lost() const noexcept { return lost_; }
-    // Its thread hung for so long that its manager has given it up.
+    // Its thread hung for so long that its manager has abandoned it.
     bool revoked() const noexcept { return slot_->revoked(); }
-    // An exception that no one awaits: logged, or the end of the actor.
+    // Handles an exception that no caller awaits: logs it, or ends the actor.
     void unhandled(const std::exception_ptr& error, std::string_view where) noexcept;
     static bool ends_actor(const std::exception_ptr& error) noexcept;
-    // Waits for its end, on its loop.
+    // Waits for its end; on its loop.
     Task<ExitStatus> wait_closed();
 
     // ---- the light actors that it has spawned, which end with it
@@ -189,21 +188,21 @@ private:
     void quiet() noexcept {
         if (extras_) extras_->quiet.set();
     }
-    // At the end of a turn of a stopping actor: ends at once what has nothing left to do, else begins the
-    // closing.
+    // At the end of a turn of a stopping actor: finishes an idle light actor at once; otherwise starts the
+    // shutdown coroutine.
     void settle();
     Task<> stopping_hook();
     template <class Condition>
     Task<bool> until_quiet(LoopClock::time_point deadline, Condition holds) {
         return until(*loop_, extras_->quiet, deadline, [this, holds] { return holds(*this); });
     }
-    // Stopping, draining, forcing.
+    // The shutdown coroutine: stopping hook, draining, then ending the rest by force.
     Task<> closing();
     void lose_messages() noexcept;
     // Final step: rejects what is queued and publishes the exit status. A light actor deletes itself; others
-    // belong to their thread's main.
+    // are owned by their thread's main function.
     void finish() noexcept;
-    // Frees its name before its end becomes known, so that whoever learns of its end can reuse the name.
+    // Releases its name before its end is published, so that a watcher of its end can reuse the name.
     Task<> deregister();
 
     ActorSlot* slot_;
@@ -218,7 +217,7 @@ private:
     List<ActorCore, Siblings> children_;
     Owned<Extras> extras_;
     LoopClock::time_point started_;
-    std::uint32_t commands_ = 0;  // commands that wait for something
+    std::uint32_t commands_ = 0;  // coroutine commands that have not ended
     int exit_code_ = 0;
 };
 

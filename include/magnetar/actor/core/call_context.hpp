@@ -10,23 +10,23 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// A command of a serial actor that waits for a request, or for one made on its behalf.
+// A command of a serial actor that waits for a request of its own, or for one made on its behalf.
 struct ChainLink {
     std::uint64_t actor = 0;
-    std::uint64_t number = 0;  // of the command, among those of its thread
-    std::string step;          // for people: `name.command`
+    std::uint64_t number = 0;  // of the command, unique on its thread
+    std::string step;          // for error texts: `name.command`
 };
-// Those commands, the first caller first. A request to one of their actors could never be answered.
+// These commands, the outermost caller first. A request to one of their actors could never be answered.
 using CallChain = std::vector<ChainLink>;
 struct FreeChain {
-    // Out of line, as hardly any request has one.
+    // Out of line, since hardly any request has one.
     void operator()(CallChain* chain) const noexcept;
 };
 using CallChainPtr = Owned<CallChain, FreeChain>;
 
-// What a request says beside its arguments.
+// Request metadata.
 struct CallContext {
-    LoopClock::time_point deadline{};  // past it the callee does not start it; none when it is zero
+    LoopClock::time_point deadline{};  // after it the callee does not start the request; 0: none
     CallChainPtr chain;                // null when no serial actor waits for it
 };
 

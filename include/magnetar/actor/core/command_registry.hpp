@@ -21,55 +21,55 @@ class IncomingAnswer;
 class Message;
 struct CommandEntry;
 
-// Who may ask for a command from another process. Those of an application: anyone, of any actor. The
-// framework's own: also of the first actor of a process alone, the arbiter's process alone, or nobody.
+// Which processes may request a command. An application's commands: any, of any actor. The framework's own
+// may be restricted: to the main actor as target, to the arbiter's process as sender, or to no other process.
 enum class Reach : std::uint8_t { anyone, first_actor, from_arbiter, nobody };
 
-// Carries out the message's command. `args` and `outcome` are the command's Args and Outcome; `call` and
-// `outcome` are null for a tell. True when the call's outcome is set and it must still be completed by the
-// caller; otherwise it was completed, and may be gone when this returns.
+// Executes the message's command. `args` and `outcome` are the command's Args and Outcome; `call` and
+// `outcome` are null for a tell. True when the call's outcome is set and the caller must still complete it;
+// false when the command completes it, which may have deleted it already.
 using ErasedInvoke = bool(const CommandEntry& command, Actor<>& actor, const Message& message, void* args,
                           CallMessage* call, void* outcome) noexcept;
 
-// One row of the table of commands: all that is done with a command without knowing which it is, so that what
-// carries requests about is compiled once for all commands of the same parameters and result. Every process
-// of an application is the same image, forked when the table is complete, so a row's number means the same
-// command in each of them.
+// A row of the command table: all operations on a command for code that does not know its type, so that
+// request handling is compiled once for all commands with the same parameters and result. Every process of an
+// application is the same image, forked when the table is complete, so a row's number means the same command
+// in each of them.
 struct CommandEntry {
     static constexpr std::uint32_t unlisted = ~0u;
     std::string_view name;
     const void* state;                       // the only actor type that has it; null for all
-    IncomingAnswer* (*open)(IncomingCall&);  // decodes a request from elsewhere
+    IncomingAnswer* (*open)(IncomingCall&);  // decodes a request from another process
     ErasedInvoke* invoke;
-    Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);  // null for what has no name of its own
+    Task<Json> (*by_name)(Actor<>&, Request&, Json arguments);  // null if it has no name
     bool system, observer;
     Reach reach = Reach::anyone;  // over a link
-    // What its arguments and its result look like, encoded. Null where they cannot travel; a result that is
-    // null where the arguments are not is void.
+    // The shapes of its encoded arguments and result. Null if they cannot be sent; if only the result is
+    // null, it is void.
     const TypeShape* arguments = nullptr;
     const TypeShape* result = nullptr;
     std::uint32_t number = unlisted;
-    std::string_view open_name{};  // as other programs know it; empty for what only this one can ask for
+    std::string_view open_name{};  // its name for other programs; empty if they cannot request it
 };
 
-// The row of a command with these parameters and this result, or a task of it: the way to call it.
+// The row of a command with these parameters and this result (or a task of it), with the function to call.
 template <class Args, class Return>
 struct CommandEntryOf : CommandEntry {
     Return (*call)(Actor<>& actor, Request& request, typename Args::Items& arguments);
 };
 
-// Never destroyed, as a thread that was given up may still look into it when the program ends.
+// Never destroyed: an abandoned thread may still read it when the program ends.
 std::vector<const CommandEntry*>& command_table();
-// `opened` is there to be used: the actor type's commands are entered, too.
+// Passing `opened` instantiates it, so that the actor type's open commands are registered, too.
 bool register_command(CommandEntry& entry, const bool* opened = nullptr);
 
-// A command without a number cannot be told to another process.
+// The error for a command without a number, which cannot be sent to another process.
 [[gnu::cold]] std::exception_ptr unlisted_error(const CommandEntry& entry);
 // CodecError: a type in its parameters or result has no binary form.
 [[noreturn, gnu::cold]] void throw_cannot_leave(const CommandEntry& entry);
 
-// The actor type's command of that name, or null. Commands of the actor's own type win over those that all
-// types have.
+// The actor type's command with that name, or null. A type's own commands take precedence over those of all
+// types.
 const CommandEntry* find_command(std::string_view name, const void* state) noexcept;
 
 template <class Args, class Result>
@@ -80,7 +80,7 @@ bool invoke(const CommandEntry& command, Actor<>& actor, const Message& message,
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 Task<Json> call_by_name(Actor<>& actor, Request& request, Json arguments);
 
-// Anything else than `anyone` is for the framework's own commands.
+// Values other than `anyone` are for the framework's own commands.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr Reach reach_of = Reach::anyone;
 
@@ -88,11 +88,11 @@ inline constexpr Reach reach_of = Reach::anyone;
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr bool is_system = reach_of<F> != Reach::anyone;
 
-// Commands that watch for an actor's end: they hold nothing up, and outlive the actor that carries them out.
+// Commands that watch for an actor's end: shutdown does not wait for them, and they outlive their actor.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr bool is_observer = false;
 
-// Null where a request with these arguments and this result cannot travel, and for no result.
+// Null if a request with these arguments and this result cannot be sent, and for a void result.
 template <class Args, class Result, class Of>
 inline constexpr const TypeShape* shape_on_link = nullptr;
 template <class Args, class Result, class Of>
@@ -108,8 +108,8 @@ inline constinit CommandEntryOf<typename Traits::Args, typename Traits::Return> 
      shape_on_link<typename Traits::Args, typename Traits::Result, typename Traits::Result>},
     &call_command<F>};
 
-// An actor type that says what other programs may ask for. Using a command of its, or making such an actor,
-// enters them all in a table before main runs.
+// An actor type that declares open commands. Using one of its commands, or creating such an actor, registers
+// them all before main runs.
 template <class State>
 concept HasOpenCommands = requires { typename State::commands; };
 template <class State>
@@ -121,13 +121,13 @@ inline constexpr const bool* commands_opened = nullptr;
 template <HasOpenCommands State>
 inline constexpr const bool* commands_opened<State> = &opened<State>;
 
-// Using one of these enters the command in the table before main runs. A name makes it callable by name,
-// which costs the way through JSON.
+// Using one of these registers the command before main runs. A name makes it callable by name, which adds the
+// code for JSON.
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline const bool registered_command =
     register_command(entry_of<F>, commands_opened<typename CommandTraits<F>::State>);
-// The entry of a command that is sent to an actor of that type, any by default: using it enters the command in
-// the table.
+// The entry of a command that is sent to an actor of that type (by default any). Using it registers the
+// command.
 template <auto F, class State = void, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr auto& listed_entry = ((void)&registered_command<F>, entry_of<F>);
 template <auto F, class State, class Of>

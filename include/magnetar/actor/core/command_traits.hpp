@@ -44,7 +44,7 @@ struct FirstParameter<Request&> {
     static constexpr First kind = First::request;
 };
 
-// A parameter as a message keeps it: text that a command only views is kept as a string.
+// A parameter as a message stores it: text that a command only views is stored as a string.
 template <class P>
 using KeptParameter = std::conditional_t<std::is_same_v<std::remove_cv_t<P>, std::string_view>, std::string,
                                          std::remove_cvref_t<P>>;
@@ -92,12 +92,12 @@ template <class R, class S, class... P>
 struct Signature<R (S::*)(P...) noexcept> : Signature<R (S::*)(P...)> {};
 template <class R, class S, class... P>
 struct Signature<R (S::*)(P...) const noexcept> : Signature<R (S::*)(P...)> {};
-// A lambda is its function.
+// A lambda has the signature of its function.
 template <class F>
     requires std::is_class_v<F>
 struct Signature<F> : Signature<decltype(+std::declval<F>())> {};
 
-// What distinguishes actor types at run time: the address of a variable of one's own.
+// Identifies an actor type at run time: the address of a variable that each type has.
 template <class State>
 inline constexpr char state_tag_of = 0;
 template <class State>
@@ -113,7 +113,7 @@ template <class... A, class Result>
 inline constexpr bool can_travel<Arguments<A...>, Result> =
     (Wireable<A> && ...) && (std::is_void_v<Result> || Wireable<Result>);
 
-// All that is known of command functions of this type at compile time.
+// Compile-time properties of command functions of this type.
 template <class F>
 struct CommandTraitsOf {
     using Signature_ = Signature<F>;
@@ -127,14 +127,14 @@ struct CommandTraitsOf {
 template <auto F>
 using CommandTraits = CommandTraitsOf<std::remove_const_t<decltype(F)>>;
 
-// Calls a command function with the arguments, moved. All templates of a command have its type as a second
-// parameter: g++ 12 takes `&S::f` of a class S in an unnamed namespace for a name that other files share, and
-// would merge two of them, unless a type of the file's own stands beside it. Defined where Actor and Request
-// are complete.
+// Calls a command function with the arguments, moved. All templates on a command have its type as a second
+// parameter: g++ 12 treats `&S::f` of a class S in an unnamed namespace as a name shared with other files,
+// and would merge two instantiations unless a file-local type is an argument, too. Defined where Actor and
+// Request are complete.
 template <auto F, class Of = std::remove_const_t<decltype(F)>, class Return, std::size_t... I, class... P>
 Return call_command(Actor<>& actor, Request& request, PackItems<std::index_sequence<I...>, P...>& args);
 
-// A member function that an actor's state has from a base class, as a command of that actor type.
+// A member function that an actor's state inherits from a base class, as a command of that actor type.
 template <class State, auto F, class Member = decltype(F)>
 struct Inherited;
 template <class State, auto F, class R, class Base, class... P>
@@ -150,7 +150,7 @@ struct Inherited<State, F, R (Base::*)(P...) noexcept> : Inherited<State, F, R (
 template <class State, auto F, class R, class Base, class... P>
 struct Inherited<State, F, R (Base::*)(P...) const noexcept> : Inherited<State, F, R (Base::*)(P...)> {};
 
-// Whether commands of that type are member functions that the state has from a base class.
+// Whether commands of that type are member functions that the state inherits from a base class.
 template <class State, class F>
 inline constexpr bool inherits = false;
 template <class State, class F>

@@ -11,14 +11,14 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// How the actors of this process ended that did not end cleanly, so that `closed()` can tell it afterwards. A
-// clean end leaves nothing; of the others the last 65,536 are kept.
+// The exit status of this process's actors that did not end cleanly, for later calls of `closed()`. A clean
+// end leaves nothing; of the others the last 65,536 are kept.
 class ExitRegistry {
 public:
     static constexpr std::size_t kept = 65536;
 
     void add(ActorId id, ExitStatus status);
-    // An id may be used again: then it is the new actor's end that counts.
+    // For a clean end: if the id was used before, the status of the new actor counts.
     void forget(ActorId id) noexcept;
     void clear() noexcept;
     ExitStatus of(ActorId id) const;
@@ -26,10 +26,10 @@ public:
 private:
     mutable std::mutex mutex_;
     IdMap<ExitStatus> known_;
-    std::vector<std::uint64_t> order_;  // in which they came, in a circle once it is full
+    std::vector<std::uint64_t> order_;  // in order of arrival; a ring once it is full
     std::size_t oldest_ = 0;
 };
-// Never destroyed: a thread that was given up may still run when the program ends.
+// Never destroyed: an abandoned thread may still run when the program ends.
 ExitRegistry& exit_registry();
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

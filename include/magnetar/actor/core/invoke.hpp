@@ -34,20 +34,20 @@ Return call_command([[maybe_unused]] Actor<>& actor, [[maybe_unused]] Request& r
     }
 }
 
-// A command that is a coroutine, running. It owns the arguments, so that the command may take them by
+// A running command that is a coroutine. It owns the arguments, so that the command may take them by
 // reference, and outlives its request when the caller gives up.
 class CommandJobBase : public JobBase, public Pooled {
 public:
     virtual ~CommandJobBase() = default;
-    // The caller needs no answer any more.
+    // The caller no longer needs an answer.
     void forget_call() noexcept { call_ = nullptr; }
     LoopClock::time_point since() const noexcept { return since_; }
     std::uint64_t number() const noexcept { return number_; }
-    // The commands that wait for its end; null for none.
+    // The commands that wait for this one; null if there are none.
     const CallChain* callers() const noexcept { return callers_.get(); }
     // The call chain of the requests that this command makes.
     CallChainPtr chain() const;
-    // Itself in a chain.
+    // This command as a link of a chain.
     ChainLink link() const;
 
 protected:
@@ -59,7 +59,7 @@ protected:
           since_(message.arrived) {
         command_name_ = &command.name;
     }
-    // Runs the command up to its first suspension, and to its end from the loop.
+    // Runs the command up to its first suspension; the loop runs the rest.
     void begin(std::coroutine_handle<> command) noexcept;
 
     const Address caller_;
@@ -67,14 +67,14 @@ protected:
     CallMessage* call_;
 
 private:
-    // Moves the command's value to the caller's outcome, if somebody waits for it; gives the error, which is
-    // the job's, if that is how it ended, else null.
+    // Moves the command's value to the caller's outcome if the caller still waits; returns the job's error if
+    // the command failed, else null.
     virtual const std::exception_ptr* hand_over() noexcept = 0;
     void ended() noexcept;
     // An observer: shutdown does not wait for it, and it may outlive its actor.
     bool observes() const noexcept { return !JobBase::actor(); }
-    // From now on its requests carry a call chain: it runs in a serial actor, or on behalf of one
-    // itself.
+    // From now on the command's own requests carry a call chain: its actor is serial, or it runs on behalf of
+    // a serial actor.
     void belongs_to_chain(CallChainPtr callers) noexcept;
 
     LoopClock::time_point since_;
@@ -82,29 +82,29 @@ private:
     CallChainPtr callers_;
 };
 
-// Whether the requests of the job that runs now carry a call chain; and that chain.
+// Whether the requests of the current job carry a call chain; and that chain.
 bool has_originator() noexcept;
 [[gnu::noinline]] inline CallChainPtr current_chain() {
     return static_cast<CommandJobBase*>(current_job()->originator())->chain();
 }
-// Whether a command of this actor's waits for an answer, itself or in a child.
+// Whether a command of this actor waits for an answer, itself or in a job on its behalf.
 bool waits_for_answer(Actor<>& actor, const JobBase& command);
-// Fails a request to this actor that could never be answered, or starts a probe for a cycle that is not
-// visible yet.
+// Returns the error for a request to this actor that could never be answered; otherwise starts a probe for a
+// cycle that is not visible yet.
 std::exception_ptr check_chain(Actor<>& actor, const CallChain& chain, std::string_view command);
-// Fails a request that this actor could never answer: a command that runs here waits for it. Null when it may
-// come.
+// Returns the error for a request that this actor could never answer, since a command that runs here waits
+// for it; else null.
 std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain, std::string_view command);
 
 std::exception_ptr lost_error(const Actor<>& actor);
 
 std::exception_ptr missing_command(const std::exception_ptr& error) noexcept;
 
-// Gives a command's failure to its caller, or to nobody; ends the actor if it is of the kind that does.
+// Reports a command's failure to its caller, or logs it if no caller waits; ends the actor if ends_actor().
 void fail_call(Actor<>& actor, CallMessage* call, const std::exception_ptr& error,
                std::string_view command) noexcept;
 
-// One with these arguments and this result.
+// A command with these arguments and this result.
 template <class Args, class Result>
 class CommandJob final : public CommandJobBase {
 public:
@@ -128,8 +128,8 @@ private:
     Outcome<Result>* outcome_;
 };
 
-// The command is another actor type's. True when the call's outcome is set, by an actor that stands in for
-// one of that type.
+// For a command of another actor type. True when an actor that intercepts such commands has set the call's
+// outcome.
 bool invoke_elsewhere(const CommandEntry& command, Actor<>& actor, void* args, CallMessage* call,
                       void* outcome);
 

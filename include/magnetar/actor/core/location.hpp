@@ -10,18 +10,18 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Which process this is: 0 for the master. Set once in each process, before it has loops.
 inline constinit std::uint32_t this_node = 0;
-// Addresses and ids have 24 bits: the lower half numbers processes, the upper half connections to other
-// arbiters.
+// Node numbers in addresses and ids have 24 bits: the lower half is for processes, the upper half for
+// connections to other arbiters.
 inline constexpr std::uint32_t greatest_node =
     (1u << 23) - 1;  // above them are connections to other arbiters
-// The index of the loop that runs on this thread, or no_loop. Kept beside the context so that routing reads
+// The index of the loop that runs on this thread, or no_loop. Separate from the context so that routing reads
 // one variable.
 inline constexpr std::uint32_t no_loop = ~0u;
 inline constinit thread_local std::uint32_t this_loop = no_loop;
 
-// Where an actor lives, in 64 bits: for one in this process a pointer to its slot and above its 48 bits
-// the loop, so that routing reads no memory that another core writes to; else node, loop and slot number; 0
-// for unknown.
+// An actor's location, in 64 bits. In this process: a pointer to its slot, with the loop above its 48 bits,
+// so that routing reads no memory that another core writes to. Elsewhere: node, loop and slot number. 0:
+// unknown.
 class Location {
 public:
     constexpr Location() noexcept = default;
@@ -30,7 +30,7 @@ public:
     Location(std::uint32_t node, std::uint32_t loop, std::uint32_t index) noexcept
         : bits_(std::uint64_t{node} << 40 | std::uint64_t{loop} << 28 | std::uint64_t{index} << 1 | 1) {}
 
-    // What crosses a process boundary; `from_wire` trusts nothing but the form.
+    // The form for other processes; `from_wire` accepts no pointers, and checks nothing else.
     std::uint64_t to_wire() const noexcept {
         const ActorSlot* own = slot();
         return own ? Location(this_node, own->loop, own->index).bits_ : bits_;
@@ -61,7 +61,7 @@ public:
                          : known() && bits_ >> 48 == this_loop;
     }
     bool operator==(const Location& other) const noexcept { return to_wire() == other.to_wire(); }
-    // Whether it is the same place in the same form.
+    // Whether it is the same location in the same representation.
     bool same_as(const Location& other) const noexcept { return bits_ == other.bits_; }
 
 private:

@@ -15,26 +15,26 @@ namespace detail {
 // Why a message was not carried out.
 enum class RejectReason : std::uint8_t { not_found, lost, stopping, full, dropped, unknown_command, late };
 
-// A message at its target's loop: it stands in the mailbox, and is consumed by exactly one of start and
+// A message on its target's loop: it is queued in the mailbox, and consumed by exactly one of start and
 // refuse.
 class Message {
 public:
     Message* next = nullptr;
     Address sender;
     LoopClock::time_point arrived{};
-    bool system = false;             // overtakes user messages, is taken by a stopping actor too
+    bool system = false;             // overtakes user messages; a stopping actor accepts it, too
     bool waits_for_room = false;     // its sender is suspended until the mailbox has room
-    bool never_waits = false;        // a tell that is dropped when it would have to
-    bool counted_in_flight = false;  // it is counted in the in_flight of its target's cell
+    bool never_waits = false;        // a tell that is dropped instead of waiting
+    bool counted_in_flight = false;  // it is counted in the in_flight of its target's slot
 
     virtual void start(Actor<>& actor) noexcept = 0;
     virtual void refuse(RejectReason reason, ActorId target) noexcept = 0;
-    // There is room for it now.
+    // Called when the mailbox has room for it.
     virtual void admitted() noexcept {}
-    // What a request says beside its arguments, and the name of its command. Null and empty for a tell.
+    // Request metadata, and the name of its command. Null and empty for a tell.
     virtual CallContext* call_terms() noexcept { return nullptr; }
     virtual std::string_view command_name() const noexcept { return {}; }
-    // Ends a request that was taken out of its mailbox.
+    // Fails a request that was removed from its mailbox.
     virtual void fail(std::exception_ptr) noexcept {}
 
 protected:
@@ -47,8 +47,8 @@ class CommandJobBase;
 // What became of a message that an actor received.
 enum class EnqueueResult : std::uint8_t { accepted, waiting, refused };
 
-// A message that is answered, whatever its types: `answered` is called once its outcome has a value, or its
-// error is set. Who knows the types has the outcome.
+// A message that is answered, with its types erased: `answered` is called once its outcome has a value, or
+// its error is set. The outcome is in the typed derived class.
 class CallMessage : public Message {
 public:
     CallContext terms;
@@ -73,7 +73,7 @@ enum class Overflow : std::uint8_t { wait, reject, drop_newest, drop_oldest };
 namespace detail {
 
 // The messages that an actor has not started yet. System messages come first and are not bounded; user
-// messages are. Invariant: those whose senders wait for room stand behind all that have it.
+// messages are. Invariant: messages whose senders wait for room are queued behind all others.
 class Mailbox {
 public:
     explicit Mailbox(std::uint32_t capacity, Overflow policy = Overflow::wait) noexcept
@@ -101,13 +101,13 @@ public:
         if (message) taken();
         return message;
     }
-    // Those that wait for room now will get none.
+    // Messages that wait for room now will not be admitted.
     void admit_no_more() noexcept { first_waiting_ = nullptr; }
-    // Takes out a message whose sender gave up; false when it is not here.
+    // Removes a message whose sender gave up; false when it is not here.
     bool remove(Message& message) noexcept;
 
 private:
-    // One message has left, and the first of those that wait gets its room.
+    // A message was removed: the first waiting one gets its room.
     void taken() noexcept {
         --depth_;
         if (first_waiting_) [[unlikely]]

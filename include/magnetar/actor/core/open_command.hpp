@@ -12,21 +12,21 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What an actor type opens to clients.
+// A command that an actor type opens to clients.
 struct OpenCommand {
     std::string_view name;
     const void* state;
-    std::span<const std::string_view> parameters;  // their names, if it has any
+    std::span<const std::string_view> parameters;  // parameter names, if given
     Task<Json> (*function)(Actor<>&, Request&, Json arguments);
 
-    // The arguments are an array, or an object of the parameters' names. Throws CodecError.
+    // The arguments are an array, or an object keyed by parameter names. Throws CodecError.
     Task<Json> call(Actor<>& actor, Request& request, Json arguments) const;
 };
 
 std::vector<OpenCommand>& open_commands();
 // The command of that name that the actor type opens, or null.
 const OpenCommand* find_open_command(std::string_view name, const void* state) noexcept;
-// Commands that every actor answers, to any client.
+// Whether every actor answers this command, to any client.
 bool is_open_to_all(std::string_view name) noexcept;
 
 template <fixed_string Name, auto F, fixed_string... Parameters>

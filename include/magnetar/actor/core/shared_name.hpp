@@ -8,8 +8,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// A name shared by all proxies of an actor, on whatever thread; null for the many actors that have none, so
-// that copying their proxies touches no shared memory.
+// A name shared by all proxies of an actor, on any thread; null for the many actors without one, so that
+// copying their proxies touches no shared memory.
 class SharedName {
 public:
     SharedName() noexcept = default;

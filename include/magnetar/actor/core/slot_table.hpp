@@ -10,12 +10,12 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// The place of one actor on one loop. Slots are never unmapped, only used again, so a stale pointer to one is
-// harmless: the id in it tells whether the actor that was meant still lives there.
+// The slot of one actor on one loop. Slots are never unmapped, only reused, so a stale pointer to one is
+// harmless: its id tells whether the intended actor still lives there.
 struct ActorSlot {
     static constexpr std::uint32_t per_chunk = 512;
     std::atomic<std::uint64_t> id{0};  // written by the loop that owns the slot, read by any thread
-    int capacity = 0;                  // how great its in_flight may be; constant while the actor lives
+    int capacity = 0;                  // limit of its in_flight; constant while the actor lives
     std::uint32_t index = 0;
     std::uint32_t loop = 0;
     union {
@@ -23,11 +23,11 @@ struct ActorSlot {
         ActorSlot* next_free;
     };
     ActorSlot() noexcept : actor(nullptr) {}
-    // From any thread: no message is delivered to the actor any more. Its own thread, if it ever goes on,
-    // learns by `revoked` that it was given up.
+    // From any thread: no message is delivered to the actor any more. Its own thread, if it ever continues,
+    // sees from `revoked` that it was abandoned.
     void revoke() noexcept { id.store(0, std::memory_order_release); }
     bool revoked() const noexcept { return id.load(std::memory_order_relaxed) == 0; }
-    // How many tells from other threads are on their way here or in the mailbox.
+    // Number of tells from other threads that are on their way here or in the mailbox.
     std::atomic<int>& in_flight() noexcept;
 };
 // Kept apart from the slots to avoid false sharing: senders on other cores write these counters.
@@ -40,8 +40,7 @@ inline std::atomic<int>& ActorSlot::in_flight() noexcept {
     return reinterpret_cast<SlotChunk*>(this - place)->in_flight[place];
 }
 
-// The slots of one loop; it passes from a loop that has ended to the next that takes the loop. Owner's thread
-// only.
+// The slots of one loop, passed on to the next loop with the same index. Owner's thread only.
 class SlotTable {
 public:
     ActorSlot& take(std::uint32_t loop) {
@@ -75,9 +74,9 @@ private:
     ActorSlot* free_ = nullptr;
 };
 
-// Never destroyed: a thread that was given up may still run when the program ends.
+// Never destroyed: an abandoned thread may still run when the program ends.
 SlotTable& slot_table(std::uint32_t loop);
-// That of the loop that runs on this thread.
+// The table of the loop that runs on this thread.
 inline constinit thread_local SlotTable* this_slots = nullptr;
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

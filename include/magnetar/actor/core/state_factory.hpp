@@ -15,7 +15,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// A state's argument as it is kept until the state is made: text literals as std::string.
+// A state's argument as stored until the state is constructed: text literals as std::string.
 template <class A>
 using Kept = std::conditional_t<std::is_convertible_v<A, std::string_view> &&
                                     !std::is_same_v<std::decay_t<A>, std::string>,
@@ -29,11 +29,11 @@ consteval bool makes_state() {
 template <class State, class... A>
 concept StateFrom = makes_state<State, A...>();
 
-// How an actor of one type is made from encoded arguments, in a process of the same image.
+// Makes an actor of one type from encoded arguments, in a process of the same image.
 using MakeActor = Actor<>* (*)(const ActorSettings&, EventLoop&, ActorId, Reader& arguments);
 
-// The types that can be made so, entered before main: spawn requests name one by its place here. Never
-// destroyed.
+// The types that can be made this way, entered before main: spawn requests contain an index of this table.
+// Never destroyed.
 std::vector<MakeActor>& actor_types();
 std::uint32_t enlist_actor_type(MakeActor make);
 template <class State, class... A>
@@ -44,18 +44,18 @@ Actor<>* make_actor(const ActorSettings& settings, EventLoop& loop, ActorId id, 
 template <class State, class... A>
 inline const std::uint32_t actor_type_number = enlist_actor_type(&make_actor<State, A...>);
 
-// Makes an actor from the arguments of its state, which it keeps; the types are erased, so that all of
-// spawning is compiled once.
+// Makes an actor from the arguments of its state, which it stores. The types are erased, so that spawning is
+// compiled once.
 class StateFactory {
 public:
     virtual ~StateFactory() = default;
     // The arguments are moved from: call it once.
     virtual Actor<>* make(const ActorSettings& settings, EventLoop& loop, ActorId id) = 0;
-    // The same factory on the heap; the arguments leave this one.
+    // Moves the factory, with its arguments, to the heap.
     virtual Owned<StateFactory> to_heap() = 0;
-    // A factory with copies of the arguments, for one that makes many; null when they cannot be copied.
+    // A factory with copies of the arguments, for making many actors; null when they cannot be copied.
     virtual Owned<StateFactory> copy() const = 0;
-    // For another process: the number of what makes the actor there, and the arguments encoded. Throws
+    // For another process: encodes the arguments, and returns the type's index in actor_types(). Throws
     // SpawnError when they cannot leave this process.
     virtual std::uint32_t encode(Writer& out) const = 0;
 };

@@ -5,8 +5,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Waits until `holds()`, which is asked again whenever `changed` is set; false when that is not so by the
-// deadline.
+// Waits until `holds()`, which is evaluated again whenever `changed` is set; false when it does not hold by
+// the deadline.
 template <class Condition>
 Task<bool> until(EventLoop& loop, Event& changed, LoopClock::time_point deadline, Condition holds) {
     while (!holds()) {

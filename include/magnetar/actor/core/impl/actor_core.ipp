@@ -122,7 +122,7 @@ MAGNETAR_DECL void ActorCore::destroy(Actor<>* actor) noexcept { delete static_c
     return EnqueueResult::accepted;
 }
 
-// What seldom happens is left to other functions, called last, so that this one saves no registers.
+// Rare cases are left to other functions, called last, so that this one saves no registers.
 MAGNETAR_DECL EnqueueResult ActorCore::receive(Message& message) noexcept {
     if (!loop_->time_is_known()) [[unlikely]]
         return receive_first(message);
@@ -204,7 +204,7 @@ MAGNETAR_DECL void ActorCore::unhandled(const std::exception_ptr& error, std::st
         std::rethrow_exception(error);
     } catch (const std::exception& e) {
         auto type = demangled(typeid(e).name());
-        // What an actor asks may stop together with it, and before it, as its monitor does: that is no failure.
+        // During shutdown a callee, such as the monitor, may stop before this actor: that is no failure.
         bool expected = life() >= Lifecycle::stopping && dynamic_cast<const ActorStopping*>(&e);
         if (expected) log().debug("{}: {}: {}", where, type, e.what());
         else log().error("{}: {}: {}", where, type, e.what());
@@ -276,8 +276,8 @@ MAGNETAR_DECL Task<> ActorCore::periodic() {
         } catch (const std::exception& e) {
             log().error("periodic_task: {}: {}", demangled(typeid(e).name()), e.what());
         } catch (const Cancelled&) {
-            // The actor's end is what cancels its jobs. Else the hook has let through what it cancelled
-            // itself.
+            // The actor's shutdown cancels its jobs. Otherwise the hook has passed on a cancellation that it
+            // caused itself.
             if (life_ >= Lifecycle::stopping) throw;
             log().error("periodic_task: it let a Cancelled pass, and nobody had cancelled it");
         }
@@ -337,7 +337,7 @@ MAGNETAR_DECL Task<> ActorCore::closing() {
     lost_ = true;
     if (extras.before_end) co_await extras.before_end(self());
     children_.for_each([](ActorCore& child) { child.stop(0); });
-    // A child with the same exit_timeout ends by itself, and says what it cuts off, before it is ended by
+    // A child with the same exit_timeout ends on its own, and logs what it cuts off, before it is ended by
     // force.
     co_await until_quiet(deadline_after(deadline, std::chrono::milliseconds(100)),
                          [](ActorCore& core) { return core.children_.empty(); });

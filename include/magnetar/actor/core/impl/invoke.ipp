@@ -46,7 +46,7 @@ MAGNETAR_DECL bool has_originator() noexcept {
     if (!core_of(actor).is_serial()) return nullptr;
     for (auto link = chain.begin(); link != chain.end(); ++link) {
         if (link->actor != actor.id().value) continue;
-        bool runs = false;  // the one that asked may have given up
+        bool runs = false;  // the command may have stopped waiting
         JobBase* now = current_job();
         JobBase* asks_now = now ? now->originator() : nullptr;
         auto look_at = [&](JobBase& job) {
@@ -55,7 +55,7 @@ MAGNETAR_DECL bool has_originator() noexcept {
                             (running == asks_now || waits_for_answer(actor, *running)));
         };
         core_of(actor).jobs.for_each(look_at);
-        if (asks_now) look_at(*asks_now);  // it has not waited yet
+        if (asks_now) look_at(*asks_now);  // not in `jobs` before its first suspension
         if (!runs) continue;
         std::string steps;
         for (; link != chain.end(); ++link) steps += link->step + " -> ";

@@ -12,14 +12,14 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 struct KnownNames {
     static constexpr std::size_t kept = 4096;
-    // Never destroyed: a thread that was given up may still run when the program ends.
+    // Never destroyed: an abandoned thread may still run when the program ends.
     static KnownNames& of_process() {
         static auto& here = *new KnownNames;
         return here;
     }
     std::mutex mutex;
     IdMap<std::string> names;
-    std::vector<std::uint64_t> order;  // in which they came, in a circle once it is full
+    std::vector<std::uint64_t> order;  // in order of arrival; a ring once it is full
     std::size_t oldest = 0;
 };
 

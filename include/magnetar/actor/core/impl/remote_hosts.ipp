@@ -16,7 +16,7 @@ MAGNETAR_DECL std::uint64_t remote_place_to_wire(const Address& address) {
                          fmt::format("the proxy of {} means nothing there: proxies go to actors of their own "
                                      "application, or of the remote arbiter that they came from",
                                      address.id.to_string()));
-    // The process that made the actor stands in its id; ids of one's own are found without.
+    // The id contains the process that made the actor; an id chosen by the user is found without a location.
     auto host = static_cast<std::uint32_t>(address.id.value >> 40);
     return is_remote(host) ? 0 : Location(host, where.loop_index(), where.index()).to_wire();
 }
