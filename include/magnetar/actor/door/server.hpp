@@ -21,20 +21,20 @@ class Actor;
 
 namespace detail {
 
-// What those who reach a listener may do without a token.
+// What clients of a listener may do without a token.
 enum class DoorTrust : std::uint8_t {
     nothing,
-    client,  // what clients may
-    owner,   // all, if it is a process of this program's user or of root; others nothing, token or not
+    client,  // a client's rights
+    owner,   // all rights for processes of this program's user or of root; none for others, token or not
 };
 
-// Admits clients and serves them. Its connections keep it, so that it ends with the last of them.
+// Admits clients and serves them. Its connections hold references, so that it ends with the last of them.
 class DoorDesk : public Counted {
 public:
-    // Without `perform`, detail::perform() carries requests out. Throws std::invalid_argument for limits that make
-    // no sense.
+    // Without `perform`, detail::perform() executes requests. Throws std::invalid_argument for invalid
+    // limits.
     DoorDesk(DoorSettings s, DoorPerform perform);
-    // One connection, to its end.
+    // Serves one connection until it ends.
     MAGNETAR_LAZY Task<> serve(Connection& connection, DoorTrust trust);
 
     const DoorSettings settings;
@@ -42,8 +42,8 @@ public:
 private:
     struct Admission {
         DoorRole role = DoorRole::client;
-        std::string first;   // what came behind the request
-        int refused = 0;     // the status, if it was
+        std::string first;   // what was received after the request
+        int refused = 0;     // the HTTP status, if refused
         std::string answer;  // sent to the client
         void refuse(int status, std::string_view why) {
             refused = status;
@@ -67,13 +67,13 @@ public:
     explicit DoorServer(DoorSettings settings, DoorPerform perform = nullptr);
     DoorServer(const DoorServer&) = delete;
 
-    // Listens on every address. The connections are those of TcpServers of the arbiter's, so that they drain
-    // with them when it stops. Throws std::system_error, and std::invalid_argument for an address that
-    // strangers can reach when no token is asked for.
+    // Listens on every address. The connections belong to TcpServers of the arbiter, so that they drain with
+    // it when it stops. Throws std::system_error, and std::invalid_argument for an address that other
+    // machines can reach when there is no token.
     MAGNETAR_LAZY Task<> open(Actor<void>& arbiter);
-    // Serves the connections of another listener, and may outlive this.
+    // Serves the connections of another listener; may outlive this object.
     MAGNETAR_LAZY TcpServer server(DoorTrust trust);
-    // Where it listens, as URLs.
+    // The addresses at which it listens, as URLs.
     const std::vector<std::string>& urls() const noexcept { return urls_; }
 
 private:

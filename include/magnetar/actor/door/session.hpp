@@ -25,8 +25,8 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // One client of the arbiter, from the upgrade to the end of its connection: its requests, and the count of
-// those that are being carried out. It lives in its connection's job. A template, so that header-only a program
-// without a door compiles none of it.
+// those that are being executed. It lives in its connection's job. A template, so that header-only programs
+// without a door do not compile it.
 template <class = void>
 class DoorSession final : WebSocketConnection::Owner {
 public:
@@ -41,8 +41,8 @@ public:
           role_(role) {}
     DoorSession(const DoorSession&) = delete;
 
-    // Serves the client until one of both has had enough; `first` is what came behind the upgrade request.
-    // When it returns or throws, nothing that it started lives any more.
+    // Serves the client until either side ends the connection; `first` is what was received after the upgrade
+    // request. When it returns or throws, everything that it started has ended.
     Task<> run(std::string first) {
         bool cancelled = false;
         std::exception_ptr failure;
@@ -68,8 +68,8 @@ public:
     }
 
 private:
-    // Counts a job of the session's, and the bytes that asked for it, for as long as it lives, also before it
-    // runs.
+    // Counts a job of the session, and the bytes of its message, as long as it lives, including the time
+    // before it runs.
     class Place {
     public:
         Place(DoorSession& session, std::uint32_t& count, std::size_t bytes) noexcept
@@ -92,7 +92,7 @@ private:
         std::uint32_t* count_;
         std::size_t bytes_;
     };
-    // A job that can be cancelled, while it runs.
+    // A running job that can be cancelled.
     struct Running : ListNode {
         explicit Running(bool answered) noexcept : is_answered(answered) {}
         JobBase* job = current_job();
@@ -113,8 +113,8 @@ private:
                 socket_.unsent() <= enough_unsent_) ||
                socket_.is_closing();
     }
-    // A client whose tells or bytes find no room, or who does not read its answers, is not read from. Nor is its end: it is watched for, so that
-    // what is carried out for one that has gone does not stay.
+    // Above the limits, nothing is read from the client, and its end would go unnoticed: so poll for it, and
+    // cancel the requests of a client that has gone.
     Task<> room() {
         socket_.set_paused(true);
         for (bool gone = false; !has_room();) {
@@ -161,7 +161,7 @@ private:
         try {
             Json result = co_await session.perform_(request, session.role_);
             if (!id.is_null()) session.answer(id, "result", result);
-        } catch (const std::exception&) {  // of the command, or of a result that cannot be sent
+        } catch (const std::exception&) {  // thrown by the command, or the result cannot be sent
             failure = std::current_exception();
         }
         if (failure && !id.is_null()) session.answer(id, "error", to_error_json(failure));

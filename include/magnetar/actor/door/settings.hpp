@@ -8,7 +8,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// The options of an arbiter with addresses that concern its clients.
+// The arbiter's options that concern its clients.
 struct DoorSettings {
     std::vector<std::string> addresses;
     Token token, admin_token;

@@ -15,7 +15,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// The framework's exceptions that are known by their names alone.
+// The framework's exceptions that are identified by their names alone.
 template <class Visit>
 bool visit_error_types(Visit visit) {
     return visit(std::type_identity<ActorNotFound>(), "ActorNotFound") ||
@@ -31,7 +31,8 @@ bool visit_error_types(Visit visit) {
            visit(std::type_identity<JsonError>(), "JsonError");
 }
 
-// A text that JSON has room for: what is no UTF-8 is made a question mark. Cut, as an error on a link is.
+// Makes a text valid in JSON: if it is no UTF-8, bytes above 0x7f become `?`. Shortened as errors on links
+// are.
 inline std::string legible(std::string text) {
     if (!is_utf8(text))
         for (char& c : text)
@@ -45,7 +46,7 @@ MAGNETAR_DECL Json to_error_json(const std::exception_ptr& error) {
     try {
         std::rethrow_exception(error);
     } catch (const RemoteError& e) {
-        // Arguments that do not fit are the caller's fault, and no exception of the command's.
+        // Arguments that cannot be decoded are the caller's error, not an exception of the command.
         static const std::string misfit = demangled(typeid(CodecError).name());
         json["type"] = e.type() == misfit ? "CodecError" : e.type();
         json["message"] = legible(e.what());
@@ -76,7 +77,7 @@ MAGNETAR_DECL std::exception_ptr from_error_json(const Json& error) {
     };
     std::string type = text("type"), message = text("message");
     std::exception_ptr result;
-    // An exception of a command is that, whatever its name.
+    // An exception of a command stays a RemoteError, whatever its name.
     if (!error.contains("actor")) {
         visit_error_types([&]<class E>(std::type_identity<E>, std::string_view name) {
             if (type == name) result = std::make_exception_ptr(E(message));

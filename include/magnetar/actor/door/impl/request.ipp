@@ -64,15 +64,15 @@ MAGNETAR_DECL bool is_reserved_command(std::string_view name) noexcept {
     return std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved);
 }
 
-// Where a client's target is. An id that no living actor has is still an address, so that one can ask how
-// it ended; a name is not. Throws ActorNotFound, CodecError.
+// The address of a client's target. An id without a living actor is still an address, so that a client can
+// request its exit status; a name is not. Throws ActorNotFound, CodecError.
 inline Address address_of(const Json& target) {
     if (target.is_null()) return the_node->arbiter;
     Directory& directory = *the_supervisor->directory;
     Address address;
     if (target.is_object()) {
         address = from_json<ActorProxy<>>(target).address();
-        // What a client writes there is nobody's word: only places in this application count.
+        // A location from a client is not trusted: only locations in this application are valid.
         if (is_remote(address.where.node())) address.where = {};
     } else if (auto* named = directory.find(target.string())) {
         return named->proxy.address();
@@ -108,7 +108,7 @@ inline Json find_actor(const Json& arguments) {
     return to_json(entry->proxy);
 }
 
-// What carries out in the target what a client asks of it.
+// The command that executes a client's request in the target.
 inline const CommandEntry& entry_for(bool administers, bool urgent) {
     if (administers) return urgent ? listed_entry<system_by_name_command> : listed_entry<by_name_command>;
     return urgent ? listed_entry<system_open_command> : listed_entry<open_command>;

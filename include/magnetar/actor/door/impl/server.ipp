@@ -87,7 +87,7 @@ MAGNETAR_LAZY_BODY TcpServer DoorServer::server(DoorTrust trust) {
                      {.max_connections = desk_->settings.limits.max_connections + spare_connections});
 }
 
-// One connection more, for as long as it lives. (A type of the function's own would be one of each file's.)
+// Counts a connection as long as it lives. (A type local to the function would differ in each file.)
 class CountedConnection {
 public:
     explicit CountedConnection(std::uint32_t& count) noexcept : count_(count) { ++count_; }
@@ -100,7 +100,7 @@ private:
 
 MAGNETAR_LAZY_BODY Task<> DoorDesk::serve(Connection& connection, DoorTrust trust) {
     CountedConnection counted(connections_);
-    // Nothing of the upgrade is kept while the connection idles.
+    // The data of the upgrade is freed before the connection idles.
     Owned<Admission> admission = co_await admit(connection, trust);
     if (admission->refused) co_return co_await refuse(connection, std::move(admission->answer));
     if (admission->answer.empty()) co_return;
@@ -121,7 +121,7 @@ MAGNETAR_LAZY Task<bool> read_head(Connection& connection, HeadReader& head) {
     }
 }
 
-// The time counts from the connection, so that a byte now and then does not prolong it.
+// The timeout covers the whole head, from the connection on, so that single bytes do not prolong it.
 MAGNETAR_LAZY_BODY Task<Owned<DoorDesk::Admission>> DoorDesk::admit(Connection& connection, DoorTrust trust) {
     auto admission = make_owned<Admission>();
     if (connections_ > settings.limits.max_connections) {
@@ -148,7 +148,7 @@ MAGNETAR_LAZY_BODY Task<Owned<DoorDesk::Admission>> DoorDesk::admit(Connection& 
     co_return admission;
 }
 
-// Whether at the other end of a unix socket was this program's user, or root, when it connected.
+// Whether the peer of a unix socket ran as this program's user, or as root, when it connected.
 inline bool is_owner(int fd) noexcept {
     ucred peer{};
     socklen_t size = sizeof peer;
@@ -158,7 +158,7 @@ inline bool is_owner(int fd) noexcept {
 
 MAGNETAR_DECL DoorRole DoorDesk::role_of(const UpgradeRequest& request, const Connection& connection,
                                          DoorTrust trust) const {
-    // Browsers say whose page asks, and let any page ask.
+    // Browsers send the origin of the page, and let any page connect.
     auto& origins = settings.origins;
     if (!request.origin.empty() && std::find(origins.begin(), origins.end(), request.origin) == origins.end())
         throw HandshakeError(403, "this origin is not allowed");
@@ -181,7 +181,7 @@ MAGNETAR_LAZY Task<> read_rest(Connection& connection) {
         left -= data.size();
     }
 }
-// The answer is lost if the socket is closed while something in it is unread.
+// The answer would be lost if the socket were closed with unread data in it.
 MAGNETAR_LAZY_BODY Task<> DoorDesk::refuse(Connection& connection, std::string answer) {
     co_await connection.write(answer);
     co_await connection.shutdown();
