@@ -6,18 +6,18 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What waits for an answer from another thread of this process, in a list of the thread that waits. A thread
-// that hangs and is abandoned will never answer: then its waiters fail.
+// A waiter for an answer from another thread of this process, in a list of the waiting thread. A thread that
+// hangs and is abandoned will never answer: then its waiters fail.
 struct Outstanding : ListNode {
     explicit Outstanding(void (*f)(Outstanding&)) noexcept : lost(f) {}
     void (*lost)(Outstanding&);
-    std::uint32_t awaited_door = no_loop;  // of the thread that is to answer
+    std::uint32_t awaited_door = no_loop;  // of the thread that will answer
 };
 
 List<Outstanding>& outstanding();
 void wait_for_loop(Outstanding& waiting, std::uint32_t door) noexcept;
 
-// Tells all threads of this process that the loop of this door will never answer.
+// Notifies all threads of this process that the loop of this door will never answer.
 void give_up_loop(std::uint32_t door);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

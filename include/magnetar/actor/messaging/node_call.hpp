@@ -15,15 +15,15 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// A message to an actor of another host, on its way from the loop of its sender by way of the host's main
-// loop, and back with the answer. Owned by the runtime, whether or not its sender still waits.
+// A message to an actor of another host, on its way from the sender's loop through the loop that owns the
+// link, and back with the answer. Owned by the runtime, whether or not its sender still waits.
 class RemoteCall : public Runnable, public Pooled {
 public:
     Address target, sender;
     std::uint32_t command = 0;
     bool tell = false;
     bool never_waits = false;  // a tell that is dropped when there is no room for it on the link
-    std::size_t weight = 0;    // what it counts for on its link until it is answered
+    std::size_t weight = 0;    // its share of the link's limit, until it is answered
     CallContext terms;
     Writer body;               // the encoded arguments; later the encoded answer
     std::exception_ptr error;  // in place of an answer
@@ -31,8 +31,8 @@ public:
 
     virtual ~RemoteCall() = default;
 
-    // Ends the call, on the host's main loop: takes it back to its sender's loop. The call is no longer the
-    // caller's.
+    // Ends the call, on the loop that owns the link: returns it to its sender's loop. The caller must not use
+    // the call any more.
     void finish() noexcept;
 
 protected:
@@ -41,10 +41,10 @@ protected:
     virtual void deliver() noexcept = 0;
 };
 
-// What a link carries as one message, without the few bytes in front of it.
+// Maximum size of a message on a link, without the few bytes of its header.
 inline constexpr std::size_t largest_message = (std::size_t{64} << 20) - 256;
 
-// What a message counts for where such are bounded: its bytes, and what it takes beside them.
+// A message's weight in limits: its bytes, and an overhead.
 constexpr std::size_t weight_of(std::size_t size) noexcept { return size + 256; }
 
 CodecError too_large(std::size_t size, std::string_view command);
@@ -53,7 +53,7 @@ inline void check_size(std::size_t size, std::string_view command) {
 }
 template <class Args>
 void encode_message(Writer& body, const Args& args, std::string_view command) {
-    body.limit(largest_message);  // a message that is much too large is not encoded whole to find that out
+    body.limit(largest_message);  // an oversized message is not encoded to its end
     try {
         encode(body, args);
     } catch (const SizeError& error) {
@@ -62,16 +62,16 @@ void encode_message(Writer& body, const Args& args, std::string_view command) {
     check_size(body.size(), command);
 }
 
-// The way to this process's main loop from any thread; null while no actors run.
+// The handle of this process's main loop, for any thread; null while no actors run.
 inline constinit std::atomic<LoopHandle*> main_loop_handle{nullptr};
 
-// Takes a call to its host; on any thread that runs a loop. Defined with the host.
+// Sends a call to its host; on any thread that runs a loop. Defined with the node.
 void send_to_node(RemoteCall& call) noexcept;
-// Whether a tell would find room on the link to its host, as far as it is known on this thread.
+// Whether the link to its host has room for a tell, as far as this thread knows.
 bool link_has_room(const Address& target) noexcept;
 // Whether actors run in this process at all.
 bool node_runs() noexcept;
-// Whether messages to that host can leave: those to remote arbiters can also where no actors run.
+// Whether messages to that host can be sent; those to remote arbiters also where no actors run.
 inline bool can_send_to(std::uint32_t host) noexcept { return node_runs() || is_remote(host); }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

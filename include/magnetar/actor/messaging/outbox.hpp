@@ -17,7 +17,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 // the following ones while it works. A batch belongs to one thread at a time: first the sender's, then the
 // receiver's.
 class Batch final : public Runnable {
-    // Stands before each message.
+    // The header of each message.
     struct Slot {
         void (*arrive)(void* message);
         std::uint32_t size;    // up to the next slot
@@ -29,10 +29,11 @@ class Batch final : public Runnable {
     };
 
 public:
-    // One that goes off after a few messages is small, for it may have to wait as long as the last of them.
+    // A batch is small unless the one before it was filled: its block is held until its last message is
+    // consumed.
     static constexpr std::uint32_t small = 504, large = 4088;
     static constexpr std::uint32_t alignment = alignof(std::max_align_t);  // of messages
-    // What a message of that size takes.
+    // Bytes that a message of that size occupies.
     static constexpr std::uint32_t space(std::size_t size) noexcept {
         return std::uint32_t((sizeof(Slot) + size + alignment - 1) / alignment * alignment);
     }
@@ -43,9 +44,9 @@ public:
     }
     bool has_room(std::uint32_t bytes) const noexcept { return size_ - used_ >= bytes; }
 
-    // The place for the next message, of that size, for which `arrive` is called on the other loop. The message
-    // is in the batch from placed() on, to be called when it has been constructed there: what throws leaves
-    // nothing. Once it has been destroyed it is for drop() to give the place back.
+    // Storage for the next message, of that size; `arrive` is called for it on the other loop. Call placed()
+    // when the message has been constructed there: only then is it in the batch, so that an exception leaves
+    // nothing. After the message was destroyed, drop() releases its storage.
     void* place(std::size_t size, void (*arrive)(void* message)) noexcept {
         static_assert(sizeof(Slot) % alignment == 0);
         return (::new (reinterpret_cast<char*>(this) + used_) Slot{arrive, space(size), used_})->content();
@@ -74,40 +75,40 @@ private:
     LoopHandle& maker_;
     std::uint32_t size_;
     std::uint32_t used_ = begin;
-    std::uint32_t alive_ = 1;  // the messages, and the batch until all have arrived
+    std::uint32_t alive_ = 1;  // the messages, and one for the batch until all have arrived
 };
 inline constexpr std::uint32_t Batch::begin =
     (sizeof(Batch) + Batch::alignment - 1) / Batch::alignment * Batch::alignment;
 
-// What this thread has for other loops. Tells wait for the end of the turn, so that many of them cost one
-// atomic operation and one wake-up; what somebody waits for goes at once, with all that was before it.
+// Messages from this thread to other loops. Tells wait for the end of the turn, so that many of them cost one
+// atomic operation and one wake-up; a message whose sender waits is sent at once, after all earlier ones.
 class Outbox final : public TurnHook {
 public:
     Outbox() noexcept : TurnHook([](TurnHook& self) { static_cast<Outbox&>(self).flush(); }) {}
 
-    // The place for a message to that loop, see Batch::place. It goes off with the first flush after placed().
+    // Storage for a message to that loop, see Batch::place. It is sent with the first flush after placed().
     void* place(LoopHandle& door, std::size_t size, void (*arrive)(void* message)) {
         if (door_ != &door || !batch_ || !batch_->has_room(Batch::space(size))) [[unlikely]]
             begin_batch(door, Batch::space(size));
         return batch_->place(size, arrive);
     }
-    // The same in the batch that is open, when there is a place.
+    // The same in the open batch; only if has_place().
     void* place(std::size_t size, void (*arrive)(void* message)) noexcept {
         return batch_->place(size, arrive);
     }
     void placed(std::size_t size) noexcept { batch_->placed(size); }
-    // Sends a work at once.
+    // Sends one work item at once.
     void post(LoopHandle& door, Runnable& work) noexcept;
     void flush() noexcept;
 
-    // An actor's in_flight counts all messages that are on their way there. It is looked at once for
-    // each batch, and those in the batch are added when it goes: cores that count by ones would wait for
-    // each other at each. So the in_flight may grow past its capacity by a batch for each thread.
+    // An actor's in_flight counts all messages on their way to it. It is read once per batch, and the batch's
+    // messages are added when it is sent: cores that counted each message would contend for the counter. So
+    // in_flight may exceed its limit by one batch per thread.
     bool has_room(const Address& target) const noexcept {
         return target.id == crowded_.id && target.where.same_as(crowded_.where) && room_ > 0;
     }
-    // While there is room, the open batch is for the target's loop: each flush asks anew. So this is whether
-    // a message of that size to that actor takes no more than its place.
+    // While has_room(), the open batch is for the target's loop, since each flush resets the room. So this is
+    // whether a message of that size to that actor needs nothing but its storage.
     bool has_place(const Address& target, std::size_t size) const noexcept {
         return has_room(target) && batch_->has_room(Batch::space(size));
     }

@@ -33,13 +33,13 @@ inline std::exception_ptr not_found(const Address& target, const CommandEntry& c
 
 class Sending;
 
-// A request to an actor on another thread of this process. Owned by the runtime: it goes there, stands in the
-// actor's mailbox and comes back, whether or not somebody still waits for it.
+// A request to an actor on another thread of this process. Owned by the runtime: it is sent there, queued in
+// the actor's mailbox and returned, whether or not its sender still waits.
 class ThreadCall : public CallMessage, public Runnable, public Outstanding {
 public:
     std::string_view command_name() const noexcept final { return command_.name; }
     void depart(LoopHandle& door) noexcept;
-    // On the sender's thread: it has given up.
+    // On the sender's thread: the sender no longer waits.
     void forget_sender() noexcept;
 
 protected:
@@ -52,8 +52,7 @@ protected:
 
 private:
     virtual void dispose() noexcept = 0;
-    // Another core has written to it: has all of it brought over at once, and not line after line as it is
-    // used.
+    // Prefetches all its cache lines at once, since another core has written to them.
     void fetch() const noexcept;
     static void arrive(Runnable& self);
     static void come_back(Runnable& self);
@@ -75,7 +74,7 @@ private:
     Sending* waiter_;
 };
 
-// A request and the wait for its answer, whatever its command. On one loop the request lives here, in the
+// A request and the wait for its answer, for any command. On one loop the request is stored here, in the
 // awaiting coroutine, and nothing is allocated.
 class Sending : public CallMessage, public Waiter {
 public:
@@ -100,7 +99,7 @@ private:
     friend class ThreadCall;
     friend class NodeCall;
 
-    // What the command's types decide: the arguments leave it, the answer comes to it.
+    // Operations that depend on the command's types: the arguments are moved out, the answer is stored.
     virtual ThreadCall& to_thread() = 0;
     virtual void encode_arguments(Writer& out) = 0;
     virtual void take_answer(ThreadCall& call) noexcept = 0;
@@ -109,7 +108,7 @@ private:
     bool end_at_once(std::exception_ptr failure) noexcept;
     bool depart();
     bool depart_to_node();
-    // There is an answer from elsewhere, or none will come.
+    // Called when the answer has arrived from elsewhere, or none will come.
     void settle(std::exception_ptr failure) noexcept;
 
     void answered() noexcept override { wake(); }
@@ -122,7 +121,7 @@ private:
     NodeCall* node_call_ = nullptr;
 };
 
-// On lines of the cache that are its own: a line more takes a quarter of the time of a request.
+// Aligned to cache lines: one more line would cost a quarter of a request's time.
 template <class Args, class Result>
 class alignas(64) ThreadCallOf final : public ThreadCall, public Pooled {
 public:
@@ -139,8 +138,8 @@ private:
     Args args_;
 };
 
-/// A request with these arguments and this result, or a task of it, whichever command it is for: await it for
-/// the answer.
+/// A request with these arguments and this result, or a task of it, for any such command: await it for the
+/// answer.
 template <class Args, class Return>
 class [[nodiscard("a message is sent when it is awaited: co_await it")]] PendingRequest final
     : public Sending {
@@ -153,9 +152,9 @@ public:
     PendingRequest(PendingRequest&& other) noexcept
         : Sending(std::move(other)), args_(std::move(other.args_)) {}
 
-    /// Has the request carry a deadline, counted from here: past it the callee does not start it, and it
-    /// fails with TimeoutError when its turn comes. (Not to wait any longer, too, is what with_timeout does;
-    /// it sets this deadline.)
+    /// Gives the request a deadline, counted from now: after it the callee does not start the request, which
+    /// fails with TimeoutError when its turn comes. (with_timeout sets this deadline, and also stops
+    /// waiting.)
     ///
     ///     int answer = co_await worker.send<&Worker::handle>(21).within(2s);
     template <class Rep, class Period>
@@ -194,7 +193,7 @@ private:
     Outcome<Result> outcome_;
 };
 
-// A request for that command. The arguments are what its parameters are made from.
+// A request for that command. Its parameters are constructed from the arguments.
 template <auto F, class... A>
 RequestFor<F> make_request(const Address& target, A&&... arguments) {
     return RequestFor<F>(target, listed_entry<F>, std::forward<A>(arguments)...);
@@ -203,13 +202,13 @@ RequestFor<F> make_request(const Address& target, A&&... arguments) {
 [[noreturn, gnu::cold]] void throw_late(const std::string& trouble, const CommandEntry& command,
                                         const std::string& callee, const std::string& doing);
 
-// What an actor is at, in words; or that it does not say, as one that blocks its loop.
+// Describes the commands that an actor runs; or reports that it does not answer, as when its loop is blocked.
 MAGNETAR_LAZY Task<std::string> what_it_does(Address target);
 
 }  // namespace detail
 
-/// with_timeout of a request: the callee does not start it later than that, and the error says what the
-/// callee was doing, when it can still be asked (for 200 ms at most).
+/// with_timeout of a request: the callee does not start it later than that, and the error describes the
+/// commands that the callee runs, if it can still be asked (for 200 ms at most).
 template <class Rep, class Period, class Args, class Return>
 Task<typename detail::ReturnOf<Return>::type> with_timeout(std::chrono::duration<Rep, Period> limit,
                                                            detail::PendingRequest<Args, Return> request) {

@@ -16,7 +16,7 @@ namespace detail {
 
 class Telling;
 
-// Somebody waits for room in a mailbox on another thread.
+// A sender that waits for room in a mailbox on another thread.
 class Acknowledgement final : public Runnable, public Outstanding, public Pooled {
 public:
     Acknowledgement(Telling& waiter, LoopHandle& origin) noexcept
@@ -25,7 +25,7 @@ public:
           waiter_(&waiter),
           origin_(origin) {}
     void forget_sender() noexcept;
-    // On the target's thread; the acknowledgement is no longer the caller's.
+    // On the target's thread; the caller must not use the acknowledgement any more.
     void give(std::exception_ptr error) noexcept;
 
 private:
@@ -36,14 +36,14 @@ private:
     std::exception_ptr error_;
 };
 
-// A message without an answer, in or on its way to a mailbox of this process: in a batch if it comes from
+// A message without an answer, in a mailbox of this process or on its way there: in a batch if it comes from
 // another thread.
 class Tell : public Message {
 public:
     // On its target's thread.
     static void arrive(void* tell) noexcept;
     virtual void dispose() noexcept = 0;
-    const bool in_batch;        // first, beside the flags of Message: a batch holds an eighth more of them
+    const bool in_batch;        // first, next to the flags of Message: a batch holds an eighth more messages
     Telling* waiter = nullptr;  // on this loop
     Acknowledgement* acknowledgement = nullptr;  // on another
 
@@ -80,7 +80,7 @@ private:
     Args args_;
 };
 
-// A message without an answer to an actor of another host. It comes back when the link has taken it.
+// A message without an answer to an actor of another host. It is returned when the link has accepted it.
 class NodeTell final : public RemoteCall {
 public:
     explicit NodeTell(Telling* waiter) noexcept : waiter_(waiter) { tell = true; }
@@ -91,7 +91,7 @@ private:
     Telling* waiter_;
 };
 
-// A tell and the wait for room for it, whatever its command.
+// A tell and the wait for room for it, for any command.
 class Telling : public Waiter {
 public:
     std::string_view what() const noexcept override { return "room in a mailbox"; }
@@ -102,7 +102,7 @@ public:
             std::rethrow_exception(error_);
     }
 
-    // Sends a system message that nobody waits for.
+    // Sends a system message without waiting.
     void post();
 
 protected:
@@ -116,14 +116,14 @@ protected:
     // await_ready() and try_now() for an actor of another loop.
     bool ready_elsewhere();
     bool try_elsewhere(const Address* sender);
-    // The actor of this loop; throws ActorNotFound.
+    // The actor on this loop; throws ActorNotFound.
     Actor<>& local_target() const {
         Actor<>* actor = find_local(target_);
         if (!actor) [[unlikely]]
             std::rethrow_exception(not_found(target_, command_));
         return *actor;
     }
-    // Whether there is nothing to wait for.
+    // Delivers it on this loop; false when its sender must wait for room.
     bool try_here(ActorCore& target, Tell& tell) noexcept;
 
     Address target_;
@@ -134,12 +134,12 @@ private:
     friend class Acknowledgement;
     friend class NodeTell;
 
-    // What the command's types decide: the arguments leave it.
+    // Operations that depend on the command's types: the arguments are moved out.
     virtual Tell& make() = 0;
     virtual Tell& make_in_batch(void* place) = 0;
     virtual void encode_arguments(Writer& out) const = 0;
 
-    // In a batch for another loop.
+    // Constructs it in a batch for another loop.
     Tell& make_for(LoopHandle& door);
 
     // Throws CodecError.
@@ -158,7 +158,7 @@ private:
     std::exception_ptr error_;
 };
 
-/// Sends a message and waits for nothing but room for it.
+/// Sends a message; waits only for room for it.
 template <class Args, class Return>
 class [[nodiscard("a message is sent when it is awaited: co_await it")]] PendingTell final : public Telling {
 public:
@@ -180,7 +180,7 @@ public:
             target.receive(tell);
             return true;
         }
-        // Or one on another thread, which is known to have room.
+        // Fast path to another thread's actor that is known to have room.
         constexpr std::size_t size = sizeof(TellOf<Args, Return>);
         Outbox& out = outbox();
         if (command_.system || !out.has_place(target_, size)) [[unlikely]]
@@ -190,9 +190,9 @@ public:
         out.take_room();
         return true;
     }
-    // Tells without waiting for anything, as told by that sender (within this process) or else by the actor
-    // that runs now; false when it is known that the message is not taken. Throws CodecError. A function
-    // without an object: what is told on one loop needs none.
+    // Sends a tell without waiting, on behalf of that sender (within this process) or else of the current
+    // actor; false when it is known not to be accepted. Throws CodecError. Static: a tell on one loop needs
+    // no object.
     template <class... A>
     static bool try_now(const Address* sender, const Address& target, const CommandEntry& command,
                         A&&... arguments) {
@@ -204,7 +204,7 @@ public:
         if (sender) tell.sender = *sender;
         return core_of(*actor).receive(tell) == EnqueueResult::accepted;
     }
-    // The same for one that was made to be told later.
+    // The same for a tell that was made to be sent later.
     bool try_now() { return try_now(nullptr, target_, command_, std::move(args_)); }
 
 private:
@@ -224,7 +224,7 @@ private:
     Args args_;
 };
 
-// A tell of that command. The arguments are what its parameters are made from.
+// A tell of that command. Its parameters are constructed from the arguments.
 template <auto F, class... A>
 TellFor<F> make_tell(const Address& target, A&&... arguments) {
     return TellFor<F>(target, listed_entry<F>, std::forward<A>(arguments)...);
@@ -236,20 +236,20 @@ bool try_tell_to(const Address* sender, const Address& target, A&&... arguments)
     return TellFor<F>::try_now(sender, target, listed_entry<F>, std::forward<A>(arguments)...);
 }
 
-// Sends a system message that nobody waits for. It needs no coroutine, so that it works at the very end of a
-// loop, too.
+// Sends a system message without waiting. It needs no coroutine, so that it also works at the very end of a
+// loop.
 template <auto F, class... A>
 void post_tell(const Address& target, A... arguments) {
     static_assert(is_system<F>);
     make_tell<F>(target, std::move(arguments)...).post();
 }
 
-// A tell on its way to a loop that takes it further, from a thread that need not have one.
+// A tell from a thread that may have no loop, on its way to a loop that sends it.
 class TellFromAnywhere : public Runnable {
 public:
     virtual ~TellFromAnywhere() = default;
-    // Posts it to the target's loop, or to that which has the links. False, and nothing is left of it, when
-    // there is none.
+    // Posts it to the target's loop, or to the main loop for another process. False, and the tell is deleted,
+    // when there is no such loop.
     static bool post(Owned<TellFromAnywhere> tell, const Address& target);
 
 protected:

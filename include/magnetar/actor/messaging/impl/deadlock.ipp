@@ -4,7 +4,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// No cycle that people write is longer; a probe that is goes nowhere.
+// Longer than any cycle in real programs; a longer probe is dropped.
 inline constexpr std::size_t longest_chain = 64;
 
 template <class F>
@@ -20,7 +20,7 @@ void for_each_request(Actor<>& actor, const JobBase& command, F f) {
         if (auto* request = dynamic_cast<const Sending*>(job.waiting())) f(*request);
     });
 }
-// Sends the chain on, behind all that this command has asked and that is not answered.
+// Sends the chain to the targets of all unanswered requests of this command.
 MAGNETAR_DECL void follow(Actor<>& actor, CommandJobBase& command, const CallChain& chain) {
     if (chain.size() > longest_chain) return;
     for_each_request(actor, command,

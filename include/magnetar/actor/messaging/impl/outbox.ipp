@@ -58,7 +58,7 @@ MAGNETAR_DECL bool Outbox::find_room(const Address& target) noexcept {
 }
 
 MAGNETAR_DECL void Outbox::hand_over(LoopHandle& door, Runnable& work) noexcept {
-    // When the target's loop has ended, the works find that out themselves, wherever they run.
+    // If the target's loop has ended, the work detects that itself, on any thread.
     if (!door.post(work)) work.run(work);
 }
 

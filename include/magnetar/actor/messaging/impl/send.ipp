@@ -96,7 +96,7 @@ MAGNETAR_DECL bool Sending::await_suspend(Suspension leaf) {
     }
     try {
         return depart();
-    } catch (...) {  // an argument cannot be encoded, or not be moved
+    } catch (...) {  // an argument cannot be encoded or moved
         return end_at_once(std::current_exception());
     }
 }
@@ -154,7 +154,7 @@ MAGNETAR_DECL void Sending::request_cancel() noexcept {
     } else if (running) {
         running->forget_call();
     } else if (Actor<>* actor = find_local(target_); !actor || !core_of(*actor).withdraw(*this)) {
-        job()->cancel_next();  // its command is being carried out at this moment
+        job()->cancel_next();  // its command is being executed now
         return;
     }
     wake_cancelled();

@@ -41,7 +41,7 @@ MAGNETAR_DECL void TellFromAnywhere::arrive(Runnable& self) {
     Owned<TellFromAnywhere> tell(&static_cast<TellFromAnywhere&>(self));
     try {
         tell->try_now();
-    } catch (const std::exception& error) {  // it cannot travel
+    } catch (const std::exception& error) {  // it cannot be encoded
         Logger("magnetar").error("tell_from_anywhere: {}", error.what());
     }
 }
@@ -95,13 +95,12 @@ MAGNETAR_DECL void Telling::post() {
 
 [[gnu::noinline]] MAGNETAR_DECL bool Telling::try_elsewhere(const Address* sender) {
     if (!target_.where.known() || !can_send_to(target_.where.node())) return false;
-    // A thread without a loop has nowhere to gather what it sends.
+    // Without a loop there is no end of a turn at which the outbox would be flushed.
     if (this_loop == no_loop && !EventLoop::current()) [[unlikely]]
         throw std::logic_error(
             "try_tell needs a running EventLoop on its thread: from another thread use tell_from_anywhere");
     if (target_.where.node() != this_node) {
-        // The link is known on the main loop alone; from elsewhere the message is on its way, and dropped
-        // there.
+        // Room on the link is known on the main loop only; a message from another loop may be dropped there.
         if (!link_has_room(target_)) return false;
         auto call = for_node(nullptr);
         call->never_waits = true;
@@ -151,7 +150,7 @@ MAGNETAR_DECL bool Telling::await_suspend(Suspension leaf) {
     if (local_) return true;
     try {
         return depart();
-    } catch (...) {  // an argument cannot be encoded, or not be moved
+    } catch (...) {  // an argument cannot be encoded or moved
         return end_at_once(std::current_exception());
     }
 }
@@ -162,7 +161,7 @@ MAGNETAR_DECL bool Telling::await_suspend(Suspension leaf) {
     switch (target.receive(tell)) {
         case EnqueueResult::waiting:
             return false;
-        case EnqueueResult::refused:  // await_resume tells why
+        case EnqueueResult::refused:  // await_resume throws the reason
             return true;
         case EnqueueResult::accepted:
             break;
@@ -246,7 +245,7 @@ MAGNETAR_DECL void Tell::admitted() noexcept {
     if (waiter) {
         std::exchange(waiter, nullptr)->settle(nullptr);
     } else if (acknowledgement) {
-        // From now on it takes the room of one that comes without waiting.
+        // From now on it takes up room like a tell that did not have to wait.
         if (ActorSlot* slot = target_.where.slot()) {
             counted_in_flight = true;
             slot->in_flight().fetch_add(1, std::memory_order_relaxed);
