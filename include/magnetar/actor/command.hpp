@@ -50,8 +50,8 @@ constexpr detail::RunCommand<F> run(detail::CommandTag) {
     return {};
 }
 
-/// The framework's commands as objects, for programs that use the short names themselves: `send(actor,
-/// commands::stop)`.
+/// The framework's commands as objects, for programs that use the short names themselves:
+/// `send(actor, commands::stop)`.
 namespace commands {
 template <auto F, class Of = std::remove_const_t<decltype(F)>>
 inline constexpr detail::RunCommand<F> run{};

@@ -205,8 +205,8 @@ struct Codec<PoolProxy<State>> {
 
 /// A pool of workers of one type, kept alive by an actor on the arbiter's loop: made by
 /// `arbiter.add_monitor<State>({...})`. Dead workers are restarted, with a growing delay, until there are too
-/// many deaths; workers whose heartbeats cease are killed. A worker's slot keeps its name: with `.worker =
-/// {.name = "web"}` the second worker is `web-2`, and so is its replacement.
+/// many deaths; workers whose heartbeats cease are killed. A worker's slot keeps its name: with
+/// `.worker = {.name = "web"}` the second worker is `web-2`, and so is its replacement.
 ///
 /// This is a handle to that actor: small, freely copied, and never dangling. The reference that add_monitor
 /// returns is valid as long as the arbiter. Once the monitor has ended (it was stopped, or gave up), size()
@@ -235,7 +235,7 @@ public:
         auto* found = detail::WorkerPool::find(proxy_.address());
         return found && found->is_running();
     }
-    /// Number of running workers, without those being removed or replaced; 0 when the monitor has ended.
+    /// Number of running workers, without those that are to stop; 0 when the monitor has ended.
     std::size_t size() const noexcept {
         auto* found = detail::WorkerPool::find(proxy_.address());
         return found ? found->size() : 0;

@@ -96,11 +96,11 @@ struct SpawnOptions {
     /// it cannot have named actors either. (A process that it spawned has the user and the capabilities of
     /// its spawner.) No effect on threads and light actors.
     Rights rights = Rights::all;
-    /// In the actor, before spawn() returns. May be a coroutine. An exception fails the spawn.
+    /// Called in the actor, before spawn() returns. May be a coroutine. An exception fails the spawn.
     ActorHook<"start", Subject, true> start{};
-    /// In the actor, once, when it begins to stop. May be a coroutine.
+    /// Called in the actor, once, when it begins to stop. May be a coroutine.
     ActorHook<"stopping", Subject, true> stopping{};
-    /// In the actor, at every period. May be a coroutine; the next begins a period after it ended.
+    /// Called in the actor, at every period. May be a coroutine; the next begins a period after it ended.
     ActorHook<"periodic_task", Subject, true> periodic_task{};
     /// Adds to the result of info().
     ActorHook<"on_info", Subject, false, Json&> on_info{};

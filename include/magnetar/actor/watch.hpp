@@ -53,7 +53,7 @@ inline constexpr bool is_system<link_command> = true;
 /// watching actor: `Actor<State>&` with that actor's own State, or `Actor<>&`. Once the connection to a
 /// remote arbiter has ended, the end of its actors is reported as `ExitStatus::unknown()`. A clean shutdown
 /// is reported, too: check `status.clean()` to handle only failures, `self.is_running()` to ignore ends
-/// during the own shutdown. Throws std::logic_error where no actor runs, and in an actor of another State.
+/// during its own shutdown. Throws std::logic_error where no actor runs, and in an actor of another State.
 ///
 ///     watch(worker, [](Actor<Desk>& self, ActorProxy<> worker, ExitStatus status) {
 ///         self.state().lost.push_back(worker.to_string());

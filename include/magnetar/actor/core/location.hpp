@@ -13,7 +13,7 @@ inline constinit std::uint32_t this_node = 0;
 // Node numbers in addresses and ids have 24 bits: the lower half is for processes, the upper half for
 // connections to other arbiters.
 inline constexpr std::uint32_t greatest_node =
-    (1u << 23) - 1;  // above them are connections to other arbiters
+    (1u << 23) - 1;  // greater numbers are connections to other arbiters
 // The index of the loop that runs on this thread, or no_loop. Separate from the context so that routing reads
 // one variable.
 inline constexpr std::uint32_t no_loop = ~0u;

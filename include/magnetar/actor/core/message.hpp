@@ -12,7 +12,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// Why a message was not carried out.
+// Why a message was not executed.
 enum class RejectReason : std::uint8_t { not_found, lost, stopping, full, dropped, unknown_command, late };
 
 // A message on its target's loop: it is queued in the mailbox, and consumed by exactly one of start and
@@ -44,7 +44,7 @@ protected:
 
 class CommandJobBase;
 
-// What became of a message that an actor received.
+// The result of an actor's receiving a message.
 enum class EnqueueResult : std::uint8_t { accepted, waiting, refused };
 
 // A message that is answered, with its types erased: `answered` is called once its outcome has a value, or

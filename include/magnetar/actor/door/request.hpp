@@ -36,7 +36,7 @@ public:
 // Parses a message. Throws BadRequest; then `request` has the id, if there is one that can be answered.
 void read_request(Json message, DoorRequest& request);
 
-// Commands that need the administrator's token, whatever actor they are sent to.
+// Commands that need the administrator's token, regardless of the target actor.
 bool is_reserved_command(std::string_view name) noexcept;
 
 // Executes a request, on the arbiter's loop: commands of the door here, all others in the actor. Moves what

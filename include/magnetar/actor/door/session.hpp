@@ -209,7 +209,7 @@ private:
     Event changed_;  // a request has ended, answers have been sent, or the connection closes
     DoorPerform perform_;
     std::uint32_t max_requests_, requests_ = 0, tells_ = 0;
-    std::size_t max_in_flight_, in_flight_ = 0;  // bytes of both
+    std::size_t max_in_flight_, in_flight_ = 0;  // bytes of requests and tells
     std::size_t enough_unsent_;
     DoorRole role_;
 };

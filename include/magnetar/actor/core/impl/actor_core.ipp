@@ -321,7 +321,7 @@ MAGNETAR_DECL Task<> ActorCore::stopping_hook() {
 MAGNETAR_DECL Task<> ActorCore::closing() {
     Extras& extras = *extras_;
     auto deadline = deadline_after(loop_->now(), extras.settings.exit_timeout);
-    std::vector<Job<>> servers;  // they accept nothing from now on, and drain meanwhile
+    std::vector<Job<>> servers;  // they accept no new connections, and drain meanwhile
     for (auto& [name, server] : extras.servers)
         if (server.is_serving()) servers.push_back(start_job(server.close(extras.settings.exit_timeout)));
     try {
