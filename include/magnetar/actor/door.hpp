@@ -24,8 +24,9 @@ struct DoorOptions {
     /// Bytes of one client's messages that are being executed, requests and tells. At the limit, nothing more
     /// is read from the client until some have ended. The last message accepted may exceed it.
     std::size_t max_in_flight = std::size_t{16} << 20;
-    /// Bytes of answers that wait for one client to read them. Above a quarter of it, nothing more is read from
-    /// the client; beyond it, the connection ends with 1013. A single answer may be longer when no other waits.
+    /// Bytes of answers that wait for one client to read them. Above a quarter of it, nothing more is read
+    /// from the client; beyond it, the connection ends with 1013. A single answer may be longer when no other
+    /// waits.
     std::size_t max_unsent = std::size_t{16} << 20;
     /// Idle time after which a client is sent a ping. 0: never.
     std::chrono::nanoseconds ping_after = std::chrono::seconds(30);

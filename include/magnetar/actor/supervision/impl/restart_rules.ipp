@@ -29,8 +29,9 @@ MAGNETAR_DECL Nanoseconds RestartHistory::delay() {
     double delay = std::ldexp(static_cast<double>(rules_.backoff.count()),
                               static_cast<int>(std::min<std::size_t>(recent_.size() - 2, 64)));
     chance_ = chance_ * 6364136223846793005u + 1442695040888963407u;  // Knuth's linear congruential generator
-    delay = std::min(delay, static_cast<double>(rules_.max_backoff.count())) *
-            (0.5 + static_cast<double>(chance_ >> 11) * 0x1p-53);
+    double chance = static_cast<double>(chance_ >> 11) * 0x1p-53;     // below 1
+    delay = std::min(delay * (0.5 + chance),
+                     static_cast<double>(rules_.max_backoff.count()) * (0.5 + chance / 2));
     if (delay >= static_cast<double>(Nanoseconds::max().count())) return Nanoseconds::max();
     return Nanoseconds(static_cast<Nanoseconds::rep>(delay));
 }
