@@ -9,8 +9,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// The form in which nodes of one program speak to each other: the payload of a binary frame is a byte that
-// tells what it is, then numbers of fixed size, little-endian, and encoded values.
+// The wire form between nodes of one program. The payload of a binary frame is a byte that identifies the
+// kind of packet, then little-endian numbers of fixed size, and encoded values.
 struct BinaryFormat {
     enum class Packet : std::uint8_t {
         hello,
@@ -31,9 +31,9 @@ struct BinaryFormat {
     static void write(Writer& out, const Credit& credit);
     static void write(Writer& out, const Introduction& introduction);
     static void write(Writer& out, const NodeEnd& end);
-    // Views into the message are views of the payload. Throws FrameError and CodecError.
+    // The message's views refer to the payload. Throws FrameError and CodecError.
     static LinkMessage read(std::span<const std::byte> payload);
-    // The same for a request or tell, which most are: false for another message.
+    // The fast path for requests and tells, which most messages are: false for any other message.
     static bool read(std::span<const std::byte> payload, CallOnWire& call);
 };
 

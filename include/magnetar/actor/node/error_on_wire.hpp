@@ -8,8 +8,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// An exception on the wire. What the framework throws is the same again at the other end; the rest is
-// RemoteError.
+// An exception on the wire. The framework's errors keep their type at the other end; other exceptions, and
+// Cancelled and ActorExit, become a RemoteError.
 enum class ErrorKind : std::uint8_t {
     remote,
     not_found,
@@ -28,15 +28,15 @@ struct ErrorOnWire {
     ErrorKind kind = ErrorKind::remote;
     std::string type, what, actor;
     int code = 0;  // of an ActorExit
-    // It did not fail: its actor ended before it did.
+    // The end of its actor cancelled it: it did not fail on its own.
     bool cut_off() const noexcept { return kind == ErrorKind::cancelled; }
-    // The code with which an actor ends that ends by this error.
+    // The exit code of an actor that ends with this error.
     int exit_code() const noexcept { return kind == ErrorKind::exit ? code : 1; }
-    // For logs and for the errors that name it.
+    // For logs, and for errors that quote it.
     std::string to_string() const;
 };
 
-// The limit of an error's text, so that an error always fits a message.
+// Maximum length of an error's text in bytes, so that an error always fits into a message.
 inline constexpr std::size_t longest_text = 64 << 10;
 void shorten(std::string& text);
 

@@ -15,11 +15,11 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 struct CallOnWire;
 
-// A message from another host, at its target's loop: the arguments are decoded when the command starts. It
-// ends by going back to the main loop with the answer's bytes.
+// A message from another node, delivered on its target's loop. Its arguments are decoded when the command
+// starts. At its end it returns to the main loop with the encoded answer.
 class IncomingCall final : public Runnable, public Message, public Outstanding, public Pooled {
 public:
-    // Takes the call's terms away.
+    // Moves the call chain out of `call`.
     IncomingCall(std::uint64_t link, const CommandEntry& entry, CallOnWire& call);
 
     bool is_tell() const noexcept { return tell_; }
@@ -29,7 +29,8 @@ public:
     const CommandEntry& entry() const noexcept { return entry_; }
     std::span<const std::byte> arguments() const noexcept { return body_.bytes(); }
 
-    // Ends it: with an answer that `fill(writer)` writes, or with an error. It is gone after that.
+    // Finishes the call, with an answer that `fill(writer)` writes, or with an error. The object must not be
+    // used afterwards.
     template <class Fill>
     void answer_with(Fill fill) noexcept {
         try {
@@ -45,9 +46,9 @@ public:
         go_back();
     }
     void fail(std::exception_ptr error) noexcept override;
-    // Ends a tell that has been carried out.
+    // Finishes a tell that has been executed.
     void end() noexcept { go_back(); }
-    // To the target's loop, on whose thread it is delivered.
+    // Posts the message to the target's loop, on whose thread it is delivered.
     void deliver() noexcept;
 
 private:
@@ -63,18 +64,18 @@ private:
 
     std::uint64_t link_, id_;
     bool tell_, reported_ = false;
-    std::size_t weight_;  // see Link
+    std::size_t weight_;  // see weight_of
     Address target_;
     const CommandEntry& entry_;
     Writer body_;
     std::exception_ptr error_;
 };
 
-// What is carried out of an IncomingCall: its arguments, decoded, and its outcome, to be encoded.
+// The executable part of an IncomingCall: its decoded arguments, and its outcome, to be encoded.
 class IncomingAnswer : public CallMessage, public Pooled {
 public:
     virtual ~IncomingAnswer() = default;
-    // Carries it out, to the end: then it is gone, and the IncomingCall is on its way back.
+    // Executes the command. At its end this object is deleted, and the IncomingCall returns to the main loop.
     void run(Actor<>& actor) noexcept;
 
 protected:
@@ -82,7 +83,7 @@ protected:
     const CommandEntry& command() const noexcept { return wire_.entry(); }
 
 private:
-    // True when its outcome is set. Nobody is answered when `call` is null.
+    // True when the outcome is set already. No answer is sent when `call` is null.
     virtual bool invoke_with(Actor<>& actor, CallMessage* call) noexcept = 0;
     virtual void encode_outcome(Writer& out) = 0;
     void refuse(RejectReason, ActorId) noexcept override {}

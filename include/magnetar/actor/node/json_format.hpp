@@ -12,13 +12,14 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 struct CommandEntry;
 
-// The form that any tool can read: a text frame with one JSON object. Commands have names, structs the names of
-// their fields; docs/protocol.md has an example of each message.
+// The wire form that any tool can read: a text frame with one JSON object. Commands and fields of structs are
+// identified by name; docs/protocol.md has an example of each message.
 struct JsonFormat {
-    // Texts are longer than what they are made of: what is longer than this is not sent.
+    // Maximum size in bytes. A JSON text is longer than the values in it, so it has a limit of its own; a
+    // longer text is not sent.
     static constexpr std::size_t largest_text = std::size_t{256} << 20;
 
-    // They throw JsonError and CodecError for what has no JSON form, and for what is too long: then nothing was
+    // Throws JsonError or CodecError for a message that has no JSON form or is too long; then nothing was
     // written.
     template <class Message>
     static void write(Writer& out, const Message& message) {
@@ -32,7 +33,7 @@ struct JsonFormat {
     static Json to_json(const Introduction& introduction);
     static Json to_json(const NodeEnd& end);
 
-    // Knows which command the request of an id was for; null for no such request.
+    // Maps the id of a pending request to its command; null if there is no such request.
     class Asked {
     public:
         virtual const CommandEntry* command_of(std::uint64_t id) const noexcept = 0;
@@ -40,17 +41,19 @@ struct JsonFormat {
     protected:
         ~Asked() = default;
     };
-    // Encoded values of the message are put into `encoded`, and are a view of it. Arguments and results that do
-    // not fit their command come back as errors. Throws FrameError, JsonError and CodecError.
+    // The values of the message are encoded into `encoded`, and the result holds views of it. Arguments and
+    // results that do not fit their command are returned as errors. Throws FrameError, JsonError and
+    // CodecError.
     static LinkMessage read(std::string_view text, const Asked& asked, Writer& encoded);
 
 private:
     static void write_text(Writer& out, const Json& json);
 };
 
-// A command's name there: its own, and its number in the table too where several have the same.
+// A command's name in JSON: its own, followed by its number in the table where an earlier command has the
+// same name.
 std::string wire_name(std::uint32_t command);
-// The command of that name, or null.
+// The command of that name in JSON, or null.
 const CommandEntry* find_by_wire_name(std::string_view name);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

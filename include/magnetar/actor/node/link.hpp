@@ -19,11 +19,12 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 class Node;
 struct CommandEntry;
 
-// The connection to another node: a transport, whose frames are the messages of a session. What comes from
-// there is held to its sender's role, and goes on to the actors here. Lives on its node's main loop.
+// The connection to another node: a transport whose frames are the messages of a session. Received messages
+// are checked against the role of the sending process, then delivered to the actors here. Lives on its node's
+// main loop.
 class Link final : Transport::Receiver {
 public:
-    // When more than this waits to be written, nothing is read until half of it has gone.
+    // When more bytes than this wait to be written, reading pauses until half of them are written.
     static constexpr std::size_t most_unread = std::size_t{128} << 20;
 
     Link(Node& node, EventLoop& loop, UniqueFd fd, std::uint32_t peer, std::uint64_t number);
@@ -34,11 +35,11 @@ public:
 
     // Reads and writes until the connection ends: then every request in flight has failed with ActorLost.
     Task<> serve();
-    // Gives the other end a link of its own to a third node.
+    // Sends the other end a descriptor for a direct link to a third node.
     void introduce(std::uint32_t third, UniqueFd fd);
-    // Tells the other end that a process has ended with which it may have a link of its own.
+    // Notifies the other end of the end of a process to which it may have a direct link.
     void tell_end_of(std::uint32_t third) { out_.append(NodeEnd{third}); }
-    // All that was to be sent has been, or never will be.
+    // Nothing is left to send, or the output is closed.
     bool idle() noexcept { return out_.idle(); }
     // Ends the connection from this side.
     void shut_down() noexcept { transport_.shut_down(); }
@@ -50,19 +51,19 @@ private:
     void take(CallOnWire& call);
     void take(const Introduction& introduction);
     void take(const NodeEnd& end);
-    // They throw for what the peer may not say.
+    // They throw FrameError for a message that the peer may not send.
     void check_greeted() const;
     void check_sender(Address& sender) const;
     void check_reach(const CommandEntry& command, ActorId target) const;
 
     Node& node_;
     std::uint32_t peer_;
-    std::uint64_t number_;  // among its node's links
+    std::uint64_t number_;  // identifies it among its node's links
     Transport transport_;
     LinkOutput out_{transport_};
-    std::deque<UniqueFd> received_;  // the descriptors of introductions that are still to come
+    std::deque<UniqueFd> received_;  // for introductions that have not arrived yet
     FrameDecoder decoder_;
-    Writer encoded_;  // the values of the JSON message that is being taken
+    Writer encoded_;  // encoded values of the JSON message being read
     Session session_;
 };
 

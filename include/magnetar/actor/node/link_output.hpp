@@ -10,7 +10,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Appends a message of a link as a frame, in the form in which this process writes. Throws what JsonFormat does.
+// Appends a message of a link as a frame, in the wire form of this process. Throws what JsonFormat throws.
 template <class Message>
 void append_message(Writer& out, const Message& message) {
     if (wire_form == WireForm::binary) [[likely]]
@@ -18,14 +18,14 @@ void append_message(Writer& out, const Message& message) {
     else append_frame(out, Opcode::text, [&] { JsonFormat::write(out, message); });
 }
 
-// Where a session writes its messages: each becomes a frame. They are gathered over a turn, but not too many
-// that somebody waits for.
+// The output of a session: each message becomes a frame. Messages are gathered over a turn, but only up to a
+// limit of messages that the other end waits for.
 class LinkOutput {
 public:
     explicit LinkOutput(Transport& transport) noexcept : transport_(transport) {}
     LinkOutput(const LinkOutput&) = delete;
 
-    // Throws what has no form; then nothing is sent.
+    // Throws for a message that cannot be encoded; then nothing is sent.
     template <class Message>
     void append(const Message& message) {
         if (!open_) return;
@@ -37,19 +37,19 @@ public:
         else ++awaited_;
         transport_.flush_soon();
     }
-    // All that was to be sent has been, or never will be.
+    // Nothing is left to send, or the output is closed.
     bool idle() noexcept { return !open_ || transport_.out().empty(); }
-    // What is appended from now on goes nowhere.
+    // Messages appended from now on are dropped.
     void close() noexcept { open_ = false; }
     bool is_open() const noexcept { return open_; }
 
 private:
-    // So many messages that somebody waits for do not wait for the end of the turn: the other end may begin
-    // with them.
+    // Output with this number of awaited messages is flushed before the end of the turn, so that the other
+    // end can start on them.
     static constexpr unsigned eager = 32;
 
     Transport& transport_;
-    unsigned awaited_ = 0;  // messages in its output that somebody waits for
+    unsigned awaited_ = 0;  // messages in its output, tells excepted
     bool open_ = true;
 };
 

@@ -6,10 +6,10 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// A connection to a remote arbiter, as those who send by it see it. It lives on one loop, and is used there.
+// A connection to a remote arbiter, as its senders see it. It lives on one loop, and is used only there.
 class RemotePeer {
 public:
-    // Sends a request or a tell; the call is the peer's until it is finished.
+    // Sends a request or a tell; the peer owns the call until it is finished.
     virtual void send(RemoteCall& call) noexcept = 0;
     virtual bool has_room() const noexcept = 0;
 
@@ -17,15 +17,15 @@ protected:
     ~RemotePeer() = default;
 };
 
-// Gives a peer on the loop that runs now its number, and takes it back. Throws std::length_error when all are
-// in use.
+// Assigns a number to a peer of the current loop, and releases it. Throws std::length_error when half of the
+// numbers are in use.
 std::uint32_t add_remote(RemotePeer& peer);
 void remove_remote(std::uint32_t host) noexcept;
 
-// Takes a call to the loop of its remote arbiter's connection; on any thread that runs a loop. ActorLost when
-// there is no such connection any more.
+// Passes a call to the loop of its remote arbiter's connection; callable on any thread that runs a loop.
+// Without such a connection the call fails with ActorLost.
 void send_to_remote(RemoteCall& call) noexcept;
-// Whether a tell would find room, as far as it is known on this thread.
+// Whether there is room for a tell, as far as this thread knows: true on other loops than the connection's.
 bool remote_has_room(std::uint32_t host) noexcept;
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -18,39 +18,39 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 [[noreturn]] inline void break_off(const char* why) { throw FrameError(CloseCode::protocol_error, why); }
 
-// What the two ends of a link agree on: who they are, which request an answer is for, how much may be on its
-// way, and that what one actor sends another stays in order. It writes messages and is given those that came;
-// it knows no socket, no form of theirs, and no actor but its number.
+// The protocol between the two ends of a link: their identification, the matching of answers to requests,
+// flow control, and the order of messages from one actor to another. It writes messages and receives decoded
+// ones; it knows no sockets, no wire forms, and of an actor only its id.
 class Session final : public JsonFormat::Asked {
 public:
-    // So many tells, or bytes of them, to one actor may be on their way before senders wait; the receiver
-    // gives credit back by halves. Who sends more loses the link.
+    // Maximum number of tells, and of their bytes, in flight to one actor before senders wait; the receiver
+    // returns credit for half a window at a time. A process that sends more loses the link.
     static constexpr std::uint32_t window = 1024;
     static constexpr std::size_t window_bytes = std::size_t{16} << 20;
-    // So much may be asked and not answered before the next requests wait at their sender. The receiver, who
-    // also counts what no sender has wait (system commands), suffers thrice that.
+    // Maximum weight, in bytes, of unanswered requests before further ones wait at their sender. The receiver
+    // tolerates three times that, as it also counts system commands, which never wait.
     static constexpr std::size_t most_asked = std::size_t{64} << 20;
 
     Session(EventLoop& loop, LinkOutput& out, std::uint32_t peer);
     Session(const Session&) = delete;
 
-    // Whether a tell to that actor would wait.
+    // Whether a tell to that actor would be sent at once.
     bool has_room(ActorId target) const noexcept;
-    // Sends a request or a tell; the call is the session's until it is finished.
+    // Sends a request or a tell; the session owns the call until it is finished.
     void send(RemoteCall& call);
     void answer(std::uint64_t id, std::uint32_t command, std::span<const std::byte> result);
     void answer_error(std::uint64_t id, const std::exception_ptr& error);
-    // A user's tell from there has been started, or dropped; another message from there has ended.
+    // A received user tell has been started or dropped; another received message has ended.
     void consumed(std::uint64_t target, std::size_t weight);
     void ended(std::size_t weight) noexcept { asked_here_ -= weight; }
 
-    // What came. They throw FrameError for what breaks the rules: then the link ends.
+    // Handle received messages. They throw FrameError for a violation of the protocol, which ends the link.
     bool greeted() const noexcept { return greeted_; }
     void take(const Hello& hello);
     void take(const AnswerOnWire& answer);
     void take(const FailureOnWire& failure);
     void take(const Credit& credit);
-    // Counts a request or a tell of the other end's, of that weight.
+    // Counts a received request or tell, of that weight; throws FrameError when it exceeds the limits.
     void admit(const CallOnWire& call, bool system, std::size_t weight) {
         if (call.tell && !system) {
             Inbound& inbound = inbound_[call.target.id.value];
@@ -76,11 +76,11 @@ private:
         bool full() const noexcept { return in_flight >= window || bytes >= window_bytes; }
     };
     struct Inbound {
-        std::uint32_t open = 0, taken = 0;  // came, and no credit was given for it; of these, consumed
+        std::uint32_t open = 0, taken = 0;  // received without credit returned; of these, consumed
         std::size_t open_bytes = 0, taken_bytes = 0;
     };
     void pass(RemoteCall& call, const CommandEntry& command);
-    // `outbound` is that of its target, if there is one already.
+    // `outbound` is that of the call's target, null if there is none yet.
     void write(RemoteCall& call, const CommandEntry& command, Outbound* outbound);
     void give_credit(std::uint64_t target);
     RemoteCall& answered(std::uint64_t id);
@@ -91,12 +91,12 @@ private:
     LinkOutput& out_;
     std::uint32_t peer_;
     Slots<RemoteCall*> pending_;
-    std::size_t asked_ = 0;               // weight of the requests that are not answered
-    std::size_t asked_here_ = 0;          // of those from there, and of system tells
-    Queue<Runnable> held_;                // what waits until less is asked
-    IdMap<Outbound> outbound_;            // by actor there
-    IdMap<Inbound> inbound_;              // by actor here
-    std::vector<std::uint64_t> touched_;  // of these, who has taken something since credit was last given
+    std::size_t asked_ = 0;               // weight of the unanswered requests sent
+    std::size_t asked_here_ = 0;          // of those received, and of system tells
+    Queue<Runnable> held_;                // calls that wait until `asked_` is below its limit
+    IdMap<Outbound> outbound_;            // by actor of the peer
+    IdMap<Inbound> inbound_;              // by actor of this node
+    std::vector<std::uint64_t> touched_;  // of these, the actors that consumed a tell since the last credit
     bool greeted_ = false;
 };
 

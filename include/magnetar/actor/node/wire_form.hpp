@@ -5,12 +5,13 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// In which form this process writes to its links; see MAGNETAR_WIRE in docs/environment.md.
+// The form of the messages that this process writes to its links; see MAGNETAR_WIRE in docs/environment.md.
 enum class WireForm : std::uint8_t { binary, json };
-// That of the arbiter, which its forks inherit.
+// The arbiter sets it, and its forks inherit it.
 inline constinit WireForm wire_form = WireForm::binary;
 
-// What MAGNETAR_WIRE asks for. Throws std::invalid_argument for another value than `binary` and `json`.
+// The form that MAGNETAR_WIRE selects. Throws std::invalid_argument for another value than `binary` and
+// `json`.
 WireForm wanted_wire_form();
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

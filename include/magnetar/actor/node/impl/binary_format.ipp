@@ -15,7 +15,7 @@ std::byte* store(std::byte* to, T number) noexcept {
     store_little(to, number);
     return to + sizeof number;
 }
-// Of the fixed fields of a request or tell: its id, its command, two addresses.
+// Size of the fixed fields of a request or tell: its id, its command, two addresses.
 inline constexpr std::size_t call_size = 8 + 4 + 2 * 16;
 inline std::byte* store(std::byte* to, const Address& address) noexcept {
     return store(store(to, address.id.value), address.where.to_wire());

@@ -27,7 +27,7 @@ struct WireNames {
     std::vector<std::string> names;  // by number
     std::unordered_map<std::string, std::uint32_t> numbers;
 };
-// The table is complete before there are links; a plugin may add to its end.
+// The table is complete before the first link is made; a plugin may append to it.
 MAGNETAR_DECL const WireNames& wire_names() {
     static WireNames all;
     auto& table = command_table();
@@ -88,7 +88,7 @@ inline Json message_of(std::string_view command) {
     return json;
 }
 
-// The errors of the framework by their kinds; that of a command's exception has the name of its type.
+// The names of the framework's errors, by ErrorKind. An exception of a command is named by its type.
 inline constexpr std::array<std::string_view, 12> kind_names{"",
                                                              "ActorNotFound",
                                                              "ActorLost",
@@ -197,7 +197,7 @@ inline LinkMessage read_call(const Json& message, Writer& encoded) {
     return call;
 }
 
-// An exception of a command is known by the actor that it has.
+// An exception of a command is recognized by its "actor" member.
 inline ErrorOnWire error_from_json(const Json& json) {
     auto text = [&](std::string_view member) {
         const Json* found = json.find(member);

@@ -34,8 +34,8 @@ MAGNETAR_DECL Link::Link(Node& node, EventLoop& loop, UniqueFd fd, std::uint32_t
       transport_(loop, std::move(fd)),
       decoder_(frame_rules()),
       session_(loop, out_, peer) {
-    // Two workers that both waited so would wait for ever; the arbiter always goes on in time, as its workers
-    // read on.
+    // Two workers that both paused reading would wait forever, hence the time limit. The arbiter needs none:
+    // its workers never pause reading from it.
     constexpr auto longest = std::chrono::seconds(10);
     if (peer_ != 0) transport_.limit(most_unread, this_node == 0 ? LoopClock::duration::max() : longest);
 }
@@ -58,11 +58,11 @@ MAGNETAR_DECL void Link::introduce(std::uint32_t third, UniqueFd fd) {
 }
 
 MAGNETAR_DECL bool Link::received(std::span<const std::byte> bytes, std::vector<UniqueFd> descriptors) {
-    // Only the master has descriptors to give. One that this process has no room for leaves its place.
+    // Only the master sends descriptors. An empty one stands for one that this process had no room for.
     if (peer_ == 0)
         for (UniqueFd& fd : descriptors) received_.push_back(std::move(fd));
     decoder_.feed(bytes);
-    // All processes of an application write in one form, and nothing else is read.
+    // All processes of an application use one wire form; messages in the other are refused.
     const Opcode form = wire_form == WireForm::json ? Opcode::text : Opcode::binary;
     while (auto frame = decoder_.next()) {
         if (frame->opcode == form) [[likely]]
@@ -109,14 +109,14 @@ MAGNETAR_DECL void Link::take(CallOnWire& call) {
     (new IncomingCall(number_, command, call))->deliver();
 }
 
-// The checks are inline, as each message meets them.
+// The checks are inline, as every message passes them.
 
 inline void Link::check_greeted() const {
     if (!session_.greeted()) throw FrameError(CloseCode::protocol_error, "link: no hello");
 }
 
 inline void Link::check_sender(Address& sender) const {
-    // Who speaks is known by the link: where nobody is named, by the process.
+    // The link identifies the sending process; a message without a sender id gets that process's location.
     if (!sender.id) sender.where = Location(peer_, 0, 0);
     else if (sender.where.node() != peer_ || !node_.may_be_of(sender.id, peer_))
         throw FrameError(CloseCode::protocol_error, "link: a message in the name of another process");
@@ -151,7 +151,7 @@ MAGNETAR_DECL void Link::take(const Introduction& introduction) {
         fd = std::move(received_.front());
         received_.pop_front();
     }
-    // One that is there and one that is to follow it: more would only fill the table of descriptors.
+    // The present link and its successor: more would only use up descriptors.
     if (fd && node_.links_to(third) >= 2) return;
     if (fd) node_.connect(third, std::move(fd)).detach();
     else node_.no_descriptor_for(third);

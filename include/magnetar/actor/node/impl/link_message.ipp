@@ -32,7 +32,7 @@ MAGNETAR_DECL const std::string& build_id() {
                             fmt::format("{:02x}", static_cast<unsigned char>(data[j]));
                 }
             }
-            return 1;  // the first is the program; libraries are no concern
+            return 1;  // the first object is the program; libraries are skipped
         };
         ::dl_iterate_phdr(look, &found);
         return found;

@@ -41,10 +41,10 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 MAGNETAR_DECL Task<> Node::ask_for_link(Node& node, std::uint32_t peer) {
     std::string reason;
     try {
-        // Asked in the name of this process's first actor; the link itself comes before the answer. Two nodes
-        // that have had one already, and lost it, get another.
+        // This process's first actor is the caller. The link arrives before the answer. If calls still wait
+        // then, the two nodes had a link before and lost it: they get another.
         bool lives = co_await make_request<introduce_nodes>(node.arbiter, peer, false);
-        // (If one came and has ended already, nobody waits any more.)
+        // (If a link came and has ended already, no call waits any more.)
         bool waiting = node.connecting_.find(peer) != nullptr;
         if (lives && waiting) co_await make_request<introduce_nodes>(node.arbiter, peer, true);
     } catch (const std::exception& error) {
@@ -122,7 +122,7 @@ MAGNETAR_DECL void Node::send(RemoteCall& call) {
         to->session().send(call);
         return;
     }
-    if (this_node == 0 || peer == 0) {  // the master has links to all that live
+    if (this_node == 0 || peer == 0) {  // the master has a link to every living node
         unreachable(call);
         return;
     }

@@ -11,7 +11,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Read by every thread that sends to a remote arbiter.
+// Used by every thread that sends to a remote arbiter.
 struct RemoteRoutes {
     struct Route {
         RemotePeer* peer = nullptr;
@@ -22,7 +22,7 @@ struct RemoteRoutes {
     std::uint32_t last = first_remote_host - 1;
 };
 MAGNETAR_DECL RemoteRoutes& remote_routes() {
-    static auto& all = *new RemoteRoutes;  // threads that are given up may outlive all statics
+    static auto& all = *new RemoteRoutes;  // abandoned threads may outlive all statics
     return all;
 }
 MAGNETAR_DECL RemoteRoutes::Route remote_route(std::uint32_t host) noexcept {
@@ -38,7 +38,7 @@ MAGNETAR_DECL std::uint32_t add_remote(RemotePeer& peer) {
     std::lock_guard lock(all.mutex);
     if (all.routes.size() > (last_host - first_remote_host) / 2)
         throw std::length_error("too many connections to remote arbiters");
-    // The oldest number is used again last, so that old proxies do not meet another connection.
+    // Numbers are reused as late as possible, so that old proxies do not reach another connection.
     do all.last = all.last >= last_host ? first_remote_host : all.last + 1;
     while (all.routes.find(all.last));
     all.routes[all.last] = {&peer, EventLoop::current()};
@@ -50,7 +50,7 @@ MAGNETAR_DECL void remove_remote(std::uint32_t host) noexcept {
     all.routes.erase(host);
 }
 
-// On the loop of the connection, if it is there still.
+// Runs on the loop of the connection, if that still exists.
 MAGNETAR_DECL void send_from_its_loop(RemoteCall& call) noexcept {
     auto route = remote_route(call.target.where.node());
     if (route.peer && route.loop == EventLoop::current()) return route.peer->send(call);
@@ -61,7 +61,7 @@ MAGNETAR_DECL void send_from_its_loop(RemoteCall& call) noexcept {
 MAGNETAR_DECL void send_to_remote(RemoteCall& call) noexcept {
     auto& all = remote_routes();
     {
-        // While the route is there its loop is, too.
+        // The loop exists as long as the route does.
         std::lock_guard lock(all.mutex);
         auto* route = all.routes.find(call.target.where.node());
         if (route && route->loop != EventLoop::current()) {

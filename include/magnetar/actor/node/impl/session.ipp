@@ -54,7 +54,7 @@ MAGNETAR_DECL void Session::send(RemoteCall& call) {
 }
 
 MAGNETAR_DECL void Session::pass(RemoteCall& call, const CommandEntry& command) {
-    // What one sender sends stays in order: a request stands behind the tells that wait.
+    // The messages of one sender stay in order: a request queues behind waiting tells.
     auto* outbound = outbound_.find(call.target.id.value);
     bool full = outbound && outbound->full();
     if (full && call.never_waits) call.finish();
@@ -71,10 +71,10 @@ MAGNETAR_DECL void Session::write(RemoteCall& call, const CommandEntry& command,
                        .arguments = call.body.bytes()};
     if (call.terms.deadline != LoopClock::time_point{}) {
         on_wire.left = call.terms.deadline - loop_.now();
-        if (on_wire.left == on_wire.left.zero()) --on_wire.left;  // 0 would be none
+        if (on_wire.left == on_wire.left.zero()) --on_wire.left;  // 0 means no deadline
     }
     std::size_t size = call.body.size();
-    if (on_wire.chain)  // they count, too: the chain of those that wait can be long
+    if (on_wire.chain)  // the call chain counts, too: it can be long
         for (const ChainLink& one : *on_wire.chain) size += sizeof one + one.step.size();
     if (size > largest_message) [[unlikely]] {
         call.error = std::make_exception_ptr(too_large(size, command.name));
@@ -169,7 +169,7 @@ MAGNETAR_DECL void Session::close() noexcept {
     while (auto* call = static_cast<RemoteCall*>(held_.pop())) fail(*call);
 }
 
-// ---- those from the other end
+// ---- requests and tells in
 
 MAGNETAR_DECL void Session::answer(std::uint64_t id, std::uint32_t command,
                                    std::span<const std::byte> result) {
@@ -195,7 +195,7 @@ MAGNETAR_DECL void Session::consumed(std::uint64_t target, std::size_t weight) {
         give_credit(target);
     } else if (inbound->taken == 1) {
         touched_.push_back(target);
-        if (touched_.size() <= 256) return;  // nothing is kept of the many that get a message or two
+        if (touched_.size() <= 256) return;  // bounds the state kept for actors that get few messages
         for (std::uint64_t actor : touched_) give_credit(actor);
         touched_.clear();
     }
