@@ -8,12 +8,12 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// Whether a connection to a remote arbiter that ends is made again, and when.
+/// Whether and when a lost connection to a remote arbiter is opened again.
 struct ReconnectPolicy {
-    /// How often it is tried before it is given up, counted from each end; 0: never.
+    /// Number of attempts after each loss of the connection; 0: none.
     std::uint32_t attempts = 0;
-    /// The pause before the first of them; each failure doubles it. The true one is between half of that and
-    /// all of it, so that many clients of one arbiter do not all come at once.
+    /// The pause before the first attempt; each failure doubles it. The actual pause is random, between half
+    /// of that and all of it, so that the clients of one arbiter do not all reconnect at once.
     std::chrono::nanoseconds backoff = std::chrono::milliseconds(100);
     /// The longest pause.
     std::chrono::nanoseconds max_backoff = std::chrono::seconds(10);
@@ -21,17 +21,17 @@ struct ReconnectPolicy {
 
 namespace detail {
 
-// What RemoteArbiters share: the link of now, and a job that makes the next one.
+// The state of a RemoteArbiter: the current link, and a job that replaces it when it ends.
 class RemoteConnection : public Counted {
 public:
     using Ref = CountedRef<RemoteConnection>;
 
-    // Throws what RemoteLink::connect throws; later failures are tried again, if at all.
+    // Throws what RemoteLink::connect throws: the first attempt is never repeated.
     MAGNETAR_LAZY static Task<Ref> open(std::string url, std::string token, ReconnectPolicy policy);
 
     const RemoteLink::Ref& link() const noexcept { return link_; }
     void close() noexcept;
-    // Waits until it has ended, and is not made again.
+    // Waits until the connection has ended for good.
     MAGNETAR_LAZY static Task<> closed(Ref connection);
 
 private:
@@ -41,7 +41,7 @@ private:
     ~RemoteConnection() = default;
 
     MAGNETAR_LAZY static Task<> keep(Ref connection);
-    // Replaces the link that has ended; false when it cannot be made.
+    // Replaces the link that has ended; false when no attempt succeeds.
     MAGNETAR_LAZY static Task<bool> connect_again(Ref connection);
 
     RemoteLink::Ref link_;

@@ -23,14 +23,14 @@ protected:
     ~RemoteAsked() = default;
 };
 
-// The connection to a remote arbiter: requests and tells out as JSON, answers back. Lives on the loop that
-// made it, kept by the RemoteArbiter and by its own reader.
+// The connection to a remote arbiter: sends requests and tells as JSON, receives answers. Lives on the loop
+// that made it, owned by the RemoteArbiter and by its own reader.
 class RemoteLink final : public RemotePeer, public Counted, WebSocketConnection::Owner {
 public:
     using Ref = CountedRef<RemoteLink>;
 
-    // Connects and shakes hands. Throws std::invalid_argument for no URL, std::system_error,
-    // PermissionDenied, HandshakeError, TimeoutError.
+    // Connects and performs the handshake. Throws std::invalid_argument for an invalid URL,
+    // std::system_error, PermissionDenied, HandshakeError, TimeoutError.
     MAGNETAR_LAZY static Task<Ref> connect(std::string url, std::string token);
 
     std::uint32_t host() const noexcept { return host_; }
@@ -41,18 +41,19 @@ public:
     void send(RemoteCall& call) noexcept override;
     bool has_room() const noexcept override { return socket_.unsent() < most_unsent; }
 
-    // Sends a request by name and gives its answer. Throws what the other side answers, and ActorLost.
+    // Sends a request by name and returns its result. Throws the error that the other side answers, and
+    // ActorLost.
     MAGNETAR_LAZY static Task<Json> ask(Ref link, std::string command, Json target, Json arguments);
     // The same without an answer.
     MAGNETAR_LAZY static Task<> tell(Ref link, std::string command, Json target, Json arguments);
     // Starts the close handshake; open requests fail with ActorLost.
     void close() noexcept;
-    // Waits for its end.
+    // Waits until the link has ended.
     MAGNETAR_LAZY static Task<> closed(Ref link);
 
 private:
     friend class CountedRef<RemoteLink>;
-    // So many bytes wait for the connection before senders do.
+    // Maximum of unsent bytes before senders wait.
     static constexpr std::size_t most_unsent = std::size_t{1} << 20;
 
     class Reply;
@@ -76,7 +77,7 @@ private:
     std::string url_, reason_;
     Slots<RemoteAsked*> asked_;
     Queue<Runnable> waiting_;  // calls that come while there is no room
-    Event changed_;            // something was sent, or it has ended
+    Event changed_;            // bytes were sent, or the link has ended
     std::uint32_t host_ = 0;
     bool open_ = true, gone_ = false;
 };

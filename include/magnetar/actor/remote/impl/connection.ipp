@@ -12,7 +12,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Between half of the time and all of it.
+// A random time between half of `time` and all of it.
 inline std::chrono::nanoseconds shaken(std::chrono::nanoseconds time) noexcept {
     std::uint16_t random = 0;
     (void)::getrandom(&random, sizeof random, 0);
@@ -39,7 +39,7 @@ MAGNETAR_LAZY_BODY Task<> RemoteConnection::keep(Ref connection) {
         cancelled = true;
     }
     connection->over_.set();
-    // Its job must not keep what keeps its job.
+    // Breaks a cycle: the job owns the connection, which owns the job.
     connection->keeping_.reset();
     if (cancelled) throw Cancelled();
 }
@@ -67,7 +67,7 @@ MAGNETAR_DECL void RemoteConnection::close() noexcept {
     if (std::exchange(closing_, true)) return;
     bool connected = link_->is_open();
     link_->close();
-    if (!connected && keeping_) keeping_->cancel();  // it may be waiting to connect again
+    if (!connected && keeping_) keeping_->cancel();  // the job may be waiting to connect again
 }
 
 MAGNETAR_LAZY_BODY Task<> RemoteConnection::closed(Ref connection) { co_await connection->over_.wait(); }

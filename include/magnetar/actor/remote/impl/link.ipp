@@ -28,7 +28,7 @@ inline constexpr WebSocketConnection::Limits remote_limits{largest_answer, SIZE_
 
 // ---- waiting callers for an answer
 
-// A coroutine.
+// Awaited by the coroutine of ask().
 class RemoteLink::Reply final : public Waiter, public RemoteAsked {
 public:
     explicit Reply(RemoteLink& link) noexcept : link_(link), number_(link.asked_.put(this)) {}
@@ -69,7 +69,7 @@ private:
     bool waits_ = false, done_ = false;
 };
 
-// A message by a proxy: its answer is encoded again, as the sender knows its type.
+// A request sent through a proxy: its result is encoded again, as the sender decodes it by type.
 class RemoteLink::CallAsked final : public RemoteAsked, public Pooled {
 public:
     explicit CallAsked(RemoteCall& call) noexcept : call_(call) {}
@@ -112,7 +112,7 @@ MAGNETAR_DECL RemoteLink::RemoteLink(Stream stream, std::string url)
     host_ = add_remote(*this);
 }
 
-// A stream behind the handshake, and what came after the other end's answer.
+// A stream after the handshake, and the bytes received behind the head of the answer.
 struct Upgraded {
     Stream stream;
     std::string first;
@@ -186,11 +186,11 @@ MAGNETAR_DECL void RemoteLink::take_text(std::string_view text) {
     try {
         message = Json::parse(text);
         if (const Json* id = message.find("id"); id && id->is_integer()) number = id->get<std::uint64_t>();
-    } catch (const std::exception& error) {  // no JSON, or a number that no request has
+    } catch (const std::exception& error) {  // no JSON, or an id out of range
         return socket_.begin_close(CloseCode::policy_violation, error.what());
     }
     const Json* error = message.find("error");
-    if (!number) {  // it could not read what was sent
+    if (!number) {  // the other side could not read a message
         Logger("remote " + url_).warning("{}", error ? error->dump() : text);
         return;
     }
@@ -250,7 +250,7 @@ MAGNETAR_DECL void RemoteLink::send(RemoteCall& call) noexcept {
     }
 }
 
-// The first actor of a process is known by its id; others also by where they are.
+// The first actor of a process is identified by its id, other actors by id and location.
 inline Json target_of(const Address& address) {
     if (address.where.loop_index() == 0 && address.where.index() == 0) return Json(address.id.to_string());
     return to_json(ActorProxy<>(address, {}));
