@@ -12,13 +12,13 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What a process hands down to those that it forks and what the master may have taken on since it forked the
-// fork server: workers get what is so now. No other process can be given a seccomp filter, a namespace, a
-// root directory or a security label.
+// The attributes that a process inherits from its parent and that the master may have changed since it forked
+// the fork server: a worker gets the current ones. A seccomp filter, a namespace, a root directory and a
+// security label cannot be given to another process.
 struct Circumstances {
     std::array<rlimit, RLIM_NLIMITS> limits{};
     int nice = 0;
-    // From /proc; without it they are taken to be as they were.
+    // The following are read from /proc; if that fails, they are assumed unchanged.
     bool known = false;
     unsigned umask = 0;
     std::array<uid_t, 3> users{};   // real, effective, saved
@@ -31,7 +31,7 @@ struct Circumstances {
     bool operator==(const Circumstances& other) const noexcept;
     bool same_rights(const Circumstances& other) const noexcept;
 
-    // Of this process, and of another one, as far as this one may read them.
+    // Those of this process, and of another one, as far as this process may read them.
     static Circumstances now() { return of(0); }
     static Circumstances of(pid_t process);
 
@@ -39,8 +39,8 @@ struct Circumstances {
     // Throws std::invalid_argument.
     static Circumstances unpack(std::span<const std::byte> bytes);
 
-    // Takes them on, in a process of one thread which has those of `before`. Rights are given up last. Throws
-    // std::system_error when rights cannot be given up; what else does not go is logged.
+    // Applies them in a process of one thread that has those of `before`. Rights are given up last. Throws
+    // std::system_error when rights cannot be given up; other failures are logged.
     void take_on(const Circumstances& before) const;
 };
 

@@ -10,8 +10,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Who lives in the application: every process and thread actor, and the light actors that have a name or an
-// id of their own. Kept by the arbiter; others ask it by message.
+// The living actors of the application: every process and thread actor, and the light actors that have a name
+// or an id of their own. Kept by the arbiter; other processes query it by message.
 class Directory {
 public:
     struct Entry {
@@ -19,36 +19,36 @@ public:
         ActorProxy<> proxy;
         Concurrency kind = Concurrency::process;
         ActorId manager;
-        std::uint32_t node = 0;  // the process with which it ends, as long as it is not ready
-        bool ready = false;      // spawn() has returned it
-        bool yields = false;     // its name goes to the next actor that reserves it
-        ActorId before;          // whose name it has taken over
+        std::uint32_t node = 0;  // until it is ready: the process with whose end it is removed
+        bool ready = false;      // enter() was called: it runs
+        bool yields = false;     // the next actor that reserves its name gets it
+        ActorId before;          // the actor whose name it took over
     };
 
-    // Holds a name and an id until the actor is entered or given up, or the process ends for which they are
-    // held: the one that the actor is, or that makes it. Throws SpawnError when one is taken.
+    // Reserves a name and an id until the actor is entered or given up, or until the end of process `node`,
+    // which the actor is or which makes it. Throws SpawnError when one of them is taken.
     void reserve(const std::string& name, ActorId id, std::uint32_t node = 0);
-    // An actor that is being replaced leaves its name to its successor, the next actor that reserves it.
-    // Until that one runs, the name still finds the old one, and does so again when the new one fails.
+    // An actor that is being replaced yields its name to its successor, the next actor that reserves it.
+    // Until the successor runs, or when it fails, the name still finds the old actor.
     void yield_name(ActorId id, bool yields = true) noexcept {
         if (Entry* entry = entries_.find(id.value)) entry->yields = yields;
     }
-    // A number for a new process, which lives until remove_node: the next after `last` that no living one
-    // has. Throws SpawnError when there is none.
+    // A number for a new process, used until remove_node: the next after `last` that no living process has.
+    // Throws SpawnError when none is free.
     std::uint32_t free_node(std::uint32_t last);
     bool lives(std::uint32_t node) const noexcept { return node == 0 || hosts_.find(node); }
-    // Whether that process may speak for the actor: it is, or holds, its process. One that is not known harms
-    // nobody.
+    // Whether that process may change the actor's entry: it is the actor's process, or has reserved it. True
+    // for unknown actors.
     bool may_change(ActorId id, std::uint32_t node) const noexcept {
         const Entry* entry = entries_.find(id.value);
         return !entry || node == 0 || node == home(*entry);
     }
-    // It runs now. One that has ended meanwhile, and was removed, is not entered.
+    // The actor runs now. No effect when it has been removed meanwhile because it ended.
     void enter(ActorProxy<> proxy, Concurrency kind, ActorId manager);
     void remove(ActorId id);
-    // Takes a reservation back.
+    // Cancels a reservation.
     void release(const std::string& name, ActorId id);
-    // All that lived in a process that has ended.
+    // Removes all actors of a process that has ended.
     void remove_node(std::uint32_t node);
     const Entry* find(ActorId id) const noexcept;
     const Entry* find(const std::string& name) const noexcept;
@@ -56,12 +56,12 @@ public:
 
 private:
     static std::uint32_t home(const Entry& entry) noexcept;
-    // It is entered or given up: its process holds one less.
+    // Called when a reservation ends: its process holds one less.
     void settle(const Entry& entry) noexcept;
-    // So many names and ids a process may hold for actors that have not started yet.
+    // Maximum number of reservations of one process for actors that have not started yet.
     static constexpr std::uint32_t most_held = 1 << 16;
     IdMap<Entry> entries_;
-    IdMap<std::uint32_t> hosts_;  // the processes that live or are being made, and how many they hold
+    IdMap<std::uint32_t> hosts_;  // living and starting processes, with their number of reservations
     std::unordered_map<std::string, std::uint64_t> names_;
 };
 

@@ -25,33 +25,33 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Receives exactly that many bytes; blocking. For the fork server, which has no loop.
+// Receives exactly `size` bytes; blocks. For the fork server, which has no loop.
 bool receive_all(int fd, void* to, std::size_t size) noexcept;
 
 struct ForkRequest {
     static constexpr std::int32_t worker = -1;
 
-    std::uint64_t size = 0;  // of the plan that follows; of a worker
-    std::int32_t become =
-        worker;  // or another fork server, in that place and for the other end of the descriptor
+    std::uint64_t size = 0;        // of the plan that follows; for a worker
+    std::int32_t become = worker;  // or the place of a new fork server, which serves the passed descriptor
     std::int32_t unused = 0;
 };
 
-// What a new process does: it gets the plan's bytes, and the descriptors of its link and of the plan's
-// sockets. It does not return.
+// Runs a new worker, with the plan's bytes and the descriptors of its link and of the plan's sockets. Does
+// not return.
 using RunChild = void (*)(std::span<const std::byte>, std::vector<UniqueFd>);
 
-// Where the fork servers are: two that may serve, and one that makes others when both have gone at once.
+// The places of the fork servers: two that fork workers, and a seed that replaces them when both have ended
+// at once.
 inline constexpr std::size_t fork_server_places = 3, fork_server_seed = 2;
 
-// In the fork server all that would end it by chance (`pkill -USR1 program` means its master) is ignored; its
-// children have what the master had.
+// The fork server ignores the signals that would end it by accident (`pkill -USR1 program` is meant for its
+// master); its children restore the master's dispositions.
 class IgnoredSignals {
 public:
     IgnoredSignals() noexcept;
-    // SIGINT, SIGTERM and SIGHUP are as after exec(2): a handler would speak for another process. But what a
-    // terminal or `pkill` sends to all, SIGINT and SIGHUP, a worker leaves to its arbiter from its first moment;
-    // nor does SIGUSR1 end one that does not listen yet.
+    // Handlers of SIGINT, SIGTERM and SIGHUP are reset as by exec(2): they are another process's. But SIGINT
+    // and SIGHUP, which a terminal or `pkill` sends to all processes, are left to the arbiter from a worker's
+    // first moment, and SIGUSR1 does not end a worker that does not listen yet.
     void restore() const noexcept;
 
 private:
@@ -60,14 +60,14 @@ private:
     std::array<struct sigaction, all.size()> before_{};
 };
 
-// The calling thread's name while it forks a fork server, which has that name from its first moment on: who
-// looks for it by name does not miss one that has not run yet.
+// Renames the calling thread while it forks a fork server, which so has its name from the start: a search by
+// name also finds one that has not run yet.
 class ForkServerName {
 public:
     explicit ForkServerName(std::size_t place) noexcept;
     ForkServerName(const ForkServerName&) = delete;
     ~ForkServerName();
-    // In the child: it is its own.
+    // In the child: keeps the name.
     void keep() noexcept { kept_ = true; }
 
 private:
@@ -75,45 +75,46 @@ private:
     bool kept_ = false;
 };
 
-// Keeps nothing of what the master had open: a worker inherits its link and the standard streams alone.
+// Closes all descriptors from `first` on: a worker inherits only its link and the standard streams.
 void close_from(unsigned first) noexcept;
 
-// Its main: serves until the other end is closed. The kernel writes the pid of what it makes to `made[place]`.
+// The main function of a fork server: serves until the other end is closed. The kernel writes the pid of each
+// process that it forks to `made[place]`.
 [[noreturn]] void serve_forks(UniqueFd control, RunChild run_child, std::size_t place, pid_t* made,
                               const sigset_t& mask) noexcept;
 
-// What the fork servers were made in, and their workers are born with.
+// The circumstances in which the fork servers were made; workers are forked with them.
 Circumstances& circumstances_of_birth();
 
 // The master's side of the fork server: a process of one thread, forked before the master has threads or
-// rings, that makes every worker process from a clean image. Beside it a second one waits to take its place,
-// and a third that only makes others. Each is watched: one that has ended is made anew by those that are
-// left, and one that does not answer in time is ended. Only when all three are gone at once no process can be
-// made any more.
+// rings, that forks every worker process from a clean image. A second one stands by to take its place, and a
+// third only makes replacements. Each is watched: one that has ended is replaced by the others, and one that
+// does not answer within its timeout is killed. Only if all three have ended at once, no process can be made
+// any more.
 class ForkServer {
 public:
-    // Forks them. To be called before anything else is made. Throws std::system_error.
+    // Forks them. Must be called before anything else is made. Throws std::system_error.
     explicit ForkServer(RunChild run_child);
     ForkServer(const ForkServer&) = delete;
-    // Ends them, and waits until they are gone.
+    // Ends them, and waits for their end.
     ~ForkServer() { end(); }
 
-    // The one that serves next; -1 when there is none.
+    // The one that serves the next request; -1 when there is none.
     pid_t pid() const noexcept;
-    // All that live, in their places.
+    // All that live, in the order of their places.
     std::vector<pid_t> pids() const;
-    // How many have ended so far.
+    // Number of fork servers that have ended so far.
     std::uint64_t lost() const noexcept { return lost_; }
-    // Starts to watch them, on the loop that is asked for forks.
+    // Starts to watch them, on the loop that requests forks.
     void watch(EventLoop& loop);
 
-    // No process is needed any more: what is under way has a second, all of it the same one, then all of them
-    // are ended at once. So one after the other that does not answer does not hold up the arbiter's end.
+    // Shutdown: requests in progress share one second, then all fork servers are killed at once. So several
+    // that do not answer do not delay the arbiter's end one after the other.
     void wind_up();
 
     // Makes a process that runs the plan, with these descriptors: its end of the link first. A fork server
-    // that has not answered after `limit` is ended, and another is asked. Throws std::system_error when it
-    // cannot, for the lack of processes or because there is no fork server. Cancelled, it leaves no process.
+    // that has not answered after `limit` is killed, and another one is used. Throws std::system_error when
+    // no process can be made, or there is no fork server. Leaves no process when cancelled.
     Task<pid_t> fork(std::span<const std::byte> plan, std::vector<UniqueFd> descriptors,
                      std::chrono::nanoseconds limit = std::chrono::seconds(5));
 
@@ -121,11 +122,11 @@ private:
     struct Place {
         UniqueFd control;
         std::optional<ProcessHandle> process;
-        bool broken = false;    // it is being ended
-        bool in_doubt = false;  // what it has made at last nobody has been told
+        bool broken = false;    // is being ended
+        bool in_doubt = false;  // the pid of its last fork was not delivered
 
         bool usable() const noexcept { return process && !broken; }
-        // What was begun with it cannot be taken up again.
+        // Ends it after an aborted exchange, which cannot be resumed.
         void break_off() noexcept;
         void kill() noexcept;
     };
@@ -135,27 +136,27 @@ private:
     void end() noexcept;
     static std::pair<UniqueFd, UniqueFd> make_ends();
 
-    // Waits for the end of the one in that place, and has another made.
+    // Waits for the end of the fork server in that place, and requests another.
     static Task<> tend(ForkServer& self, EventLoop& loop, std::size_t number);
     static Task<> end_when_late(ForkServer& self);
-    // A process that nobody was told of: who asked for it had gone.
+    // Kills a process whose pid was not delivered, as the caller had gone.
     static Task<> end_stray(pid_t pid);
-    // Has a new one made for that place by one that still lives. The caller holds the turn.
+    // Makes a living fork server fork a new one for that place. The caller holds `turn_`.
     Task<> make(std::size_t number, std::chrono::nanoseconds limit);
-    // One request and its answer: the pid, or 0 when that fork server is no more and another may be asked,
-    // and the descriptors are still there. Throws when it answers that it cannot.
+    // One request and its answer: the pid, or 0 when that fork server has ended; then the descriptors are
+    // kept, for a request to another. Throws when it answers with an error, or neither answers nor ends.
     Task<pid_t> ask(std::size_t number, ForkRequest request, std::span<const std::byte> plan,
                     std::vector<UniqueFd>& descriptors, std::chrono::nanoseconds limit);
     static Task<std::int64_t> converse(int fd, ForkRequest request, std::span<const std::byte> plan,
                                        std::span<const UniqueFd> descriptors, bool& begun);
 
     std::array<Place, fork_server_places> places_;
-    pid_t* made_ = nullptr;  // by each, last: shared with them
-    Event changed_;          // one has ended
+    pid_t* made_ = nullptr;  // the last pid forked by each, in memory shared with them
+    Event changed_;          // a fork server has ended
     Mutex turn_;
     std::uint64_t lost_ = 0;
     bool all_gone_ = false, winding_up_ = false;
-    EventLoop* loop_ = nullptr;  // that watches them
+    EventLoop* loop_ = nullptr;  // on which they are watched
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -12,28 +12,28 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Who has joined which group, by the command that tells him: in a worker process its own members, at the
-// arbiter those of all processes. On the main loop.
+// The members of each group, by the command that delivers to them: in a worker process its own members, at
+// the arbiter those of all processes. Used on the main loop.
 class GroupTable {
 public:
-    // Whether that process may change the memberships of an actor: its own, or one that has none yet.
+    // Whether that process may change the memberships of an actor: one of its own, or one that has none yet.
     bool may_change(ActorId member, std::uint32_t host) const noexcept;
-    // Nothing when it has joined already.
+    // No effect when it has joined already.
     void join(const std::string& group, std::uint32_t command, const Address& member);
     void leave(const std::string& group, std::uint32_t command, ActorId member);
     // An actor has ended, or all of a process.
     void remove(ActorId member);
     void remove_node(std::uint32_t host);
 
-    // Those of this process, and the other processes that have some.
+    // The members in this process, and the other processes that have members.
     std::vector<Address> members_here(const std::string& group, std::uint32_t command) const;
     std::vector<std::uint32_t> other_nodes(const std::string& group, std::uint32_t command) const;
-    // Whatever command tells them; one that has joined by several is there once.
+    // For all commands; an actor that has joined with several is listed once.
     std::vector<Address> members(const std::string& group) const;
-    // How many members each group has, counted by command.
+    // Number of members of each group; an actor counts once for each command.
     std::map<std::string, std::size_t> sizes() const;
 
-    // Messages that a member, or a whole process, had no room for.
+    // Messages dropped because a member, or a whole process, had no room for them.
     std::uint64_t missed = 0;
 
 private:

@@ -18,7 +18,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 void dump_actors(EventLoop& loop, JobList& list);
 
-// Binds a loop to its thread: routing finds the actors of this thread by the loop's index.
+// Binds a loop to its thread: messages are routed to this thread's actors by the loop's index.
 class LoopBinding {
 public:
     explicit LoopBinding(EventLoop& loop) noexcept;
@@ -31,22 +31,22 @@ public:
 
 Task<> send_heartbeats(Actor<>& self, Address supervisor);
 
-// Like to_wire, but with the type's name for all that are logged by it.
+// Like to_wire, but with the type and text that logs show, for all errors except Cancelled and ActorExit.
 ErrorOnWire start_failure(const std::exception_ptr& error);
 
-// Runs the start hook as a job of the actor, so that get_actor() is right in it. Returns the failure, if
-// there is one.
+// Runs the start hook as a job of the actor, so that get_actor() returns it there. Returns the failure, if
+// any.
 Task<std::optional<ErrorOnWire>> started(Actor<>& self);
 
-// The lifecycle of the main actor of a thread or process: handshake, start, running, end. `supervisor` makes
-// it and hears its heartbeats; `manager` is the same or the monitor whose worker it is.
+// The lifecycle of the main actor of a thread or process: handshake, start, running, end. `supervisor` made
+// it and receives its heartbeats; `manager` is the same actor, or the monitor whose worker it is.
 Task<ExitStatus> live(Actor<>& self, Address supervisor, ActorProxy<> manager);
 
 void set_up(Actor<>& self, const ActorSettings& settings, std::string_view name, Json params);
 
 // ---- a thread
 
-// Tells the manager that a thread has ended; the manager may have abandoned it.
+// Reports the end of a thread to its supervisor, which may have abandoned the thread.
 struct ThreadOver final : Runnable {
     ThreadOver(Supervisor& s, std::shared_ptr<ChildRecord> c)
         : Runnable(&ThreadOver::arrive), supervisor(s), child(std::move(c)) {}
@@ -59,8 +59,8 @@ struct ThreadOver final : Runnable {
 
 // ---- a process
 
-// Logs what every job waits for, on the actor's loop and on those of the processes and threads that are
-// managed there.
+// Logs what every job waits for: on the actor's loop, and on the loops of the processes and threads that its
+// supervisor manages.
 void dump_command(Actor<>& self);
 template <>
 inline constexpr Reach reach_of<dump_command> = Reach::from_arbiter;

@@ -16,20 +16,20 @@ struct RestartRules {
     Restart restart;
     std::uint32_t restarts;
     Nanoseconds window, backoff, max_backoff;
-    std::uint32_t seed;  // of the chance in its delays
+    std::uint32_t seed;  // of the random delays
 
     // Throws std::invalid_argument with the offending value.
     void check() const;
 };
 
-// The restarts of a monitor: how many there were lately, and how long the next one waits.
+// The restarts of a monitor: counts the recent ones, and computes the delay of the next.
 class RestartHistory {
 public:
     explicit RestartHistory(const RestartRules& rules) noexcept : rules_(rules), chance_(rules.seed) {}
 
-    // Counts a restart and gives its delay: none for the first within the window, then the backoff, which
-    // doubles up to its limit, times half to one and a half by chance. Nothing when there have been too many
-    // within the window.
+    // Counts a restart and returns its delay: none for the first within the window, then the backoff, which
+    // doubles up to its limit, times a random factor of 0.5 to 1.5. Empty when there were too many within the
+    // window.
     std::optional<Nanoseconds> next(LoopClock::time_point now);
     std::size_t within_window() const noexcept { return recent_.size(); }
     std::uint64_t total() const noexcept { return total_; }

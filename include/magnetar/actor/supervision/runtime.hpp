@@ -11,17 +11,17 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What a process needs to run actors: the main loop, the links to other processes, the manager of its own
-// processes and threads. A process has one at a time; while it lives, the_node and the_supervisor lead into
+// What a process needs to run actors: the main loop, the links to other processes, the supervisor of its own
+// processes and threads. A process has one at a time; while it lives, the_node and the_supervisor point into
 // it.
 class Runtime {
 public:
-    // On an engine of the caller's, if there is one: a simulation.
+    // With the caller's engine, if given, for a simulation.
     explicit Runtime(const LoopOptions& options, std::unique_ptr<Engine> engine = nullptr);
     Runtime(const Runtime&) = delete;
     ~Runtime();
 
-    // Throws std::logic_error if the process has one already; `what` is what it was to be made for.
+    // Throws std::logic_error if the process has one already; `what` names the object that needs it.
     static void require_none(std::string_view what);
 
     EventLoop loop;
@@ -34,13 +34,13 @@ public:
     Supervisor supervisor;
 };
 
-// That of the arbiter's process, which knows all names. Commands of the framework are in the table once it is
-// made.
+// The runtime of the arbiter's process, with the directory of all names. The framework's commands are in the
+// table once it is made.
 class ArbiterRuntime : public Runtime {
 public:
     explicit ArbiterRuntime(const LoopOptions& options, std::unique_ptr<Engine> engine = nullptr);
 
-    // The arbiter enters before it runs, and leaves after its end.
+    // The arbiter calls enter before it runs, and leave after its end.
     void enter(Actor<>& arbiter, const ActorSettings& settings, std::string_view name);
     void leave();
 

@@ -8,8 +8,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Coordinated shutdown: ends what the arbiter controls in the reverse order of its start, as later actors may
-// need before. Workers belong to their monitor; light actors without name and hooks have no order.
+// Coordinated shutdown: ends what the arbiter controls in the reverse order of its start, as actors may need
+// those that were started before them. Workers belong to their monitor; light actors without name and hooks
+// have no order.
 Task<> shut_down_in_order(Actor<>& arbiter);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

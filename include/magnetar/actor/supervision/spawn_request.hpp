@@ -11,7 +11,7 @@
 #include <magnetar/wire/codec.hpp>
 #include <magnetar/wire/detail/descriptors.hpp>
 
-// Within the arbiter's process they are moved with the request; from another there is no way.
+// Within the arbiter's process descriptors are moved with the request; another process cannot send any.
 template <>
 struct magnetar::Codec<magnetar::detail::Descriptors> {
     static std::monostate to_wire(const detail::Descriptors& sockets);
@@ -20,19 +20,19 @@ struct magnetar::Codec<magnetar::detail::Descriptors> {
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What the one who spawns a process says of its actor. It holds no address: types and hooks are numbers in
-// tables that all processes of the image have.
+// What the caller of spawn() specifies. It holds no address: types and hooks are numbers in tables that all
+// processes of the image have.
 struct SpawnOrder {
     std::uint32_t type = 0;  // in actor_types()
     std::string name;
     std::uint64_t id = 0;
     ActorSettings settings;
     std::vector<std::byte> arguments;  // of the state
-    Descriptors sockets;               // that the arguments speak of
+    Descriptors sockets;               // to which the arguments refer
     Json params;
 };
 
-// What the arbiter makes of it, for the new process.
+// What the arbiter sends to the new process.
 struct SpawnRequest {
     SpawnOrder order;
     std::uint64_t arbiter = 0;  // its address, for processes

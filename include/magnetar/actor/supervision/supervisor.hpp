@@ -27,8 +27,9 @@ extern char** environ;
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What new process and thread actors tell their manager, and what is told to the arbiter's directory.
-// Who asks is the process at the other end of the link: one that speaks for another loses its link.
+// Commands by which new process and thread actors report to their supervisor, and commands of the arbiter's
+// directory. The caller is the process at the other end of the link: a process that speaks for another one
+// loses its link.
 void child_greeted(Request& request, std::uint64_t id, ActorProxy<> proxy);
 void child_started(Request& request, std::uint64_t id, std::optional<ErrorOnWire> failure);
 std::string directory_reserve(Request& request, std::string name, std::uint64_t id);
@@ -48,14 +49,14 @@ inline constexpr Reach reach_of<directory_remove> = Reach::first_actor;
 template <>
 inline constexpr Reach reach_of<directory_release> = Reach::first_actor;
 
-// The arbiter makes processes.
+// Executed by the arbiter, which makes all processes.
 Task<ActorProxy<>> spawn_process(Request& request, SpawnOrder order);
 template <>
 inline constexpr Reach reach_of<spawn_process> = Reach::first_actor;
 template <>
 inline constexpr bool is_observer<spawn_process> = true;
 
-// The main actor of each process makes the threads of that process.
+// Executed by the main actor of each process, which makes the threads of that process.
 struct ThreadBirth {
     std::string name;
     ActorId id;
@@ -69,41 +70,42 @@ inline constexpr Reach reach_of<spawn_thread> = Reach::nobody;
 template <>
 inline constexpr bool is_observer<spawn_thread> = true;
 
-// The process whose actor asks.
+// The process of the calling actor.
 inline std::uint32_t node_of_caller(const Request& request) {
     return request.caller().address().where.node();
 }
-// Throws PermissionDenied when it is a worker that has less than all rights; asked of the arbiter.
+// Throws PermissionDenied when the caller is a worker with less than Rights::all. Only the arbiter knows the
+// rights: elsewhere other workers are always refused.
 void require_all_rights(const Request& request, std::string_view what);
 
-// A process or thread actor, as its manager sees it. Shared by its spawn, its watchers and those who wait for
-// its end.
+// A process or thread actor, as its supervisor sees it. Shared by its spawn, its watchers and the callers
+// that wait for its end.
 struct ChildRecord {
     ActorId id;
     std::string name;
     ActorSettings settings;
-    std::uint32_t node = 0;   // the process it is
-    std::uint32_t asker = 0;  // the process that had it spawned
+    std::uint32_t node = 0;   // of a process actor; 0: a thread
+    std::uint32_t asker = 0;  // the process that requested the spawn
     ActorProxy<> manager;
-    Address address;                  // since it has greeted
+    Address address;                  // set once it has greeted
     LoopClock::time_point begun;      // when its spawn began
-    LoopClock::time_point last_seen;  // from it, last
-    Heartbeat heartbeat;              // what it said then
-    Event changed;                    // set whenever one of the following changes
+    LoopClock::time_point last_seen;  // its last message
+    Heartbeat heartbeat;              // its last one
+    Event changed;                    // set when one of the following changes
     bool greeted = false, started = false, ended = false;
-    bool unwanted = false;               // asked to end before it could hear it
+    bool unwanted = false;               // its end was requested
     std::optional<ErrorOnWire> failure;  // of its start
     ExitStatus exit;
     std::optional<ProcessHandle> process;
-    std::optional<Job<>> link;  // of a process: serves it, until its end
+    std::optional<Job<>> link;  // of a process: serves the link until it ends
     std::thread thread;
 
     std::string to_string() const { return name.empty() ? id.to_string() : name; }
 };
 
-// The process and thread actors of one manager: their making, their watching, their end. The arbiter has one;
-// the first actor of a worker process has one for the threads that are spawned there. On the main loop of its
-// process.
+// Spawns, watches and ends process and thread actors. The arbiter has one for all processes and the threads
+// of its own; the first actor of a worker process has one for the threads of that process. Lives on the main
+// loop of its process.
 class Supervisor {
 public:
     explicit Supervisor(Node& node) noexcept : node_(node) {
@@ -116,48 +118,48 @@ public:
         children_.for_each_in_order(
             [&f](std::uint64_t, const std::shared_ptr<ChildRecord>& child) { f(*child); });
     }
-    // In a simulation, where processes and threads are light actors, too.
+    // True in a simulation, where processes and threads are light actors, too.
     bool light_actors_only = false;
-    // The processes of the application, on the master only.
+    // Forks the processes of the application; null except in the master.
     ForkServer* fork_server = nullptr;
     ErasedHook<const MonitorGaveUp&> monitor_gave_up;  // the arbiter's hook
     Directory* directory = nullptr;
     GroupTable groups;
 
     // Spawns a process with one actor; returns its proxy when the actor's start hook has returned. Throws
-    // SpawnError, and then nothing of it is left.
+    // SpawnError and leaves nothing behind on failure.
     Task<ActorProxy<>> spawn_process(SpawnOrder order, Address asker);
     // The same on a thread of this process.
     Task<ActorProxy<>> spawn_thread(ThreadBirth birth, Address asker);
 
-    // What an actor of the process `node` says of itself.
+    // Reports of an actor about itself, received from the process `node`.
     void greeted(ActorId id, const ActorProxy<>& proxy, std::uint32_t node);
     void started(ActorId id, std::optional<ErrorOnWire> failure, std::uint32_t node);
     void last_seen(ActorId id, const Heartbeat& heartbeat, std::uint32_t node);
     void thread_over(ChildRecord& child, ExitStatus status, std::optional<ErrorOnWire> failure);
     // The worker process of that number, or null.
     std::shared_ptr<ChildRecord> at(std::uint32_t node) const noexcept;
-    // For tests: the next process gets a number after this.
+    // For tests: the next process gets the next free number after this one.
     void number_from(std::uint32_t node) noexcept { last_node_ = node; }
     bool knows(ActorId id) const noexcept { return children_.find(id.value) != nullptr; }
-    // The process of this process actor; null for other actors, and once it has ended.
+    // The process of this process actor; null for other actors, and after its end.
     const ProcessHandle* process_of(ActorId id) const noexcept;
     Task<ExitStatus> closed(ActorId id);
-    // Ends one by force, and waits until it is gone.
+    // Ends a child by force, and waits until it has ended.
     Task<> kill(ActorId id);
-    // Ends one: politely, and by force when it is not gone in time.
+    // Stops a child gracefully, and by force after its exit timeout and half a second.
     Task<> end(ActorId id);
-    // The same with them all, at once.
+    // The same for all children, concurrently.
     Task<> end_all();
 
 private:
-    // The child of that id, of which `node` speaks; null when none is known. Another process than the child's
-    // loses its link by it.
+    // The child of that id, about which process `node` reports; null when none is known. A process that
+    // reports about another one's child loses its link, and gets null, too.
     ChildRecord* spoken_of(ActorId id, std::uint32_t node);
     ChildRecord& expected(ActorId id, std::uint32_t node);
-    // Holds a worker to its rights, and what it wants to bounds. Throws SpawnError.
+    // Checks that a worker may spawn processes, and limits the settings that it requests. Throws SpawnError.
     void check(SpawnOrder& order, std::uint32_t asker) const;
-    // A spawn that is under way.
+    // Counts a spawn in progress.
     struct Spawning {
         explicit Spawning(Supervisor& s) noexcept : self(s) { ++self.spawning_; }
         Spawning(const Spawning&) = delete;
@@ -167,9 +169,9 @@ private:
     void refuse_when_stopping() const;
     void forget(ChildRecord& child);
 
-    // Waits until it holds, for `limit` of the time in which this loop runs: while the whole process stands
-    // still, in a debugger, a paused container or somebody's long computation, nothing that has come can be
-    // read, and so nobody is late. A late wake-up counts as one step of waiting.
+    // Waits until `holds` is true, for at most `limit` of the time in which this loop runs. While the whole
+    // process is stopped (by a debugger, in a paused container, by a long computation) no message can be
+    // read, so that time does not count: a late wake-up counts as one step of waiting.
     template <class Condition>
     Task<bool> until(ChildRecord& child, LoopClock::duration limit, Condition holds) {
         EventLoop& loop = node_.loop();
@@ -184,18 +186,18 @@ private:
             if (waited >= limit) co_return false;
         }
     }
-    // A worker that has a process spawned cannot ask for more, so that it holds nobody's end up: of the
-    // second, no more than the arbiter itself may take where that is longer.
+    // Upper limits for the settings of a process that a worker requests, so that it cannot delay the end of
+    // others. The exit timeout may be as long as the arbiter's own, if that is longer.
     static constexpr std::chrono::hours longest_timeout{24};
     static constexpr std::chrono::seconds longest_exit_timeout{60};
-    // So many times a limit is looked at while it passes.
+    // Number of steps in which a limit is waited for.
     static constexpr int patience = 8;
 
-    // What its process hands down to it: the master, or the worker that had it spawned.
+    // The circumstances that the child inherits: those of the master, or of the worker that requested it.
     Circumstances circumstances_for(const ChildRecord& child) const;
     ActorProxy<> manager_for(const Address& asker) const;
     Task<> launch(ChildRecord& child, SpawnOrder order);
-    // Waits for the handshake and the start hook; the heartbeat is watched from then on.
+    // Waits for the handshake, then for the start hook; its heartbeat is watched from the handshake on.
     Task<ActorProxy<>> await_start(std::shared_ptr<ChildRecord> child);
 
     Task<> await_exit(std::shared_ptr<ChildRecord> child);
@@ -208,8 +210,8 @@ private:
     static Task<> reap(Supervisor& self, std::shared_ptr<ChildRecord> child);
     // Stops the child when its heartbeats cease, and kills it when it does not end.
     static Task<> watch_heartbeat(Supervisor& self, std::shared_ptr<ChildRecord> child);
-    // A process without a link is unreachable. Usually its end has ended the link; if not (it
-    // has closed its descriptors, or become another program), it is ended.
+    // A process without a link is unreachable. Usually the link has ended because the process has; if not (it
+    // closed its descriptors, or became another program), it is killed.
     static void link_ended(Node& node, std::uint32_t peer);
     static Task<> end_linkless(Supervisor& self, std::shared_ptr<ChildRecord> child);
     static void run_thread(Supervisor& self, std::shared_ptr<ChildRecord> child, Json params,

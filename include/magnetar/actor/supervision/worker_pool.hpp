@@ -16,20 +16,20 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Waits until a light actor of this loop has ended, for `limit` at most.
+// Waits until a light actor of this loop has ended, for at most `limit`.
 MAGNETAR_LAZY Task<bool> light_ended(Actor<>& actor, Nanoseconds limit);
 
-// How long one that was told to stop may take, beyond what it needs by its own account.
+// How long a stopped actor may take to end: its exit timeout and half a second.
 Nanoseconds with_grace(Nanoseconds exit_timeout) noexcept;
 
-// Stops a light actor of this loop, and waits; ends it by force when it is not gone in time.
+// Stops a light actor of this loop and waits for its end; ends it by force when it exceeds its limit.
 MAGNETAR_LAZY Task<> end_light(Address target);
 
-// What add_monitor has given to users: handles, which stay where they are until the arbiter is gone.
+// The handles that add_monitor returned to users; their addresses stay valid until the end of the arbiter.
 using KeptHandle = std::unique_ptr<void, void (*)(void*)>;
 using KeptHandles = std::vector<KeptHandle>;
 
-// What a monitor is made from, whatever its workers are.
+// The parameters of a monitor, for workers of any type.
 struct MonitorSpec {
     std::string name;
     ActorSettings settings;
@@ -42,27 +42,28 @@ struct MonitorSpec {
     KeptHandle (*make_handle)(ActorProxy<> monitor) = nullptr;
 };
 
-// Makes a monitor below `root` and gives its handle, which `kept` owns, when its workers have started. See
-// Arbiter::add_monitor for what it throws.
+// Makes a monitor as a child of `root` and returns its handle, which `kept` owns, when its workers have
+// started. See Arbiter::add_monitor for the exceptions.
 MAGNETAR_LAZY Task<void*> start_monitor(Actor<>& root, KeptHandles& kept, MonitorSpec spec);
 
-// A monitor whatever its workers are. It lives on the arbiter's loop.
+// A monitor, for workers of any type. It lives on the arbiter's loop.
 //
-// There is one desired state: the slots, the generation that the workers are to be of, and whether it ends.
-// scale, reload, replace, deaths and stops change that and nothing else. One coroutine, `reconcile`, compares
-// it with the workers there are and begins what is missing: a worker's making, or its end. Each worker has a
-// job of its own, from its making to its end, which tells what has become of it; no job keeps a slot or a
-// worker beyond an await. Who waits for a change stands in `calls_`, and goes on when the workers are as he
-// wanted them, or the monitor ends.
+// The desired state consists of the slots, the required generation of the workers, and whether the monitor
+// ends. scale, reload, replace, deaths and stops change that and nothing else. One coroutine, `reconcile`,
+// compares it with the actual workers and starts what is missing: the making or the end of a worker. Each
+// worker has a job, from its making to its end, which reports its outcome; no job holds a reference to a slot
+// or worker across an await. Callers that wait for a change are in `calls_`; they continue when the workers
+// are in the state that they requested, or the monitor ends.
 class WorkerPool : public Actor<> {
 public:
-    // The monitor of that address. Throws when it has ended, and on another thread than its own.
+    // The monitor of that address. Throws ActorNotFound when it has ended, std::logic_error on another
+    // thread.
     static WorkerPool& living(const ActorProxy<>& monitor);
     static WorkerPool* find(const Address& monitor) noexcept {
         return static_cast<WorkerPool*>(find_local_here(monitor));
     }
 
-    // How many workers run now and are to stay.
+    // Number of workers that run and are to stay.
     std::size_t size() const noexcept;
     std::vector<ActorProxy<>> running() const;
     MAGNETAR_LAZY static Task<> scale(ActorProxy<> monitor, std::uint32_t workers);
@@ -71,12 +72,12 @@ public:
 
     void add_info(Json& info) const override;
 
-    // Those that are being made, too.
+    // Includes the workers that are being made.
     std::vector<ActorId> worker_ids() const;
-    // In the background, as SIGHUP asks for it; not twice at once.
+    // For SIGHUP: reloads in the background, unless such a reload is in progress.
     virtual void reload_by_signal() = 0;
 
-    // A request that a worker has not answered. Monitor and worker may be gone when it ends.
+    // Counts a request that a worker has not answered yet. It may outlive monitor and worker.
     class Asked {
     public:
         Asked(const Address& monitor, std::uint64_t worker) noexcept : monitor_(monitor), worker_(worker) {
@@ -95,54 +96,54 @@ public:
         std::uint64_t serial = 0;
         explicit operator bool() const noexcept { return serial != 0; }
     };
-    // The worker for the next request: in turn, and of those with the fewest to answer if so chosen. None
-    // when none runs.
+    // The worker for the next request: round robin, or by Routing::least_loaded one with the fewest
+    // unanswered requests. None when no worker runs.
     Chosen choose();
     ActorNotFound none_runs() const;
-    // The same; while none runs and one is to come, waits for it until the deadline.
+    // The same; when no worker runs but one will, waits for it until the deadline.
     MAGNETAR_LAZY static Task<Chosen> choose_in_time(ActorProxy<> monitor, LoopClock::time_point deadline);
 
-    // The Monitor<State> that users have of it.
+    // The Monitor<State> that users hold.
     void* handle = nullptr;
 
 protected:
     WorkerPool(EventLoop& loop, MonitorSpec spec);
 
     enum class Phase : std::uint8_t { making, running, leaving };
-    // Why a worker has to go.
+    // Why a worker is to end.
     enum class Why : std::uint8_t { none, surplus, replaced, another_died, stop };
     struct Worker {
         std::uint64_t serial = 0;
         std::uint32_t slot = 0;        // its slot's number
-        ActorId id;                    // of a plain light one, since it runs
-        ActorProxy<> proxy;            // since it runs
-        std::uint64_t generation = 0;  // 0: it is to be replaced whatever the others are
+        ActorId id;                    // of a plain light worker: set once it runs
+        ActorProxy<> proxy;            // set once it runs
+        std::uint64_t generation = 0;  // to be replaced, whatever generation_ is
         Phase phase = Phase::making;
         Why why = Why::none;
-        bool told = false;  // to stop
+        bool told = false;  // stop was sent
         int pid = 0;        // of a process
         int asked = 0;      // requests by the monitor that it has not answered
     };
-    // A place for a worker, which keeps its number and name from one to the next.
+    // A place for a worker; number and name stay the same when the worker is replaced.
     struct Slot {
         std::uint32_t number = 0;
-        Worker* current = nullptr;    // it runs, and is to stay
-        Worker* making = nullptr;     // becomes the current one
-        std::uint64_t after = 0;      // not before this one is gone
-        bool fresh = true;            // nobody has run here since it was asked for
-        bool rested = false;          // its worker has ended for good, see Restart
-        LoopClock::time_point due{};  // not before this time
+        Worker* current = nullptr;    // runs, and is to stay
+        Worker* making = nullptr;     // will become the current one
+        std::uint64_t after = 0;      // wait for the end of the worker with this serial number
+        bool fresh = true;            // no worker has run here since the slot was requested
+        bool rested = false;          // its worker has ended and is not restarted, see Restart
+        LoopClock::time_point due{};  // earliest time of the next start
     };
-    // Who waits for the end of a scale or, with its generation, of a reload, or, with its worker, of a
-    // replacement.
+    // A caller that waits for the end of a scale, of a reload (with its generation), or of a replacement
+    // (with the worker).
     struct Call : detail::ListNode {
         std::uint64_t generation = 0;
-        std::uint64_t worker = 0;  // its serial number
-        std::uint32_t slot = 0;    // and its slot's
+        std::uint64_t worker = 0;  // serial number
+        std::uint32_t slot = 0;    // number of its slot
         std::exception_ptr error;
         Event done;
     };
-    // So many are made at once; a reload makes one at a time.
+    // Maximum number of workers made concurrently; a reload makes one at a time.
     static constexpr int width = 8;
 
     // ---- desired state
@@ -159,28 +160,28 @@ protected:
 
     // ---- waiting callers
 
-    // Tells those whose wish has come true.
+    // Resumes the callers whose request is fulfilled.
     void settle_calls();
-    // Whether that worker is gone, and another one in its slot if there is to be one.
+    // Whether the worker has ended and, if its slot still exists, another one runs there or none will.
     bool is_replaced(const Call& call) const noexcept;
     void fail_calls(const std::exception_ptr& error, bool reloads_only = false);
     static void finish(Call& call) noexcept;
 
     RestartRules rules_;
     std::string worker_name_;
-    ActorId worker_id_;  // that a user wants it to have
+    ActorId worker_id_;  // requested by the user; 0: any
     ActorSettings worker_settings_;
     Owned<StateFactory> factory_;
     bool light_, plain_;
-    // What is wanted.
+    // The desired state.
     std::vector<Slot> slots_;  // by number
     std::uint64_t generation_ = 1;
     bool ending_ = false;
-    // What there is.
-    std::map<std::uint64_t, Worker> workers_;  // by serial number: a Worker stays where it is
+    // The actual state.
+    std::map<std::uint64_t, Worker> workers_;  // by serial number; the address of a Worker is stable
     std::uint64_t last_serial_ = 0, renewing_ = 0;
     int making_ = 0;
-    Event changed_, gone_, available_;  // `available_`: a worker has come, or none will
+    Event changed_, gone_, available_;  // `available_`: a worker runs, or none will
     List<Call> calls_;
     std::exception_ptr growth_failed_;
     std::size_t next_ = 0;

@@ -42,7 +42,7 @@ MAGNETAR_DECL Circumstances Circumstances::of(pid_t process) {
     }
     errno = 0;
     now.nice = ::getpriority(PRIO_PROCESS, static_cast<id_t>(process));
-    // umask(2) tells the mask only by changing it, for all threads.
+    // umask(2) returns the mask only by changing it, for all threads.
     auto path = process ? fmt::format("/proc/{}/status", process) : std::string("/proc/self/status");
     UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     std::string text(4096, '\0');
@@ -84,7 +84,7 @@ MAGNETAR_DECL Circumstances Circumstances::of(pid_t process) {
     return now;
 }
 
-// Both sides are of one image: as they lie in memory.
+// The layout in memory, as both sides run the same image.
 struct PackedCircumstances {
     rlimit limits[RLIM_NLIMITS];
     std::uint64_t inheritable, permitted, effective, bounding;

@@ -31,7 +31,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// ---- by hand
+// ---- by clone(2)
 
 MAGNETAR_DECL pid_t clone_sibling(pid_t* made) noexcept {
     std::uintptr_t tid_address = 0;
@@ -77,25 +77,26 @@ inline long direct_system_call(long number, long a, long b, long c, long d, long
     return result;
 }
 
-// Runs in the place of a system call of fork, or of one of its handlers.
+// Runs instead of each system call of fork and of its handlers.
 inline void on_trapped_call(int, siginfo_t*, void* where) noexcept {
     fork_trap.selector = ForkTrap::allow;
     auto* interrupted = static_cast<ucontext_t*>(where);
     auto& registers = interrupted->uc_mcontext.gregs;
     long number = registers[REG_RAX], a = registers[REG_RDI], b = registers[REG_RSI], c = registers[REG_RDX],
          d = registers[REG_R10];
-    if (number == SYS_clone || number == SYS_fork) {  // its exit signal is none
+    if (number == SYS_clone || number == SYS_fork) {  // without an exit signal
         constexpr unsigned long exit_signal = 0xff;
         unsigned long flags = number == SYS_clone ? static_cast<unsigned long>(a) & ~exit_signal : 0;
         registers[REG_RAX] =
             direct_system_call(SYS_clone, static_cast<long>(flags | fork_trap.flags), 0,
                                reinterpret_cast<long>(fork_trap.made), number == SYS_clone ? d : 0, 0, 0);
-        return;  // and nothing is trapped any more
+        return;  // `selector` stays at `allow`
     }
     if (number == SYS_clone3) {
-        registers[REG_RAX] = -ENOSYS;  // the other one is tried then
+        registers[REG_RAX] = -ENOSYS;  // the C library then tries clone
     } else if (number == SYS_rt_sigprocmask) {
-        // The mask is what this handler returns to. SIGSYS stays open, or the next trap would be the end.
+        // The mask is set when this handler returns. SIGSYS stays unblocked, or the next trap would kill the
+        // process.
         std::uint64_t mask = 0, change = 0;
         std::memcpy(&mask, &interrupted->uc_sigmask, sizeof mask);
         if (c) std::memcpy(reinterpret_cast<void*>(c), &mask, sizeof mask);
@@ -112,8 +113,8 @@ inline void on_trapped_call(int, siginfo_t*, void* where) noexcept {
     fork_trap.selector = ForkTrap::block;
 }
 
-// Valgrind passes on the prctl, and its own calls would be trapped: asked by its request RUNNING_ON_VALGRIND,
-// which does nothing elsewhere.
+// Valgrind passes the prctl on to the kernel, and its own system calls would be trapped. Detected by its
+// request RUNNING_ON_VALGRIND, which is a no-op elsewhere.
 inline bool under_valgrind() noexcept {
     volatile unsigned long request[6] = {0x1001, 0, 0, 0, 0, 0};
     unsigned long answer = 0;
@@ -140,9 +141,9 @@ inline bool fork_trap_works() noexcept {
     return works;
 }
 
-// False when there is no trap here.
+// False when system calls cannot be trapped; then nothing was forked.
 inline bool trapped_fork(unsigned long flags, pid_t* made, pid_t& pid) noexcept {
-    constexpr int set_dispatch = 59, dispatch_off = 0, dispatch_on = 1;  // which old headers lack
+    constexpr int set_dispatch = 59, dispatch_off = 0, dispatch_on = 1;  // missing in old headers
     if (!fork_trap_works()) return false;
     struct sigaction action{}, before{};
     action.sa_sigaction = &on_trapped_call;
@@ -152,7 +153,7 @@ inline bool trapped_fork(unsigned long flags, pid_t* made, pid_t& pid) noexcept 
     sigaddset(&mask, SIGSYS);
     if (::sigaction(SIGSYS, &action, &before) != 0) return false;
     pthread_sigmask(SIG_UNBLOCK, &mask, &mask_before);
-    // The handler's own return is a system call, too, in the C library: its place is let through.
+    // The return from the handler is a system call of the C library, too: its address is exempt.
     struct {
         void* handler;
         unsigned long flags;
@@ -172,7 +173,7 @@ inline bool trapped_fork(unsigned long flags, pid_t* made, pid_t& pid) noexcept 
         pid = ::fork();
         error = errno;
         fork_trap.selector = ForkTrap::allow;
-        ::prctl(set_dispatch, dispatch_off, 0, 0, 0);  // the child has none
+        ::prctl(set_dispatch, dispatch_off, 0, 0, 0);  // not inherited by the child
     }
     pthread_sigmask(SIG_SETMASK, &mask_before, nullptr);
     ::sigaction(SIGSYS, &before, nullptr);

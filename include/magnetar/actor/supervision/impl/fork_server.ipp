@@ -127,7 +127,7 @@ MAGNETAR_DECL void serve_forks(UniqueFd control, RunChild run_child, std::size_t
                 continue;
             }
             control.reset();
-            ::munmap(made, sizeof(pid_t) * fork_server_places);  // what stands there is believed
+            ::munmap(made, sizeof(pid_t) * fork_server_places);  // the master trusts its content
             ignored.restore();
             run_child(plan, std::move(descriptors));
             ::_exit(1);
@@ -145,7 +145,7 @@ MAGNETAR_DECL Circumstances& circumstances_of_birth() {
 }
 
 MAGNETAR_DECL ForkServer::ForkServer(RunChild run_child) {
-    flush_standard_streams();  // or the child's end would write the buffers once more
+    flush_standard_streams();  // else a child that exits would write the buffers again
     circumstances_of_birth() = Circumstances::now();
     void* page = ::mmap(nullptr, sizeof(pid_t) * fork_server_places, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -184,7 +184,7 @@ MAGNETAR_DECL void ForkServer::wind_up() {
 
 MAGNETAR_DECL Task<> ForkServer::end_when_late(ForkServer& self) {
     co_await sleep(std::chrono::seconds(1));
-    // Their ends are open: somebody may be speaking with them, and hears that they are gone.
+    // The control sockets stay open: a request in progress fails when the other end is closed.
     for (Place& one : self.places_)
         if (one.process) one.kill();
 }
@@ -209,7 +209,7 @@ MAGNETAR_DECL Task<pid_t> ForkServer::fork(std::span<const std::byte> plan, std:
 
 MAGNETAR_DECL void ForkServer::Place::break_off() noexcept {
     if (!process) return;
-    control.reset();  // enough for one that may not be signalled any more: it ends by itself
+    control.reset();  // enough for one that must not be signalled any more: it ends on its own
     kill();
 }
 
@@ -223,7 +223,7 @@ MAGNETAR_DECL void ForkServer::Place::kill() noexcept {
 MAGNETAR_DECL void ForkServer::begin(std::size_t place, RunChild run_child) {
     auto [ours, theirs] = make_ends();
     pid_t master = ::getpid();
-    // What comes before it ignores signals waits, and is ignored then.
+    // A signal that arrives before the child ignores it stays pending, and is then ignored.
     sigset_t all, mask;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &mask);
@@ -262,7 +262,7 @@ MAGNETAR_DECL void ForkServer::end() noexcept {
         if (!one.process) continue;
         pollfd ended{one.process->fd(), POLLIN, 0};
         auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - LoopClock::now());
-        // A frozen one dies when it thaws, with its master.
+        // A frozen one dies when it is thawed, as its master has ended.
         if (ended.fd < 0 || ::poll(&ended, 1, static_cast<int>(std::max(left.count(), std::int64_t{0}))) == 1)
             one.process->collect();
         one.process.reset();
@@ -280,7 +280,7 @@ MAGNETAR_DECL std::pair<UniqueFd, UniqueFd> ForkServer::make_ends() {
 
 MAGNETAR_DECL Task<> ForkServer::tend(ForkServer& self, EventLoop& loop, std::size_t number) {
     Place& place = self.places_[number];
-    UniqueFd spoken_with;  // it may be in use until the turn is ours: its number is to be no other's
+    UniqueFd spoken_with;  // in use until the lock is ours: its number must not be reused
     for (std::chrono::milliseconds pause(100);;) {
         if (place.process) {
             co_await place.process->ended();
@@ -374,7 +374,7 @@ MAGNETAR_DECL Task<pid_t> ForkServer::ask(std::size_t number, ForkRequest reques
         } catch (const TimeoutError&) {
             trouble = "does not answer";
         } catch (const std::system_error& error) {
-            if (!begun) {  // it is not to blame
+            if (!begun) {  // the error is on this side
                 place.in_doubt = false;
                 throw;
             }
@@ -388,7 +388,7 @@ MAGNETAR_DECL Task<pid_t> ForkServer::ask(std::size_t number, ForkRequest reques
     }
     if (!winding_up_)
         Logger("arbiter").warning("the fork server (process {}): {}: it is ended", pid, trouble);
-    // Whether it made the process before it stopped answering is known once it is dead.
+    // Only once it is dead, it is known whether it forked before it stopped answering.
     EventLoop& loop = EventLoop::require("fork");
     struct Unclaimed {
         ~Unclaimed() {
@@ -424,7 +424,7 @@ MAGNETAR_DECL Task<std::int64_t> ForkServer::converse(int fd, ForkRequest reques
     int n = co_await submit("fork request", [fd, m = &message.message](io_uring_sqe* sqe) {
         io_uring_prep_sendmsg(sqe, fd, m, MSG_NOSIGNAL);
     });
-    if (n < 0 && n != -EPIPE && n != -ECONNRESET) begun = false;  // a descriptor that cannot be sent, say
+    if (n < 0 && n != -EPIPE && n != -ECONNRESET) begun = false;  // for example, a descriptor cannot be sent
     check(n, "sendmsg", "to the fork server");
     if (n != sizeof request) throw_system_error(EPIPE, "sendmsg");
     while (!plan.empty()) {

@@ -32,7 +32,7 @@ MAGNETAR_DECL bool introduce_nodes(Request& request, std::uint32_t peer, bool ag
     Link* a = the_node->link_to(first);
     Link* b = the_node->link_to(peer);
     if (!a || !b || first == peer) return false;
-    if (!the_node->introduced(first, peer, again)) return true;  // the other has asked at the same time
+    if (!the_node->introduced(first, peer, again)) return true;  // the other node has asked at the same time
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         throw_system_error(errno, "socketpair");

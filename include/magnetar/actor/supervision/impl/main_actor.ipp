@@ -97,7 +97,7 @@ MAGNETAR_DECL ErrorOnWire start_failure(const std::exception_ptr& error) {
     ErrorOnWire failure = to_wire(error);
     shorten(failure.what);
     if (failure.kind == ErrorKind::cancelled || failure.kind == ErrorKind::exit) return failure;
-    auto text = describe(error);  // of its own kind still, but with the words of a log
+    auto text = describe(error);  // keeps its kind, but with the text of a log
     failure.type = std::move(text.type);
     failure.what = std::move(text.what);
     shorten(failure.what);
@@ -112,7 +112,7 @@ MAGNETAR_DECL Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
     try {
         co_await starting;
     } catch (const Cancelled&) {
-        if (!starting.done()) throw;  // it is not the hook that was cancelled
+        if (!starting.done()) throw;  // this coroutine was cancelled, not the hook
         error = std::current_exception();
     } catch (...) {
         error = std::current_exception();
@@ -121,8 +121,8 @@ MAGNETAR_DECL Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
     ErrorOnWire failure = start_failure(error);
     if (failure.cut_off()) {
         failure.what = "it was stopped before its start hook had returned";
-        // The actor's end is what cancels its jobs, and it may be gone by now. Else the hook has let through
-        // what it cancelled itself.
+        // The end of the actor cancels its jobs, and the actor may be gone by now. If it still lives, the
+        // hook let pass a Cancelled of something that it cancelled itself.
         Actor<>* living = find_local_here(address);
         if (living && living->life() < Lifecycle::stopping) {
             failure.kind = ErrorKind::remote;
@@ -217,7 +217,7 @@ MAGNETAR_DECL void run_worker(std::span<const std::byte> bytes, std::vector<Uniq
         auto request = decode<SpawnRequest>(bytes);
         if (!request.circumstances.empty()) {
             Circumstances::unpack(request.circumstances).take_on(circumstances_of_birth());
-            ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of rights takes it away
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of rights resets it
         }
         UniqueFd link = std::move(descriptors.at(0));
         descriptors.erase(descriptors.begin());
@@ -233,7 +233,7 @@ MAGNETAR_DECL void run_worker(std::span<const std::byte> bytes, std::vector<Uniq
 
         Runtime runtime({.threads = request.order.settings.threads});
         runtime.node.arbiter = {{request.arbiter_id}, Location::from_wire(request.arbiter)};
-        // Without its master a worker has no reason to be.
+        // A worker ends with its link to the master.
         runtime.node.link_ended = [](Node&, std::uint32_t peer) {
             if (peer == 0) ::_exit(1);
         };

@@ -22,13 +22,13 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 struct BegunActor {
     LoopClock::time_point at;
     Address actor;
-    bool light;  // or a process or thread
+    bool light;  // else a process or thread
 };
 
 MAGNETAR_DECL Task<> shut_down_in_order(Actor<>& arbiter) {
     if (ForkServer* forks = the_supervisor->fork_server) forks->wind_up();
     std::vector<BegunActor> all;
-    auto add = [&all](const BegunActor& one) {  // they come nearly in order
+    auto add = [&all](const BegunActor& one) {  // they arrive nearly in order
         auto later = [](LoopClock::time_point at, const BegunActor& other) { return at < other.at; };
         all.insert(std::upper_bound(all.begin(), all.end(), one.at, later), one);
     };
@@ -47,7 +47,7 @@ MAGNETAR_DECL Task<> shut_down_in_order(Actor<>& arbiter) {
         if (all.back().light) co_await end_light(all.back().actor);
         else co_await the_supervisor->end(all.back().actor.id);
     }
-    co_await the_supervisor->end_all();  // what was being made meanwhile
+    co_await the_supervisor->end_all();  // those that were being made
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

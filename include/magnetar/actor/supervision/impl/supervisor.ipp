@@ -147,8 +147,8 @@ MAGNETAR_DECL void Supervisor::run_thread(Supervisor& self, std::shared_ptr<Chil
     if (door.post(*news)) news.release();
 }
 
-// A monitor is its workers' manager. Its kind is asked of the actor, which lives here: whoever asks from
-// elsewhere cannot say that it is one.
+// A monitor is its workers' manager. The type of the local actor decides: a caller in another process cannot
+// claim to be a monitor.
 MAGNETAR_DECL ActorProxy<> Supervisor::manager_for(const Address& asker) const {
     Actor<>* actor = find_local_here(asker);
     return dynamic_cast<WorkerPool*>(actor) ? actor->proxy() : node_.main_actor->proxy();
@@ -297,7 +297,7 @@ MAGNETAR_DECL Task<> Supervisor::end_all() {
         });
         co_await when_all(std::move(endings));
     }
-    while (spawning_ > 0) co_await yield();  // their spawn fails
+    while (spawning_ > 0) co_await yield();  // they fail
 }
 
 MAGNETAR_DECL ChildRecord* Supervisor::spoken_of(ActorId id, std::uint32_t node) {
@@ -326,7 +326,7 @@ MAGNETAR_DECL void Supervisor::check(SpawnOrder& order, std::uint32_t asker) con
     } catch (const std::invalid_argument& error) {
         throw SpawnError(fmt::format("spawn: {}", error.what()));
     }
-    // The arbiter's own end waits for it.
+    // The arbiter's own end waits for this process.
     order.settings.concurrency = Concurrency::process;
     order.settings.timeout = std::min<std::chrono::nanoseconds>(order.settings.timeout, longest_timeout);
     order.settings.period = std::min(order.settings.period, order.settings.timeout / 2);
@@ -349,7 +349,7 @@ MAGNETAR_DECL void Supervisor::forget(ChildRecord& child) {
     } else {
         post_tell<directory_remove>(node_.arbiter, child.id.value);
     }
-    // A thread that was given up does not say so itself.
+    // A thread that was given up cannot leave its groups itself.
     if (!child.node) forget_member(child.id.value);
     children_.erase(child.id.value);
 }
@@ -387,8 +387,8 @@ MAGNETAR_DECL Task<> Supervisor::launch(ChildRecord& child, SpawnOrder order) {
     request.arbiter = node_.arbiter.where.to_wire();
     request.arbiter_id = node_.arbiter.id.value;
     request.manager = child.manager;
-    // Not to be found out, and said, by every worker; of a variable that is there twice, the first
-    // counts.
+    // Saves every worker the attempt and the log line. It comes first: of two variables of one name, the
+    // first counts.
     if (node_.loop().engine().name() == "epoll") request.environment.push_back("MAGNETAR_ENGINE=epoll");
     for (char** variable = environ; variable && *variable; ++variable)
         request.environment.push_back(*variable);
@@ -398,7 +398,7 @@ MAGNETAR_DECL Task<> Supervisor::launch(ChildRecord& child, SpawnOrder order) {
         request.circumstances = rights.pack();
     Writer encoded;
     encode(encoded, request);
-    // One that is busy has a second at least, however short the limit is.
+    // A busy fork server gets at least one second, however short the timeout.
     auto limit = std::clamp<std::chrono::nanoseconds>(child.settings.timeout, std::chrono::seconds(1),
                                                       std::chrono::seconds(5));
     pid_t pid = co_await fork_server->fork(encoded.bytes(), std::move(theirs), limit);
@@ -490,13 +490,13 @@ MAGNETAR_DECL void Supervisor::over(ChildRecord& child, ExitStatus status) {
 
 MAGNETAR_DECL Task<> Supervisor::reap(Supervisor& self, std::shared_ptr<ChildRecord> child) {
     co_await child->process->ended();
-    // What it has started itself ends with it. Until it is collected, its number is no other's.
+    // Kill its process group: the processes that it started. Its pid is not reused before it is collected.
     ::kill(-child->process->pid(), SIGKILL);
-    // What it had sent is still read; who else holds the link's other end is not waited for.
+    // What it has sent is still read; do not wait for another process that holds the link's other end.
     self.node_.peer_ended(child->node);
     ExitStatus status = co_await child->process->exited();
-    // Its last words are still in the link; another process that holds the link's other end is not waited
-    // for.
+    // Replies already sent are still in the socket: drain for up to 1 s. (A descendant may hold the other end
+    // open, so do not wait for EOF.)
     try {
         co_await with_timeout(std::chrono::seconds(1), std::move(*child->link));
     } catch (const TimeoutError&) {
@@ -508,7 +508,8 @@ MAGNETAR_DECL Task<> Supervisor::reap(Supervisor& self, std::shared_ptr<ChildRec
 MAGNETAR_DECL Task<> Supervisor::watch_heartbeat(Supervisor& self, std::shared_ptr<ChildRecord> child) {
     auto ended = [child = child.get()] { return child->ended; };
     for (;;) {
-        // Heard of again, or gone; what was read before it counts from the beginning.
+        // Wait for a heartbeat or the end, for one timeout since the last heartbeat; if that was long ago,
+        // only the first step of the wait is skipped.
         auto last_seen = child->last_seen;
         EventLoop& loop = self.node_.loop();
         LoopClock::duration part = child->settings.timeout / patience, passed = loop.now() - last_seen;
@@ -516,7 +517,7 @@ MAGNETAR_DECL Task<> Supervisor::watch_heartbeat(Supervisor& self, std::shared_p
             auto end = deadline_after(loop.now(), step > 0 ? part : part - std::min(part, passed));
             if (co_await detail::until(loop, child->changed, end, ended)) co_return;
         }
-        // The loop may just have stood still: what came meanwhile is read first.
+        // The loop may have been stopped: first read what has arrived meanwhile.
         for (int turn = 0; turn < 2 && child->last_seen == last_seen && !child->ended; ++turn)
             co_await sleep(std::chrono::milliseconds(1));
         if (child->ended) co_return;

@@ -212,8 +212,8 @@ MAGNETAR_DECL void WorkerPool::finish(Call& call) noexcept {
     call.done.set();
 }
 
-// The coroutine that drives the workers, and what it does. A template, so that header-only a program without
-// monitors compiles none of it: only start_monitor makes one.
+// The coroutine that drives the workers, and its steps. A template, so that a header-only program without
+// monitors compiles none of it: it is instantiated only by start_monitor.
 template <class = void>
 class ReconcilingPool final : public WorkerPool {
 public:
@@ -227,7 +227,7 @@ public:
         core_of(*this).start_job(reload_and_log(*this)).detach();
     }
 
-    // Stops all workers, and waits; for the monitor's own end.
+    // Stops all workers and waits for their end, when the monitor ends.
     Task<> end_workers() {
         ending_ = true;
         fail_calls(stopping_error());
@@ -268,7 +268,7 @@ private:
         }
     }
 
-    // Starts what is missing; returns when to look again.
+    // Starts what is missing; returns the time of the next step.
     LoopClock::time_point step() {
         auto now = loop().now(), due_next = LoopClock::time_point::max();
         if (!ends() && !arbiter_stops()) {
@@ -288,7 +288,7 @@ private:
         for (auto& [serial, worker] : workers_)
             if (worker.why != Why::none && !worker.told && !tell_to_stop(worker))
                 due_next = std::min(
-                    due_next, now + std::chrono::milliseconds(5));  // it is not known to its manager yet
+                    due_next, now + std::chrono::milliseconds(5));  // the supervisor does not know it yet
         settle_calls();
         return due_next;
     }
@@ -405,7 +405,7 @@ private:
         }
     }
 
-    // For the strategies that start others anew with one that has died.
+    // For the strategies that restart other workers with one that has died.
     void end_others(Slot& dead) {
         if (rules_.strategy == RestartStrategy::one_for_one) return;
         for (auto& slot : slots_) {
@@ -417,7 +417,7 @@ private:
         }
     }
 
-    // Counts a restart, and plans it; gives up when there have been too many.
+    // Counts a restart and schedules it; gives up when there were too many.
     void restart(Slot& slot, const std::string& line, const std::string& cause, bool quiet = false) {
         auto now = loop().now();
         auto delay = restarts_.next(now);
@@ -460,7 +460,7 @@ private:
         if (!tell_to_stop(worker)) changed_.set();
     }
 
-    // Has it end, and by force when it does not in time. False when it cannot be reached yet.
+    // Stops the worker, and ends it by force when it exceeds its limit. False when it cannot be reached yet.
     bool tell_to_stop(Worker& worker) {
         if (!light_) {
             if (worker.phase == Phase::making && !the_supervisor->knows(worker.id)) return false;
@@ -554,7 +554,7 @@ MAGNETAR_LAZY_BODY Task<WorkerPool::Chosen> WorkerPool::choose_in_time(ActorProx
     }
 }
 
-// Brings a monitor to the point where its workers have started; nothing of it is left when it throws.
+// Starts a monitor and its workers; nothing of it is left when this throws.
 MAGNETAR_LAZY Task<> set_going(ActorProxy<> monitor, std::uint32_t workers) {
     std::string reason;
     bool stopped = false, given_up = false;
