@@ -1,4 +1,4 @@
-// What coroutines cost: a task that finishes at once, and a hop through the ready queue.
+// The cost of coroutines: a task that finishes at once, and a hop through the ready queue.
 #include <coroutine>
 #include <magnetar/actor/command.hpp>
 #include <magnetar/actor/watch.hpp>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr int count = 5'000'000;
 
-// ---- the floor: a coroutine with nothing but its frame
+// ---- the floor: a coroutine with only its frame
 
 struct Bare {
     struct promise_type {

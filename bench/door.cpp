@@ -1,7 +1,7 @@
-// Requests of clients in JSON over WebSocket, over 1 and 64 connections, one in flight on each, and over 64 with
-// 16 in flight on each: an arbiter's door and a light actor behind it, beside the plain TCP echo of the same run,
-// and beside an echo server by Node's package `ws` where NODE_PATH leads to it. And what an idle connection
-// takes. The server is a process on core 0, the load comes from core 1.
+// Requests of clients in JSON over WebSocket: over 1 and 64 connections with one in flight on each, and over
+// 64 with 16 in flight on each. Measures an arbiter's door with a light actor behind it, compared with the
+// plain TCP echo of the same run, and with an echo server by Node's package `ws` where NODE_PATH contains it;
+// and the memory of an idle connection. The server is a process on core 0, the load comes from core 1.
 #include <fmt/core.h>
 
 #include <netinet/in.h>
@@ -38,7 +38,7 @@ struct Counter {
 };
 
 constexpr std::size_t idle_connections = 10'000;
-// The arbiter that a server process is, writes its port there.
+// The arbiter in a server process writes its port to this descriptor.
 int report_to = -1;
 
 void tell_port(std::uint16_t port) {
@@ -95,7 +95,7 @@ public:
         ::kill(pid_, SIGTERM);
         ::waitpid(pid_, nullptr, 0);
     }
-    // 0 when it could not be started.
+    // 0 when the server could not be started.
     std::uint16_t port() const { return port_; }
     std::size_t resident_bytes() const {
         std::ifstream statm(fmt::format("/proc/{}/statm", pid_));
@@ -107,7 +107,7 @@ public:
     double cpu_seconds() const {
         std::ifstream stat(fmt::format("/proc/{}/stat", pid_));
         std::string text;
-        std::getline(stat, text, ')');  // the name may hold blanks
+        std::getline(stat, text, ')');  // the name may contain blanks
         for (int i = 0; i < 11; ++i) stat >> text;
         double user = 0, system = 0;
         stat >> user >> system;
@@ -121,7 +121,7 @@ private:
 
 struct Talk {
     std::string upgrade, message;
-    std::size_t answer;  // bytes; what is longer by the digits of a number counts as the next one's
+    std::size_t answer;  // bytes; extra digits of a number count as the next answer's
 };
 
 UniqueFd connect_to(const Server& server, const std::string& upgrade) {
@@ -139,7 +139,7 @@ UniqueFd connect_to(const Server& server, const std::string& upgrade) {
     return fd;
 }
 
-// Thousands of answers a second, and microseconds of the server's CPU for each.
+// Thousands of answers per second, and microseconds of the server's CPU for each.
 struct Result {
     double rate, cpu;
 };
@@ -179,7 +179,7 @@ int main() {
     ::setrlimit(RLIMIT_NOFILE, &files);
     const std::string key = "dGhlIHNhbXBsZSBub25jZQ==";
     auto upgrade = upgrade_request("127.0.0.1", "/", key, "magnetar.v1");
-    // The sum stays 0, so that every answer has one length.
+    // The sum stays 0, so that all answers have the same length.
     std::string request = R"({"command":"add","id":1,"target":"counter","args":[0]})",
                 answer = R"({"id":1,"result":0})";
     Server tcp(serve_tcp), door(serve_door), node(serve_node);
@@ -191,7 +191,7 @@ int main() {
                "Node ws");
     for (Load load : {Load{1, 1}, Load{64, 1}, Load{64, 16}}) {
         Medians floor, ours, theirs;
-        while (ours.rate.more()) {  // in turn, so that what else the machine does meets all alike
+        while (ours.rate.more()) {  // in turn, so that other load on the machine affects all alike
             floor.add(ask(tcp, plain, load));
             ours.add(ask(door, json, load));
             if (node.port()) theirs.add(ask(node, node_talk, load));

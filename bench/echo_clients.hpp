@@ -20,8 +20,8 @@ namespace bench {
 
 class EchoClients {
 public:
-    // What `connect()` gives, so many times, with so many messages in flight on each. An answer has so many
-    // bytes; what is longer counts as the next one's.
+    // Opens `count` connections by `connect()`, with `in_flight` messages in flight on each. An answer has
+    // `answer` bytes; further bytes count as the next answer's.
     template <class Connect>
     EchoClients(std::size_t count, Connect connect, const std::string& message, std::size_t answer,
                 std::size_t in_flight = 1)
@@ -39,7 +39,7 @@ public:
         for (Client& client : clients_) send(client, in_flight);
     }
 
-    // Keeps them busy for that long; gives the time that it took.
+    // Keeps them busy for `ns`; returns the time that it took.
     double run_for(double ns) {
         waits.clear();
         double began = watch_.ns();
@@ -51,7 +51,8 @@ public:
         return watch_.ns() - began;
     }
 
-    // Of the last run: from each message, or the newest of those sent with it, to its answer, in microseconds.
+    // Of the last run, in microseconds: from each message, or the newest of those sent with it, to its
+    // answer.
     std::vector<double> waits;
 
 private:
@@ -65,7 +66,7 @@ private:
         if (::write(client.fd.get(), messages_.data(), count * message_size_) < 0)
             magnetar::throw_system_error(errno, "write");
     }
-    // As many messages as answers have come go out at once.
+    // Sends at once as many messages as answers have arrived.
     void receive(Client& client) {
         char bytes[4096];
         auto got = ::read(client.fd.get(), bytes, sizeof bytes);

@@ -20,7 +20,7 @@ namespace bench {
 
 constexpr std::size_t message_size = 64;
 
-// Thousands of echoes a second, and microseconds from a message to its echo.
+// Thousands of echoes per second, and microseconds from a message to its echo.
 struct Result {
     double rate, p50, p99;
 };

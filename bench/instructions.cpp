@@ -1,4 +1,4 @@
-// What bench/instructions counts: an operation, so many times.
+// Run by bench/instructions: repeats an operation the given number of times.
 #include <magnetar/magnetar.hpp>
 
 #include <cstdlib>
@@ -13,7 +13,7 @@ struct Server {
     int add(int by) { return value += by; }
     Task<int> add_later(int by) { co_return value += by; }
 };
-struct Node {  // two of them tell each other
+struct Node {  // two nodes send each other tells
     static constexpr bool in_process = true;
     Event* done;
     ActorProxy<Node> other{};

@@ -1,4 +1,4 @@
-// Light actors on one loop: request and reply, and a message that goes round a ring.
+// Light actors on one loop: request and reply, and a message passed round a ring.
 #include <magnetar/magnetar.hpp>
 
 #include "support.hpp"
@@ -7,7 +7,7 @@ using namespace magnetar;
 
 namespace {
 
-// ---- the floor: actors by hand, each a function, a mailbox and a place in a ready queue
+// ---- the floor: actors written by hand, each a function, a mailbox and an entry in a ready queue
 
 struct Work {
     Work* next = nullptr;
@@ -37,7 +37,7 @@ struct Letter {
 };
 struct RawActor : Work {
     Letter *first = nullptr, *last = nullptr;
-    RawActor* after = nullptr;  // its neighbour in the ring
+    RawActor* after = nullptr;  // the next actor in the ring
     void post(Letter* letter) {
         letter->next = nullptr;
         if (first) last->next = letter;

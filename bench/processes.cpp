@@ -77,7 +77,7 @@ bool write_all(int fd, const char* data, std::size_t size) {
     return ::write(fd, data, size) == static_cast<ssize_t>(size);
 }
 
-// `batch` messages of 64 bytes to a process that sends them back; ns for each.
+// Sends `batch` messages of 64 bytes to a process that echoes them; ns per message.
 double raw_sockets(int count, int batch) {
     Sockets sockets;
     std::vector<char> data(64 * static_cast<std::size_t>(batch));
@@ -94,7 +94,7 @@ double raw_sockets(int count, int batch) {
             break;
     return watch.ns() / count;
 }
-// Messages of 64 bytes one way, `batch` in a write; M/s.
+// Messages of 64 bytes one way, `batch` per write; M/s.
 double raw_stream(int count, int batch) {
     Sockets sockets;
     std::vector<char> data(64 * static_cast<std::size_t>(batch));

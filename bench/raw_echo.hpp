@@ -1,5 +1,5 @@
-// Echo servers as one writes them without any framework: the floor. Each serves the listening socket that it
-// is given, on this thread, and never returns.
+// Echo servers written without any framework: the floor. Each serves the given listening socket on this
+// thread, and never returns.
 #pragma once
 #include <fcntl.h>
 #include <liburing.h>
@@ -85,8 +85,8 @@ namespace bench {
     }
 }
 
-// Level-triggered, sockets that do not block. An answer that does not fit into the socket is not for this
-// workload: the connection closes.
+// Level-triggered, nonblocking sockets. An answer that does not fit into the socket's buffer does not occur
+// in this workload: the connection is closed.
 [[noreturn]] inline void serve_epoll(int listener) {
     int poll = ::epoll_create1(EPOLL_CLOEXEC);
     auto watch = [&](int fd) {

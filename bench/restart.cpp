@@ -1,5 +1,5 @@
-// What supervision costs: from the SIGKILL of a worker to its replacement running, and requests when nothing
-// dies.
+// The cost of supervision: the time from the SIGKILL of a worker until its replacement runs, and the
+// throughput of requests when no worker dies.
 #include <unistd.h>
 
 #include <liburing.h>
@@ -22,7 +22,7 @@ struct Worker {
     int add(int n) { return n + 1; }
 };
 
-// A bare child that waits on a ring of its own, as magnetar's loops do; it says when it is about to.
+// A bare child that waits on a ring of its own, as magnetar's loops do; it reports when it is about to wait.
 pid_t raw_child(int said) {
     pid_t pid = ::fork();
     if (pid != 0) return pid;
@@ -37,8 +37,8 @@ pid_t raw_child(int said) {
     io_uring_wait_cqe(&ring, &cqe);
     ::_exit(0);
 }
-// From the SIGKILL of one to the next one's first word: the kernel's share, most of which is the end of the
-// ring.
+// From the SIGKILL of one child to the report of the next: the kernel's share, most of which is the teardown
+// of the ring.
 double raw_restart() {
     int ends[2];
     if (::pipe(ends) != 0) return 0;
@@ -101,8 +101,8 @@ int main() {
                              double ns = co_await restart(pool);
                              bench::row("SIGKILL to its replacement answering, beside a bare one", "ms",
                                         floor / 1e6, ns / 1e6, "10");
-                             // One that tells its manager every 10 ms that it lives, and one that does so
-                             // every hour, by turns.
+                             // Alternately a worker with a heartbeat every 10 ms, and one with a heartbeat
+                             // every hour.
                              auto watched = co_await spawn<Worker>({.timeout = 1s, .period = 10ms});
                              auto unwatched = co_await spawn<Worker>({.timeout = 2h, .period = 1h});
                              bench::Samples with(15), without(15);

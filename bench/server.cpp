@@ -1,5 +1,5 @@
-// What an application costs: a SocketServer's echo with one and two workers beside a TcpServer on a single
-// loop of the same run; a line of a log that is written, and one that is not; a scrape of the metrics of 64
+// The cost of an application: a SocketServer's echo with one and two workers, compared with a TcpServer on a
+// single loop in the same run; a log line that is written, and one that is not; a scrape of the metrics of 64
 // workers.
 #include <fmt/core.h>
 
@@ -30,7 +30,7 @@ Task<> echo_back(Connection& client) {
     while (auto data = co_await client.read_some()) co_await client.write(data);
 }
 
-// A program in a process of its own, which serves the socket that it is handed as a service manager does.
+// A program in a process of its own, which serves an inherited socket, as under a service manager.
 class Program {
 public:
     Program() {
@@ -79,7 +79,7 @@ private:
     pid_t pid_ = 0;
 };
 
-// The answer of a server to one GET; empty when it does not listen.
+// The answer of a server to one GET; empty when no server listens.
 std::string get(const SocketAddress& address, const std::string& path) {
     UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (::connect(fd.get(), address.data(), address.size()) != 0) return {};
@@ -174,7 +174,7 @@ void scrape() {
     Program program;
     std::string address;
     {
-        Program unused;  // whose port is free again
+        Program unused;  // its port is free after this block
         address = unused.address().to_string();
     }
     program.run_application({"--control", "none", "--workers", "64", "--metrics", address}, false);

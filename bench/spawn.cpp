@@ -1,4 +1,4 @@
-// Making light actors: a million kept, a million in a tree that ends as it goes, and skynet.
+// Spawning light actors: a million kept alive, a million in a tree that ends as it goes, and skynet.
 #include <fmt/core.h>
 
 #include <magnetar/magnetar.hpp>
@@ -12,14 +12,14 @@ using namespace magnetar;
 
 namespace {
 
-// ---- the floor: nodes from malloc and a ready queue that runs the newest first
+// ---- the floor: nodes from malloc and a LIFO ready queue
 
 struct RawNode {
     RawNode* next;
     RawNode* parent;
     long sum;
     int left, leaves;
-    char rest[216];  // as large as a light actor may be
+    char rest[216];  // the maximum size of a light actor
 };
 RawNode* newest;
 
@@ -32,7 +32,7 @@ RawNode* raw_node(RawNode* parent, int leaves, long first) {
     newest = node;
     return node;
 }
-// A tree of nodes with `width` children each, and the sum of the numbers of its leaves, handed up as nodes
+// A tree of nodes with `width` children each, and the sum of the numbers of its leaves, passed up as nodes
 // end.
 double raw_tree(int width, int leaves) {
     bench::Stopwatch watch;
@@ -77,7 +77,7 @@ struct Idle {
     int value = 0;
 };
 
-// A line of /proc/self/status, in bytes.
+// A value of /proc/self/status, in bytes.
 double memory(std::string_view what) {
     std::ifstream status("/proc/self/status");
     for (std::string line; std::getline(status, line);)
@@ -100,8 +100,8 @@ Task<Made> keep_spawning(int count) {
     co_return made;
 }
 
-// A node gets its part of the tree by a message, makes children for it, adds up the sums that they tell,
-// tells its own to its parent, and ends.
+// A node receives its part of the tree in a message, spawns children for it, adds up the sums that they send,
+// sends its own to its parent, and ends.
 struct Node {
     static constexpr bool in_process = true;
     ActorProxy<Node> parent;
@@ -153,7 +153,7 @@ Task<double> tree(int width, int leaves) {
 Task<> all() {
     constexpr int count = 1'000'000;
     bench::header();
-    constexpr int nodes = 1 << 19;  // and as many again above the leaves
+    constexpr int nodes = 1 << 19;  // leaves; about as many inner nodes
     bench::Samples times;
     while (times.more()) times.add(co_await tree(2, nodes));
     bench::row("spawn of a million in a binary tree, and their end", "ns each",

@@ -1,4 +1,4 @@
-// What the benchmarks share: time, medians, a row of the table.
+// Shared by the benchmarks: time, medians, a row of the table.
 #pragma once
 #include <fmt/core.h>
 #include <pthread.h>
@@ -22,7 +22,7 @@ private:
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// The same measurement several times, of which the median counts:
+// The same measurement several times; the result is the median:
 //
 //     Samples times;
 //     while (times.more()) {
@@ -46,7 +46,7 @@ private:
     std::vector<double> values_;
 };
 
-// The median of `f()`, which gives a number.
+// The median of `f()`, which returns a number.
 template <class F>
 double median(F f) {
     Samples samples;
@@ -54,13 +54,13 @@ double median(F f) {
     return samples.median();
 }
 
-// Keeps the compiler from leaving out what nobody looks at.
+// Keeps the compiler from removing an unused result.
 template <class T>
 void keep(const T& value) {
     asm volatile("" : : "r,m"(value) : "memory");
 }
 
-// The thread stays on this core, and those that it makes.
+// Pins the thread, and the threads that it makes, to this core.
 inline void pin(int cpu, pthread_t thread = pthread_self()) {
     cpu_set_t set;
     CPU_ZERO(&set);

@@ -1,6 +1,6 @@
-// TCP echo of 64 bytes over 1, 64 and 512 connections: by liburing, by epoll, and by a TcpServer on either
-// engine. Each server is a process on core 0; the load comes from core 1, by epoll, one message in flight on
-// each connection.
+// TCP echo of 64 bytes over 1, 64 and 512 connections: with liburing, with epoll, and with a TcpServer on
+// either engine. Each server is a process on core 0; the load comes from core 1, with epoll, one message in
+// flight on each connection.
 #include <fmt/core.h>
 
 #include <netinet/in.h>
@@ -100,7 +100,7 @@ int main() {
                "liburing", "goal");
     for (std::size_t connections : {1, 64, 512}) {
         Medians of[std::size(servers)];
-        while (of[0].rate.more()) {  // in turn, so that what else the machine does meets all alike
+        while (of[0].rate.more()) {  // in turn, so that other load on the machine affects all alike
             for (std::size_t i = 0; i < std::size(servers); ++i) {
                 auto [rate, p50, p99] = bench::ask(servers[i].address(), connections);
                 of[i].rate.add(rate), of[i].p50.add(p50), of[i].p99.add(p99);

@@ -1,4 +1,4 @@
-// Two threads on two cores: request and reply, tells, and works posted from loop to loop.
+// Two threads on two cores: request and reply, tells, and work items posted between loops.
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -57,7 +57,7 @@ double raw_wake_ups(int count) {
     return ns;
 }
 
-// Vyukov's queue of many producers and one consumer, a node from malloc for each message.
+// Vyukov's MPSC queue, with a node from malloc for each message.
 double raw_tells(int count) {
     struct Node {
         std::atomic<Node*> next{nullptr};
@@ -109,7 +109,7 @@ Task<double> request_reply(ActorProxy<Server> server, int count) {
 
 Task<> tell_all(ActorProxy<Server> server, int count) {
     for (int i = 0; i < count; ++i) co_await server.tell<&Server::add>(1);
-    co_await server.send<&Server::add>(0);  // answered when all before it have been carried out
+    co_await server.send<&Server::add>(0);  // answered when all earlier tells have been executed
 }
 Task<double> tells(ActorProxy<Server> server, int senders, int count) {
     bench::Samples rates;
@@ -123,7 +123,7 @@ Task<double> tells(ActorProxy<Server> server, int senders, int count) {
     co_return rates.median();
 }
 
-// A work that is posted to and fro between two loops.
+// A work item that is posted to and fro between two loops.
 struct alignas(64) Ball : Runnable {
     Ball() noexcept : Runnable(&Ball::bounce) {}
     static void bounce(Runnable& self) {
@@ -142,7 +142,7 @@ struct alignas(64) Ball : Runnable {
 
 double posts(LoopOptions options, int count) {
     EventLoop here(options);
-    bench::pin(0);  // only now: a loop does not spin where it sees one core alone
+    bench::pin(0);  // only now: a loop that sees a single core does not spin
     Ball ball;
     Event ended;
     std::atomic<EventLoop*> there{nullptr};

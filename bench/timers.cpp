@@ -1,4 +1,4 @@
-// Timers: a million set and cancelled before they are due, as most timeouts are.
+// Timers: a million set, and cancelled before they expire, as most timeouts are.
 #include <magnetar/actor/watch.hpp>
 #include <magnetar/loop/event_loop.hpp>
 #include <random>
@@ -11,7 +11,7 @@ namespace {
 
 constexpr int count = 1'000'000;
 
-// ---- the floor: a binary heap in an array, each timer knowing its place
+// ---- the floor: a binary heap in an array, each timer stores its index
 
 struct RawTimer {
     long due;
@@ -53,7 +53,7 @@ struct Heap {
     }
 };
 
-// Milliseconds from now: the same for all, as with the timeouts of requests, or any.
+// Milliseconds from now: the same for all, as for timeouts of requests, or random.
 std::vector<int> delays(bool equal) {
     std::mt19937 random(1);
     std::vector<int> result(count, 30'000);
