@@ -21,7 +21,7 @@ struct Calculator {
         if (b == 0) throw std::domain_error("division by zero");
         return a / b;
     }
-    // What may be asked for from outside.
+    // The commands that are open to other programs.
     using commands = Commands<&Calculator::add, &Calculator::multiply, &Calculator::divide>;
 };
 

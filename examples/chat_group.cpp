@@ -1,5 +1,5 @@
 // A chat over TCP in several processes behind one port. Each connection is a light actor that has joined the
-// group "chat"; what one of them says is published there, and reaches them all, in whatever process they are.
+// group "chat"; lines of one client are published there, and reach the members in all processes.
 //
 //     chat_group [ADDRESS]         then, in other terminals: nc 127.0.0.1 7002
 #include <fmt/core.h>
@@ -11,8 +11,8 @@
 
 using namespace magnetar;
 
-// A light actor beside each connection: what is said waits here until the connection has room. Who does not
-// read is shown out, and nobody waits for him.
+// A light actor for each connection: lines are queued here until the connection has room. A client that does
+// not read is disconnected, so that no sender waits for it.
 struct Member {
     Channel<std::string> lines{64};
 
@@ -37,7 +37,7 @@ Task<std::string> read_line(Connection& client) {
 Task<> say(std::string line) {
     try {
         co_await publish<&Member::hear>("chat", line);
-    } catch (const ActorStopping&) {  // the program ends, and nobody hears it any more
+    } catch (const ActorStopping&) {  // the program ends: no member receives it
     }
 }
 
@@ -63,7 +63,7 @@ Task<> converse(Connection& client) {
     if (name.empty()) co_return;
     auto member = co_await spawn<Member>({
         .concurrency = Concurrency::coroutine,
-        .stopping = [](Actor<Member>& self) { self.state().lines.close(); },  // next() waits no more
+        .stopping = [](Actor<Member>& self) { self.state().lines.close(); },  // next() then returns
     });
     struct Leaving {
         const ActorProxy<Member>& member;
@@ -71,7 +71,7 @@ Task<> converse(Connection& client) {
     } leaving{member};
     co_await member.send<&Member::enter>();
     co_await say(fmt::format("* {} joins\n", name));
-    // Whichever ends first, the other is cancelled and waited for.
+    // When one of them ends, the other is cancelled and awaited.
     co_await when_any(listen_to(client, name), speak_to(client, member));
     co_await say(fmt::format("* {} leaves\n", name));
 }

@@ -27,8 +27,8 @@ struct Room {
     void announce(std::string text) { say(fmt::format("* {}\n", text)); }
 };
 
-// Somebody in the room, for as long as the connection lasts. Lines wait for the client in a channel of 64; a
-// client that does not read is shown out, and nobody waits for it.
+// A client in the room, as long as the connection lasts. Lines are queued for it in a channel of 64; a client
+// that does not read is disconnected, so that no sender waits for it.
 class Member {
 public:
     Member(Room& room, std::string called) : name(std::move(called)), room_(room) {
@@ -95,7 +95,7 @@ Task<> converse(Connection& client, Room& room) {
     std::string name = co_await read_line(client);
     if (name.empty()) co_return;
     Member member(room, name);
-    // Whichever ends first, the other is cancelled and waited for.
+    // When one of them ends, the other is cancelled and awaited.
     co_await when_any(listen_to(client, room, member), speak_to(client, member));
 }
 

@@ -1,5 +1,5 @@
-// The tour: one type of actor in a process, on a thread and as a coroutine; typed messages and messages by
-// name; one of them is killed; who is there; how fast it goes.
+// A tour: one type of actor in a process, on a thread and as a coroutine; typed messages and messages by
+// name; an actor is killed; the list of actors; the throughput.
 #include <fmt/core.h>
 #include <signal.h>
 #include <sys/syscall.h>

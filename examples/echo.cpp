@@ -1,5 +1,5 @@
-// A TCP echo server: two worker processes, no lost connection while they are replaced, and its own operators'
-// tool.
+// A TCP echo server: two worker processes, no lost connection while they are replaced, and an operator's
+// command line.
 //
 //     echo --bind :7000 &
 //     echo --info; echo --scale 4; echo --reload; echo --stop

@@ -1,4 +1,4 @@
-// Says each word to an echo server, and prints what comes back.
+// Sends each word to an echo server, and prints the replies.
 //
 //     echo_client 127.0.0.1:7000 hello again
 #include <fmt/core.h>

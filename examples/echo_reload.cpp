@@ -1,6 +1,6 @@
 // An echo server of worker processes that share one listening socket. `kill -HUP` replaces the workers one by
-// one, and no connection is refused and no request cut off while that goes on. The line `pid` is answered
-// with the worker's own.
+// one, without refusing a connection or cutting off a request. The line `pid` is answered with the worker's
+// process id.
 //
 //     echo_reload [ADDRESS]
 #include <fmt/core.h>
@@ -19,7 +19,7 @@ struct Echo {
 };
 
 Task<> echo_lines(Connection& client) {
-    // While the server closes, a read that would wait for a new line gives the end of the stream.
+    // While the server closes, a read that would wait for a new line returns the end of the stream.
     for (;;) {
         std::string line = co_await client.read_until("\n");
         if (line.empty()) co_return;

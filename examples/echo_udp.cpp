@@ -1,4 +1,4 @@
-// The same for datagrams: all workers receive from one socket, and what comes during a reload waits in it.
+// An echo server for datagrams: all workers receive from one socket, which queues datagrams during a reload.
 //
 //     echo_udp --bind :7000
 #include <magnetar/app.hpp>

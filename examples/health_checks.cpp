@@ -1,5 +1,5 @@
-// Health checks: each worker says by on_info how it is, its monitor asks all of them from time to time, and
-// one that is not well is ended and made anew. /ready on --metrics says whether all are well.
+// Health checks: each worker reports its health by on_info, its monitor queries all workers periodically, and
+// replaces one that is not well. /ready on --metrics reports whether all are well.
 //
 //     health_checks --metrics 127.0.0.1:9100
 #include <fmt/core.h>
@@ -29,7 +29,7 @@ struct Checks {
     int replaced = 0;
     bool all_well = false;
 };
-Checks checks;  // the monitor's
+Checks checks;  // of the monitor's process
 
 Task<> check_workers(Monitor<Sensor>& sensors) {
     bool all_well = true;

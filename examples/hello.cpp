@@ -1,5 +1,4 @@
-// The smallest application: one line of work, and already a program with --help, --version, settings and
-// logs.
+// The smallest application: one line of code, for a program with --help, --version, settings and logs.
 //
 //     hello --whom everybody
 #include <fmt/core.h>

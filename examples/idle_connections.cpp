@@ -1,9 +1,9 @@
-// A server that holds many connections on which nothing happens, and what each costs in memory:
+// A server with many idle connections, and the memory that each one takes:
 //
 //     idle_connections [NUMBER]
 //
-// The clients are plain sockets in a process of their own. All of them have spoken once, are then quiet, and
-// are answered once more in the end.
+// The clients are plain sockets in a process of their own. Each sends one message, is then idle, and gets one
+// more answer at the end.
 #include <fmt/core.h>
 
 #include <malloc.h>
@@ -33,7 +33,7 @@ using namespace magnetar;
 
 namespace {
 
-// As many descriptors as this process may have; false when they are fewer than `wanted`.
+// Raises the limit of descriptors as far as permitted; false when it stays below `wanted`.
 bool allow_descriptors(rlim_t wanted) {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -62,7 +62,8 @@ int client(int number, const SocketAddress& server) {
     std::perror("a client");
     std::_Exit(1);
 }
-// Is told by `control` where the server is, tells it when all are connected, and waits to be told to go on.
+// Receives the server's address from `control`, reports there when all are connected, and waits for a byte to
+// go on.
 [[noreturn]] void run_clients(int control, int number) {
     char text[64] = {};
     if (::read(control, text, sizeof text - 1) <= 0) std::_Exit(1);
@@ -86,7 +87,7 @@ struct Memory {
     double ours = static_cast<double>(::mallinfo2().uordblks + ::mallinfo2().hblkhd);
     double find_local = 0, kernel = 0;
 };
-// Bytes. The kernel's part is that of the whole machine: sockets are in its slabs.
+// In bytes. The kernel's part is measured for the whole machine: sockets are in its slabs.
 Task<Memory> memory() {
     Memory now;
     std::string process = co_await read_file("/proc/self/smaps_rollup"),

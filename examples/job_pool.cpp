@@ -1,5 +1,5 @@
-// Work for all cores: one worker process for each, the job cut into pieces, each piece given to whoever has
-// least to do, and progress told while it goes on.
+// Work for all cores: one worker process for each core. The job is cut into pieces, each piece goes to the
+// worker with the fewest requests, and progress is reported meanwhile.
 //
 //     job_pool --workers 8 --limit 5000000 --pieces 64
 #include <fmt/core.h>
@@ -21,7 +21,7 @@ struct Settings {
                                     {"pieces", "that the job is cut into"}};
 };
 
-// It keeps its process busy, and the others not.
+// It blocks its own process only.
 struct Counter {
     std::uint32_t primes(std::uint32_t from, std::uint32_t to) {
         std::uint32_t count = 0;

@@ -1,5 +1,5 @@
 // Dining philosophers: each is a process, and the forks between them are light actors that each wait for. All
-// take the fork of the lower number first, so that nobody starves with one fork in hand.
+// take the fork with the lower number first, which prevents a deadlock.
 //
 //     philosophers --workers 5 --meals 3 --eating 20ms
 #include <fmt/core.h>
@@ -52,7 +52,7 @@ Task<> serve_dinner(Monitor<Philosopher>& table) {
     auto philosophers = table.managed_actors();
     std::size_t seats = philosophers.size();
     std::vector<ActorProxy<Fork>> forks;
-    for (std::size_t i = 0; i <= seats; ++i) {  // who dines alone has two, too
+    for (std::size_t i = 0; i <= seats; ++i) {  // one philosopher alone needs two, too
         std::string name = fmt::format("fork-{}", i);
         forks.push_back(co_await spawn<Fork>({.name = name, .concurrency = Concurrency::coroutine}));
     }

@@ -1,5 +1,5 @@
 // A pipeline of light actors: readings are checked, gathered into windows of ten by sensor, and stored.
-// Mailboxes are small, so that a slow store slows down the source, and memory stays where it is.
+// Mailboxes are small, so that a slow store slows down the source, and memory stays bounded.
 #pragma once
 #include <chrono>
 #include <magnetar/magnetar.hpp>
@@ -16,7 +16,7 @@ struct Window {
     long sum = 0;
 };
 
-// The end: keeps what comes, and takes its time.
+// The last stage: keeps the windows, and is slow.
 struct Store {
     std::vector<Window> windows;
 
@@ -27,7 +27,7 @@ struct Store {
     std::vector<Window> all() const { return windows; }
 };
 
-// The middle: ten readings of one sensor make a window.
+// The middle stage: ten readings of one sensor make a window.
 struct Gather {
     static constexpr int size = 10;
     magnetar::ActorProxy<Store> store;
@@ -42,7 +42,7 @@ struct Gather {
         open.erase(reading.sensor);
         co_await store.tell<&Store::keep>(full);
     }
-    // Hands on what is incomplete, in the order of sensors, after everything that came before.
+    // Passes on incomplete windows, in the order of sensors, after all earlier ones.
     magnetar::Task<> flush() {
         auto rest = std::move(open);
         open.clear();
@@ -50,7 +50,7 @@ struct Gather {
     }
 };
 
-// The beginning: readings that cannot be are dropped and counted.
+// The first stage: impossible readings are dropped and counted.
 struct Check {
     magnetar::ActorProxy<Gather> gather;
     int dropped = 0;
@@ -74,7 +74,7 @@ struct Pipeline {
     magnetar::ActorProxy<Check> check;
 };
 
-// Serial: each stage finishes one message before the next, so order is kept although stages wait.
+// Serial: each stage finishes one message before the next, so the order is kept even when a stage waits.
 inline magnetar::Task<Pipeline> make_pipeline() {
     using magnetar::Concurrency;
     constexpr auto light = Concurrency::coroutine;

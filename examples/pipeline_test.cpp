@@ -1,5 +1,5 @@
 // Tests the actors of pipeline.hpp in a simulation: on virtual time, for fifty seeds, each with other delays
-// and another order of what may happen in any order. A failed seed is run again with MAGNETAR_SEED.
+// and another order of concurrent events. To repeat a failed seed, set MAGNETAR_SEED.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -45,7 +45,7 @@ Task<> nothing_is_lost() {
         if (i % 10 != 9) expected += 2 * i;
     check(kept == 2 * count - dropped, "every other reading is in a window");
     check(sum == expected, "with its value");
-    // The readings of one sensor grow, so its windows do if nothing overtakes.
+    // The readings of one sensor grow, and so must its windows if no message overtakes another.
     for (int sensor : {0, 1, 2, 100, 101, 102}) {
         std::vector<Window> of_sensor;
         std::copy_if(windows.begin(), windows.end(), std::back_inserter(of_sensor),

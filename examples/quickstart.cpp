@@ -1,4 +1,4 @@
-// An actor with a state of its own, in a process of its own, spoken to by typed messages.
+// An actor with its own state in its own process, which is sent typed messages.
 #include <fmt/core.h>
 
 #include <magnetar/magnetar.hpp>

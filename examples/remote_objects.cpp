@@ -1,5 +1,5 @@
-// Objects that live in another process: a bank opens accounts there and gives out proxies, whose member
-// functions are called as if they were here, exceptions and all.
+// Objects that live in another process: a bank opens accounts there and returns proxies. Their member
+// functions are called as if they were local, including exceptions.
 #include <fmt/core.h>
 
 #include <stdexcept>
@@ -20,7 +20,7 @@ struct Account {
 };
 
 struct Bank {
-    // The account is an object of the bank's process; what travels is its address.
+    // The account is an object of the bank's process; only its address is sent.
     Task<ActorProxy<Account>> open(std::string owner, int first_deposit) {
         co_return co_await spawn<Account>({.name = owner, .concurrency = Concurrency::coroutine},
                                           first_deposit);

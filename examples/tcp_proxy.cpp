@@ -1,4 +1,4 @@
-// A TCP proxy: passes bytes on, both ways, until both sides have ended.
+// A TCP proxy: forwards bytes in both directions until both sides have ended.
 //
 //     tcp_proxy --bind :8000 --to 127.0.0.1:80 --max-connections 1000
 #include <string>

@@ -1,6 +1,6 @@
 // Work for a pool of worker processes, with a deadline for each attempt and a new attempt when a worker
-// crashes or is too slow. One page crashes its worker and one hangs: both are done in the end, and the third
-// that fails is told as what it is.
+// crashes or is too slow. One page crashes its worker and one hangs: both succeed in the end. A third one
+// fails, and its error is reported.
 #include <fmt/core.h>
 
 #include <chrono>
@@ -24,14 +24,14 @@ struct Page {
 struct Renderer {
     Task<std::string> render(Page page) {
         if (page.number == 3 && page.attempt == 1) std::abort();               // a bug: the process dies
-        if (page.number == 5 && page.attempt == 1) co_await sleep(1h);         // waits for what never comes
+        if (page.number == 5 && page.attempt == 1) co_await sleep(1h);         // hangs
         if (page.number == 7) throw std::invalid_argument("page 7 is blank");  // an answer like any other
         co_await sleep(5ms);
         co_return fmt::format("<page {}>", page.number);
     }
 };
 
-// How one page was done, or why not.
+// The result of one page, or its error.
 struct Rendered {
     std::string text;
     int attempts = 0;
@@ -43,10 +43,10 @@ Task<Rendered> render_with_retries(Monitor<Renderer>& pool, int number) {
     for (Page page{number}; page.attempt <= most; ++page.attempt) {
         try {
             auto worker = pool.pick();
-            // The deadline travels with the request: past it the worker does not even begin.
+            // The deadline is sent with the request: after it the worker does not even start.
             std::string text = co_await with_timeout(500ms, worker.send<&Renderer::render>(page));
             co_return Rendered{text, page.attempt};
-        } catch (const RemoteError& error) {  // the command threw: it would do so again
+        } catch (const RemoteError& error) {  // the command threw, and would throw again
             co_return Rendered{fmt::format("{}: {}", error.type(), error.what()), page.attempt};
         } catch (const ActorLost& error) {  // the worker died; the monitor has begun to replace it
             why = error.what();

@@ -1,5 +1,5 @@
-// Speaks to the actors of an arbiter: docs/protocol.md. In a browser the class works as it is; Node before 22 needs the
-// package ws.
+// Sends requests to the actors of an arbiter: docs/protocol.md. The class works in a browser unchanged; Node before 22
+// needs the package ws.
 //
 // usage: node client.mjs URL TOKEN TARGET COMMAND [ARGUMENT as JSON ...]
 const Socket = globalThis.WebSocket ?? (await import("ws")).WebSocket;
@@ -9,7 +9,7 @@ export class Arbiter {
   #socket; #waiting = new Map(); #last = 0;
 
   static connect(url, token) {
-    // A browser can set no header: the token is a subprotocol, in base64url.
+    // A browser cannot set headers: the token is a subprotocol, in base64url.
     const base64 = token && btoa(String.fromCharCode(...new TextEncoder().encode(token)));
     const encoded = base64?.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
     const socket = new Socket(url, encoded ? ["magnetar.v1", `magnetar.token.${encoded}`] : ["magnetar.v1"]);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Speaks to the actors of an arbiter: docs/protocol.md. Needs the package websockets.
+"""Sends requests to the actors of an arbiter: docs/protocol.md. Needs the package websockets.
 
 usage: client.py URL TOKEN TARGET COMMAND [ARGUMENT as JSON ...]
 """
@@ -7,7 +7,7 @@ import asyncio, itertools, json, sys
 import websockets
 
 class RemoteError(Exception):
-    """What the other side answered instead of a result."""
+    """The error that the other side answered instead of a result."""
     def __init__(self, error):
         super().__init__(f"{error['type']}: {error['message']}")
         self.type = error["type"]
@@ -18,7 +18,7 @@ class Arbiter:
         # The option was called extra_headers before version 14.
         option = "extra_headers" if int(websockets.__version__.split(".")[0]) < 14 else "additional_headers"
         options = {option: {"Authorization": f"Bearer {token}"} if token else {}, "max_size": None}
-        if url.startswith("ws+unix:"):  # a unix socket, as an arbiter writes it
+        if url.startswith("ws+unix:"):  # a unix socket, in the notation of an arbiter
             url, options["path"] = "ws://localhost/", url.removeprefix("ws+unix:")
         connect = websockets.unix_connect if "path" in options else websockets.connect
         self._connecting = connect(uri=url, subprotocols=["magnetar.v1"], **options)
