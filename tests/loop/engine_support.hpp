@@ -16,7 +16,7 @@
 
 namespace magnetar::test {
 
-/// Keeps what it is told.
+/// Records its completions.
 struct Recorder : Completion {
     Recorder()
         : Completion([](Completion& self, int r, unsigned f) { static_cast<Recorder&>(self).note(r, f); }) {}
@@ -31,7 +31,7 @@ struct Recorder : Completion {
 
 inline constexpr auto nop = [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); };
 
-/// Starts many operations, three times over, while it is told of one.
+/// Starts many operations from within a completion, three times over.
 struct Breeder : Completion {
     explicit Breeder(Engine& e)
         : Completion([](Completion& self, int, unsigned) { static_cast<Breeder&>(self).told(); }),

@@ -75,7 +75,7 @@ TEST_CASE("process: is killed by its handle, and never another in its place") {
     });
     CHECK(process.kill(0));
     CHECK(process.kill(SIGTERM));
-    // doctest has a handler for SIGTERM, which the child inherited: the kill that no process survives.
+    // The child inherited doctest's handler for SIGTERM, so use SIGKILL, which no process survives.
     CHECK(process.kill(SIGKILL));
     auto status = loop.run(process.exited());
     CHECK_FALSE(status.clean());
@@ -121,7 +121,7 @@ TEST_CASE("process: the end is known while SIGCHLD is ignored, too") {
     int ends[2];
     REQUIRE(::pipe(ends) == 0);
     UniqueFd in(ends[0]), out(ends[1]);
-    // Nobody keeps the pid of one that has ended: it lives until its handle is made.
+    // The pid of an ended process may be reused: this one lives until its handle is made.
     auto process = start_process([&] {
         char byte;
         ::_exit(::read(in.get(), &byte, 1) == 1 ? 5 : 6);

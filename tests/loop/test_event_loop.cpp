@@ -48,7 +48,7 @@ int open_descriptors() {
     ::closedir(directory);
     return count;
 }
-// Both ends of a pipe that nobody writes to.
+// Both ends of a pipe that is never written to.
 struct SilentPipe {
     SilentPipe() {
         int fds[2];
@@ -259,7 +259,7 @@ TEST_CASE("turn: a hook that an operation's completion asks for does not wait fo
     over = &shot;
     Completion completion{[](Completion&, int, unsigned) { EventLoop::current()->at_turn_end(output); }};
     loop.engine().submit(completion, [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); });
-    loop.run(until(shot));  // aborts if the loop were to wait, for there is nothing to wait for
+    loop.run(until(shot));  // the engine aborts if the loop waits, as nothing would wake it
     CHECK(engine->waits == 0);
 }
 
@@ -276,7 +276,7 @@ TEST_CASE(
         bool fall_asleep() noexcept override {
             asleep = true;
             ++sleeps;
-            // Something comes in the moment in which the loop decides to sleep.
+            // Work arrives at the moment when the loop decides to sleep.
             items += std::exchange(late, 0);
             return items == 0;
         }
@@ -368,7 +368,7 @@ TEST_CASE("destructor: cancels what is alive, and waits for its clean-up and for
             }(ends))
             .detach();
         loop.run(yield());
-        // One that has not begun: its first operation is cancelled.
+        // A job that has not begun: its first operation is cancelled.
         loop.start([](std::vector<std::string>& list) -> Task<> {
                 list.push_back("begun");
                 co_await sleep(1h);
@@ -436,7 +436,7 @@ TEST_CASE("destructor: a Job may outlive its loop") {
 }
 
 TEST_CASE("loops: one on each thread at a time, many one after another, and no descriptor stays behind") {
-    { EventLoop first, second; }  // their doors keep their descriptors
+    { EventLoop first, second; }  // their handles keep their descriptors
     int before = open_descriptors();
     for (int i = 0; i < 20; ++i) {
         EventLoop a, b{LoopOptions{.entries = 2}};

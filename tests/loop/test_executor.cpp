@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Work that says when it has begun, and stays until it may end.
+// Work that signals its begin and blocks until it may end.
 struct Gate {
     std::atomic<int> begun{0};
     std::atomic<bool> open{false};
@@ -175,7 +175,7 @@ TEST_CASE("executor: work that has not begun is dropped when it is cancelled, wi
         CHECK(living.load() == 0);
         gate.release();
         co_await first;
-        co_await pool.run([] {});  // behind whatever else were queued
+        co_await pool.run([] {});  // queued behind all other work
     }(loop, executor, alive, ran));
     CHECK(ran.load() == 0);
 }
@@ -199,7 +199,7 @@ TEST_CASE("executor: of work that runs, the result is dropped; who waited goes o
             job.cancel();
             CHECK(co_await was_cancelled(job));
             g.release();
-            co_await pool.run([] {});  // the result was given back before this
+            co_await pool.run([] {});  // the result was delivered before this
             CHECK(living.load() == 0);
         }(loop, executor, alive, gate));
     }
@@ -215,7 +215,7 @@ TEST_CASE("executor: its end cancels at once what waits for its turn, and waits 
     loop.run(yield());
     gate.wait_begun(1);
     std::thread ending([&] { executor.reset(); });
-    // The first work is held until the second's waiter has heard.
+    // The first work item is held until the waiter of the second was notified.
     CHECK(loop.run(was_cancelled(queued)));
     CHECK_FALSE(running.done());
     gate.release();

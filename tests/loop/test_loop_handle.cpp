@@ -153,7 +153,7 @@ TEST_CASE("door: after a fork it rings in the child alone") {
         bool good = &own == &door && own.fall_asleep() && own.post(note);
         std::uint64_t count = 0;
         good = good && ::read(own.fd(), &count, sizeof count) == sizeof count;
-        // The parent's must not have rung.
+        // The parent's doorbell must not have rung.
         ::_exit(good ? 0 : 1);
     }
     int status = 0;
@@ -233,7 +233,7 @@ TEST_CASE("post: from four threads, each in its order, none lost; to a loop that
 }
 
 TEST_CASE("post: wakes a loop that spins and one that sleeps, every time") {
-    // Nothing but the door ever wakes these loops: one lost wake-up and the test hangs.
+    // Only the door wakes these loops: one lost wake-up and the test hangs.
     constexpr int rounds = 3000;
     struct Ball : Runnable {
         Ball() : Runnable([](Runnable& self) { static_cast<Ball&>(self).hit(); }) {}

@@ -165,7 +165,7 @@ TEST_CASE(
     loop.run([](EventLoop& l, Line& p) -> Task<> {
         Job<std::string> job = l.start(receive_twice(p.here.get()));
         p.arrives("in time");
-        co_await yield();  // now it is on its way, and will succeed before the kernel sees the cancellation
+        co_await yield();  // now it is submitted, and will succeed before the kernel sees the cancellation
         CHECK(l.info().operations == 1);
         job.cancel();
         CHECK(co_await fate(job) == "in time, then cancelled");
@@ -180,7 +180,8 @@ TEST_CASE("operation: cancelled when it has completed but its job has not yet go
         Job<std::string> job = l.start(receive_twice(p.here.get()));
         co_await a_few_turns();
         p.arrives("one");
-        // The engine delivers between the turns, so this work and the job are ready together, this one first.
+        // The engine delivers completions between turns, so this work item and the job get ready together,
+        // this one first.
         struct Work : Runnable {
             explicit Work(Job<std::string>& j)
                 : Runnable([](Runnable& self) { static_cast<Work&>(self).go(); }), job(&j) {}
@@ -198,7 +199,7 @@ TEST_CASE("operation: cancelled when it has completed but its job has not yet go
 }
 
 TEST_CASE("operation: a cancelled read never writes into a buffer that is gone") {
-    // The data arrives after the cancellation was asked for, while other frames reuse the memory.
+    // The data arrives after the cancellation was requested, while other frames reuse the memory.
     EventLoop loop;
     for (int round = 0; round < 200; ++round) {
         Line pair;

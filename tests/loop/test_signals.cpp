@@ -139,11 +139,11 @@ TEST_CASE("signals: those that another thread gets, which was there before the s
 }
 
 TEST_CASE("signals: a program that is started while a set lives has them as usual") {
-    std::signal(SIGPIPE, SIG_DFL);  // whatever this program was started with
+    std::signal(SIGPIPE, SIG_DFL);  // regardless of the inherited disposition
     EventLoop loop;
     SignalSet signals{SIGTERM, SIGUSR1};
     survive_broken_pipes();
-    // The shell tells what it catches, ignores and blocks; SIGUSR1 is bit 9, SIGPIPE 12, SIGTERM 14.
+    // The child prints which signals it blocks and ignores; SIGUSR1 is bit 9, SIGPIPE 12, SIGTERM 14.
     FILE* shell = ::popen("exec grep -E 'Sig(Blk|Ign)' /proc/self/status", "r");
     REQUIRE(shell != nullptr);
     unsigned long long blocked = ~0ull, ignored = ~0ull;

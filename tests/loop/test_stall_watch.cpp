@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Keeps the thread until the log says `text`, and gives all of the log; or until the deadline.
+// Blocks the thread until the log contains `text`, or until the deadline; returns the whole log.
 std::string keep_until_said(CapturedLog& log, std::string_view text, std::chrono::seconds limit = 20s) {
     auto deadline = std::chrono::steady_clock::now() + limit;
     while (log.text().find(text) == std::string::npos && std::chrono::steady_clock::now() < deadline)
@@ -85,8 +85,8 @@ TEST_CASE("stall watch: a limit of 0 looks at nothing; many come and go on many 
         co_return;
     }());
     CHECK(log.text() == "");
-    // All loops are there before the first ends: ThreadSanitizer does not see when the memory of a ring is
-    // given back.
+    // All loops exist before the first one ends: ThreadSanitizer does not see when the memory of a ring is
+    // released.
     std::barrier together(4);
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t)
@@ -104,7 +104,7 @@ TEST_CASE("stall watch: a limit of 0 looks at nothing; many come and go on many 
 
 TEST_CASE("stall watch: one that ends as its thread is about to sleep ends all the same") {
     EventLoop loop;
-    // Its time is always over: so the thread soon finds all loops asleep, and goes to sleep itself.
+    // Its threshold is always exceeded: so the thread soon finds all loops asleep, and goes to sleep itself.
     for (int i = 0; i < 2000; ++i) {
         StallWatch watch(loop, 1ns, "brief");
         for (int spin = 0; spin < i % 5; ++spin) std::this_thread::yield();

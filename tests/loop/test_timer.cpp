@@ -280,7 +280,7 @@ TEST_CASE("wait_for: true when the event comes, false when the time is over, and
         }
         CHECK(cancelled);
         CHECK(loop.info().timers == 0);
-        // Set in the same turn in which the time is over, and gone before the waiter goes on.
+        // Set in the same turn in which the timeout expires, and destroyed before the waiter resumes.
         auto passing = std::make_unique<Event>();
         auto waiting =
             loop.start([](Event& e) -> Task<bool> { co_return co_await wait_for(e, 1h); }(*passing));

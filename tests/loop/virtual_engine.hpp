@@ -12,7 +12,7 @@
 namespace magnetar::test {
 
 /// An engine whose time stands still until the loop waits, and then jumps to the end of the wait. A NOP
-/// completes at the next poll; whatever else is submitted waits until it is cancelled.
+/// completes at the next poll; any other operation waits until it is cancelled.
 struct VirtualEngine final : Engine {
     std::string_view name() const noexcept override { return "virtual"; }
     LoopClock::time_point now() noexcept override {

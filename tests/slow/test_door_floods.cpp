@@ -1,4 +1,4 @@
-// Thousands of clients that mean no good: what the arbiter keeps for them is bounded, and others are served.
+// Thousands of malicious clients: what the arbiter keeps for them is bounded, and others are served.
 #include <fmt/core.h>
 
 #include <netinet/in.h>
@@ -65,7 +65,7 @@ TEST_CASE("door: a thousand connections that say nothing hold little, and end") 
         for (int i = 0; i < 1000; ++i) {
             silent.push_back(reach(self.address()));
             if (i % 50 != 0) continue;
-            // Connections are accepted in their order: when this one is served, none of those before waits in the
+            // Connections are accepted in order: when this one is served, no earlier one is in the
             // backlog, which blocking connects on the loop's own thread must not fill.
             auto fresh = co_await DoorClient::open(self.address());
             co_await must_answer(fresh);
@@ -130,7 +130,7 @@ TEST_CASE("door: ten thousand connections that come and are reset leave nothing"
                 ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
             }
             if (i % 50 != 0) continue;
-            // Connections are accepted in their order: when this one is served, none of those before waits in the
+            // Connections are accepted in order: when this one is served, no earlier one is in the
             // backlog, which blocking connects on the loop's own thread must not fill.
             auto fresh = co_await DoorClient::open(self.address());
             co_await must_answer(fresh);

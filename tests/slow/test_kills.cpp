@@ -1,4 +1,4 @@
-// Workers die by the hundred while four senders ask them without a pause.
+// Hundreds of workers are killed while four senders send them requests without a pause.
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/actor/node/node.hpp>
 #include <magnetar/actor/supervision/supervisor.hpp>
@@ -28,7 +28,7 @@ struct Victim {
 Monitor<Victim>* victims = nullptr;  // on the arbiter's thread
 std::vector<ActorProxy<Victim>> living_victims(Actor<>&) { return victims->managed_actors(); }
 
-// What became of a sender's requests.
+// The outcome of a sender's requests.
 struct Tally {
     int begun = 0, answered = 0, lost = 0, wrong = 0;
     std::string strange;
@@ -51,7 +51,7 @@ Task<> ask(ActorProxy<Victim> victim, int value, Tally& tally) {
         tally.strange = demangled(typeid(error).name()) + ": " + error.what();
     }
 }
-// Asks any of the living, eight at a time, until it is enough.
+// Sends requests to random living workers, eight at a time, until `enough`.
 Task<Tally> press(Actor<>&, int seed) {
     Tally tally;
     std::minstd_rand chance(static_cast<unsigned>(seed));
@@ -133,7 +133,7 @@ TEST_CASE(
         bool returned = co_await until([&] {
             loaded = now();
             return loaded.fds <= base.fds &&
-                   loaded.links <= base.links;  // what the last dead left is let go of
+                   loaded.links <= base.links;  // resources of the last killed workers are released
         });
         CHECK_MESSAGE(returned, loaded.fds << " descriptors, before " << base.fds);
         CHECK(loaded.processes == base.processes);
@@ -173,8 +173,8 @@ TEST_CASE(
 TEST_CASE(
     "kills: five thousand lives, also where the numbers of processes begin anew: nothing stays behind") {
     in_arbiter<500>([](Arbiter<>&) -> Task<> {
-        // Of each kind; a process takes a hundred times as long as the others, with sanitizers much longer
-        // still.
+        // Lives of each kind; a process takes a hundred times as long as the others, and much longer still
+        // with sanitizers.
         struct Kind {
             Concurrency kind;
             int lives;

@@ -1,4 +1,4 @@
-// Pools are replaced, fifty times, under a constant load of requests and of connections: nobody notices.
+// Pools are reloaded fifty times under a constant load of requests and connections: none of them fails.
 #include <fmt/core.h>
 
 #include <sys/socket.h>

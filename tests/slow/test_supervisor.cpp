@@ -19,7 +19,7 @@ struct Heap {
     std::vector<std::byte> bytes = std::vector<std::byte>(1 << 16);
 };
 
-// A hanging thread comes back when it is told to, so that the test can end it.
+// A hanging thread returns when the test permits it, so that the test can end it.
 std::atomic<bool> let_go{false};
 void hang_a_while(Actor<>&) {
     while (!let_go) ::usleep(1000);
@@ -86,7 +86,7 @@ TEST_CASE(
         auto again = co_await spawn({.name = "hanging", .concurrency = Concurrency::thread});
         auto before = threads();
         let_go = true;
-        // It finds that nobody knows it any more, and ends.
+        // It finds that it was given up, and ends.
         bool gone = co_await until([&] { return threads() < before; });
         CHECK(gone);
         auto pong = co_await send(again, ping);
@@ -152,7 +152,8 @@ TEST_CASE("supervisor: two hundred threads, spawned and stopped") {
 
 namespace {
 
-// Says the processes of three workers, twice; stands still between them, by itself or by its parent.
+// Spawns three workers and reports how many of them survive while the master is blocked, by a computation or
+// by SIGSTOP.
 template <bool computes>
 int stands_still(Program& program) {
     this_program = &program;

@@ -1,4 +1,4 @@
-// What goes wrong ends in a clear error on one side, and the rest of the program is unharmed.
+// A failure ends in a clear error on one side, and the rest of the program is unaffected.
 #include <unistd.h>
 
 #include <sys/resource.h>
@@ -11,7 +11,7 @@
 using namespace magnetar;
 using namespace magnetar::test;
 
-// Takes its time with each letter.
+// Is slow with each letter.
 struct SlowReader {
     int read = 0;
     Task<> take(std::string) {
@@ -27,7 +27,7 @@ struct Sent {
     int letters = 0;
     std::uint64_t grown = 0;
 };
-// Writes as fast as it may.
+// Writes as fast as it can.
 Task<Sent> write_for(Actor<>&, ActorProxy<SlowReader> to, int milliseconds) {
     Sent sent;
     std::string letter(4096, 'x');
@@ -41,13 +41,13 @@ Task<Sent> write_for(Actor<>&, ActorProxy<SlowReader> to, int milliseconds) {
     co_return sent;
 }
 
-// As root it becomes somebody else: root has no limit on processes.
+// As root it becomes another user: root has no limit on processes.
 int few_processes(Program&) {
     if (::setgid(65534) != 0 || ::setuid(61234) != 0) return 50;
     constexpr rlim_t most = 1 + fork_servers + 3;  // this one, the fork servers, and three more
     rlimit limit{most, most};
     if (::setrlimit(RLIMIT_NPROC, &limit) != 0) return 51;
-    // Threads count, too: nobody is to look for stalls.
+    // Threads count, too: without a threshold there is no thread that watches for stalls.
     return Arbiter<>({
                          .stall = 0ms,
                          .start = [](Arbiter<>& self) -> Task<> {
@@ -71,7 +71,7 @@ int few_processes(Program&) {
                                  pool_text = error.what();
                              }
                              if (!has(pool_text, "Resource temporarily unavailable")) co_return self.stop(54);
-                             // Those that are there go on, and there is room again when one has ended.
+                             // The existing ones go on, and another can be spawned when one has ended.
                              for (auto& worker : workers) {
                                  auto pong = co_await send(worker, ping);
                                  if (pong != "pong") co_return self.stop(55);
@@ -123,7 +123,7 @@ TEST_CASE(
             Sent sent = co_await writing;
             int read = co_await reader.send<&SlowReader::count>();
             CHECK(sent.letters > 500);
-            // What is on its way is bounded by the link's window.
+            // Messages in flight are bounded by the link's window.
             CHECK(sent.letters - read <= 1024 + 64);
             if (!sanitized) {
                 CHECK(sent.grown < 32u << 20);

@@ -12,7 +12,7 @@
 
 namespace magnetar::test {
 
-/// While it lives, standard error goes into memory.
+/// Redirects standard error into memory during its lifetime.
 class CapturedLog {
 public:
     CapturedLog() : file_(::memfd_create("log", MFD_CLOEXEC)), before_(::dup(STDERR_FILENO)) {
@@ -29,8 +29,8 @@ public:
         REQUIRE(::ftruncate(STDERR_FILENO, 0) == 0);
         REQUIRE(::lseek(STDERR_FILENO, 0, SEEK_SET) == 0);
     }
-    /// What has been written so far, by this process and those that have its standard error; from any of
-    /// them.
+    /// Everything written so far by this process and those that share its standard error; callable from any
+    /// of them.
     std::string text() const {
         struct stat file{};
         ::fstat(STDERR_FILENO, &file);

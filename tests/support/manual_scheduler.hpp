@@ -11,7 +11,7 @@
 
 namespace magnetar::test {
 
-/// A scheduler that the test turns by hand: no loop, no clock, no kernel. Failures that nobody awaits are
+/// A scheduler that the test drives by hand: no loop, no clock, no kernel. Failures that no job awaits are
 /// kept as texts.
 struct ManualScheduler : Scheduler {
     Activity own_activity;
@@ -30,13 +30,13 @@ struct ManualScheduler : Scheduler {
     Job<T> start(Task<T> task, JobOwner* owner = nullptr) {
         return Job<T>(detail::make_owned<detail::JobState<T>>(*this, owner, std::move(task)));
     }
-    /// Runs one ready work; false when there is none.
+    /// Runs one ready work item; false when there is none.
     bool step() {
         Runnable* work = ready.pop();
         if (work) work->run(*work);
         return work != nullptr;
     }
-    /// Runs until nothing is ready; gives the number of works run.
+    /// Runs until nothing is ready; returns the number of work items run.
     int run() {
         int steps = 0;
         while (step()) ++steps;
@@ -72,7 +72,7 @@ Task<T> join(Job<T>& job) {
     co_return co_await job;
 }
 
-/// Lets everything run that is ready, then goes on.
+/// Lets everything run that is ready, then continues.
 class Yield final : public Waiter {
 public:
     std::string_view what() const noexcept override { return "yield"; }
@@ -117,7 +117,7 @@ public:
     Awaiter operator co_await() noexcept { return Awaiter{*this}; }
 
     bool waited_for() const noexcept { return waiting_ != nullptr; }
-    /// How often it was asked to end.
+    /// Number of cancellation requests.
     int cancels() const noexcept { return cancels_; }
     void complete(int result = 0) noexcept {
         result_ = result;

@@ -7,8 +7,8 @@
 #include <system_error>
 #include <vector>
 
-// A little of everything at once: clients of an echo server, jobs that share a mutex and a channel, actors
-// that ask others and lose patience. Whatever the order, and whatever goes wrong, certain things must hold.
+// Several features at once: clients of an echo server, jobs that share a mutex and a channel, actors that
+// send requests to others and time out. Some invariants must hold in any order and with any fault.
 namespace magnetar::test {
 
 using namespace std::chrono_literals;
@@ -83,7 +83,7 @@ private:
         text += co_await stream.read_exactly(size - 1);
         co_return text;
     }
-    // Every message comes back as it was, or its connection is lost: then the next has another one.
+    // Every message comes back unchanged, or its connection is lost: then the next one uses a new connection.
     Task<> talk(int name) {
         Random& random = simulation_.random();
         for (int i = 0; i < messages; ++i) {
@@ -142,7 +142,7 @@ private:
             paying.push_back(loop.start(send(payer, amount, patience)));
         }
         for (auto& job : paying) co_await job;
-        co_await sleep(10ms);  // what was given up is carried out all the same
+        co_await sleep(10ms);  // requests that timed out at the caller are executed all the same
         auto paid = co_await payer.send<&Payer::state>();
         auto kept = co_await ledger.send<&Ledger::state>();
         REQUIRE(paid[0] <= kept[0]);

@@ -1,7 +1,6 @@
 // A scenario that uses everything at once: accept, connect, read, write, timers, a mutex, a channel, requests
-// to an actor. It is cancelled after its every step in turn, as a whole or one of its jobs, on every engine.
-// Wherever that hits, everything ends, all operations come back, and nothing is left: no descriptor, buffer,
-// job, timer.
+// to an actor. It is cancelled after each of its steps in turn, as a whole or one of its jobs, on every
+// engine. In every case all operations end, and no descriptor, buffer, job or timer is left.
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -22,7 +21,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Counts what its loop runs, one work after the other, and lets go of `act` after the chosen one.
+// Counts the work items that its loop runs, one by one, and calls `act` after the chosen one.
 class Stepper final : Runnable, Poller {
 public:
     template <class Act>
@@ -41,7 +40,7 @@ public:
     int steps() const noexcept { return steps_; }
 
 private:
-    // Between any two works stands the stepper itself.
+    // The stepper itself runs between any two work items.
     void next() noexcept {
         held_.append(std::move(loop_.ready));
         if (Runnable* work = held_.pop()) {
@@ -162,7 +161,7 @@ int open_descriptors() {
     return count;
 }
 
-// The engines, each with what its loop needs to run light actors.
+// The engines, each with everything that its loop needs to run light actors.
 struct Kernel {
     explicit Kernel(std::unique_ptr<Engine> engine) : stage(std::move(engine)) {}
     template <class Scenario>
@@ -198,8 +197,8 @@ private:
 
 constexpr int everything = World::parts;
 
-// Runs the scenario and cancels it, or one of its jobs, `times` times after `step` steps. False when it had
-// ended by then.
+// Runs the scenario and cancels it, or one of its jobs, `times` times after `step` steps. False when it ended
+// before that.
 template <class On>
 bool survives(int victim, int step, int times) {
     bool reached = false;
@@ -220,13 +219,13 @@ bool survives(int victim, int step, int times) {
             try {
                 co_await job;
             } catch (const Cancelled&) {          // of one of its jobs
-            } catch (const std::system_error&) {  // what one that is cancelled does to its peer
+            } catch (const std::system_error&) {  // effect of a cancelled job on its peer
                 REQUIRE(reached);
             } catch (const EndOfStream&) {
                 REQUIRE(reached);
             }
             whole = nullptr;
-            // What was cut off takes a moment to come back.
+            // Cancelled operations complete a little later.
             for (int i = 0; i < 10'000 && on.loop().info().operations > 0; ++i) co_await sleep(1ms);
             REQUIRE(on.loop().info().operations == 0);
         };

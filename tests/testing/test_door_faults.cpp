@@ -52,7 +52,8 @@ Task<> ask(Asking asking, Count& count) {
     }
 }
 
-// One client's conversation, as far as its connection lasts. Every request in it ends, or this does not.
+// One client's conversation, until its connection breaks. If one of its requests never ends, neither does
+// this.
 Task<> converse(std::string url, Count& count) {
     try {
         RemoteArbiter remote = co_await connect_arbiter(url, "word");
@@ -95,7 +96,7 @@ Task<Count> world(Simulation& simulation, Actor<>& self, double resets) {
     std::vector<Job<>> clients;
     for (int i = 0; i < 2; ++i) clients.push_back(self.loop().start(converse(door.urls()[0], count)));
     for (auto& client : clients) co_await client;
-    // Whatever became of them, others are served.
+    // Other clients are served, whatever the outcome of the first ones.
     simulation.faults.resets = 0;
     RemoteArbiter remote = co_await connect_arbiter(door.urls()[0], "word");
     int total = co_await remote.send("tally", run<&Tally::add>, 0);
@@ -103,7 +104,7 @@ Task<Count> world(Simulation& simulation, Actor<>& self, double resets) {
     remote.close();
     co_await remote.closed();
     for (auto& [name, server] : self.servers()) co_await server.close();
-    co_await sleep(3s);  // in which those who were not answered give up closing well
+    co_await sleep(3s);  // meanwhile unanswered closes time out
     co_return count;
 }
 
@@ -188,7 +189,7 @@ TEST_CASE("door, simulated: who goes while nothing is read from it is let go of"
     CHECK(simulation.open_sockets() == 0);
 }
 
-// The door stands in the scenario's frame, which is gone before the actor's servers and their connections.
+// The door is in the scenario's frame, which is destroyed before the actor's servers and their connections.
 TEST_CASE("door, simulated: a scenario that can never end is ended with its connections open") {
     Simulation simulation(1);
     simulation.limit = 1min;  // connections ping each other, so that something can always happen

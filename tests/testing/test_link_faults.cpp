@@ -1,5 +1,5 @@
 // A link between two processes whose other end is cut at any byte, is slow, and loses its connection: in a
-// simulation, by seed, in both forms of messages. The other end is a worker that this test plays.
+// simulation, by seed, in both wire forms. The test plays the other end, a worker.
 #include <doctest/doctest.h>
 #include <magnetar/actor/node/link.hpp>
 #include <magnetar/actor/node/node.hpp>
@@ -54,7 +54,7 @@ Task<> ask_over_link(Asking asking, Outcomes& count) {
     }
 }
 
-// In that form all links write while it lives.
+// All links write in that form during its lifetime.
 struct Form {
     explicit Form(WireForm form) { detail::wire_form = form; }
     Form(const Form&) = delete;
@@ -62,8 +62,8 @@ struct Form {
 };
 constexpr std::array forms{WireForm::binary, WireForm::json};
 
-// The worker: says hello, asks for things, answers what it is asked, and is cut off after so many bytes that
-// it has written or read.
+// The worker: sends hello, sends requests, answers requests, and is cut off after it has written or read a
+// given number of bytes.
 class Worker : detail::JsonFormat::Asked {
 public:
     Worker(Stream stream, detail::Address mirror, std::size_t writes, std::size_t reads)
@@ -124,7 +124,7 @@ private:
             answered_ += std::holds_alternative<detail::AnswerOnWire>(message) ||
                          std::holds_alternative<detail::FailureOnWire>(message);
             auto* call = std::get_if<detail::CallOnWire>(&message);
-            // What it is asked for gives its argument back.
+            // Its answer to a request is the argument.
             if (call && !call->tell)
                 append_message(out_, detail::AnswerOnWire{call->id, call->command, call->arguments});
         }
@@ -141,7 +141,7 @@ private:
     int answered_ = 0;
 };
 
-// One conversation, as far as it goes; how many the worker has had answered.
+// One conversation, until the link breaks; returns the number of the worker's requests that were answered.
 Task<int> converse(Actor<>& self, ActorProxy<Mirror> mirror, std::size_t writes, std::size_t reads,
                    Outcomes& count) {
     int ends[2];
@@ -215,7 +215,7 @@ TEST_CASE(
             });
             REQUIRE(simulation.open_sockets() == 0);
         }
-        if (sum.answers + sum.lost < 16 * 2000) continue;  // one seed alone
+        if (sum.answers + sum.lost < 16 * 2000) continue;  // a single seed was run
         CHECK(sum.answers > 1000);
         CHECK(sum.lost > 1000);
     }

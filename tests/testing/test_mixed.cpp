@@ -1,4 +1,4 @@
-// The mixed world, by thousands of seeds. A failure tells its seed; MAGNETAR_SEED runs that one alone.
+// The mixed world, by thousands of seeds. A failure reports its seed; MAGNETAR_SEED runs that one alone.
 #include <algorithm>
 
 #include "mixed_world.hpp"

@@ -1,4 +1,4 @@
-// Monitors in the simulation: operations that are under way at the same time, in all pairs and by seed.
+// Monitors in the simulation: concurrent operations, in all pairs and by seed.
 #include <doctest/doctest.h>
 #include <fmt/core.h>
 #include <magnetar/magnetar.hpp>
@@ -15,11 +15,11 @@ using testing::Simulation;
 
 namespace {
 
-// What the workers' hooks, which capture nothing, go by.
+// Global state for the workers' hooks, which capture nothing.
 struct PoolWorld {
     Simulation* simulation = nullptr;
     std::chrono::milliseconds start{0};  // how long a worker takes to start
-    bool at_random = false;              // it takes up to that, and may fail
+    bool at_random = false;              // a start takes up to `start`, and may fail
     double failing = 0;
     int living = 0;  // workers' states
     int begun = 0, ended = 0;
@@ -52,8 +52,7 @@ Task<> start_slowly(Actor<Hand>&) {
     if (fails) throw std::runtime_error("it does not start today");
 }
 
-// A call on its way: counted, whatever comes of it. What is thrown must be one of the errors that are
-// documented.
+// A call in progress: counted, whatever its outcome. An exception must be one of the documented errors.
 Task<> counted(Task<> call) {
     struct Count {
         Count() { ++pool_world.begun; }
@@ -75,7 +74,7 @@ Task<> asked_in_time(Pool pool, int milliseconds, std::chrono::milliseconds limi
 Task<> told_to_quit(Pool pool, int code) { co_await pool.tell<&Hand::quit>(code); }
 Task<> stopped(Pool pool) { co_await pool.proxy().stop(); }
 
-// An actor of its own beside the pool, which may be killed, or lose its name to another like it.
+// An actor outside the pool, which may be killed, or lose its name to another like it.
 std::vector<ActorProxy<Hand>> loners;
 Task<> loner(bool named, int milliseconds) {
     SpawnOptions<Hand> options;
@@ -173,10 +172,10 @@ TEST_CASE("monitors: the same seed gives the same run") {
 
 TEST_CASE("monitors: every operation meets every other one, at each moment of its way") {
     Quietly quietly;
-    // After both, and what else a monitor does by itself, there are so many workers; -1: it has ended.
+    // After both operations the pool has the number of workers that the last of them requests, or has ended.
     struct Operation {
         const char* name;
-        int workers;  // that it wants, or 0: as before
+        int workers;  // the resulting number; 0: unchanged; -1: the monitor ends; -2: the arbiter stops
         Task<> (*run)(Pool);
     };
     constexpr std::array operations{
@@ -280,7 +279,7 @@ TEST_CASE("monitors: 2,000 seeds of spawns, kills, scales, reloads, stops, pause
                 std::array all{values...};
                 return all[random.below(all.size())];
             };
-            for (int round = 0; round < 2; ++round) {  // the second with the names of the first
+            for (int round = 0; round < 2; ++round) {  // the second uses the names of the first
                 auto options = options_of(static_cast<std::uint32_t>(random.below(5)));
                 if (random.chance(0.3)) options.worker.name = {};
                 options.worker.serial = random.chance(0.5);
@@ -317,8 +316,7 @@ TEST_CASE("monitors: 2,000 seeds of spawns, kills, scales, reloads, stops, pause
                     else if (number < 55) call.emplace(asked(pool, static_cast<int>(random.below(500))));
                     else if (number < 60)
                         call.emplace(asked_in_time(pool, 50, std::chrono::milliseconds(random.below(200))));
-                    else if (number < 70)
-                        call = asked(pool, 10000);  // a pause: longer than it may take to end
+                    else if (number < 70) call = asked(pool, 10000);  // a pause longer than the exit timeout
                     else if (number < 76) call.emplace(told_to_quit(pool, static_cast<int>(random.below(2))));
                     else if (number < 84)
                         call = loner(random.chance(0.5), static_cast<int>(random.below(300)));
@@ -344,7 +342,7 @@ TEST_CASE("monitors: 2,000 seeds of spawns, kills, scales, reloads, stops, pause
                     try {
                         co_await pool.scale(wanted);
                     } catch (const std::exception&) {
-                        fine = false;  // it has given up meanwhile
+                        fine = false;  // the monitor has given up meanwhile
                     }
                     co_await sleep(60s);
                     if (fine && pool.is_running() && options.restart == Restart::permanent) {

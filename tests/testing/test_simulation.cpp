@@ -176,7 +176,7 @@ TEST_CASE("simulation: each scenario has the time of the limit for itself") {
     CHECK(simulation.elapsed() >= 2h);
 }
 
-// Waits for what never comes, also after it was cancelled, until the sixth time.
+// Waits forever, even when cancelled, until the sixth cancellation.
 static Task<> wait_on(int& caught) {
     Event never;
     while (caught < 5) {

@@ -30,7 +30,7 @@ struct EngineWorld : testing::SimulationEngine::Idle {
         ++(quiet ? quiets : delays);
         return false;
     }
-    // Runs until nothing is under way.
+    // Runs until nothing is in flight.
     void settle() {
         engine.wait(engine.now() + 1h);
         while (engine.pending()) engine.poll();

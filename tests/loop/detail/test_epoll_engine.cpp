@@ -62,7 +62,7 @@ auto receive(int fd, char* to, std::size_t size, int flags = 0) {
 auto readable(int fd) {
     return [=](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, POLLIN); };
 }
-// Whatever the engine has of the kernel without waiting.
+// Fetches all events that are ready, without waiting.
 void look(EpollEngine& engine) {
     for (int i = 0; i < 3; ++i) engine.poll();
 }
@@ -70,7 +70,7 @@ template <class Prep>
 int run(EpollEngine& engine, Prep prep) {
     Recorder recorder;
     engine.submit(recorder, prep);
-    CHECK(recorder.results.empty());  // nobody is told inside submit
+    CHECK(recorder.results.empty());  // no completion inside submit
     while (recorder.results.empty()) engine.wait(LoopClock::time_point::max());
     REQUIRE(recorder.results.size() == 1);
     return recorder.results[0];
@@ -129,7 +129,7 @@ TEST_CASE("epoll: polls and cancellations, each with its own result") {
     engine.cancel(cancelled);
     look(engine);
     CHECK(cancelled.results == Results{-ECANCELED});
-    engine.cancel(cancelled);  // of one that has ended: nothing comes
+    engine.cancel(cancelled);  // it has ended: no completion
     auto again = [&](io_uring_sqe* sqe) { io_uring_prep_cancel(sqe, &cancelled, 0); };
     CHECK(run(engine, again) == -ENOENT);
     CHECK(arrived.results.empty());
@@ -154,7 +154,7 @@ TEST_CASE("epoll: a multishot poll tells of every event once") {
     for (std::size_t i = 1; i <= 3; ++i) {
         REQUIRE(::eventfd_write(event.get(), 1) == 0);
         while (recorder.results.size() < i) engine.wait(LoopClock::time_point::max());
-        look(engine);  // it is still readable, but that has been told
+        look(engine);  // it is still readable, but that was reported already
         CHECK(recorder.results.size() == i);
         CHECK(recorder.more());
     }
@@ -306,7 +306,7 @@ TEST_CASE("epoll: a reader, a writer and pollers on one descriptor, and others o
     CHECK(second.results == Results{1});
     CHECK(one + two == '1' + '2');
     CHECK(writer.results.empty());
-    // A poller that looked when both had read has seen nothing.
+    // A poller that ran after both had read has seen no data.
     pair.arrives("3");
     while (engine.in_flight() > 2) engine.wait(LoopClock::time_point::max());
     CHECK(poller.results == Results{POLLIN});
@@ -565,7 +565,7 @@ TEST_CASE("epoll: receives into provided buffers take one only when something ha
     CHECK((one.last_flags & IORING_CQE_F_BUFFER) == 0);
     provide(0);
     engine.submit(one, select(false));
-    engine.submit(other, select(false));  // nothing has come for it: it lacks nothing
+    engine.submit(other, select(false));  // no data for it, so it needs no buffer
     look(engine);
     CHECK(one.results.back() == 5);
     CHECK(buffer(one) == 0);
@@ -676,7 +676,7 @@ TEST_CASE("epoll: operations do not starve while works never end") {
 
 namespace {
 
-// What the kernel says of the epoll instances of this process.
+// What /proc reports about the epoll instances of this process.
 std::string registrations() {
     std::string all;
     for (int fd = 0; fd < 256; ++fd) {

@@ -20,7 +20,7 @@ namespace {
 
 struct Ended {
     int status = 0;
-    std::string said;  // on standard error
+    std::string said;  // text on standard error
 };
 
 // A process that runs `body` with MAGNETAR_ENGINE set to `engine`; 0 is success.
@@ -49,7 +49,7 @@ Ended process(const char* engine, F body) {
 }  // namespace
 
 TEST_CASE("engine: a program that may not use io_uring works on epoll, and says why in one line") {
-    // This program itself, with tests that need everything of a loop.
+    // Runs this program itself, with tests that need all features of a loop.
     auto ended = process("auto", [] {
         forbid_io_uring(EPERM);
         ::execl("/proc/self/exe", "tests", "-tc=operation:*,signals:*,process:*,executor:*,turn:*", "-m",

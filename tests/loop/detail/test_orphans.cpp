@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// The pid of a process that has ended as an orphan, in our care.
+// The pid of an orphan that has ended and was reparented to this process.
 pid_t ended_orphan() {
     int ends[2];
     REQUIRE(::pipe(ends) == 0);
@@ -23,7 +23,7 @@ pid_t ended_orphan() {
         pid_t orphan = ::fork();
         if (orphan == 0) ::_exit(0);
         [[maybe_unused]] auto n = ::write(ends[1], &orphan, sizeof orphan);
-        siginfo_t ended{};  // it leaves a child that has ended
+        siginfo_t ended{};  // it exits without collecting its child
         ::waitid(P_PID, static_cast<id_t>(orphan), &ended, WEXITED | WNOWAIT);
         ::_exit(0);
     }
@@ -45,7 +45,7 @@ Task<> until_collected(pid_t pid) {
 }  // namespace
 
 TEST_CASE("orphans: those of others are collected, and a child of one's own has time to be") {
-    REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);  // as the first process is by itself
+    REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);  // as the init process is by default
     {
         EventLoop loop;
         pid_t orphan = ended_orphan();

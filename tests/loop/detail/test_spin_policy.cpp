@@ -44,7 +44,7 @@ TEST_CASE("spin policy: in vain it becomes ever rarer") {
         }
     }
     CHECK(spins > 0);
-    CHECK(spins <= 10);  // each must be earned by twice as many wake-ups: 1 + 2 + 4 + ... + 512 > 1000
+    CHECK(spins <= 10);  // each spin requires twice as many wake-ups: 1 + 2 + 4 + ... + 512 > 1000
 }
 
 TEST_CASE("spin policy: with one CPU alone never, for who could end the wait would not run") {

@@ -30,7 +30,7 @@ std::vector<unsigned> all_flag_levels() {
     return levels;
 }
 
-// What a process gets that tries to make a loop between `spoil()` and `mend()`; its text, or "made".
+// The error text when a process makes a loop between `spoil()` and `mend()`, or "made".
 template <class Spoil>
 std::string text_of_attempt(Spoil spoil, void (*mend)() = [] {}) {
     int pipe[2];
@@ -128,7 +128,7 @@ TEST_CASE("io_uring: a poll and a cancellation, each with its own result") {
         engine.cancel(cancelled);
         while (engine.in_flight() > 0) engine.wait(LoopClock::time_point::max());
         CHECK(cancelled.results == std::vector{-ECANCELED});
-        engine.cancel(cancelled);  // of one that has ended: nothing comes
+        engine.cancel(cancelled);  // it has ended: no completion
         engine.poll();
 
         Recorder arrived;
@@ -196,7 +196,7 @@ TEST_CASE("engine error: forbidden by seccomp, as in a container") {
     std::string text = text_of_attempt([] { forbid_io_uring(EPERM); });
     CAPTURE(text);
     CHECK(has(text, std::to_string(EPERM) + " io_uring_setup failed with EPERM"));
-    // What the text blames depends on the machine's sysctl, which is looked at before seccomp is suspected.
+    // The reported cause depends on the machine's sysctl, which is checked before seccomp is suspected.
     CHECK(has(text, detail::io_uring_disabled() > 0 ? "kernel.io_uring_disabled is" : "seccomp filter"));
     CHECK(has(text, "Operation not permitted"));
 }
