@@ -32,7 +32,7 @@ public:
         auto address = url.starts_with("ws+") ? url.substr(3) : url.substr(5);
         co_return DoorClient(co_await connect(std::move(address)));
     }
-    // Connected, with these fields in its request beside the usual.
+    // Connected, with these header fields in its request in addition to the usual ones.
     static Task<DoorClient> open(std::string url, std::string fields = "") {
         DoorClient client = co_await raw(std::move(url));
         int status = co_await client.upgrade(std::string(head) + fields + "\r\n");
@@ -61,7 +61,7 @@ public:
     }
     Task<> send(std::string text) { return write(frame(Opcode::text, text)); }
 
-    // What comes next: a text as it is, else `ping:...`, `pong:...`, `close 1002`, or `end`.
+    // The next message: a text unchanged, else `ping:...`, `pong:...`, `close 1002`, or `end`.
     Task<std::string> next() {
         for (;;) {
             while (auto message = decoder_.next()) {

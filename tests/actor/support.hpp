@@ -202,7 +202,7 @@ public:
     }
     int pid() const noexcept { return pid_; }
 
-    // In the program: tells its parent.
+    // In the program: sends a line to its parent.
     void say(std::string_view line) const {
         std::string text(line);
         text += '\n';
@@ -221,7 +221,7 @@ public:
     }
     int hear_number() { return std::atoi(hear().c_str()); }
     void signal(int number) const { ::kill(pid_, number); }
-    // How it ended; killed by SIGKILL when it does not in time.
+    // Its exit status; kills it with SIGKILL when it does not end within the limit.
     ExitStatus wait(std::chrono::milliseconds limit = 30s) {
         Watched watched(pid_);
         if (!watched.gone(limit)) ::kill(pid_, SIGKILL);

@@ -295,7 +295,7 @@ TEST_CASE(
             CHECK(told["actor"]["state"].get<std::string>() == "stopping");
             auto text = co_await error_of<ActorStopping>(send(actor, echo, "more"));
             CHECK(has(text, "is stopping"));
-            co_await actor.stop();  // again: nothing new
+            co_await actor.stop();  // a second stop has no effect
             co_await send(actor, run<open_turnstile>);
             int passed = 0;
             for (auto& job : jobs) passed += co_await job;
@@ -319,8 +319,8 @@ TEST_CASE("arbiter: monitors and actors end in the reverse order of their start,
                                      options.concurrency = every_kind[static_cast<std::size_t>(i) % 3];
                                      options.stopping = [](Actor<>& actor) -> Task<> {
                                          co_await sleep(5ms);
-                                         // A worker process has its own copy of the pipe, made before it was
-                                         // one.
+                                         // A worker process has its own copy of the pipe, from before the
+                                         // fork.
                                          this_program->say(actor.name());
                                      };
                                      if (i == 2)
@@ -345,7 +345,7 @@ TEST_CASE("arbiter: monitors and actors end in the reverse order of their start,
             .run();
     });
     CHECK(program.wait() == ExitStatus(0));
-    // The processes say nothing: they have no descriptor but their own.
+    // The processes write nothing: they have only their own descriptors.
     std::string order;
     for (std::string line; !(line = program.hear(1s)).empty();) order += line;
     CHECK(order == "5421");

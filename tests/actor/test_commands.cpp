@@ -121,7 +121,7 @@ TEST_CASE("commands: info tells all there is to know") {
             CHECK(loop.find("ready") != nullptr);
             CHECK(loop.find("operations") != nullptr);
 
-            // The command was sent before the question, which overtakes only what has not begun.
+            // The command was sent before `info`, which overtakes only commands that have not begun.
             for (int i = 0; i < 1000 && told["mailbox"]["running"].size() == 0; ++i)
                 told = co_await actor.info();
             Json& mailbox = told["mailbox"];
@@ -207,7 +207,7 @@ TEST_CASE("commands: run, typed, named and member functions on every kind of act
             auto greeted = co_await send(account, test_greeting, "you");
             CHECK(greeted == "account greets you, asked by " + self.id().to_string());
 
-            // What the actor has not got, and arguments that do not fit.
+            // Commands that the actor does not have, and arguments that do not fit.
             text = co_await error_of<CommandNotFound>(send(account, "test.nothing"));
             CHECK(has(text, "account has no command 'test.nothing'"));
             auto other = co_await spawn({.name = "other", .concurrency = kind});
@@ -310,7 +310,7 @@ TEST_CASE("commands: kill_actor ends any actor by force, asked of any actor") {
                 for (auto kind : every_kind) {
                     std::string name = "victim";
                     auto victim = co_await send(home, run<spawn_child>, name, kind);
-                    // It would take its time to stop.
+                    // It would be slow to stop.
                     auto job = self.loop().start(
                         [](ActorProxy<> to) -> Task<> { co_await send(to, run<stay>); }(victim));
                     co_await send(victim, ping);
@@ -360,7 +360,7 @@ TEST_CASE("commands: info tells what an actor's servers have done") {
 TEST_CASE("commands: notify is heard by the manager") {
     in_arbiter([](Arbiter<>& self) -> Task<> {
         auto actor = co_await spawn({.timeout = 10s, .period = 5ms});
-        // Its notices come by themselves: however long one waits, its silence is short.
+        // Its heartbeats arrive without a request, so its silence is always short.
         auto silence = [](Json told) { return told["children"][0]["silent_seconds"].get<double>(); };
         co_await sleep(100ms);
         double least = 1;

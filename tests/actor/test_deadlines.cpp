@@ -51,7 +51,7 @@ TEST_CASE("deadline: past it a request is not started, and its sender is told so
             CHECK(has(text, "its deadline had passed"));
             int answer = co_await first;
             CHECK(answer == 1);
-            int count = co_await actor.send<&Clerk::count>().within(20s);  // which is in time
+            int count = co_await actor.send<&Clerk::count>().within(20s);  // within its deadline
             CHECK(count == 1);
         }
     });
@@ -108,7 +108,7 @@ TEST_CASE("try_tell: true while there is room, false without, and it never waits
             co_await actor.closed();
             CHECK(!actor.try_tell<&Clerk::quick>());
         }
-        // To another process there is room on the link, for a window of messages.
+        // A link to another process has room for a window of messages.
         auto actor = co_await clerk(Concurrency::process);
         auto first = self.loop().start(slow(actor, 200));
         bool runs = co_await runs_a_command(actor);

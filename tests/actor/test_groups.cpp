@@ -45,7 +45,7 @@ struct Ear {
         co_await doze_no_more.wait();
         dozes = false;
     }
-    // A light actor of this one's, in the same process, that has joined.
+    // Spawns a light actor in the same process, which joins the group.
     Task<ActorProxy<Ear>> child(std::string group) {
         auto made = co_await spawn<Ear>({.concurrency = Concurrency::coroutine});
         co_await made.send<&Ear::enter>(group);
@@ -142,10 +142,10 @@ TEST_CASE("groups: who leaves hears no more; who ends has left") {
         for (auto kind : every_kind) {
             INFO(to_string(kind));
             co_await publish<&Ear::hear>("room", "to nobody");
-            co_await send("arbiter", echo, 1);  // it has passed that on
+            co_await send("arbiter", echo, 1);  // the arbiter has forwarded it
             auto stays = co_await member_of("room", kind), goes = co_await member_of("room", kind),
                  ends = co_await member_of("room", kind);
-            co_await goes.send<&Ear::enter>("room");  // once more is nothing more
+            co_await goes.send<&Ear::enter>("room");  // joining again has no effect
             co_await goes.send<&Ear::enter>("elsewhere");
             co_await publish<&Ear::hear>("room", "one");
             for (auto& member : {stays, goes, ends}) {

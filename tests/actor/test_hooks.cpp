@@ -170,7 +170,7 @@ TEST_CASE("hooks: what a hook throws") {
             status = co_await second.closed();
             CHECK(status.clean());
 
-            // Whatever is no std::exception ends it with a code.
+            // An exception that is no std::exception ends it with a code.
             stubborn.stopping = [](Actor<>&) -> Task<> {
                 co_await yield();
                 throw 42;
@@ -185,7 +185,7 @@ TEST_CASE("hooks: what a hook throws") {
             status = co_await fourth.closed();
             CHECK(status.code() == 4);
 
-            // on_info: the one who asks is told.
+            // on_info: the caller gets the error.
             SpawnOptions<> secretive;
             secretive.concurrency = kind;
             secretive.on_info = [](Actor<>&, Json&) { throw std::runtime_error("a secret"); };

@@ -165,7 +165,7 @@ TEST_CASE(
             CHECK(value == 115);
         }
     });
-    // Nobody is there any more.
+    // The actor has ended.
     CHECK_FALSE(
         tell_from_anywhere<&Labelled::up>(ActorProxy<Labelled>({{7}, detail::Location(0, 0, 3)}, {}), 1));
 }

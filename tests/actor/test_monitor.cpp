@@ -35,7 +35,7 @@ struct PoolWorker {
         co_return 0;
     }
     void quit(int code) { throw ActorExit{code}; }
-    // Asks each worker of a pool, its own process's among them, for its process.
+    // Asks each worker of a pool for its process id, including the one in its own process.
     Task<std::vector<int>> ask_all(PoolProxy<PoolWorker> pool, int times) {
         auto same = co_await PoolProxy<PoolWorker>::find("pool");
         CHECK(same == pool);
@@ -227,7 +227,7 @@ TEST_CASE("monitor: it is the manager of its workers, whatever they are, and the
             for (auto& actor : told["actors"].items())
                 if (actor["id"].get<std::string>() == worker.id().to_string())
                     CHECK(actor["manager"].get<std::string>() == pool.id().to_string());
-            // What a worker spawns is not the monitor's.
+            // Actors spawned by a worker do not belong to the monitor.
             if (kind != Concurrency::coroutine) {
                 manager = co_await send(worker, run<manager_of_child>);
                 CHECK(manager != "pool");
@@ -357,7 +357,8 @@ TEST_CASE("monitor: replace makes one worker anew, and leaves the others as they
             options.worker.concurrency = kind;
             auto& pool = co_await self.add_monitor<PoolWorker>(options);
             auto before = pool.managed_actors();
-            // What the old one has accepted is answered; two who ask for the same replacement get one.
+            // The old worker answers the requests that it has accepted; two calls to replace the same worker
+            // make one replacement.
             auto in_work = self.loop().start(as_task(before[1].send<&PoolWorker::nap>(30)));
             auto other = self.loop().start(pool.replace(before[1].id()));
             co_await pool.replace(before[1].id());
@@ -556,7 +557,7 @@ TEST_CASE("monitor: a request waits for a worker that is being made again, withi
         text = co_await error_of<TimeoutError>(with_timeout(10ms, pool.send<&PoolWorker::slow>(7)));
         CHECK(has(text, "timed out after 10 ms: "));
         CHECK(has(text, "of pool: no worker has come back in time"));
-        // Who waits goes on when none will come.
+        // A waiting request fails when no worker will come.
         auto waiting = self.loop().start(error_of<ActorNotFound>(pool.send<&PoolWorker::slow>(7)));
         co_await yield();
         co_await pool.scale(0);
@@ -612,7 +613,7 @@ TEST_CASE("monitor: each number at its least, its greatest, and beyond") {
         static constexpr auto most = nanoseconds::max(), least = nanoseconds::min();
         struct Row {
             void (*change)(Options&);
-            std::string_view refusal;  // a part of it; empty: taken
+            std::string_view refusal;  // a part of it; empty: accepted
         };
         const Row rows[] = {
             {[](Options& o) { o.workers = 0; }, ""},
@@ -655,7 +656,8 @@ TEST_CASE("monitor: each number at its least, its greatest, and beyond") {
                 CHECK(self.monitors().empty());
                 continue;
             }
-            // What is taken is computed with: a worker dies, and the pool is whole again or has given up.
+            // Accepted values are used in computations: a worker dies, and the pool is complete again or has
+            // given up.
             auto pool = co_await self.add_monitor<PoolWorker>(options);
             CHECK(pool.size() == options.workers);
             auto closed = pool.proxy();
@@ -770,7 +772,7 @@ TEST_CASE("monitor: a pool can be asked from any process, and its workers take t
             co_await other.stop();
         }
         auto kept = pool.pool_proxy();
-        // Whoever waits for a worker does not keep the monitor from its end.
+        // A caller that waits for a worker does not delay the monitor's end.
         MonitorOptions<PoolWorker> options;
         options.name = "slow";
         options.exit_timeout = 1h;

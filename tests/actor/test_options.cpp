@@ -92,7 +92,7 @@ TEST_CASE("options: each number at its least, its greatest, and beyond") {
     static constexpr auto most = nanoseconds::max(), least = nanoseconds::min();
     struct Row {
         void (*change)(Options&);
-        std::string_view refusal;  // a part of it; empty: taken
+        std::string_view refusal;  // a part of it; empty: accepted
     };
     const Row rows[] = {
         {[](Options& o) { o.mailbox = 1; }, ""},
@@ -126,7 +126,7 @@ TEST_CASE("options: each number at its least, its greatest, and beyond") {
         CHECK(text.empty() == row.refusal.empty());
         CHECK(has(text, row.refusal));
     }
-    // What is taken is computed with.
+    // Accepted values are used in computations.
     Options greatest;
     greatest.mailbox = UINT32_MAX;
     greatest.timeout = greatest.exit_timeout = greatest.stall = most;

@@ -224,7 +224,7 @@ TEST_CASE(
 }
 
 TEST_CASE("processes: workers have the rights that the arbiter has when they are made, and it ends them") {
-    if (::getuid() != 0) return;  // it takes root to give it up
+    if (::getuid() != 0) return;  // only root has rights to give up
     Program program([](Program&) {
         return exit_code_of([](Arbiter<>& self) -> Task<> {
             auto before = co_await spawn({});
@@ -239,7 +239,8 @@ TEST_CASE("processes: workers have the rights that the arbiter has when they are
             CHECK(rights[0] == 65534);
             auto signal = co_await send(after, run<signal_at_parents_death>);
             CHECK(signal == SIGKILL);
-            // The one from before has rights that its master has given up: it can be asked to stop.
+            // The earlier worker has rights that its master has given up: the master cannot signal it, but
+            // can send it a stop.
             co_await before.stop();
             auto status = co_await before.closed();
             CHECK(status.clean());
@@ -280,7 +281,7 @@ TEST_CASE("processes: a thread from before the arbiter that takes SIGTERM stops 
         }).detach();
         return Arbiter<>({
                              .start = [](Arbiter<>&) -> Task<> {
-                                 // Only the older thread is left to take it.
+                                 // Only the older thread can receive it.
                                  sigset_t term;
                                  sigemptyset(&term);
                                  sigaddset(&term, SIGTERM);

@@ -29,7 +29,7 @@ struct Shelf {
     Task<> stay() { co_await sleep(1h); }
     void fail() { throw std::invalid_argument("no"); }
     int hidden() { return 1; }
-    // An unnamed light actor, which is known by its proxy alone.
+    // An unnamed light actor, which is reachable only by its proxy.
     Task<ActorProxy<Shelf>> child() {
         auto spawning = spawn<Shelf>({.concurrency = Concurrency::coroutine});
         co_return co_await spawning;
@@ -159,7 +159,7 @@ TEST_CASE("remote arbiter: proxies come in answers, and go on to actors of the s
             CHECK(total == 5);
             total = co_await far.send<&Shelf::add_to>(child, 2);
             CHECK(total == 7);
-            // Here it means nothing to others.
+            // It must not be sent to other actors here.
             co_await error_of<CodecError>(far.send<&Shelf::add_to>(near, 2));
             auto worker = co_await spawn({.concurrency = Concurrency::process});
             co_await error_of<CodecError>(send(worker, run<relay>, far, 1));
@@ -343,7 +343,7 @@ Task<> use_a_flaky_one(std::string url, TcpServer& server) {
         CHECK(again);
     }
     CHECK(connections_of_flaky == 4);
-    // When nobody listens any more, it gives up.
+    // When the server no longer listens, it gives up.
     co_await server.close(0ms);
     co_await remote.closed();
     CHECK_FALSE(remote.is_open());

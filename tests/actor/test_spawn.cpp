@@ -152,7 +152,7 @@ TEST_CASE(
         auto of_first = co_await send(first, run<open_fds_of>);
         auto of_third = co_await send(third, run<open_fds_of>);
         CHECK(of_first == of_third);
-        CHECK(of_third <= 3 + 1 + 6);  // standard streams, the link, what its loop has, and the look itself
+        CHECK(of_third <= 3 + 1 + 6);  // standard streams, link, loop, and the open /proc folder
     });
 }
 
@@ -210,8 +210,8 @@ TEST_CASE("spawn: a state or a start hook that throws fails it with the reason, 
         for (auto kind : every_kind) {
             co_await spawn({.concurrency = kind});
             if (kind == Concurrency::thread) {
-                // The doorbell of a loop that has ended is kept for the next, and a loop may not quite have
-                // ended when the next is made: there have been some at once.
+                // The doorbell of an ended loop is kept for the next, and a loop may not quite have ended
+                // when the next one is made: so several have existed at once.
                 Belongings alone;
                 std::vector<ActorProxy<>> earlier;
                 for (int i = 0; i < 4; ++i) earlier.push_back(co_await spawn({.concurrency = kind}));
@@ -276,7 +276,7 @@ TEST_CASE("spawn: no handshake in time: the process is killed and the spawn fail
         CHECK(has(text, "no handshake within 0.15 s"));
         bool same = co_await back_to(before);
         CHECK(same);
-        // Slow is not dead.
+        // A slow actor is not a dead one.
         auto slow = co_await spawn<Sleeper>({.name = "frozen"}, 50);
         auto answer = co_await send(slow, ping);
         CHECK(answer == "pong");
@@ -393,7 +393,7 @@ TEST_CASE("spawn: a periodic task may run more seldom than the timeout: the hear
             auto actor = co_await spawn({.concurrency = kind, .timeout = 1s, .period = 1h});
             actors.push_back(actor);
         }
-        co_await sleep(2500ms);  // silent for a second they would be told to stop
+        co_await sleep(2500ms);  // after a second of silence they would be stopped
         for (auto& actor : actors) {
             auto pong = co_await send(actor, ping);
             CHECK(pong == "pong");

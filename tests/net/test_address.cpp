@@ -66,7 +66,7 @@ TEST_CASE("address: what is none is refused with its text and the reason") {
                              "[fe80::1%0]:80", "[fe80::1%77x]:80", "unix:", "unix:@"})
         CHECK_THROWS_AS(SocketAddress::parse(text), std::invalid_argument);
     CHECK_THROWS_AS(SocketAddress::parse(std::string(1000, '1') + ":80"), std::invalid_argument);
-    // A zero byte would end the text for the system, and it would be another address.
+    // The system would cut the text at a zero byte and use another address.
     for (std::string_view text :
          {"127.0.0.1\0x:80"sv, "local\0host:80"sv, "[fe80::1%lo\0x]:80"sv, "unix:/a\0b"sv, "unix:\0a"sv})
         CHECK_THROWS_AS(SocketAddress::parse(text), std::invalid_argument);

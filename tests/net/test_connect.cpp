@@ -61,7 +61,7 @@ TEST_CASE("connect: refused, with the address in the text") {
 TEST_CASE("connect: cancelled before, in flight, twice, by a timeout; no descriptor is left") {
     EventLoop loop;
     loop.run([](EventLoop& l) -> Task<> {
-        // A listener with a full backlog lets the next wait for ever.
+        // A listener with a full backlog makes further connects wait forever.
         Listener listener = Listener::bind(SocketAddress::parse("127.0.0.1:0"), {.backlog = 0});
         auto address = listener.address();
         std::vector<Job<Stream>> filling;

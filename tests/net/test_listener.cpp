@@ -202,7 +202,7 @@ TEST_CASE("listener: the kernel keeps as many connections as the backlog says") 
             tcp_info info{};
             socklen_t size = sizeof info;
             REQUIRE(::getsockopt(listener.fd(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0);
-            CHECK(info.tcpi_sacked == static_cast<unsigned>(backlog));  // which it is of a listening socket
+            CHECK(info.tcpi_sacked == static_cast<unsigned>(backlog));  // the backlog of a listener
         }
         co_return;
     }());
@@ -282,7 +282,7 @@ TEST_CASE(
         CHECK(refused() == expected);
         CHECK(kind() == S_IFDIR);
         ::rmdir(path.c_str());
-        // Somebody answers, if not with streams.
+        // A socket is bound there, but not one for streams.
         UniqueFd datagrams(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
         REQUIRE(::bind(datagrams.get(), address.data(), address.size()) == 0);
         CHECK(refused() == "bind unix:" + path + ": Address already in use");

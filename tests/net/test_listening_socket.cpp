@@ -160,5 +160,5 @@ TEST_CASE("listening socket: it travels nowhere but to a new process") {
     CHECK(beside.fds.size() == 1);
     auto again = decode<ListeningSocket>(out.bytes());
     CHECK(again.address() == socket.address());
-    CHECK_THROWS_AS(decode<ListeningSocket>(out.bytes()), CodecError);  // it was taken
+    CHECK_THROWS_AS(decode<ListeningSocket>(out.bytes()), CodecError);  // its descriptor was taken already
 }

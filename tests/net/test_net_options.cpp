@@ -84,7 +84,7 @@ TEST_CASE("net options: a server at the edge of each number serves") {
                   loop.run(served(server));
               }) == row.refusal);
     }
-    // With a drain of less than nothing the handlers are cancelled at once.
+    // With a negative drain time the handlers are cancelled at once.
     TcpServer server(echo);
     loop.run([](TcpServer& s) -> Task<> {
         co_await s.start_serving("127.0.0.1:0");

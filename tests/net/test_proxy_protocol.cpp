@@ -68,7 +68,7 @@ TEST_CASE("proxy protocol: what is right is read, whatever follows, and every pa
         {binary(0x21, 0x21, six), "[::1]:1234", "[::2]:80"},
         {binary(0x21, 0x31, path), "unix:/run/client", "unix:/run/server"},
         {binary(0x21, 0x31, std::string(216, '\0')), "none", "none"},
-        {binary(0x21, 0x31, std::string(216, 'x')), "none", "none"},  // no room for an end
+        {binary(0x21, 0x31, std::string(216, 'x')), "none", "none"},  // no terminating zero
         {binary(0x21, 0x00, ""), "none", "none"},
         {binary(0x21, 0x11, four + "\x04\x00\x01x"s), "10.1.2.3:1234", "127.0.0.1:80"},  // with a TLV
         {binary(0x20, 0x00, ""), "none", "none"},
@@ -183,7 +183,7 @@ TEST_CASE(
         CHECK(co_await answer_to(trusts, wrong) == "");
         co_await until_connections(trusts, 0);
         CHECK(trusts.info().failed == 2);
-        // One that connects and says nothing is no fault: so do health checks.
+        // A client that connects and sends nothing is no failure: health checks do that.
         { Stream client = co_await client_of(trusts); }
         co_await until([&] { return trusts.info().accepted == 8; });
         co_await until_connections(trusts, 0);

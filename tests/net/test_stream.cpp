@@ -339,8 +339,8 @@ TEST_CASE("stream: destroyed under its reader, the reader is told") {
 }
 
 TEST_CASE("stream: closing frees the descriptor only behind operations that name it") {
-    // The number of a closed stream is another's at once; a receive not yet submitted must not steal from
-    // that one.
+    // The descriptor of a closed stream is reused at once; a receive not yet submitted must not read from the
+    // new one.
     EventLoop loop;
     loop.run([](EventLoop& l) -> Task<> {
         for (int round = 0; round < 50; ++round) {

@@ -99,7 +99,7 @@ TEST_CASE("tcp server: two share a port if both say so") {
     CHECK(ends_with(loop.run(fate(alone.start_serving(address))), "Address already in use"));
     loop.run([](TcpServer& a, TcpServer& b) -> Task<> {
         std::vector<Stream> clients;
-        // Where a connection goes, the kernel takes from its port: soon both have one.
+        // The kernel selects the server by the client's port: soon both have a connection.
         while (a.info().accepted == 0 || b.info().accepted == 0) {
             if (clients.size() == 5) clients.clear();
             clients.push_back(co_await client_of(a));

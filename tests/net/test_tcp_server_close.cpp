@@ -62,7 +62,7 @@ TEST_CASE("tcp server: close serves what has come in, also what nobody has read 
         CHECK(co_await ask_line(idle, "hello\n") == "more\n");
         CHECK(co_await ask_line(busy, "hello\n") == "more\n");
         co_await until_connections(s, 3);
-        // The loop does not look at its sockets between this and the close.
+        // The loop does not poll its sockets between this and the close.
         for (Stream* client : {&busy, &fresh})
             REQUIRE(::send(client->fd(), "again\nand ", 10, MSG_NOSIGNAL) == 10);
         auto closing = EventLoop::current()->start(s.close(10h));

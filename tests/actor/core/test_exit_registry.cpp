@@ -8,7 +8,7 @@ TEST_CASE("exit_registry: the last so many ends are known, the older ones count 
     ExitRegistry ends;
     for (std::uint64_t id = 1; id <= ExitRegistry::kept; ++id) ends.add({id}, ExitStatus(3));
     CHECK(ends.of({1}) == ExitStatus(3));
-    ends.add({1}, ExitStatus(4));  // again the same: nothing makes room for it
+    ends.add({1}, ExitStatus(4));  // the same id again: no other entry is removed
     CHECK(ends.of({1}) == ExitStatus(4));
     CHECK(ends.of({2}) == ExitStatus(3));
     ends.add({ExitRegistry::kept + 1}, ExitStatus(5));

@@ -146,7 +146,7 @@ Task<ActorProxy<Gated>> gated_actor(Concurrency kind, Overflow overflow, std::ui
     options.name = name;
     auto actor = co_await spawn<Gated>(options);
     co_await actor.tell<&Gated::hold>();
-    // Its depth counts those that wait behind the one that holds.
+    // Its depth counts the messages that wait behind the running one.
     co_return actor;
 }
 Task<int> depth_of(ActorProxy<> actor) {
@@ -216,8 +216,8 @@ TEST_CASE("mailbox: wait: a waiting sender that is cancelled is gone without a t
             co_await send(actor, run<open_gate>);
             co_await second;
             auto seen = co_await actor.send<&Gated::read>();
-            // On another thread the cancelled may already stand in the mailbox; what was not cancelled is
-            // there, once, in order.
+            // On another thread the cancelled messages may already be in the mailbox; those not cancelled are
+            // there once each, in order.
             if (kind == Concurrency::coroutine) CHECK(seen == std::vector<int>{0, 2});
             std::erase(seen, 1);
             std::erase(seen, 3);
@@ -242,7 +242,7 @@ TEST_CASE("mailbox: reject: what finds it full is refused, and the actor goes on
                 auto text = co_await error_of<MailboxFull>(actor.tell<&Gated::note>(3));
                 CHECK(has(text, "is full"));
             } else {
-                co_await actor.tell<&Gated::note>(3);  // nobody waits to hear of it
+                co_await actor.tell<&Gated::note>(3);  // the sender gets no error
             }
             reached = co_await reaches_depth(actor, 2);
             CHECK(reached);
@@ -344,7 +344,7 @@ TEST_CASE("mailbox: senders that wait for room in an actor that dies are told") 
                     co_return co_await send(sender, run<tell_many>, to, 10, 3);
                 }(other, actor));
             auto asking = self.loop().start(ask_one(actor, 2));
-            // From another thread one is on its way before the next has to wait.
+            // From another thread one message is in flight before the next has to wait.
             bool same_loop = kind == Concurrency::coroutine;
             reached = co_await reaches_depth(actor, same_loop ? 5 : 4);
             CHECK(reached);

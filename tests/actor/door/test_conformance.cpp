@@ -175,7 +175,7 @@ std::vector<Case> utf8() {
           "\xce\xba\xe1\xbd\xb9\xcf\x83\xed\xa0\x80"}) {
         all.push_back({"bad", text(with_text(bad)), "close 1007 end"});
         all.push_back({"bad, in pieces", pieces(with_text(bad), 1), "close 1007 end"});
-        // Told at once, and not when the message is complete.
+        // Reported at once, not only when the message is complete.
         all.push_back(
             {"bad, and never complete", frame(text_start, std::string(bad) + "x"), "close 1007 end"});
     }

@@ -68,7 +68,7 @@ TEST_CASE("docs/protocol.md: every example is as it is written") {
         example = &examples[i];
         if (!example->kind.starts_with("protocol") && example->kind != "http") continue;
         CAPTURE(i);
-        // An arbiter of its own for each, so that its numbers are the page's.
+        // A new arbiter for each, so that its ids are those of the page.
         with_door({.token = "open sesame", .admin_token = "master word"}, [](Arbiter<>& self) -> Task<> {
             co_await spawn<Counter>({.name = "counter", .exit_timeout = 200ms});
             if (example->kind == "http") {
@@ -101,7 +101,7 @@ TEST_CASE("docs/protocol.md: every example is as it is written") {
                 bool same = is_as_written(Json::parse(message), Json::parse(got));
                 CHECK_MESSAGE(same, message << " is " << got);
             }
-            // And nothing more than is written.
+            // And no more messages than the page shows.
             std::string last = co_await client.ask(R"({"command":"ping","id":0})");
             CHECK(last == R"({"id":0,"result":"pong"})");
         });

@@ -308,7 +308,7 @@ TEST_CASE("door: each number at its least, its greatest, and beyond") {
     static constexpr auto most = nanoseconds::max(), least = nanoseconds::min();
     struct Row {
         void (*change)(DoorOptions&);
-        std::string_view refusal;  // empty: taken
+        std::string_view refusal;  // empty: accepted
     };
     const Row rows[] = {
         {[](DoorOptions& o) { o.max_connections = 1; }, ""},
@@ -438,7 +438,7 @@ TEST_CASE("door: its limits, at them and past them") {
             CHECK(has(answer, R"({"id":2,"error":{"type":"TimeoutError")"));
             answer = co_await client.ask(R"({"command":"ping","id":4})");
             CHECK(answer == R"({"id":4,"result":"pong"})");
-            // One that asks for too much later is told so as well, and is heard.
+            // A client that later exceeds the limit gets an error as well, and its other requests are served.
             co_await client.write(wait(5, 60'000) + wait(6, 60'000));
             co_await sleep(5ms);
             answer = co_await client.ask(R"({"command":"ping","id":7})");
@@ -465,7 +465,8 @@ TEST_CASE("door: its limits, at them and past them") {
         with_door({.door = {.max_in_flight = 2000}}, [](Arbiter<>& self) -> Task<> {
             auto proxy = co_await desk();
             auto client = co_await DoorClient::open(self.address());
-            // Together with a first one of 1000 bytes, one of 999 is below the limit, one of 1000 at it.
+            // Together with a first request of 1000 bytes, one of 999 bytes is below the limit, one of 1000
+            // reaches it.
             auto padded = [](std::string text, std::size_t size) {
                 return DoorClient::frame(Opcode::text, text + std::string(size - text.size(), ' '));
             };
@@ -477,7 +478,7 @@ TEST_CASE("door: its limits, at them and past them") {
                 while (waiting_at_desk < 2) co_await sleep(1ms);
                 co_await client.send(R"({"command":"add","id":3,"target":"desk","args":[1]})");
                 if (size == 1000) {
-                    // What is asked by another client afterwards is answered before it is even read.
+                    // Later requests of another client are answered before this one is even read.
                     auto other = co_await DoorClient::open(self.address());
                     for (int i = 0; i < 20; ++i) {
                         std::string answer = co_await other.ask(R"({"command":"ping","id":9})");
@@ -511,7 +512,7 @@ TEST_CASE("door: its limits, at them and past them") {
                 co_await client.send(R"({"command":"hold","id":2,"target":"desk"})");
             }
             while (self.servers().begin()->second.info().connections > 0) co_await sleep(1ms);
-            desk_opens.set();  // what the actor has begun runs to its end
+            desk_opens.set();  // commands that have begun run to their end
             while (waiting_at_desk > 0) co_await sleep(1ms);
             desk_opens.clear();
         });
@@ -550,11 +551,12 @@ TEST_CASE("door: its limits, at them and past them") {
         with_door({.door = {.max_unsent = 100'000, .close_timeout = 2s}}, [](Arbiter<>& self) -> Task<> {
             co_await desk();
             auto one = co_await DoorClient::open(self.address());
-            std::string answer =  // one alone may be longer
+            std::string answer =  // a single answer may be longer
                 co_await one.ask(R"({"command":"text","id":1,"target":"desk","args":[300000]})");
             CHECK(answer.size() > 300'000);
             auto client = co_await DoorClient::open(self.address());
-            // Nothing is read here until the door has had enough; what the kernel takes is not counted.
+            // Nothing is read here until the door closes the connection; bytes in the kernel's buffers do not
+            // count.
             auto writing = self.loop().start([](DoorClient& slow) -> Task<> {
                 for (int i = 0; i < 2000; ++i)
                     co_await slow.send(R"({"command":"text","id":1,"target":"desk","args":[20000]})");
@@ -626,13 +628,13 @@ TEST_CASE("door: when the arbiter stops, each client has its answers, and then 1
         co_await clients[0]->send(R"({"command":"wait","id":1,"target":"desk","deadline_ms":100})");
         std::string answer = co_await clients[1]->ask(R"({"command":"ping","id":1})");
         CHECK(answer == R"({"id":1,"result":"pong"})");
-        // One that is about to shake hands is told so, too.
+        // A client during the handshake gets that answer, too.
         auto late = co_await DoorClient::raw(self.address());
         clients.push_back(std::make_unique<DoorClient>(std::move(late)));
         co_await clients[2]->write("GET / HTTP/1.1\r\n");
         auto shake_hands = []() -> Task<> { status_of_late = co_await clients[2]->upgrade(""); };
         self.loop().start(shake_hands(), nullptr).detach();
-        // Nobody's jobs, so that they see the end.
+        // Jobs without an owner, so that the end of the actor does not cancel them.
         for (std::size_t i = 0; i < 2; ++i) self.loop().start(watch(i), nullptr).detach();
         co_await sleep(10ms);
         self.stop();

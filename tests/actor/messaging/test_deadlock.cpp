@@ -34,7 +34,7 @@ struct Serial {
         co_return answer;
     }
     int what_came() { return answer; }
-    // Asks when all have got as far as this; the answer, or 100 for a deadlock.
+    // Sends the request when all actors have reached this point; returns the answer, or 100 for a deadlock.
     Task<int> meet(std::vector<ActorProxy<Serial>> ring, int milliseconds) {
         co_await sleep(std::chrono::milliseconds(milliseconds));
         int got = 0;
@@ -72,14 +72,14 @@ TEST_CASE("deadlock: a cycle of serial actors fails at once and names the chain,
                 CHECK(has(
                     text,
                     "a cycle of serial actors: anna.Serial::pass_on -> bert.Serial::pass_on -> anna.Serial::pass_on"));
-                // To itself is the shortest.
+                // A request to itself is the shortest cycle.
                 std::vector<ActorProxy<Serial>> itself{a};
                 text = co_await error_of<RemoteError>(a.send<&Serial::pass_on>(itself));
                 CHECK(has(text, "anna.Serial::pass_on -> anna.Serial::pass_on"));
                 text = co_await error_of<RemoteError>(a.send<&Serial::pass_on_in_a_child>(cycle));
                 CHECK(has(text,
                           "anna.Serial::pass_on_in_a_child -> bert.Serial::pass_on -> anna.Serial::pass_on"));
-                // Nobody is stuck.
+                // No actor is stuck.
                 std::vector<ActorProxy<Serial>> chain{b};
                 int answer = co_await a.send<&Serial::pass_on>(chain);
                 CHECK(answer == 1);

@@ -138,7 +138,7 @@ TEST_CASE("batch: it goes home when the last of its messages is dropped, whereve
     }).join();
     CHECK(log == std::vector{1, 2, 3, -2, -1, -3});
     CHECK_FALSE(loop.handle().returned.empty());
-    // The next batch of this thread takes in what has come back.
+    // The next batch of this thread reuses the returned blocks.
     Batch* next = Batch::make(loop.handle(), Batch::small);
     CHECK(batches_at_home(loop.handle()) == 0);
     loop.post(*next);

@@ -74,7 +74,7 @@ Task<std::vector<int>> mixed_order(Actor<>& self, ActorProxy<> to, int count) {
             answers.push_back(self.loop().start([](ActorProxy<Journal> j, int n) -> Task<int> {
                 co_return co_await j.send<&Journal::noted_late>(n);
             }(journal, i)));
-        // A job begins from the ready queue: so that it sends before the next does.
+        // Jobs start from the ready queue: yield, so that each sends before the next one is started.
         co_await yield();
     }
     for (auto& answer : answers) co_await answer;
@@ -306,14 +306,14 @@ TEST_CASE("send: arguments that throw while they are moved fail that message alo
                 Brittle told(moves), asked(moves);
                 try {
                     co_await movers.tell<&Movers::take>(std::move(told));
-                } catch (const std::domain_error&) {  // on its way
+                } catch (const std::domain_error&) {  // thrown while the tell is queued
                     ++refused;
                 }
                 try {
                     co_await movers.send<&Movers::take>(std::move(asked));
                 } catch (const std::domain_error&) {
                     ++refused;
-                } catch (const RemoteError& error) {  // there
+                } catch (const RemoteError& error) {  // thrown at the receiver
                     CHECK(error.type() == "std::domain_error");
                     ++refused;
                 }

@@ -74,10 +74,10 @@ std::vector<std::vector<std::byte>> nonsense(std::uint32_t from, std::uint32_t t
     };
     all.push_back(frame_of(Packet::request, call(~0u, 1)));                             // no such command
     all.push_back(frame_of(Packet::request, call(0, std::uint64_t{0xfff} << 40 | 1)));  // another host
-    // In the arbiter's name: its id is 1, and so is its place on the wire.
+    // In the arbiter's name: its id is 1, and so is its location on the wire.
     all.push_back(frame_of(Packet::request, call(0, detail::Location(to, 0, 0).to_wire(), 1)));
-    // The same as text: of no known kind, without its members, for an answer that nobody has asked for, and in
-    // the arbiter's name.
+    // The same as text: of unknown kind, without its members, an answer without a request, and in the
+    // arbiter's name.
     std::string target =
         fmt::format(R"("target":{{"id":"arbiter","where":{}}})", detail::Location(to, 0, 0).to_wire());
     for (const std::string& text :
@@ -237,8 +237,8 @@ TEST_CASE(
         };
         std::vector<Job<bool>> echoing;
         echoes(echoing, 1 << 20);
-        co_await yield();  // they are on their way
-        // The master gives both workers their link, behind the above.
+        co_await yield();  // they are in flight
+        // The master gives both workers a direct link, after the messages above.
         auto relayed = self.loop().start([](ActorProxy<> from, ActorProxy<> to) -> Task<std::string> {
             co_return co_await send(from, run<relay_ping>, to);
         }(b, a));
@@ -311,7 +311,7 @@ TEST_CASE("link: what a dead worker was asked by another ends, whoever else hold
     in_arbiter([](Arbiter<>& self) -> Task<> {
         auto a = co_await spawn({.name = "a"});
         auto b = co_await spawn({.name = "b"});
-        auto pong = co_await send(a, run<relay_ping>, b);  // they have a link of their own now
+        auto pong = co_await send(a, run<relay_ping>, b);  // they have a direct link now
         CHECK(pong == "pong");
         int pid = co_await send(b, run<process_again>);
         int child = co_await send(b, run<leave_a_child>);

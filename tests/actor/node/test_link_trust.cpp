@@ -205,7 +205,7 @@ TEST_CASE("trust: who speaks is known by the link: nobody notifies, greets or as
             detail::Address own = liar.address(), forged = own;
             detail::Heartbeat notice{12345, 0, 0};
             Bytes bytes;
-            forged.id = victim.id();  // another's id at its own place
+            forged.id = victim.id();  // another actor's id at its own location
             if (attack == 0)
                 bytes = call_of<detail::notify_command>(Packet::tell, arbiter_address(), victim.address(),
                                                         notice);
@@ -221,7 +221,7 @@ TEST_CASE("trust: who speaks is known by the link: nobody notifies, greets or as
                 bytes =
                     call_of<detail::child_started>(Packet::request, arbiter_address(), detail::Address{},
                                                    victim.id().value, std::optional<detail::ErrorOnWire>());
-            // Its own greeting, with the address of another.
+            // Its own greeting, with the address of another actor.
             if (attack == 5)
                 bytes = call_of<detail::child_greeted>(Packet::request, arbiter_address(), own,
                                                        liar.id().value, ActorProxy<>(victim.address(), {}));
@@ -257,7 +257,7 @@ TEST_CASE("trust: another's entry in the directory is neither taken over nor rem
         auto victim = co_await spawn({.name = "victim"});
         auto liar = co_await spawn({.name = "liar"});
         auto own = liar.address();
-        // What is removed in another's name stays; that may also be an honest mistake.
+        // Removals in the name of another actor have no effect; they may also be an honest mistake.
         std::vector<Bytes> removals;
         removals.push_back(
             call_of<detail::directory_remove>(Packet::tell, arbiter_address(), own, victim.id().value));
@@ -337,7 +337,7 @@ TEST_CASE("trust: what a worker may have done for it is an option of its spawn")
             text = co_await send(worker, run<try_to_end>, std::string("by name"), std::string("bystander"));
             CHECK(text == "magnetar::PermissionDenied");
             if (rights == Rights::local) {
-                // What lives in its own process it may end.
+                // It may end actors of its own process.
                 text = co_await send(worker, run<try_to_end>, std::string("kill"), std::string("named b"));
                 CHECK(text == "it was allowed");
             }
@@ -446,7 +446,7 @@ TEST_CASE("trust: a worker that asks and never reads is not read any more: what 
             co_await sleep(5ms);
         }
         auto status = co_await waiting;
-        // It was held up: it did not get rid of all.
+        // It was slowed down: it could not send everything.
         CHECK(status.code() < 254);
         if (!sanitized) CHECK(most < before + (450u << 20));
     });

@@ -82,7 +82,7 @@ TEST_CASE("directory: a name passes to a successor, and comes back when that one
     CHECK(directory.find("pluto")->proxy.id() == ActorId{3});
     CHECK(directory.find(ActorId{1}) != nullptr);
     directory.yield_name({3});
-    directory.reserve("pluto", {4});  // and a third, before the first has gone
+    directory.reserve("pluto", {4});  // and a third, before the first has ended
     directory.remove({3});
     CHECK(directory.find("pluto") == nullptr);
     directory.remove({1});

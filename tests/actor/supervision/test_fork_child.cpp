@@ -75,7 +75,7 @@ TEST_CASE("fork child: the handlers of pthread_atfork run, before and on both si
     CHECK(prepared == times + 1);
     CHECK(in_parent == times + 1);
     CHECK(in_child == 0);
-    // What is trapped for the fork is trapped no more, and SIGSYS is what it was.
+    // System calls are no longer trapped, and SIGSYS has its previous action.
     struct sigaction action{};
     REQUIRE(::sigaction(SIGSYS, nullptr, &action) == 0);
     CHECK(bool(action.sa_handler == SIG_DFL));
@@ -108,7 +108,7 @@ void sibling_is_complete(pid_t (*make)(pid_t*), bool whole) {
         if (sibling == 0) {
             int wrong = ::getppid() != self;
             wrong |= (whole && in_child != ::getpid()) << 1;
-            // Held by the one that has forked it: not by itself.
+            // The mutex is held by the process that forked this one.
             wrong |= (pthread_mutex_unlock(&shared->checking) != EPERM) << 2;
             pthread_mutex_lock(&shared->robust);
             if (wrong) ::_exit(wrong);

@@ -211,7 +211,7 @@ TEST_CASE("fork server: stopped while a spawn is under way, the arbiter ends all
     auto children = children_of(program.pid());
     std::vector<Watched> watched(children.begin(), children.end());
     program.signal(SIGTERM);
-    // They are ended together, by the arbiter that stops, and not each when its own five seconds have passed.
+    // The stopping arbiter ends them together, not each one after its own five seconds.
     CHECK(program.hear() == "ended together");
     CHECK(program.wait(29s).signal() != SIGKILL);
     for (auto& child : watched) CHECK(child.gone(1s));
@@ -226,7 +226,7 @@ TEST_CASE("fork server: one that is being made anew as the arbiter stops is no l
         };
         co_await spawn({.concurrency = Concurrency::coroutine, .stopping = last});
         auto pids = server().pids();
-        // Those that could make it are asked, and do not answer.
+        // The fork servers that could make it are asked, and do not answer.
         for (int pid : {pids.at(1), pids.at(2)}) ::kill(pid, SIGSTOP);
         ::kill(pids.at(0), SIGKILL);
         auto noticed = co_await until([] { return server().lost() == 1; });

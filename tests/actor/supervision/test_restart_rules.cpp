@@ -60,7 +60,7 @@ TEST_CASE("restarts: the first waits for nothing, the next for a backoff that do
         CHECK(*delay >= full / 2);
         CHECK(*delay <= std::min<Nanoseconds>(full * 3 / 2, 1s));
     }
-    // Long after, it begins anew.
+    // Much later it starts again without a delay.
     CHECK(history.next(start + 2h) == Nanoseconds::zero());
 }
 

@@ -66,7 +66,7 @@ TEST_CASE("buffer ring: quiet streams have no buffer, and what is read goes back
         CHECK(r.free() == r.total());
         for (auto& [one, other] : pairs.all) arrives(other, "x");
         for (auto& reader : readers) CHECK(co_await reader == "x");
-        // Every stream has its view now: as many buffers as were needed at once.
+        // Every stream holds its view now: the pool has grown to the number of buffers needed at once.
         CHECK(r.total() >= 200);
         CHECK(r.free() == r.total() - 200);
         std::vector<Job<std::string>> again;
@@ -114,7 +114,7 @@ TEST_CASE("buffer ring: who keeps what was read takes no buffer from the others"
             for (std::size_t i = 0; i < readers.size(); ++i) CHECK(co_await readers[i] == std::to_string(i));
             CHECK(r.total() == BufferRing::slab);
             CHECK(r.free() > 0);
-            // Reading again, closing or ending lets go of a view: in turn, so that every way is taken.
+            // Reading again, closing or destroying releases a view: in turn, so that each way is tested.
             std::vector<Job<std::string>> ending;
             for (std::size_t i = 0; i < readers.size(); ++i) {
                 auto& [one, other] = pairs.all[i];
@@ -204,7 +204,7 @@ TEST_CASE("buffer ring: ends, errors and closing of streams that wait for a buff
             for (auto& job : reading) CHECK_FALSE(job.done());
             for (std::size_t i = 0; i < waiters.all.size(); i += 3) waiters.all[i].first.close();
             for (std::size_t i = 1; i < waiters.all.size(); i += 3) reading[i].cancel();
-            // One buffer, given back once, goes round among all who are left.
+            // One buffer, released once, is passed round among all remaining readers.
             one.give_back();
             for (std::size_t i = 0; i < waiters.all.size(); ++i) {
                 auto end = co_await reading[i];
@@ -298,7 +298,7 @@ TEST_CASE("buffer ring: who reads slowly leaves the rest in the kernel") {
         for (int i = 0; i < 20; ++i) {
             got.append(co_await one.read_some());
             co_await a_few_turns();
-            // The kernel gives at most so many at a time before it hears that it is enough.
+            // The kernel delivers at most this number of buffers before it is asked to stop.
             CHECK(r.total() - r.free() <= 64);
         }
         CHECK_FALSE(writer.done());

@@ -78,7 +78,7 @@ TEST_CASE("linger: what comes after the handler has returned resets nothing") {
         CHECK_FALSE(closing.done());
         Stream client(std::move(fd));
         CHECK(co_await read_to_end(client) == answer);
-        co_await closing;  // the client has all, and need not close
+        co_await closing;  // the client has received everything, and need not close
         CHECK(s.info().lost + s.info().failed == 0);
     }(server));
 }

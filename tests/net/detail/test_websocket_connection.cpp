@@ -116,7 +116,7 @@ TEST_CASE("websocket connection: what breaks the protocol, and what is no text, 
             Job<> serving = EventLoop::current()->start(serve(server));
             auto reading = EventLoop::current()->start(frames_of(far));
             co_await far.write(said);
-            // What comes behind it is of no interest.
+            // Later frames are ignored.
             std::string more = masked(Opcode::text, "late") + masked(Opcode::close, "");
             co_await far.write(more);
             co_await far.shutdown();
