@@ -19,7 +19,7 @@ void with_door(ArbiterOptions<> options, F) {
     CHECK(Arbiter<>(options).run() == 0);
 }
 
-// A client that writes what a test wants, good or bad, and says what it gets.
+// A client that writes any bytes, valid or not, and reports what it receives.
 class DoorClient {
 public:
     static constexpr std::string_view head =

@@ -27,7 +27,7 @@ namespace magnetar::test {
 
 using namespace std::chrono_literals;
 
-// A sanitizer opens files of its own, and cannot do without.
+// A sanitizer needs descriptors for files of its own.
 #if defined(__SANITIZE_THREAD__)
 inline constexpr bool sanitized = true, watches_threads = true;
 #elif defined(__SANITIZE_ADDRESS__)
@@ -39,7 +39,7 @@ inline constexpr bool sanitized = __has_feature(address_sanitizer) || watches_th
 inline constexpr bool sanitized = false, watches_threads = false;
 #endif
 
-// Processes that an arbiter has before any worker.
+// Number of processes that an arbiter has before any worker.
 inline constexpr std::size_t fork_servers = detail::fork_server_places;
 
 inline constexpr std::array every_kind{Concurrency::process, Concurrency::thread, Concurrency::coroutine};
@@ -85,11 +85,11 @@ inline bool has(std::string_view text, std::string_view part) {
     return text.find(part) != std::string_view::npos;
 }
 
-// A command that never ends by itself, and one that asks another actor for it.
+// A command that never ends on its own, and one that sends it to another actor.
 inline Task<> stay(Actor<>&) { co_await sleep(1h); }
 inline Task<> stay_at(Actor<>&, ActorProxy<> other) { co_await send(other, run<stay>); }
 
-// Waits until the condition holds; false when it does not in time.
+// Waits until the condition holds; false after the time limit.
 template <class Condition>
 Task<bool> until(Condition condition, std::chrono::milliseconds limit = 20s) {
     auto deadline = std::chrono::steady_clock::now() + limit;
@@ -151,7 +151,7 @@ inline std::size_t resident_bytes() {
     return static_cast<std::size_t>(find_local) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
-// A process seen by its descriptor: its end is noticed whoever its parent is.
+// A process watched by its descriptor: its end is noticed whatever its parent.
 class Watched {
 public:
     explicit Watched(int pid) : fd_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
@@ -164,7 +164,7 @@ private:
     UniqueFd fd_;
 };
 
-// A program in a process of its own, so that it may be killed; it tells its parent lines.
+// A program in a process of its own, so that it may be killed; it sends lines to its parent.
 class Program {
 public:
     explicit Program(int (*main)(Program& self)) {
@@ -244,7 +244,7 @@ private:
     pid_t pid_ = -1;
     bool collected_ = false;
 };
-// The program that a Program's process is.
+// In the process of a Program: that Program.
 inline Program* this_program = nullptr;
 
 // ---- functions to run in actors

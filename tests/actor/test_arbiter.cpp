@@ -23,7 +23,7 @@ Task<bool> knows_itself(Actor<>& self) {
     co_return before&& get_actor() == &self && (arbiter() != nullptr) == in_arbiters_domain;
 }
 
-// Holds what comes until it is opened; by a system command, which reaches it also when it stops.
+// Holds requests until it is opened, by a system command, which reaches it even while it stops.
 struct Turnstile {
     Event open;
     int passed = 0;
@@ -41,7 +41,7 @@ inline constexpr bool magnetar::detail::is_system<open_turnstile> = true;
 
 namespace {
 
-// A program with a worker process, a thread, a light actor, and a worker that does not answer any more. Tells
+// A program with a worker process, a thread, a light actor, and a worker that no longer answers. Reports
 // their processes.
 int family(Program& self) {
     this_program = &self;
@@ -420,7 +420,7 @@ namespace {
 
 CapturedLog* the_log = nullptr;
 
-// Keeps its loop until the log names it.
+// Blocks its loop until the log names it.
 void keep_loop(Actor<>&) {
     auto deadline = std::chrono::steady_clock::now() + 20s;
     while (the_log->text().find("keep_loop") == std::string::npos &&

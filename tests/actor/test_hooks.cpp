@@ -14,7 +14,7 @@ using namespace magnetar::test;
 
 namespace {
 
-// A state that keeps what its hooks did, in a file that outlives it.
+// A state that records the calls of its hooks, in a file that outlives it.
 struct Diary {
     std::string path;
     int periods = 0;
@@ -210,7 +210,7 @@ TEST_CASE("hooks: what a hook throws") {
 
 namespace {
 
-// Awaits what it has cancelled itself, and lets the Cancelled pass.
+// Awaits a job that it cancelled itself, and lets the Cancelled pass.
 Task<> let_pass(EventLoop& loop) {
     auto job = loop.start([]() -> Task<int> {
         co_await sleep(1h);

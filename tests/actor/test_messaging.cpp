@@ -10,7 +10,7 @@
 
 #include "support.hpp"
 
-// What a program may call its own although it says `using namespace magnetar;`.
+// Names that a program may define in spite of `using namespace magnetar;`.
 using namespace magnetar;
 
 struct Message {

@@ -65,7 +65,7 @@ Task<std::string> manager_of_child(Actor<>&) {
     co_return manager;
 }
 
-// Polls by the loop, for what no event tells.
+// Polls a condition on the loop, where no event signals it.
 template <class F>
 Task<bool> becomes(F holds) {
     auto& loop = *EventLoop::current();
@@ -80,7 +80,7 @@ Task<bool> becomes(F holds) {
 
 Task<int> pid_of(ActorProxy<PoolWorker> worker) { co_return co_await worker.send<&PoolWorker::process>(); }
 
-// Asks for ever, until told to stop; counts what failed.
+// Sends requests until `enough`; returns the number of failures.
 Task<int> load(Monitor<PoolWorker>& pool, const bool& enough, int& answered) {
     int failed = 0;
     for (int i = 0;; ++i) {

@@ -7,7 +7,7 @@ using namespace magnetar::test;
 
 namespace {
 
-// What spawn() says to options that `change` has spoilt; empty when it takes them.
+// The error text of spawn() for options that `change` made invalid; empty when it accepts them.
 template <class Change>
 std::string refusal(Change change) {
     SpawnOptions<> options;

@@ -90,7 +90,7 @@ void print_without_end(Actor<>&) {
     std::cout << "cout of a worker;";
     std::fputs("stdio of a worker;", stdout);
 }
-// What a program sees that is started in the old way: blocked and ignored signals.
+// The signal state of a program started by popen(3): blocked and ignored signals.
 std::string signals_seen() {
     FILE* program = ::popen("exec grep -E 'Sig(Blk|Ign)' /proc/self/status", "r");
     unsigned long long blocked = ~0ull, ignored = ~0ull;
@@ -102,7 +102,7 @@ std::string signals_of_a_program(Actor<>&) { return signals_seen(); }
 Task<std::string> signals_of_a_program_of_an_executor(Actor<>& self) {
     co_return co_await self.loop().executor().run(&signals_seen);
 }
-// The worker sends itself a signal, and then to a child of its own; gives what that has ended by.
+// The worker raises a signal, and then in a child of its own; returns the signal that ended the child.
 int after_signal(Actor<>&, int signal) {
     ::raise(signal);
     pid_t child = ::fork();

@@ -41,7 +41,7 @@ struct Shelf {
 constexpr Call<"add", int(int)> add_there;
 constexpr Call<"hidden", int()> hidden_there;
 
-// A local actor, on whatever loop, that speaks to one of a remote arbiter's.
+// A local actor, on any loop, that sends messages to an actor of a remote arbiter.
 Task<int> relay(Actor<>&, ActorProxy<Shelf> far, int by) { co_return co_await far.send<&Shelf::add>(by); }
 struct Relay {
     static constexpr bool in_process = true;
@@ -253,7 +253,7 @@ TEST_CASE("remote arbiter: who watches is told that the connection has ended, to
 
 namespace {
 
-// The other end of a fresh connection says who asks, and is upgraded.
+// Reads and returns the upgrade request of a new connection, and accepts it.
 Task<UpgradeRequest> upgraded(Connection& connection) {
     HeadReader head(8192);
     for (bool complete = false; !complete;) {
@@ -268,8 +268,8 @@ Task<UpgradeRequest> upgraded(Connection& connection) {
     co_return request;
 }
 
-// Stands in for an arbiter that answers the first request with whatever bytes. All but the last one end the
-// connection when they are asked to.
+// Stands in for an arbiter that answers the first request with given bytes. All but the last case end the
+// connection when the client closes.
 std::string said_by_hostile;
 bool hostile_takes_close = true;
 Task<> hostile(Connection& connection) {
@@ -311,7 +311,7 @@ Task<> ask_hostile_ones(std::string url, const std::vector<Hostile>& table) {
     }
 }
 
-// Stands in for an arbiter whose first connections break: each after as many requests as its number says.
+// Stands in for an arbiter whose first connections break: number n after n requests.
 int connections_of_flaky = 0;
 Task<> flaky(Connection& connection) {
     int left = connections_of_flaky++;

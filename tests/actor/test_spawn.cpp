@@ -41,14 +41,14 @@ struct Freezer {
     }
 };
 
-// What an application has of its children now: all of it must be back where it was after a spawn that failed.
+// The resources that children use now: after a failed spawn they must be as before.
 struct Belongings {
     std::size_t fds = open_fds(), threads = test::threads(), children = children_of(::getpid()).size();
     std::size_t actors = detail::the_supervisor->directory->entries().size(),
                 managed = detail::the_supervisor->size();
     bool operator==(const Belongings&) const = default;
 };
-// A thread's kernel half may take a moment longer than its end.
+// The kernel may remove a thread a moment after its end.
 Task<bool> back_to(Belongings before) {
     co_return co_await until([&] { return Belongings() == before; }, 5s);
 }

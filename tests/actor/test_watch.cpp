@@ -9,7 +9,7 @@
 using namespace magnetar;
 using namespace magnetar::test;
 
-// Notes what it is told of the ends of others.
+// Records the reported ends of other actors.
 struct Witness {
     std::vector<int> codes;
     std::vector<int> heard() { return codes; }

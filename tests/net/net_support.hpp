@@ -14,7 +14,7 @@
 
 namespace magnetar::test {
 
-/// Lets the loop go round until whatever was begun is with the kernel.
+/// Runs turns of the loop until every operation begun is submitted to the kernel.
 inline Task<> a_few_turns() {
     for (int i = 0; i < 4; ++i) co_await sleep(std::chrono::milliseconds(0));
 }
@@ -25,12 +25,12 @@ Task<> until(F done) {
     while (!done()) co_await sleep(std::chrono::microseconds(100));
 }
 
-/// Runs the loop until the engine has nothing of it.
+/// Runs the loop until no operation is in flight.
 inline void settle(EventLoop& loop) {
     loop.run(until([&] { return loop.info().operations == 0; }));
 }
 
-/// How awaiting it ends, as a text: the value, `done`, `cancelled` or what the exception says.
+/// The outcome of awaiting it, as a text: the value, `done`, `cancelled` or the exception's text.
 template <class A>
 Task<std::string> fate(A awaitable) {
     try {
@@ -70,7 +70,7 @@ inline Task<std::string> read_to_end(Stream& stream) {
     co_return text;
 }
 
-/// While it lives, so many descriptors may be open, or as many as this process may ever have.
+/// During its lifetime at most this number of descriptors may be open, or the hard limit if that is lower.
 struct DescriptorLimit {
     explicit DescriptorLimit(rlim_t number) {
         REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
@@ -80,7 +80,7 @@ struct DescriptorLimit {
     ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before); }
     rlimit before;
 };
-/// For tests of many connections, which also run where few are allowed.
+/// For tests of many connections, which must also run with a low limit.
 struct ManyDescriptors : DescriptorLimit {
     ManyDescriptors() : DescriptorLimit(RLIM_INFINITY) {}
 };
@@ -88,7 +88,7 @@ struct ManyDescriptors : DescriptorLimit {
 /// The address of a unix socket, or a path, that no other run of the tests uses at the same time.
 inline std::string unique(std::string_view name) { return fmt::format("{}-{}", name, ::getpid()); }
 
-/// A text in which every place can be told from the others.
+/// A text in which every position is distinguishable from the others.
 inline std::string pattern(std::size_t size) {
     std::string text(size, '\0');
     for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 2654435761U >> 13);

@@ -1,6 +1,6 @@
-// Every operation of the network ends, whatever happens to it and whenever: it is cancelled before it is
-// submitted, in flight, as it completes, and twice; it is timed out; what it works on is closed under it; its
-// loop ends. Nothing is left then: no operation, no buffer, no descriptor.
+// Every network operation ends in each of these cases: it is cancelled before it is submitted, in flight, as
+// it completes, and twice; it times out; its object is closed; its loop ends. No operation, buffer or
+// descriptor is left then.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -31,7 +31,7 @@ const SocketAddress any_port = SocketAddress::parse("127.0.0.1:0");
 const std::string fifo_path = unique("/tmp/magnetar-test-fifo");
 const std::string file_path = unique("/tmp/magnetar-test-file");
 
-// Listens, and answers nobody, as its backlog is full.
+// Listens, but accepts no connection, as its backlog is full.
 struct Deaf {
     Deaf() {
         REQUIRE(::bind(fd.get(), any_port.data(), any_port.size()) == 0);
@@ -46,7 +46,7 @@ struct Deaf {
     UniqueFd clients[2];
     SocketAddress address;
 };
-// What the operations work on.
+// The objects of the operations.
 struct Scene {
     explicit Scene(std::pair<Stream, Stream> pair) : tcp(std::move(pair)) {}
     static Task<std::unique_ptr<Scene>> make() {
@@ -145,7 +145,7 @@ const Case operations[] = {
      false},
 };
 
-// What happens to an operation after so many turns; gives how it ended.
+// An event that an operation meets after `turns` turns; returns its outcome.
 using Way = Task<std::string> (*)(EventLoop&, Scene&, const Case&, int turns);
 
 Task<std::string> cancel(EventLoop& loop, Scene& scene, const Case& operation, int turns, int times) {
@@ -178,7 +178,7 @@ constexpr NamedWay ways[] = {{"cancelled", cancel_once},
                              {"cancelled twice", cancel_twice},
                              {"timed out", time_out},
                              {"closed under", close_under}};
-// Above all the failures of what was closed.
+// Outcomes of an operation that was ended: mainly errors of a closed object.
 bool is_an_end(const std::string& text) {
     for (std::string_view end :
          {"cancelled", "done", "Operation canceled", "Bad file descriptor", "timed out after"})

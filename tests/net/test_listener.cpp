@@ -28,7 +28,7 @@ namespace {
 
 const SocketAddress loopback = SocketAddress::parse("127.0.0.1:0");
 
-// A blocking client, so that what comes when is in the test's hands.
+// A blocking client, so that the test controls the order of events.
 UniqueFd client_of(const SocketAddress& address) {
     UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
     REQUIRE(fd.get() >= 0);
@@ -36,7 +36,7 @@ UniqueFd client_of(const SocketAddress& address) {
     return fd;
 }
 
-// Takes all that are left.
+// Uses up all descriptors.
 struct NoMoreDescriptors {
     NoMoreDescriptors() {
         for (int fd; (fd = ::dup(0)) >= 0;) taken.emplace_back(fd);
@@ -45,7 +45,7 @@ struct NoMoreDescriptors {
     std::vector<UniqueFd> taken;
 };
 
-// What is written to standard error while it lives.
+// Captures standard error during its lifetime.
 struct Captured {
     Captured() : file(std::tmpfile()), before(::dup(2)) {
         std::fflush(stderr);

@@ -44,8 +44,8 @@ TEST_CASE("listening socket: copies are one socket, which listens as long as one
     }());
 }
 
-// A worker that begins to listen while another is about to accept: on epoll that one would wait in accept(2),
-// and its loop with it, when a third takes the connection.
+// A worker starts to listen while another is about to accept: on epoll the latter would block in accept(2),
+// and its loop with it, when a third one takes the connection.
 TEST_CASE("listening socket: whoever begins to listen on it leaves it in the mode in which others accept") {
     EventLoop loop;
     loop.run([](EventLoop& here) -> Task<> {

@@ -35,7 +35,7 @@ struct Wrong {
     const char* why;
 };
 
-// What the parser says of it: what is wrong, "more" or "read".
+// The result of the parser: the error, "more" or "read".
 std::string said_of(std::string_view data) {
     try {
         return parse_proxy_header(data) ? "read" : "more";

@@ -88,7 +88,7 @@ TEST_CASE("mailbox: one that gives up, waiting or not, lets the others in") {
 
 namespace {
 
-// Starts nothing while its gate is closed: then its mailbox fills.
+// Starts no command while its gate is closed, so that its mailbox fills.
 struct Gated {
     std::vector<int> seen;
     Event open;
@@ -98,7 +98,7 @@ struct Gated {
 };
 void open_gate(Request& request) { static_cast<Actor<Gated>&>(request.actor()).state().open.set(); }
 
-// A sender in an actor of its own: how its messages went, in order.
+// A sender in an actor of its own; returns the outcomes of its messages, in order.
 Task<std::vector<std::string>> tell_many(Actor<>&, ActorProxy<> to, int first, int count) {
     std::vector<std::string> fates;
     auto gated = to.as<Gated>();

@@ -1,6 +1,6 @@
-// The groups of cases that the public conformance suite for WebSocket tries, against a live door: each as
-// whole frames, and again byte by byte. What a case does not say ends with our close frame, so that all has
-// been read.
+// The groups of cases of the public conformance suite for WebSocket, against a live door: each as whole
+// frames, and again byte by byte. A case without a close frame ends with ours, so that everything has been
+// read.
 #include <fmt/core.h>
 
 #include "../door_support.hpp"
@@ -30,7 +30,7 @@ constexpr unsigned text_frame = 0x81, binary = 0x82, close_frame = 0x88, ping_fr
 constexpr unsigned text_start = 0x01, more = 0x00, last = 0x80;
 const std::string asked = R"({"command":"ping","id":1})", answered = R"({"id":1,"result":"pong"})";
 
-// The request, with blanks to make it as long.
+// The request, padded with blanks to `size`.
 std::string ask(std::size_t size) { return asked + std::string(size - asked.size(), ' '); }
 std::string text(std::string_view payload) { return frame(text_frame, payload); }
 std::string code(int number, std::string_view reason = "") {
@@ -56,8 +56,8 @@ struct Case {
 };
 const std::string ended = "close 1000 end", broken = "close 1002 end";
 
-// What comes before the last two words of `expected` is waited for before we close: an answer that is not
-// ready then is none. After a violation there may be an answer to what came before it, or not.
+// Waits for everything before the last two words of `expected` before it closes: later answers would be
+// dropped. After a violation an answer to an earlier message is optional.
 Task<> try_all(std::string url, const std::vector<Case>& cases) {
     for (auto& one : cases) {
         std::size_t step = one.bytes.size();

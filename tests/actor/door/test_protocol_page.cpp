@@ -45,7 +45,7 @@ std::vector<Example> examples_of_the_page() {
     return all;
 }
 
-// `"..."` on the page is whatever comes; as a member's name too, whatever other members.
+// `"..."` on the page matches any value; as a member's name, any further members.
 bool is_as_written(const Json& written, const Json& got) {
     if (written.is_string() && written.string() == "...") return true;
     if (!written.is_object() || !got.is_object()) return written == got;

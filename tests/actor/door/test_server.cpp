@@ -18,7 +18,7 @@ using namespace magnetar::test;
 
 namespace {
 
-// Who waits in Desk::hold, and until when.
+// The number of calls that wait in Desk::hold, and the event that ends their wait.
 int waiting_at_desk = 0;
 Event desk_opens;
 

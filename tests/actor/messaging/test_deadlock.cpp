@@ -5,7 +5,7 @@
 using namespace magnetar;
 using namespace magnetar::test;
 
-// Asks the next of a chain, the last one the first.
+// Passes requests along a chain of actors, which may be a cycle.
 struct Serial {
     Task<int> plain() { co_return 1; }
     Task<int> pass_on(std::vector<ActorProxy<Serial>> chain) {

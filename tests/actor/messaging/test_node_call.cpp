@@ -9,7 +9,7 @@ using namespace magnetar;
 
 namespace {
 
-/// Counts how often one is encoded: as a megabyte.
+/// Counts how often it is encoded; its encoding is one megabyte.
 struct Megabyte {
     static inline int encoded = 0;
     bool there = true;

@@ -14,7 +14,7 @@ using detail::outbox;
 
 namespace {
 
-// What arrives writes down its number, and stays until it is dropped.
+// A message that records its number when it arrives, and is kept until it is dropped.
 template <std::size_t Size>
 struct Sheet {
     Sheet(std::vector<int>& l, int n) : log(&l), number(n) {}
@@ -73,7 +73,7 @@ struct Sums {
     }
     std::tuple<long, long, bool> told() { return {total, count, ordered}; }
 };
-// Tells of three kinds by turns: two that share a batch, one larger than any.
+// Alternates three kinds of tells: two that share a batch, one larger than any batch.
 Task<long> tell_all(Actor<>&, ActorProxy<> to, int count) {
     auto sums = to.as<Sums>();
     long total = 0;

@@ -26,7 +26,7 @@ struct Journal {
     std::vector<int> read() { return seen; }
     Task<> dwell() { co_await sleep(1h); }
 };
-// Stays in its process, and can be moved so many times.
+// Cannot be encoded, and throws after the given number of moves.
 struct Brittle {
     explicit Brittle(int n) : moves(n) {}
     Brittle(Brittle&& other) : moves(other.moves - 1) {
@@ -60,7 +60,7 @@ Task<bool> runs(ActorProxy<> actor, std::string_view command) {
     }
     co_return false;
 }
-// Mixes tells and requests, without waiting for the answers.
+// Sends tells and requests in turn, without waiting for the answers.
 Task<std::vector<int>> mixed_order(Actor<>& self, ActorProxy<> to, int count) {
     auto journal = to.as<Journal>();
     std::vector<Job<int>> answers;

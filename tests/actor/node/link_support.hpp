@@ -10,7 +10,7 @@
 
 #include "../support.hpp"
 
-// What a process writes to its links when it follows no rules.
+// Tools for a process that violates the link protocol.
 namespace magnetar::test {
 
 // The unix sockets of this process, oldest first: the link to the master, then those to other workers.
@@ -36,7 +36,7 @@ inline std::vector<std::byte> bytes_of(std::string_view text) {
 }
 using Packet = detail::BinaryFormat::Packet;
 
-// A whole binary frame around a packet.
+// A complete binary frame with a packet as payload.
 template <class Fill>
 std::vector<std::byte> frame_of(Packet packet, Fill fill) {
     Writer out;
@@ -52,7 +52,8 @@ inline std::vector<std::byte> text_frame_of(std::string_view text) {
     append_frame(out, Opcode::text, text);
     return {out.bytes().begin(), out.bytes().end()};
 }
-// A request or a tell of the command F, as a frame of this program's links, from `sender` to `target`, whoever they may be.
+// A request or a tell of the command F, as a frame of this program's links, from any `sender` to any
+// `target`.
 template <auto F, class... A>
 std::vector<std::byte> call_of(Packet packet, const detail::Address& target, const detail::Address& sender,
                                A... arguments) {

@@ -32,7 +32,7 @@ Task<int> exchange_with(Actor<>&, ActorProxy<> other, int count) {
 }
 Task<std::string> relay_ping(Actor<>&, ActorProxy<> other) { co_return co_await send(other, ping); }
 
-// From one host to another.
+// From one node to another.
 std::vector<std::vector<std::byte>> nonsense(std::uint32_t from, std::uint32_t to) {
     auto nothing = [](Writer&) {};
     std::vector<std::vector<std::byte>> all;
@@ -258,7 +258,7 @@ namespace {
 
 void become_another(Actor<>&) { ::execlp("sleep", "sleep", "100", nullptr); }
 void close_everything(Actor<>&) { ::close_range(3, ~0u, 0); }
-// A child in a session of its own, which has copies of all links. It ends by itself when nobody ends it.
+// Forks a child in a session of its own, which has copies of all links. It ends after 30 s at the latest.
 int leave_a_child(Actor<>&) {
     pid_t pid = ::fork();
     if (pid == 0) {
@@ -269,8 +269,7 @@ int leave_a_child(Actor<>&) {
     }
     return pid;
 }
-// Takes all descriptors that are left to this process. The hard limit stays: not everybody may raise it
-// again.
+// Uses up all descriptors of this process. The hard limit is unchanged, as only root may raise it again.
 void limit_descriptors(rlim_t soft) {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);

@@ -1,5 +1,5 @@
-// A worker is not trusted more than it must be: what it may not do ends its link, with a reason, and nothing
-// else is harmed.
+// Workers are trusted no more than necessary: an operation that is not permitted ends a worker's link, with a
+// reason, and affects no other process.
 #include <fmt/core.h>
 
 #include <sys/prctl.h>
@@ -17,7 +17,7 @@
 using namespace magnetar;
 using namespace magnetar::test;
 
-// Takes nothing: its loop stands still.
+// Receives nothing while its loop is blocked.
 struct Deaf {
     void take(std::vector<std::byte>) {}
     std::vector<std::byte> give(std::vector<std::byte> bytes) { return bytes; }
@@ -27,7 +27,7 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-// What the master has about its processes.
+// The master's record of a process.
 detail::ChildRecord* managed(const ActorProxy<>& worker) {
     detail::ChildRecord* found = nullptr;
     detail::the_supervisor->for_each([&](detail::ChildRecord& child) {
@@ -38,7 +38,7 @@ detail::ChildRecord* managed(const ActorProxy<>& worker) {
 detail::Address address_of(const ActorProxy<>& proxy) { return proxy.address(); }
 detail::Address arbiter_address() { return detail::the_node->arbiter; }
 
-// `liar` writes that to the master, and has to be gone then; `others` must not have noticed.
+// `liar` writes `bytes` to the master, and must end then, without an effect on `others`.
 Task<> must_end(ActorProxy<> liar, Bytes bytes, std::vector<ActorProxy<>> others) {
     co_await tell(liar, run<write_garbage>, 0, std::move(bytes));
     auto status = co_await with_timeout(10s, liar.closed());
@@ -119,8 +119,8 @@ constexpr std::array ways{"kill", "stop", "spawn"};
 constexpr std::array<std::size_t, 2> sizes{100, 1 << 20};
 int descriptors_here(Actor<>&) { return static_cast<int>(open_fds()); }
 
-// Writes the frame so many times and reads nothing; how many went before nobody took any more for a
-// second.
+// Writes the frame `count` times and reads nothing; exits with the number that were sent before no more could
+// be sent for a second.
 int flood(Actor<>&, Bytes frame, int count) {
     int fd = sockets().at(0), sent = 0;
     timeval patience{1, 0};
@@ -133,14 +133,14 @@ int flood(Actor<>&, Bytes frame, int count) {
         }
     ::_exit(254);
 }
-// Keeps its thread until `released`, and takes no other message meanwhile.
+// Blocks its thread until `released`, and receives no other message meanwhile.
 std::atomic<bool> released = false;
 Task<> stay_busy(Actor<Deaf>&) {
     released.wait(false);
     co_return;
 }
 std::string make_text(Actor<>&, std::size_t size) { return std::string(size, 'y'); }
-// A request whose chain is its own affair.
+// A request with a call chain chosen by the test.
 class ChainedCall final : public detail::RemoteCall {
 public:
     explicit ChainedCall(std::string* failure) : failure_(failure) {}

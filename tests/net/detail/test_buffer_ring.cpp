@@ -29,7 +29,7 @@ struct Pairs {
 void arrives(Stream& at, std::string_view text) {
     REQUIRE(::send(at.fd(), text.data(), text.size(), MSG_DONTWAIT) == static_cast<ssize_t>(text.size()));
 }
-// Receives once, and keeps the buffer until it is told to give it back.
+// Receives once, and keeps the buffer until give_back() is called.
 struct Holder : Completion {
     Holder(EventLoop& loop, BufferRing& r, Stream& stream)
         : Completion([](Completion& self, int result, unsigned flags) {
@@ -44,7 +44,7 @@ struct Holder : Completion {
     BufferRing& ring;
     detail::Chunk* chunk = nullptr;
 };
-// Keeps no buffer when it has ended.
+// Holds no buffer after its end.
 Task<std::string> read_and_leave(Stream& stream) {
     auto text = co_await read_once(stream);
     Stream dying = std::move(stream);

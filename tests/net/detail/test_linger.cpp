@@ -14,10 +14,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// More than a client takes that has not begun to read, and less than the server's own buffer.
+// More than fits into the buffer of a client that does not read, and less than the server's own buffer.
 const std::string answer(150'000, 'a');
 
-// Answers the first line, at once, whatever comes behind it, and is done.
+// Answers the first line at once, ignores everything after it, and ends.
 Task<> answer_once(Connection& client) {
     int room = 1 << 20;
     ::setsockopt(client.fd(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
@@ -30,7 +30,7 @@ Task<> answer_unasked(Connection& client) {
     ::setsockopt(client.fd(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     co_await client.write(answer);
 }
-// A client with hardly any room for what it does not read.
+// A client with a very small receive buffer.
 UniqueFd narrow_client(const TcpServer& server) {
     SocketAddress address = server.address();
     UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));

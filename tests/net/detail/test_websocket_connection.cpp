@@ -19,7 +19,7 @@ namespace {
 
 constexpr WebSocketConnection::Limits generous{1 << 20, 1 << 20, 0s, 0s, 10s};
 
-// One end, which keeps what it is told. It echoes what begins with `echo `.
+// One end, which records its events. It echoes texts that begin with `echo `.
 struct End final : WebSocketConnection::Owner {
     End(Stream s, Masking incoming, const WebSocketConnection::Limits& limits = generous)
         : stream(std::move(s)), socket(stream, incoming, limits, *this) {}

@@ -76,7 +76,7 @@ private:
     WebSocketConnection socket_;
     std::string url_, reason_;
     Slots<RemoteAsked*> asked_;
-    Queue<Runnable> waiting_;  // calls that come while there is no room
+    Queue<Runnable> waiting_;  // calls that wait for room
     Event changed_;            // bytes were sent, or the link has ended
     std::uint32_t host_ = 0;
     bool open_ = true, gone_ = false;

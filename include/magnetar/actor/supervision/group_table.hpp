@@ -21,7 +21,7 @@ public:
     // No effect when it has joined already.
     void join(const std::string& group, std::uint32_t command, const Address& member);
     void leave(const std::string& group, std::uint32_t command, ActorId member);
-    // An actor has ended, or all of a process.
+    // Removes an actor that has ended, or all actors of a process.
     void remove(ActorId member);
     void remove_node(std::uint32_t host);
 
@@ -44,9 +44,8 @@ private:
     };
     void take_out(const Key& key, const Address& member);
 
-    std::map<Key, std::map<std::uint32_t, IdMap<Address>>>
-        groups_;                     // by the host, then the id, of the members
-    IdMap<Membership> memberships_;  // by the member
+    std::map<Key, std::map<std::uint32_t, IdMap<Address>>> groups_;  // by node, then id of the member
+    IdMap<Membership> memberships_;                                  // by the member
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -35,7 +35,7 @@ struct SpawnOrder {
 // What the arbiter sends to the new process.
 struct SpawnRequest {
     SpawnOrder order;
-    std::uint64_t arbiter = 0;  // its address, for processes
+    std::uint64_t arbiter = 0;  // its location on the wire
     std::uint64_t arbiter_id = 0;
     ActorProxy<> manager;
     std::uint32_t node = 0;
