@@ -1,5 +1,9 @@
 #include <magnetar/actor/open_commands.hpp>
 
+#include <set>
+#include <string>
+#include <vector>
+
 #include "support.hpp"
 
 using namespace magnetar;
@@ -99,5 +103,39 @@ TEST_CASE("open commands: arguments by name") {
         CHECK(has(co_await error_of<RemoteError>(ask(R"({"times": 3, "by": 1, "x": 1})")), "more arguments"));
         co_await error_of<RemoteError>(ask(R"({"by": 1})", "add"));  // its parameter has no name
         co_await error_of<RemoteError>(ask(R"({"times": 3, "by": "2"})"));
+    });
+}
+
+namespace {
+
+struct Clerk {
+    Task<> fetch() { co_await sleep(1h); }
+    Task<> look_up() { co_await sleep(1h); }
+    using commands = Commands<&Clerk::fetch, Named<"look up", &Clerk::look_up>>;
+};
+
+}  // namespace
+
+TEST_CASE("open commands: one that is executed by its name is reported by that name") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        constexpr auto open = &detail::open_command;
+        auto clerk = co_await spawn<Clerk>(
+            {.name = "clerk", .concurrency = Concurrency::coroutine, .exit_timeout = 50ms});
+        Json none;
+        std::vector<Job<Json>> asked;
+        for (std::string name : {"fetch", "look up"}) {
+            asked.push_back(self.loop().start(send(clerk, name)));
+            asked.push_back(
+                self.loop().start(as_task(detail::make_request<open>(clerk.address(), name, none))));
+        }
+        std::multiset<std::string> running;
+        while (running.size() < 4) {
+            co_await sleep(1ms);
+            Json info = co_await clerk.info();
+            running.clear();
+            for (auto& one : info["mailbox"]["running"].items()) running.insert(one.at("command").string());
+        }
+        CHECK(running == std::multiset<std::string>{"fetch", "fetch", "look up", "look up"});
+        for (auto& job : asked) job.cancel();
     });
 }

@@ -51,23 +51,32 @@ MAGNETAR_DECL void throw_no_json(const Actor<>& actor) {
     throw NoSuchCommand{fmt::format("a command of {} takes or gives what cannot be JSON", actor.to_string())};
 }
 
-MAGNETAR_DECL Task<Json> by_name_command(Request& request, std::string command, Json arguments) {
+namespace by_name {
+
+// Executes one of the commands, and reports it as the one that is running.
+inline Task<Json> execute(Request& request, const std::string& command, const OpenCommand* open,
+                          const CommandEntry* entry, Json arguments) {
     Actor<>& actor = request.actor();
-    if (auto* open = find_open_command(command, core_of(actor).state_tag()))
-        return open->call(actor, request, std::move(arguments));
-    const CommandEntry* entry = find_command(command, core_of(actor).state_tag());
-    if (!entry) throw NoSuchCommand{fmt::format("{} has no command '{}'", actor.to_string(), command)};
+    if (!open && !entry)
+        throw NoSuchCommand{fmt::format("{} has no command '{}'", actor.to_string(), command)};
+    actor.loop().activity->command.store(open ? &open->name : &entry->name, std::memory_order_relaxed);
+    if (open) return open->call(actor, request, std::move(arguments));
     return entry->by_name(actor, request, std::move(arguments));
 }
 
+}  // namespace by_name
+
+MAGNETAR_DECL Task<Json> by_name_command(Request& request, std::string command, Json arguments) {
+    const void* state = core_of(request.actor()).state_tag();
+    auto* open = find_open_command(command, state);
+    auto* entry = open ? nullptr : find_command(command, state);
+    return by_name::execute(request, command, open, entry, std::move(arguments));
+}
+
 MAGNETAR_DECL Task<Json> open_command(Request& request, std::string command, Json arguments) {
-    Actor<>& actor = request.actor();
-    if (auto* open = find_open_command(command, core_of(actor).state_tag()))
-        return open->call(actor, request, std::move(arguments));
-    const CommandEntry* entry = nullptr;
-    if (is_open_to_all(command)) entry = find_command(command, nullptr);
-    if (!entry) throw NoSuchCommand{fmt::format("{} has no command '{}'", actor.to_string(), command)};
-    return entry->by_name(actor, request, std::move(arguments));
+    auto* open = find_open_command(command, core_of(request.actor()).state_tag());
+    auto* entry = !open && is_open_to_all(command) ? find_command(command, nullptr) : nullptr;
+    return by_name::execute(request, command, open, entry, std::move(arguments));
 }
 
 MAGNETAR_DECL std::string doing_command(Request& request) {

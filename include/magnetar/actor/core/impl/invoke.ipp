@@ -100,6 +100,8 @@ MAGNETAR_DECL void fail_call(Actor<>& actor, CallMessage* call, const std::excep
 
 MAGNETAR_DECL void CommandJobBase::begin(std::coroutine_handle<> command) noexcept {
     Actor<>& actor = request_.actor();
+    // A command that executes another one by its name reports that one's.
+    command_name_ = actor.loop().activity->command.load(std::memory_order_relaxed);
     if (!observes()) core_of(actor).command_started();
     if (call_) call_->running = this;
     CallChainPtr callers = call_ ? std::move(call_->terms.chain) : nullptr;
