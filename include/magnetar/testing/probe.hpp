@@ -15,7 +15,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::testing {
 
-/// Thrown by a Probe that was sent something else than was expected.
+/// Thrown by a Probe that received an unexpected message, or none within the timeout.
 class Unexpected : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
@@ -27,14 +27,14 @@ using magnetar::detail::CommandEntry;
 using magnetar::detail::CommandTraits;
 using magnetar::detail::entry_of;
 
-// One message that came: the arguments are the command's Args.
+// One received message; `arguments` points to the command's Args.
 struct Recorded {
     const CommandEntry* command;
     std::shared_ptr<void> arguments;
 };
 
-// What a probe knows; shared with its actor, as either may end first. What takes a command is chosen at run
-// time, and of any type: std::function costs nothing here, where nobody is in a hurry.
+// The state of a probe, shared with its actor, since either may end first. The handler of a command is chosen
+// at run time and has any type: std::function, since speed does not matter in tests.
 struct Records {
     std::map<const CommandEntry*, std::function<void(Records&, void* arguments, void* outcome)>> takers;
     std::deque<Recorded> messages;
@@ -109,10 +109,10 @@ Task<> expect_nothing(std::shared_ptr<Records> records, std::chrono::nanoseconds
 
 }  // namespace detail
 
-/// Stands in for an actor of type State, and records its messages: a holder of its proxy cannot tell the
-/// difference. It takes the commands that it was told to; what else is sent to it fails with CommandNotFound.
-/// Its actor is a light one, a child of the actor that made it, and ends with that. It works in simulations
-/// and in programs, there by the loop's own time.
+/// Stands in for an actor of type State, and records its messages: a sender that has its proxy cannot tell
+/// the difference. It accepts the commands given to record() and answer(); any other fails with
+/// CommandNotFound. Its actor is a light actor, a child of the actor that made it, and ends with that actor.
+/// It works in simulations and in programs, where it uses the loop's real time.
 ///
 ///     testing::Probe<Printer> printer(self);
 ///     printer.record<&Printer::print>();
@@ -122,7 +122,7 @@ Task<> expect_nothing(std::shared_ptr<Records> records, std::chrono::nanoseconds
 template <class State>
 class Probe {
 public:
-    /// In an actor's hook, command or scenario; for the actor's thread only.
+    /// To be made in a hook, command or scenario of `parent`, and used on that actor's thread only.
     explicit Probe(Actor<>& parent) : records_(std::make_shared<detail::Records>()) {
         using magnetar::detail::core_of;
         SpawnOptions<> options;
@@ -135,39 +135,41 @@ public:
         proxy_ = actor->proxy().as<State>();
     }
 
-    /// Whom it stands in for, as others see it.
+    /// The proxy to hand out: the address of an actor of type State.
     const ActorProxy<State>& proxy() const noexcept { return proxy_; }
 
-    /// From now on takes that command, and records it. Asked for an answer, it gives the result's default
-    /// value.
+    /// From now on accepts and records this command. A request is answered with the default value of the
+    /// result type.
     template <auto F>
     void record() {
         using Result = typename detail::CommandTraits<F>::Result;
         if constexpr (std::is_void_v<Result>) take<F>([](auto&...) {});
         else take<F>([](auto&...) { return Result(); });
     }
-    /// From now on takes that command, records it, and answers what `function(arguments...)` gives. An
-    /// exception of the function's is answered as one of the command.
+    /// From now on accepts and records this command, and answers requests with the result of
+    /// `function(arguments...)`, which is not called for a tell. An exception of the function is answered as
+    /// one of the command.
     template <auto F, class Function>
     void answer(Function function) {
         take<F>(std::move(function));
     }
 
-    /// Waits for the next message that has not been expected yet: it must be of that command, and come within
-    /// `within`. Gives its argument; those of a command with several, or none, as a tuple. Throws Unexpected
-    /// for another message (which counts as expected then), or none.
+    /// Waits up to `within` for the next message that no earlier expect() has consumed. It must be of this
+    /// command. Returns its argument; a tuple for a command with several or no arguments. Throws Unexpected
+    /// for another message, which is consumed as well, or for none.
     template <auto F>
     auto expect(std::chrono::nanoseconds within) {
         return detail::expect<F>(records_, within);
     }
-    /// Throws Unexpected when a message comes before `during` has passed, or has come and was not expected.
+    /// Throws Unexpected when a message arrives before `during` has passed, or an earlier one was not
+    /// consumed.
     Task<> expect_nothing(std::chrono::nanoseconds during) {
         return detail::expect_nothing(records_, during);
     }
 
     /// Messages recorded until now.
     std::size_t total() const noexcept { return records_->total; }
-    /// Of these, those that were not expected yet.
+    /// Of these, those that no expect() has consumed.
     std::size_t unexpected() const noexcept { return records_->messages.size(); }
 
 private:

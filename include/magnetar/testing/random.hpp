@@ -7,7 +7,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::testing {
 
-/// Numbers that only look random: the same seed gives the same ones on every machine and compiler. The
+/// A pseudorandom number generator: one seed gives the same numbers with every machine and compiler. The
 /// algorithm is splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
 class Random {
 public:
@@ -25,11 +25,11 @@ public:
     std::uint64_t between(std::uint64_t first, std::uint64_t last) noexcept {
         return first + below(last - first + 1);
     }
-    /// True so often: 0 is never, 1 always.
+    /// True with this probability: 0 is never, 1 always.
     bool chance(double probability) noexcept {
         return static_cast<double>(next() >> 11) * 0x1p-53 < probability;
     }
-    /// Puts the elements of anything with size() and [] in another order.
+    /// Shuffles the elements of any container with size() and [].
     template <class List>
     void shuffle(List& list) noexcept {
         for (std::size_t left = list.size(); left > 1; --left) std::swap(list[left - 1], list[below(left)]);

@@ -19,7 +19,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::testing {
 
-/// Thrown by Simulation::run when its scenario can never end. The text lists what each actor waits for.
+/// Thrown by Simulation::run when its scenario can never end, or exceeds `limit`. The text lists what each
+/// actor waits for.
 class Stuck : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
@@ -27,7 +28,7 @@ public:
 
 namespace detail {
 
-// Waits until nothing happens any more.
+// Waits until the simulation is idle, see Simulation::quiet.
 class [[nodiscard("co_await it")]] Quiet final : public magnetar::detail::QueuedWaiter {
 public:
     explicit Quiet(magnetar::detail::List<Quiet>& line) noexcept : line_(line) {}
@@ -44,7 +45,8 @@ private:
 
 }  // namespace detail
 
-/// The seeds to try: 1 to `count`; or the one that MAGNETAR_SEED names, to run a failed one again.
+/// The seeds to try: 1 to `count`; or only the one in the environment variable MAGNETAR_SEED, to repeat a
+/// failed run.
 ///
 ///     for (auto seed : testing::seeds(100)) {
 ///         testing::Simulation simulation(seed);
@@ -57,9 +59,9 @@ inline std::vector<std::uint64_t> seeds(std::uint64_t count) {
     return all;
 }
 
-/// A world of light actors and sockets in memory, on virtual time: a thousand seconds of sleeping take no
-/// time, and what goes wrong, what comes first, and how long it takes is chosen by the seed. The same seed
-/// gives the same run.
+/// Runs light actors and in-memory sockets on virtual time: sleeping for a thousand seconds takes no real
+/// time, and the seed determines which faults occur, the order of events and how long they take. The same
+/// seed gives the same run.
 ///
 ///     testing::Simulation simulation(seed);
 ///     simulation.run([](Actor<>& self) -> Task<> {
@@ -68,14 +70,14 @@ inline std::vector<std::uint64_t> seeds(std::uint64_t count) {
 ///         assert(sum == 42);
 ///     });
 ///
-/// All of spawn, send, monitors, streams, listeners, TcpServer, timers and what is built on them works as it
-/// does in a program; addresses belong to the simulation, so that ports are never taken. Every actor is a
-/// light one, whatever concurrency is asked for. Not there: the executor (host names, therefore), files,
-/// datagrams, signals. It belongs to the thread that made it. A process has one at a time, and no Arbiter
-/// beside it.
+/// spawn, send, monitors, streams, listeners, TcpServer, timers and what is built on them work as in a
+/// program. Addresses are private to the simulation, so they never collide with ports in use. Every actor is
+/// a light actor, whatever concurrency is requested. Not supported: the executor (and so host names), files,
+/// datagrams, signals. It belongs to the thread that made it. A process has one at a time, and no Arbiter in
+/// addition.
 class Simulation : SimulationEngine::Idle {
 public:
-    /// Throws std::logic_error when there is another, or an Arbiter.
+    /// Throws std::logic_error when the process has another one, or an Arbiter.
     explicit Simulation(std::uint64_t seed, Faults f = {})
         : faults(f),
           seed_(seed),
@@ -85,14 +87,14 @@ public:
           shuffle_(stage_.loop, random_, trace_) {}
     Simulation(const Simulation&) = delete;
 
-    /// What goes wrong from now on. May be changed at any time.
+    /// The faults injected from now on. May be changed at any time.
     Faults faults;
     /// The virtual time that a scenario may take before it counts as stuck.
     std::chrono::nanoseconds limit = std::chrono::hours(24);
 
-    /// Runs `scenario(actor)`, a coroutine, in the first actor of a world of its own, and ends the actor with
-    /// all that it has spawned. Throws what the scenario throws, and Stuck when it waits for what can never
-    /// come; then the seed is written to standard error. May be called again. The scenario may be a lambda
+    /// Runs the coroutine `scenario(actor)` in a new main actor, then ends that actor and all that it has
+    /// spawned. Rethrows the scenario's exception, or throws Stuck when the scenario can never end or exceeds
+    /// `limit`; the seed is then written to standard error. May be called again. The scenario may be a lambda
     /// that captures.
     template <class Scenario>
         requires std::is_invocable_r_v<Task<>, Scenario&, Actor<>&>
@@ -103,7 +105,7 @@ public:
             try {
                 stage_.run(scenario);
             } catch (...) {
-                if (stuck_.empty()) throw;  // or else it is what cancelling brought about
+                if (stuck_.empty()) throw;  // otherwise the exception follows from the cancellation
             }
             if (!stuck_.empty()) throw Stuck(std::exchange(stuck_, {}));
         } catch (...) {
@@ -113,8 +115,8 @@ public:
         }
     }
 
-    /// Makes a monitor, as Arbiter::add_monitor does; for the scenario. Its workers are light actors. The
-    /// handle lives as long as the simulation.
+    /// Adds a monitor, as Arbiter::add_monitor does; to be called in the scenario. Its workers are light
+    /// actors. The handle lives as long as the simulation.
     ///
     ///     auto& pool = co_await simulation.add_monitor<Worker>({.name = "pool", .workers = 4});
     template <class Worker, class... A>
@@ -124,30 +126,30 @@ public:
         return magnetar::detail::handle_from<Worker>(
             magnetar::detail::start_monitor(stage_.first(), monitors_, std::move(spec)));
     }
-    /// Ends an actor by force, as SIGKILL ends a process: what it has not answered fails with ActorLost, and
-    /// its exit code is 137. Nothing happens when it has ended.
+    /// Kills an actor, as SIGKILL kills a process: requests that it has not answered fail with ActorLost, and
+    /// its exit code is 137. No effect if it has ended already.
     void kill(const ActorProxy<>& actor) noexcept {
         if (auto* living = magnetar::detail::find_local_here(actor.address()))
             magnetar::detail::core_of(*living).exit(128 + SIGKILL);
     }
-    /// The names and ids that are taken: 1, the first actor's, when nothing else lives.
+    /// Number of actors in the directory: 1, the main actor, when no other lives.
     std::size_t names_taken() const noexcept { return stage_.names_taken(); }
 
-    /// Waits until everything that could happen has happened: nothing is ready, nothing is under way on a
-    /// socket, and the next that comes is a timer, if anything. When several wait, the first goes on first.
+    /// Waits until the simulation is idle: nothing is ready to run, no socket operation can proceed, and only
+    /// timers remain, if anything. Several waiters resume in first-in, first-out order.
     detail::Quiet quiet() noexcept { return detail::Quiet(quiet_); }
 
     std::uint64_t seed() const noexcept { return seed_; }
-    /// The virtual time that has passed since it was made.
+    /// The virtual time since the simulation was made.
     std::chrono::nanoseconds elapsed() noexcept { return engine_->now().time_since_epoch(); }
-    /// Stands for all that has happened until now: see Trace.
+    /// A hash of all events until now, see Trace.
     std::uint64_t digest() const noexcept { return trace_.digest(); }
-    /// What has happened; add to it what two runs must have in common.
+    /// The events until now. Add to it the values that two runs of one seed must have in common.
     Trace& trace() noexcept { return trace_; }
-    /// For choices of the scenario's own, that are to depend on the seed.
+    /// For random choices of the scenario, so that they depend on the seed.
     Random& random() noexcept { return random_; }
     EventLoop& loop() noexcept { return stage_.loop; }
-    /// Sockets that are not closed.
+    /// Number of sockets that are not closed.
     std::size_t open_sockets() const noexcept { return engine_->open_sockets(); }
 
 private:
@@ -187,9 +189,9 @@ private:
     Random random_;
     Trace trace_;
     magnetar::detail::List<detail::Quiet> quiet_;
-    LoopClock::time_point asked_{};  // when the scenario was last asked for something: to begin, or to end
+    LoopClock::time_point asked_{};  // when the scenario was started or last cancelled
     std::string stuck_;
-    // A scenario may catch Cancelled and wait again; one that always does is no longer asked to end.
+    // A scenario may catch Cancelled and wait again. This limits how often it is cancelled.
     static constexpr int most_cancels = 100;
     int cancels_ = 0;
     SimulationEngine* engine_;

@@ -15,16 +15,16 @@
 
 namespace magnetar::inline MAGNETAR_MODE::testing {
 
-/// The engine of simulations: its sockets are in memory, its time passes only when there is nothing else to
-/// do. It knows NOP, POLL_ADD, RECV, SEND, SENDMSG, READ, WRITE, WRITEV, ACCEPT, CONNECT, SHUTDOWN, CLOSE,
-/// PROVIDE_BUFFERS and ASYNC_CANCEL (by user_data), on stream sockets; all else ends with -EINVAL. What
-/// happens on descriptors of the kernel it never hears of. While it lives, every stream socket made on its
-/// thread is one of its own.
+/// The engine of simulations: its sockets are in memory, and its time advances only when no work is left. It
+/// implements NOP, POLL_ADD, RECV, SEND, SENDMSG, READ, WRITE, WRITEV, ACCEPT, CONNECT, SHUTDOWN, CLOSE,
+/// PROVIDE_BUFFERS and ASYNC_CANCEL (by user_data), on stream sockets; other operations complete with
+/// -EINVAL. It receives no events of kernel descriptors. While it exists, every stream socket made on its
+/// thread is a simulated one.
 class SimulationEngine final : public Engine, private detail::Network {
 public:
-    /// Asked before virtual time advances to `next`; time_point::max(): nothing will happen ever again.
-    /// `quiet` tells that no operation is under way, and the loop waits for a timer alone. True when there is
-    /// work now: then no time passes.
+    /// Called before virtual time advances to `next`; time_point::max(): no event will ever come. `quiet`: no
+    /// operation can proceed, and the loop waits for timers alone. Returns true when there is work now: time
+    /// then does not advance.
     struct Idle {
         virtual bool idle(bool quiet, LoopClock::time_point next) noexcept = 0;
 
@@ -45,7 +45,7 @@ public:
     LoopClock::time_point now() noexcept override { return time_; }
     bool pending() const noexcept override { return !submitted_.empty() || next_due() <= time_; }
     void poll() noexcept override {
-        // Work that is always ready again would keep virtual time from advancing.
+        // Work that is ready in every turn would otherwise keep virtual time from advancing.
         if (pending()) polls_in_vain_ = 0;
         else if (++polls_in_vain_ % 1000 == 0) time_ += std::chrono::microseconds(1);
         begin_submitted();
@@ -66,14 +66,13 @@ protected:
     io_uring_sqe* entry() noexcept override { return &submitted_.emplace_back(); }
 
 private:
-    // An operation that has not ended. It stands in the list of its descriptor, and in due_ while it is to be
-    // tried.
+    // An operation in flight. It is in the list of its descriptor, and in due_ while an attempt is scheduled.
     struct Pending : magnetar::detail::ListNode, io_uring_sqe {
         Pending(const io_uring_sqe& sqe, std::uint64_t n) noexcept : io_uring_sqe(sqe), number(n) {}
         std::uint64_t number;
         unsigned done = 0;
         bool due = false, ending = false;
-        int result = 0;  // how it ends, if it is ending
+        int result = 0;  // its final result, if `ending`
         unsigned ending_flags = 0;
     };
     struct Completed {
@@ -122,7 +121,7 @@ private:
         on_[sqe.fd].push_back(operation);
         try_later(operation);
     }
-    // Nothing happens at once, and things that are begun together happen in any order.
+    // No operation completes at once, and operations begun together complete in any order.
     void try_later(Pending& operation) {
         if (std::exchange(operation.due, true)) return;
         auto delay = LoopClock::duration::zero();
@@ -168,7 +167,7 @@ private:
         while (found->second.get() != &operation) ++found;
         pending_.erase(found);
     }
-    // What is cancelled may succeed all the same, and takes its time to end.
+    // A cancelled operation may still succeed, and ends later.
     void cancel_pending(Pending& operation) {
         if (operation.ending) return;
         operation.result =
@@ -187,7 +186,7 @@ private:
         return Network::close(fd);
     }
 
-    // ---- what they do
+    // ---- attempts
 
     int attempt(Pending& operation, unsigned& flags) {
         int fd = operation.fd;
@@ -229,7 +228,7 @@ private:
                 return -EINVAL;
         }
     }
-    // Less than it could be, now and then.
+    // Fewer than `size` bytes at times, see Faults::short_transfers.
     std::size_t some_of(std::size_t size) {
         return size > 1 && random_.chance(faults_.short_transfers) ? random_.between(1, size - 1) : size;
     }
@@ -258,7 +257,7 @@ private:
         if (result > 0) trace_.add(time_, "bytes", std::string_view(data, static_cast<std::size_t>(result)));
         return result;
     }
-    // Of what does not wait: what could be sent later, is.
+    // A non-blocking send: fails with EAGAIN where it would have to wait.
     ssize_t send_now(int fd, const msghdr& message) override {
         int result = send_parts(fd, message.msg_iov, message.msg_iovlen);
         if (result == detail::must_wait) result = -EAGAIN;
@@ -267,7 +266,7 @@ private:
     }
     int shut_down(int fd) override {
         if (find(fd)) Network::shutdown(fd);
-        // Who reads from it comes to the end.
+        // Readers of this end reach the end of the stream, too.
         if (Socket* socket = find(fd)) socket->at_end = true, changed.push_back(fd);
         touch_changed();
         return 0;
@@ -287,7 +286,7 @@ private:
     void complete(const io_uring_sqe& sqe, std::uint64_t number, int result, unsigned flags) {
         if (sqe.user_data) completed_.push_back({sqe.user_data, number, sqe.opcode, result, flags});
     }
-    // Completion handlers may submit: none is called while the operations are iterated.
+    // Completion handlers may submit operations, so none is called while the operations are iterated.
     void deliver_all() noexcept {
         for (const Completed& done : completed_) {
             if (done.opcode != IORING_OP_PROVIDE_BUFFERS)

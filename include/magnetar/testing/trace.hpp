@@ -12,12 +12,11 @@
 
 namespace magnetar::inline MAGNETAR_MODE::testing {
 
-/// What happened in a simulation, in order, reduced to a number: two runs that have the same digest were the
-/// same. With MAGNETAR_TRACE in the environment every line is also written to standard error.
+/// A hash of the events of a simulation, in order: two runs with the same digest were identical. With
+/// MAGNETAR_TRACE in the environment, every event is also written to standard error.
 class Trace {
 public:
-    /// Adds an event: a word for what it is, and numbers and texts that are the same in every run (no
-    /// pointers).
+    /// Adds an event: its kind, and integers and texts that are the same in every run (no pointers).
     template <class... A>
     void add(LoopClock::time_point when, std::string_view what, const A&... details) {
         ++events_;
@@ -34,7 +33,7 @@ public:
     std::uint64_t events() const noexcept { return events_; }
 
 private:
-    // FNV-1a, over words.
+    // FNV-1a over 64-bit words instead of bytes, with an added shift.
     template <std::integral Number>
     void mix(Number number) noexcept {
         digest_ = (digest_ ^ static_cast<std::uint64_t>(number)) * 0x100000001b3;

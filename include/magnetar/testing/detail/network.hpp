@@ -19,20 +19,20 @@ namespace magnetar::inline MAGNETAR_MODE::testing::detail {
 
 using magnetar::detail::must_wait;
 
-// Stream sockets in memory. A call that a kernel would have wait gives must_wait; when it may be tried again,
-// the socket is in `changed`. Results are those of the system calls, errors negative.
+// In-memory stream sockets. A call that would block returns must_wait; when a retry may succeed, the socket
+// is added to `changed`. Results are those of the system calls, errors are negative (-errno).
 class Network : public VirtualSockets {
 public:
     explicit Network(Random& random) noexcept : random_(random) {}
     Network(const Network&) = delete;
 
-    // Those on which something new may be possible.
+    // Sockets whose state has changed: their waiting operations should be retried.
     std::vector<int> changed;
 
     std::size_t open_sockets() const noexcept { return sockets_.size(); }
     bool has(int fd) const noexcept { return sockets_.contains(fd); }
 
-    // ---- what never waits
+    // ---- calls that never wait
 
     int socket(int family) override { return create(family); }
     int socketpair(int (&ends)[2]) override {
@@ -69,7 +69,7 @@ public:
         Socket socket = std::move(found->second);
         sockets_.erase(found);
         if (Socket* peer = find(socket.peer)) {
-            // As over TCP: who closes with something unread resets the connection.
+            // As over TCP: a close with unread input resets the connection.
             if (!socket.incoming.empty()) peer->reset = true;
             peer->peer = -1;
             peer->at_end = true;
@@ -84,7 +84,7 @@ public:
 
     bool readable(int fd) override { return poll(fd, POLLIN) > 0; }
 
-    // ---- what may wait
+    // ---- calls that may return must_wait
 
     int connect(int fd, const SocketAddress& to) {
         if (!has(fd)) return -EBADF;
@@ -111,7 +111,7 @@ public:
         socket->backlog.pop_front();
         return accepted;
     }
-    // How much could be received: 0 at the end of the stream.
+    // Number of bytes that can be received now; 0 at the end of the stream.
     int receivable(int fd) {
         Socket* socket = find(fd);
         if (!socket) return -EBADF;
@@ -131,7 +131,7 @@ public:
         changed.push_back(socket.peer);
         return static_cast<int>(size);
     }
-    // How much could be sent.
+    // Number of bytes that can be sent now.
     int sendable(int fd) {
         Socket* socket = find(fd);
         if (!socket) return -EBADF;
@@ -171,7 +171,7 @@ public:
         now &= events | POLLERR | POLLHUP;
         return now ? static_cast<int>(now) : must_wait;
     }
-    // Ends a connection in the midst of things.
+    // Resets a connection at both ends; unread input is lost.
     void reset(int fd) {
         for (int end : {fd, sockets_.at(fd).peer})
             if (Socket* socket = find(end)) {
@@ -187,9 +187,9 @@ protected:
     struct Socket {
         SocketAddress name, peer_name;
         bool bound = false, listening = false, connected = false;
-        bool at_end = false, shut = false, reset = false;  // what the other end said, what was said to it
+        bool at_end = false, shut = false, reset = false;  // at_end: shut down by the peer; shut: by this end
         int peer = -1;
-        std::size_t capacity = 0;  // so much is sent before it is received
+        std::size_t capacity = 0;  // of the receive buffer, in bytes
         std::string incoming;
         std::deque<int> backlog;
     };
@@ -214,7 +214,8 @@ private:
     static SocketAddress loopback(const SocketAddress& like) {
         return *SocketAddress::from_host(like.is_v4() ? "127.0.0.1" : "::1", 0);
     }
-    // The lowest number that is free, as of a kernel: whoever uses one that was closed meets a stranger.
+    // The lowest free number, as the kernel assigns it: code that uses a closed descriptor reaches another
+    // socket.
     int create(int) {
         int fd = first;
         for (auto& [number, socket] : sockets_) {

@@ -9,9 +9,10 @@
 
 namespace magnetar::inline MAGNETAR_MODE::testing::detail {
 
-// Has a loop run what is ready in another order: jobs and actors, whose order nobody promises. Other works,
-// posted functions among them, keep theirs. It stands in the ready queue itself, behind what it has shuffled,
-// so that what becomes ready meanwhile is shuffled next, and `yield` still lets all others go first.
+// Makes a loop run ready jobs and actors, whose order is unspecified, in random order. Other work, such as
+// posted functions, keeps its order. It stands in the ready queue itself, behind the work that it has
+// shuffled: work that becomes ready meanwhile is shuffled next, and `yield` still lets all other work run
+// first.
 class Shuffle final : public Runnable, public Poller {
 public:
     Shuffle(EventLoop& loop, Random& random, Trace& trace) noexcept

@@ -16,7 +16,7 @@ namespace magnetar::inline MAGNETAR_MODE::testing::detail {
 using magnetar::detail::ActorCore;
 using magnetar::detail::core_of;
 
-// A loop with all that light actors need, and a first actor that is to the others what an arbiter is: but no
+// The runtime of a simulation: a loop for light actors, and a main actor in the role of the arbiter, but no
 // fork server, no processes, no threads. A process has one at a time.
 class Stage {
 public:
@@ -26,7 +26,7 @@ public:
     }
     Stage(const Stage&) = delete;
 
-    // Runs `scenario(actor)` in a first actor, which ends with it; throws what it throws.
+    // Runs `scenario(actor)` in a new main actor, which ends with it. Rethrows the scenario's exception.
     template <class Scenario>
     void run(Scenario& scenario) {
         loop.run(live(scenario));
@@ -39,7 +39,7 @@ public:
     }
     std::size_t names_taken() const noexcept { return runtime_.directory.entries().size(); }
 
-    // The first actor and the job of its scenario, while it runs.
+    // The main actor and the job of its scenario; null while no scenario runs.
     Actor<>* main_actor = nullptr;
     Job<>* body = nullptr;
 
@@ -70,7 +70,7 @@ private:
         std::exception_ptr error;
         try {
             co_await job;
-        } catch (const Cancelled&) {  // it has stopped the actor
+        } catch (const Cancelled&) {  // it has stopped its actor, or was cancelled as stuck
         } catch (...) {
             error = std::current_exception();
         }
