@@ -18,33 +18,34 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// `host:port` taken apart; the host of `[::1]:80` is `::1`, that of `:80` is empty. Views into the text.
+/// The parts of `host:port`. The host of `[::1]:80` is `::1`, that of `:80` is empty. Views into the text.
 struct HostPort {
     std::string_view host;
     std::uint16_t port = 0;
 };
 
-/// Splits at the last colon; an IPv6 host must be in brackets. Throws std::invalid_argument that quotes the
+/// Splits at the last colon; an IPv6 host must be in brackets. Throws std::invalid_argument, which quotes the
 /// text.
 HostPort split_host_port(std::string_view text);
 
-/// Where a socket is: an IPv4 or IPv6 address with its port, a unix socket's path, or none. A value.
+/// A socket address: IPv4 or IPv6 with a port, the path of a unix socket, or none. A value type.
 ///
 /// As text: `127.0.0.1:80`, `[::1]:80`, `[fe80::1%eth0]:80`, `unix:/run/app.sock`, and `unix:@app` for a name
-/// in Linux's abstract namespace, which belongs to no file. See ip(7), ipv6(7), unix(7).
+/// in Linux's abstract namespace, which has no file. See ip(7), ipv6(7), unix(7).
 class SocketAddress {
 public:
     SocketAddress() noexcept { std::memset(&storage_, 0, sizeof storage_); }
     SocketAddress(const sockaddr* address, socklen_t size) noexcept;
 
-    /// Reads a numeric address or a unix socket's; `:80` means every interface (`[::]:80`). Throws
-    /// std::invalid_argument for anything else, names of hosts among them: those are for `resolve`.
+    /// Parses a numeric address or that of a unix socket; `:80` means every interface (`[::]:80`). Throws
+    /// std::invalid_argument for anything else, including host names: use `resolve` for those.
     static SocketAddress parse(std::string_view text);
-    /// The same, but empty when the host is not a number.
+    /// The same, but empty when the host is not numeric.
     static std::optional<SocketAddress> parse_numeric(std::string_view text);
     static std::optional<SocketAddress> from_host(std::string_view host, std::uint16_t port);
-    /// A unix socket's path; `@name` is abstract, and may hold zero bytes. Throws std::invalid_argument when
-    /// it is empty, longer than 107 bytes, or a path with a zero byte, where it would end.
+    /// The address of a unix socket with this path; `@name` is abstract and may contain zero bytes. Throws
+    /// std::invalid_argument when it is empty, longer than 107 bytes, or a path with a zero byte, which would
+    /// end it.
     static SocketAddress unix_socket(std::string_view path);
     /// This socket's own address; none when the descriptor has none. See getsockname(2).
     static SocketAddress of_socket(int fd) noexcept { return ask(detail::socket_name, fd); }
@@ -60,9 +61,9 @@ public:
     /// 0 for unix sockets.
     std::uint16_t port() const noexcept;
     SocketAddress with_port(std::uint16_t port) const noexcept;
-    /// Of a unix socket: its path, or `@name`; empty for others and for sockets without a name.
+    /// The path of a unix socket, or `@name`; empty for other families and for sockets without a name.
     std::string path() const;
-    /// As `parse` reads it; `none` for no address.
+    /// In the form that `parse` accepts; `none` for no address.
     std::string to_string() const;
 
     /// For system calls.

@@ -9,14 +9,14 @@
 namespace magnetar::inline MAGNETAR_MODE {
 
 /// A network in CIDR notation, one address, or all unix sockets: `10.0.0.0/8`, `2001:db8::/32`, `::1`,
-/// `unix`. A value. An IPv4 network contains the same addresses mapped into IPv6, as sockets for both have
-/// them.
+/// `unix`. A value type. An IPv4 network also contains its addresses mapped into IPv6, as dual-stack sockets
+/// report them.
 class AddressRange {
 public:
-    /// Throws std::invalid_argument for anything else, and when bits are set behind the prefix.
+    /// Throws std::invalid_argument for anything else, and when bits beyond the prefix are set.
     static AddressRange parse(std::string_view text);
     bool contains(const SocketAddress& address) const noexcept;
-    /// As `parse` reads it.
+    /// In the form that `parse` accepts.
     std::string to_string() const;
     friend bool operator==(const AddressRange&, const AddressRange&) noexcept = default;
 

@@ -9,7 +9,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 /// Connects to a TCP or unix socket. Throws std::system_error with the address in the text.
 MAGNETAR_LAZY Task<Stream> connect(SocketAddress address);
 
-/// Connects to `host:port`, `[v6]:port` or `unix:path`. A host's name is looked up off the loop, and its
+/// Connects to `host:port`, `[v6]:port` or `unix:path`. A host name is resolved off the loop, and its
 /// addresses are tried in turn. Throws what `resolve` throws, or std::system_error for the last address
 /// tried.
 ///

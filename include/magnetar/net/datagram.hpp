@@ -15,9 +15,10 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 namespace detail {
 
-// Kept by its DatagramSocket, and by each receive until the kernel has finished with the memory.
+// Owned jointly by its DatagramSocket and each operation in flight, until the kernel no longer uses the
+// memory.
 struct DatagramCore : Pooled {
-    static constexpr std::size_t largest = 64 << 10;  // the most that UDP carries
+    static constexpr std::size_t largest = 64 << 10;  // in bytes, above the maximum of UDP
     DatagramCore(EventLoop& loop, UniqueFd fd) noexcept : descriptor(loop, std::move(fd)) {}
     struct Hold {
         explicit Hold(DatagramCore& c) noexcept : core(c) { ++core.users; }
@@ -37,26 +38,26 @@ struct DatagramCore : Pooled {
 
 }  // namespace detail
 
-/// A datagram that has come; its bytes are valid until the next receive on that socket.
+/// A received datagram; its bytes are valid until the next receive on that socket.
 struct Datagram {
     ReadData data;  ///< may be empty
     SocketAddress from;
     bool truncated = false;  ///< it was longer than 64 KiB
 };
 
-/// Sends and receives datagrams, by UDP or a unix socket. Belongs to the loop on which it was made, and must
-/// be destroyed before that. It takes 64 KiB of memory when it first receives. Operations throw
+/// Sends and receives datagrams over UDP or a unix socket. Belongs to the loop on which it was made, and must
+/// be destroyed before that loop. Allocates 64 KiB of memory at the first receive. Operations throw
 /// std::system_error with the address in the text: ECANCELED when the socket is closed while they wait, EBADF
-/// after. One coroutine may receive at a time, any number send.
+/// afterwards. One coroutine at a time may receive, any number may send.
 ///
 ///     DatagramSocket socket = DatagramSocket::bind(SocketAddress::parse("127.0.0.1:0"));
 ///     Datagram asked = co_await socket.receive_from();
 ///     co_await socket.send_to("answer", asked.from);
 class DatagramSocket {
 public:
-    /// On the loop that runs now. Port 0 is one that is free; see address(). Throws std::system_error.
+    /// Binds on the current loop. Port 0 selects a free port, see address(). Throws std::system_error.
     static DatagramSocket bind(const SocketAddress& address);
-    /// Takes over a socket that is bound already. On the loop that runs now.
+    /// Takes over a bound socket, on the current loop.
     explicit DatagramSocket(UniqueFd bound)
         : DatagramSocket(EventLoop::require("a datagram socket"), std::move(bound)) {}
     DatagramSocket(DatagramSocket&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
@@ -66,14 +67,14 @@ public:
     EventLoop& loop() const { return core().descriptor.loop(); }
     SocketAddress address() const { return SocketAddress::of_socket(fd()); }
     bool is_open() const noexcept { return core_ && core_->descriptor; }
-    /// For setsockopt and the like; it stays the socket's.
+    /// For setsockopt and the like; the socket keeps ownership.
     int fd() const { return core().descriptor.get(); }
 
-    /// Sends one datagram. The bytes must stay until then.
+    /// Sends one datagram. The bytes must stay valid until it completes.
     MAGNETAR_LAZY Task<> send_to(std::string_view data, SocketAddress to);
     /// Waits for the next datagram. Throws std::logic_error when another coroutine is receiving.
     MAGNETAR_LAZY Task<Datagram> receive_from();
-    /// Closes at once; operations that wait end with ECANCELED.
+    /// Closes at once; waiting operations fail with ECANCELED.
     void close() noexcept {
         if (core_) core_->descriptor.close();
     }

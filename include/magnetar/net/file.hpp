@@ -22,15 +22,15 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// How a file is opened. All but `read` make it when it is missing (mode 0644 before the umask).
+/// How a file is opened. All but `read` create it when it is missing (mode 0644 before the umask).
 enum class OpenMode {
     read,        ///< it must exist
-    write,       ///< what it held is lost
+    write,       ///< its content is lost
     append,      ///< every write goes to its end
-    read_write,  ///< what it holds is kept
+    read_write,  ///< its content is kept
 };
 
-/// What stat tells of a file.
+/// The status of a file, see statx(2).
 struct FileStatus {
     std::uint64_t size = 0;  ///< bytes
     std::chrono::system_clock::time_point modified;
@@ -47,9 +47,9 @@ MAGNETAR_LAZY Task<FileStatus> statx_of(int fd, std::string path);
 
 MAGNETAR_LAZY Task<> write_file(std::string path, std::string_view data);
 
-/// A file, read and written at offsets without keeping the loop. Belongs to the loop on which it was opened,
-/// and must be destroyed before that. Any number of operations may be under way; the memory that they are
-/// given must stay until they end. They throw std::system_error with the path in the text.
+/// A file, read and written at offsets without blocking the loop. Belongs to the loop on which it was opened,
+/// and must be destroyed before that loop. Any number of operations may be in flight; the memory passed to
+/// them must stay valid until they end. They throw std::system_error with the path in the text.
 ///
 ///     File log = co_await File::open("/var/log/app.log", OpenMode::append);
 ///     co_await log.append("started\n");
@@ -61,19 +61,19 @@ public:
     const std::string& path() const noexcept { return path_; }
     int fd() const noexcept { return descriptor_->get(); }
 
-    /// Reads into `memory` from `offset` on, until it is full or the file ends; gives the number of bytes.
+    /// Reads into `memory` from `offset` on, until it is full or the file ends; returns the number of bytes.
     MAGNETAR_LAZY Task<std::size_t> read(std::span<char> memory, std::uint64_t offset);
-    /// All of it, from the beginning.
+    /// Reads the whole file.
     MAGNETAR_LAZY Task<std::string> read_all();
-    /// Writes all of it at `offset`.
+    /// Writes all of `data` at `offset`.
     MAGNETAR_LAZY Task<> write(std::string_view data, std::uint64_t offset);
-    /// Writes all of it at the end of a file opened with OpenMode::append. Appends that are under way at the
-    /// same time may come in any order.
+    /// Writes all of `data` at the end of a file opened with OpenMode::append. Concurrent appends may be
+    /// written in any order.
     MAGNETAR_LAZY Task<> append(std::string_view data);
-    /// Waits until what was written is on the disk. See fsync(2).
+    /// Waits until written data is on the disk. See fsync(2).
     MAGNETAR_LAZY Task<> sync();
     MAGNETAR_LAZY Task<FileStatus> stat();
-    /// Closes at once; operations that wait end with ECANCELED, later ones with EBADF.
+    /// Closes at once; waiting operations fail with ECANCELED, later ones with EBADF.
     void close() noexcept { descriptor_->close(); }
 
 private:
@@ -91,15 +91,15 @@ private:
 
 static_assert(AsyncObject<File>);
 
-/// Size, time and kind of what is at `path`. Throws std::system_error.
+/// Size, modification time and type of the file at `path`. Throws std::system_error.
 MAGNETAR_LAZY Task<FileStatus> stat_file(std::string path);
-/// All that the file holds. Throws std::system_error.
+/// Reads the whole file. Throws std::system_error.
 MAGNETAR_LAZY Task<std::string> read_file(std::string path);
-/// Replaces the file's content by `data` in one step: a reader meanwhile, or after a crash, sees the old or
-/// the new, and of several writers at once the last one's data stays whole. It is on the disk when this ends.
-/// The bytes must stay until then. The file keeps its mode and owner (not ACLs, extended attributes or hard
-/// links); through a symbolic link the file behind it is replaced. Throws std::system_error: also if the
-/// owner cannot be kept, and for what is no regular file.
+/// Replaces the file's content by `data` atomically: a concurrent reader, or one after a crash, sees the old
+/// content or the new; of several concurrent writers, the last one's data remains, complete. The data is on
+/// the disk when this returns. The bytes must stay valid until then. The file keeps its mode and owner (not
+/// ACLs, extended attributes or hard links); the target of a symbolic link is replaced, not the link. Throws
+/// std::system_error, also if the owner cannot be kept or the path is not a regular file.
 MAGNETAR_LAZY_BODY Task<> write_file(std::string path, std::string_view data);
 
 }  // namespace magnetar::inline MAGNETAR_MODE

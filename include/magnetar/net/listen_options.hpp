@@ -3,16 +3,16 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// How a Listener or a ListeningSocket listens.
+/// Options of a Listener or a ListeningSocket.
 struct ListenOptions {
-    /// Connections that the kernel keeps before they are accepted; the system's net.core.somaxconn is the
-    /// most. Not negative.
+    /// Maximum number of connections that the kernel queues before they are accepted, limited by the system's
+    /// net.core.somaxconn. Not negative.
     int backlog = 4096;
-    /// Other sockets, of other processes too, may listen on the same port: the kernel spreads the
-    /// connections. See socket(7).
+    /// Other sockets, also of other processes, may listen on the same port; the kernel distributes the
+    /// connections among them. See socket(7).
     bool reuse_port = false;
-    /// The permissions of a unix socket's file, as 0600, which say who may connect; 0: as the umask leaves
-    /// them.
+    /// The permissions of a unix socket's file, such as 0600, which restrict connecting; 0: those that the
+    /// umask leaves.
     unsigned mode = 0;
 };
 

@@ -18,19 +18,20 @@ namespace detail {
 
 class Accept;
 
-// Accepts, by one multishot operation while somebody wants connections. May outlive its Listener, as
-// StreamCore its Stream.
+// Accepts with one multishot operation while callers wait for connections. May outlive its Listener, as
+// StreamCore may outlive its Stream.
 class ListenerCore final : Completion, Timer, public Pooled {
 public:
     ListenerCore(EventLoop& loop, UniqueFd fd, const SocketAddress& a);
 
     void close() noexcept;
-    // Accepts none before somebody wants it: others who share the socket are to have them.
+    // Accepts a connection only for a waiting caller: other users of the socket get the rest.
     void accept_singly() noexcept { multishot_ = false; }
-    // Accepts no more. What has been accepted is still given; after that, accept fails with ECANCELED.
+    // Stops accepting. Connections already accepted are still returned; after that, accept fails with
+    // ECANCELED.
     void finish() noexcept;
     void release() noexcept;
-    // There may be descriptors again.
+    // Descriptors may be free again.
     void try_again() noexcept {
         if (Timer::armed()) accept();
     }
@@ -41,7 +42,7 @@ public:
 
 private:
     friend class Accept;
-    // So many connections are accepted before somebody wants them.
+    // Maximum number of connections accepted before a caller waits for them.
     static constexpr std::size_t most_ahead = 16;
     static constexpr auto pause = std::chrono::milliseconds(100);
     static constexpr auto complain_every = std::chrono::minutes(1);
@@ -89,23 +90,22 @@ inline void ListenerCore::fail_waiting(ListenerCore* core) noexcept {
 
 class ListeningSocket;
 
-/// Accepts connections. Belongs to the loop on which it was made, and must be destroyed before it. Out of
-/// descriptors it says so, at most once a minute, and waits until there are some.
+/// Accepts connections. Belongs to the loop on which it was made, and must be destroyed before it. When out
+/// of descriptors, it logs an error, at most once a minute, and waits until some are free.
 ///
 ///     Listener listener = Listener::bind(SocketAddress::parse("127.0.0.1:0"));
 ///     Stream stream = co_await listener.accept();
 class Listener {
 public:
-    /// Listens on the address, on the loop that runs now. Port 0 is one that is free; see address(). The file
-    /// of a unix socket on which nobody listens any more is replaced; any other file at the path stays, and
-    /// is an error. The own file is removed in the end, unless another one has taken its place. Throws
-    /// std::system_error, std::invalid_argument for a negative backlog.
+    /// Listens on the address, on the current loop. Port 0 selects a free port, see address(). The file of a
+    /// unix socket is replaced if no process listens on it any more; any other file at the path is kept, and
+    /// is an error. The listener's own file is removed at the end, unless another one has taken its place.
+    /// Throws std::system_error, std::invalid_argument for a negative backlog.
     static Listener bind(const SocketAddress& address, ListenOptions options = {});
-    /// Takes over a socket that listens already: passed on by a parent process, say. On the loop that runs
-    /// now.
+    /// Takes over a listening socket, for example one passed on by a parent process, on the current loop.
     explicit Listener(UniqueFd listening);
-    /// Takes part in a socket that others may listen with, too, and accepts singly, so that all have their
-    /// share of the connections. On the loop that runs now.
+    /// Accepts from a socket that may be shared with other listeners, on the current loop. Accepts singly, so
+    /// that each listener gets its share of the connections.
     explicit Listener(const ListeningSocket& socket);
     Listener(Listener&& other) noexcept;
     Listener& operator=(Listener&& other) noexcept;
@@ -114,29 +114,29 @@ public:
     }
 
     EventLoop& loop() const { return core().descriptor.loop(); }
-    /// Where it listens, with the port that it got.
+    /// The address on which it listens, with the actual port.
     const SocketAddress& address() const { return core().address; }
     bool is_open() const noexcept { return core_ && core_->descriptor; }
     int fd() const { return core().descriptor.get(); }
 
     /// Waits for the next connection. More than one coroutine may wait. Throws std::system_error: ECANCELED
-    /// when the listener is closed meanwhile, EBADF after.
+    /// when the listener is closed meanwhile, EBADF afterwards.
     detail::Accept accept() { return detail::Accept(core()); }
     /// Stops listening: connections not yet accepted are refused.
     void close() noexcept {
         if (core_) core_->close();
     }
-    /// Accepts no more, and leaves new connections to the other listeners of the socket (see
-    /// ListeningSocket): accept() gives what has been accepted already, and then throws ECANCELED.
+    /// Stops accepting, and leaves new connections to the other listeners of the socket (see
+    /// ListeningSocket): accept() returns the connections already accepted, then throws ECANCELED.
     void finish() noexcept {
         if (core_ && core_->descriptor) core_->finish();
     }
-    /// Accepts a connection only when accept() waits for one, and otherwise leaves it to others who share the
-    /// socket (see ListeningSocket), or in the backlog. (Otherwise up to 16 are accepted ahead.)
+    /// Accepts a connection only while accept() waits for one; the rest stay in the backlog, or go to other
+    /// listeners of the socket (see ListeningSocket). By default up to 16 are accepted ahead.
     void accept_singly() noexcept {
         if (core_) core_->accept_singly();
     }
-    /// After running out of descriptors: some have become free.
+    /// Call it when descriptors have become free, to accept again at once after running out of them.
     void try_again() noexcept {
         if (core_) core_->try_again();
     }

@@ -11,27 +11,27 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 class Stream;
 
-/// What a proxy says in front of a connection that it passes on, by the PROXY protocol, version 1 or 2. See
-/// https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt
+/// The header that a proxy sends at the start of a connection that it forwards, by the PROXY protocol,
+/// version 1 or 2. See https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt
 struct ProxyHeader {
-    /// Bytes that the header takes; what follows is the client's.
+    /// Length of the header in bytes; the client's data follows it.
     std::size_t size = 0;
-    /// The client and the address that it connected to; none when the proxy speaks for itself (LOCAL, for
-    /// health checks) or does not know (UNKNOWN, UNSPEC).
+    /// The client and the address that it connected to; none when the proxy connects on its own behalf
+    /// (LOCAL, for health checks) or does not know them (UNKNOWN, UNSPEC).
     SocketAddress client{}, server{};
 };
 
-/// The longest header that is read: a line of version 1 has at most 107 bytes, and of version 2, which may
-/// carry certificates, this much is enough.
+/// Maximum length of an accepted header, in bytes. A line of version 1 has at most 107; a header of version 2
+/// may carry certificates, for which this is enough.
 inline constexpr std::size_t longest_proxy_header = 16 + 4096;
 
-/// Reads the header at the beginning of `data`; empty when there is more of it to come. Throws
-/// std::invalid_argument with what is wrong, as early as that is known.
+/// Parses the header at the beginning of `data`; empty when it is incomplete. Throws std::invalid_argument,
+/// which states the fault, as early as that is known.
 std::optional<ProxyHeader> parse_proxy_header(std::string_view data);
 
-/// Reads the header from a stream on which nothing has been read, and leaves what follows to be read. Empty
-/// when the stream ends before its first byte. Throws std::invalid_argument, EndOfStream inside the header,
-/// and what reading throws.
+/// Reads the header from a stream that has not been read before; the data after the header remains to be
+/// read. Empty when the stream ends before its first byte. Throws std::invalid_argument, EndOfStream when the
+/// stream ends inside the header, and what reading throws.
 MAGNETAR_LAZY Task<std::optional<ProxyHeader>> read_proxy_header(Stream& stream);
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -8,8 +8,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// What a read gave: a view of the bytes, valid until the next read from the same stream, its close or its
-/// end. False at the end of the stream. Copy out what you keep: `text.append(data.begin(), data.end())`.
+/// The result of a read: a view of the bytes, valid until the next read from the same stream, its close or
+/// its destruction. False at the end of the stream. To keep the bytes, copy them: `text.append(data.begin(),
+/// data.end())`.
 class ReadData {
 public:
     ReadData() noexcept = default;

@@ -9,20 +9,20 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// The errors of getaddrinfo(3), EAI_NONAME and so on, as std::system_error carries them.
+/// The category of getaddrinfo(3) errors (EAI_NONAME and others) in std::system_error.
 const std::error_category& resolver_category() noexcept;
 
 namespace detail {
 
-// Blocks for as long as name servers take.
+// Blocks until the name servers have answered.
 std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port);
 
 }  // namespace detail
 
-/// The addresses of `host:port`, the best first (RFC 6724); for an address that is a number, or a unix
-/// socket's, itself; for `:port` every interface, of IPv6 and IPv4 first, then of IPv4 alone. Names are
-/// looked up on a thread of the loop's executor. Throws std::invalid_argument for what is no address,
-/// std::system_error (resolver_category) when nothing is known of the name.
+/// The addresses of `host:port`, the best first (RFC 6724). A numeric address or that of a unix socket
+/// resolves to itself; `:port` to every interface, first for IPv6 and IPv4, then for IPv4 alone. Names are
+/// resolved on a thread of the loop's executor. Throws std::invalid_argument for an invalid address,
+/// std::system_error (resolver_category) when the name cannot be resolved.
 MAGNETAR_LAZY Task<std::vector<SocketAddress>> resolve(std::string address);
 
 }  // namespace magnetar::inline MAGNETAR_MODE

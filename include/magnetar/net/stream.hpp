@@ -18,29 +18,29 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// Thrown when a stream ended inside what was to be read.
+/// Thrown when a stream ends before all requested bytes have been read.
 class EndOfStream : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
 };
 
-/// A stream of bytes, both ways: a TCP or unix socket, or one end of a pipe. One coroutine may read and
+/// A byte stream: a TCP or unix socket, in both directions, or one end of a pipe. One coroutine may read and
 /// another write at the same time; a second reader or writer gets std::logic_error. It belongs to the loop on
-/// which it was made, must be destroyed before that, and closes when it is destroyed: the descriptor itself
-/// at the loop's next turn. Quiet, it holds no buffer.
+/// which it was made and must be destroyed before that loop. Its destruction closes it; the descriptor itself
+/// is closed at the loop's next turn. An idle stream holds no receive buffer.
 ///
-/// The Stream must stay where it is while an operation on it waits; to end those of others, close() it. Every
-/// operation throws std::system_error with the operation and the peer in the text: ECANCELED when the stream
-/// is closed while it waits, EBADF after. Cancelling a read loses no data; cancelling a write leaves open how
-/// much of it was sent.
+/// The Stream must not be moved while an operation on it waits; close() ends operations of other coroutines.
+/// Every operation throws std::system_error with the operation and the peer in the text: ECANCELED when the
+/// stream is closed while it waits, EBADF afterwards. Cancelling read_some() loses no data; after cancelling
+/// a write it is unknown how much was sent.
 class Stream {
 public:
-    /// Takes over a connected socket or one end of a pipe, on the loop that runs now. For a pipe, SIGPIPE is
-    /// ignored from then on in this process, if it had its default effect. A descriptor that does not block
-    /// is made to.
+    /// Takes over a connected socket or one end of a pipe, on the current loop. For a pipe, SIGPIPE is
+    /// ignored in this process from then on, if its action was the default. A non-blocking descriptor is made
+    /// blocking.
     explicit Stream(UniqueFd fd) : Stream(EventLoop::require("a stream"), std::move(fd)) {}
     Stream(EventLoop& loop, UniqueFd fd);
-    /// A connected, blocking socket, on the loop that runs now; `peer` is what errors name.
+    /// Takes over a connected, blocking socket, on the current loop; error texts name `peer`.
     Stream(UniqueFd socket, const SocketAddress& peer)
         : core_(new detail::StreamCore(EventLoop::require("a stream"), std::move(socket),
                                        detail::StreamCore::Kind::socket, peer)) {}
@@ -56,49 +56,49 @@ public:
     SocketAddress peer() const { return core().peer.get(); }
     /// The address of this end.
     SocketAddress address() const { return SocketAddress::of_socket(fd()); }
-    /// For setsockopt and the like; -1 when it is closed. It stays the stream's.
+    /// For setsockopt and the like; -1 when it is closed. The stream keeps ownership.
     int fd() const { return core().descriptor.get(); }
     /// Bytes received and sent until now.
     std::uint64_t bytes_in() const { return core().bytes_in; }
     std::uint64_t bytes_out() const { return core().bytes_out; }
 
-    /// Waits until there is something to read, and gives what there is, at most 8 KiB; false at the end of
-    /// the stream.
+    /// Waits for data and returns what is available, at most 8 KiB; false at the end of the stream.
     ///
     ///     while (auto data = co_await stream.read_some()) co_await stream.write(data);
     detail::Read read_some() { return detail::Read(core()); }
 
-    /// The next read gives the last `bytes` of what the last one gave once more. Throws std::logic_error when
-    /// that one gave fewer, or has not been the last operation.
+    /// Makes the next read return the last `bytes` bytes of the last read again. Throws std::logic_error when
+    /// that read returned fewer; of read_exactly and read_until, only the bytes of the last chunk can be put
+    /// back.
     void unread(std::size_t bytes);
 
-    /// Reads exactly `size` bytes. Throws EndOfStream when the stream ends before; what has come is lost
-    /// then, as when it is cancelled.
+    /// Reads exactly `size` bytes. Throws EndOfStream when the stream ends before. The bytes already read are
+    /// then lost, as on cancellation.
     MAGNETAR_LAZY Task<std::string> read_exactly(std::size_t size);
 
-    /// Reads up to and with the next `delimiter`; an empty text at the end of the stream. Throws EndOfStream
-    /// when it ends inside, std::length_error when there is no delimiter within `limit` bytes. What has come
-    /// is lost then, as when it is cancelled.
+    /// Reads up to and including the next `delimiter`; an empty text at the end of the stream. Throws
+    /// EndOfStream when the stream ends before the delimiter, std::length_error when there is no delimiter
+    /// within `limit` bytes. The bytes already read are then lost, as on cancellation.
     MAGNETAR_LAZY Task<std::string> read_until(std::string delimiter, std::size_t limit = 64 << 10);
 
-    /// Writes all of it. The bytes must stay until then.
+    /// Writes all of `data`. The bytes must stay valid until it completes.
     detail::Write write(std::string_view data) { return {core(), data.data(), data.size()}; }
     detail::Write write(std::span<const std::byte> data) {
         return {core(), reinterpret_cast<const char*>(data.data()), data.size()};
     }
-    /// Writes all the parts, in one system call where that goes. Both the parts and the bytes must stay until
-    /// then.
+    /// Writes all the parts, in one system call where possible. The parts and the bytes must stay valid until
+    /// it completes.
     MAGNETAR_LAZY Task<> writev(std::span<const std::string_view> parts);
 
-    /// Ends the writing: the peer reads the end of the stream when it has read all. A pipe is closed.
+    /// Shuts down the write side: the peer reads the end of the stream after all data. A pipe is closed.
     MAGNETAR_LAZY Task<> shutdown();
-    /// Closes at once; operations that wait end with ECANCELED. Does nothing the second time.
+    /// Closes at once; waiting operations fail with ECANCELED. A second call has no effect.
     void close() noexcept {
         if (core_) core_->close();
     }
 
-    /// Sends small writes at once (TCP_NODELAY, set from the start) or gathers them; nothing for what is not
-    /// TCP.
+    /// Sends small writes at once (TCP_NODELAY, set by connect() and Listener) or lets the kernel combine
+    /// them. No effect on other sockets and pipes.
     void set_no_delay(bool on);
 
 protected:
@@ -119,15 +119,15 @@ private:
     detail::StreamCore* core_ = nullptr;
 };
 
-/// A stream over TCP, as `connect` gives.
+/// A stream over TCP, as `connect` returns.
 using TcpStream = Stream;
 
 static_assert(AsyncObject<TcpStream>);
 
-/// Two connected unix sockets, on the loop that runs now.
+/// Two connected unix sockets, on the current loop.
 std::pair<Stream, Stream> make_stream_pair();
 
-/// The two ends of a pipe, the reading one first, on the loop that runs now.
+/// The two ends of a pipe, the read end first, on the current loop.
 std::pair<Stream, Stream> make_pipe();
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -7,13 +7,13 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// The file of a unix socket that this process has bound. All copies share it, on whatever thread; the last
-// one removes the file, unless another one stands there by then (its device and inode tell), or another
-// process does the removing.
+// The file of a unix socket that this process has bound. Copies share it, on any threads; the last one
+// removes the file, unless another file has taken its place (compared by device and inode) or the last copy
+// is destroyed in another process.
 class BoundPath {
 public:
     BoundPath() noexcept = default;
-    // Of the socket just bound to the address; holds nothing if that address is no file.
+    // For the socket just bound to `address`; empty if that address has no file.
     explicit BoundPath(const SocketAddress& address);
     BoundPath(const BoundPath& other) noexcept;
     BoundPath(BoundPath&& other) noexcept : file_(std::exchange(other.file_, nullptr)) {}
@@ -23,7 +23,7 @@ public:
     }
     ~BoundPath() { reset(); }
 
-    // To be called while the socket is open: its inode cannot belong to another file until it is closed.
+    // Call it while the socket is open: its inode number cannot be reused before the close.
     void reset() noexcept;
 
 private:
@@ -31,8 +31,8 @@ private:
     File* file_ = nullptr;
 };
 
-// Binds; the file of a socket on which nobody listens any more is replaced. What is no socket, or is answered
-// on, stays: EEXIST, EADDRINUSE. Throws std::system_error.
+// Binds. A stale socket file, which refuses connections, is replaced. Throws std::system_error: EEXIST for a
+// file that is not a socket, EADDRINUSE for a socket in use; both are kept.
 void bind_to(int fd, const SocketAddress& address);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

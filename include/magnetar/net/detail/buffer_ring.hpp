@@ -11,9 +11,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// The buffers into which all streams of a loop receive: the kernel takes one only when data has come, so that
-// a quiet connection has none. There are as many as were ever needed at once, up to `most`; then those who
-// need one wait until one is given back.
+// The receive buffers shared by all streams of a loop. The kernel takes one only when data arrives, so an
+// idle connection holds none. The pool grows on demand, up to `most` buffers; beyond that, a stream waits
+// until one is returned.
 class BufferRing {
 public:
     static constexpr std::uint16_t group = 0x6d67;
@@ -24,44 +24,43 @@ public:
     BufferRing(EventLoop& loop, unsigned most, bool ring)
         : engine_(loop.engine()), ring_(ring ? engine_.buffer_ring(group, most) : nullptr), most_(most) {}
 
-    // To be called before an entry is asked for: providing buffers may take entries, too.
+    // Call it before requesting a submission entry: providing buffers may consume entries, too.
     void make_first() noexcept {
         if (slabs_.empty()) grow();
     }
-    // Fills in an entry that receives from `fd`; told by `flags` and `result` of its completion, `take` gives
-    // the data.
+    // Fills in an entry that receives from `fd`. `take` returns the data, given `result` and `flags` of the
+    // completion.
     void prepare(io_uring_sqe* sqe, int fd, bool is_socket) noexcept;
-    // The buffer of a completion with IORING_CQE_F_BUFFER; to be given back.
+    // The buffer of a completion with IORING_CQE_F_BUFFER; return it with give_back.
     Chunk& take(int result, unsigned flags) noexcept;
     void give_back(Chunk& chunk) noexcept;
-    // A copy of the chunk that holds no buffer, or the chunk itself if there is no memory.
+    // Copies the chunk to the heap and returns its buffer to the pool; the chunk itself if out of memory.
     Chunk& moved_out(Chunk& chunk) noexcept;
-    // Few are left and there will be no more: a reader that keeps data must keep a copy. Those who keep a
-    // piece of data until other data comes would otherwise have all the buffers one day, and wait for ever.
+    // Few buffers are free and the pool cannot grow: a reader that keeps data must keep a copy. Otherwise
+    // readers that hold data until more arrives could hold all buffers and wait indefinitely.
     bool scarce() const noexcept { return free_ <= most_ / 4 && total() == most_; }
-    // For a user that has data to receive, and found no buffer: calls receive_again when there is one.
-    // `again`: it was told before that there is one, and others were faster. They would be for ever, were
-    // there no more.
+    // For a user that has data to receive but found no buffer: calls receive_again when one is free. `again`:
+    // it was notified before and lost the race; grow the pool so that it cannot starve.
     void wait_for_buffer(BufferUser& user, bool again) noexcept;
-    // One user that waits may have a buffer: one was given back, or a user that was woken for one took none.
+    // Wakes one waiting user: a buffer was returned, or a woken user did not use one.
     void wake_one() noexcept {
         if (BufferUser* user = waiting_.pop_front()) user->receive_again();
     }
-    // A user holds data that nobody waits for.
+    // The user holds data for which no reader waits.
     void has_unread(BufferUser& user) noexcept;
 
     unsigned total() const noexcept {
         unsigned made = static_cast<unsigned>(slabs_.size()) * slab;
         return made < most_ ? made : most_;
     }
-    // Neither holding data nor, as far as is known, in the kernel's hands.
+    // Buffers provided to the kernel that, as far as is known, hold no data yet.
     unsigned free() const noexcept { return free_; }
 
-    // Whether the engine knows multishot receives; cleared by the first that it refuses.
+    // Whether the engine supports multishot receives; cleared when it refuses the first one.
     bool multishot = true;
 
 private:
-    // Buffers that begin at the same offset of a page would share few lines of the cache.
+    // Buffers that begin at the same page offset would compete for a few cache sets.
     static constexpr std::size_t stride = buffer_size + 64;
     struct Slab {
         explicit Slab(unsigned buffers) : memory(new char[buffers * stride]) {}

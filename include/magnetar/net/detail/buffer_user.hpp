@@ -6,7 +6,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// A piece of received data: in a buffer of the ring, or moved to memory of its own.
+// A piece of received data: in a buffer of the ring, or copied to the heap (`own`).
 struct Chunk {
     Chunk* next = nullptr;
     char* data = nullptr;
@@ -18,12 +18,12 @@ struct Chunk {
 struct Unread;
 struct Bufferless;
 
-// What receives through a BufferRing.
+// Receives through a BufferRing.
 class BufferUser : public TaggedNode<Bufferless>, public TaggedNode<Unread> {
 public:
-    // Receive again: there is a buffer now.
+    // Must receive again: a buffer is free.
     virtual void receive_again() noexcept = 0;
-    // Copy unread data elsewhere, and give its buffers back.
+    // Must copy unread data to the heap and return its buffers.
     virtual void give_up_buffers() noexcept = 0;
 
 protected:

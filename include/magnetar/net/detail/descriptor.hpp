@@ -15,12 +15,11 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 class Descriptor;
 
-// Closes by the engine, behind the entries that name the descriptor and are not yet submitted: its number
-// must not become another file's before.
+// Closes through the engine, after the entries that name the descriptor and are not yet submitted: its number
+// must not be reused for another file before.
 void close_by_loop(EventLoop& loop, int fd) noexcept;
 
-// An operation on a Descriptor. It is like any operation, and ends when the descriptor is closed under it,
-// with -ECANCELED.
+// An operation on a Descriptor. It ends with -ECANCELED when the descriptor is closed meanwhile.
 class DescriptorOperation : public Waiter, protected Completion, public ListNode {
 public:
     DescriptorOperation(const char* name, Descriptor& descriptor) noexcept
@@ -32,15 +31,15 @@ public:
     bool await_ready();
     bool await_suspend(Suspension leaf) noexcept;
 
-    // The descriptor is being closed; it may be gone when the operation has ended.
+    // The descriptor is being closed, and may be destroyed before the operation ends.
     void close_under() noexcept;
 
 protected:
     ~DescriptorOperation() = default;
     virtual void prepare(io_uring_sqe* sqe, int fd) noexcept = 0;
-    // True when it has more to do after this result, which is above 0.
+    // True when more remains to be done after this result, which is positive.
     virtual bool unfinished(int) noexcept { return false; }
-    // Called at its end, while the descriptor is open.
+    // Called at the end of the operation, unless the descriptor was closed.
     virtual void ended() noexcept {}
 
     int finish();
@@ -61,7 +60,7 @@ private:
     bool cancel_requested_ = false, ending_ = false;
 };
 
-// A file descriptor whose operations run on one loop. Stays where it is.
+// A file descriptor whose operations run on one loop. Not movable: operations point to it.
 class Descriptor {
 public:
     Descriptor(EventLoop& loop, UniqueFd fd) noexcept : loop_(&loop), fd_(std::move(fd)) {}
@@ -81,7 +80,7 @@ private:
     List<DescriptorOperation> operations_;
 };
 
-// What submit() is to plain operations: gives the result, negative (-errno) on failure.
+// The counterpart of submit() for a Descriptor: returns the result, negative (-errno) on failure.
 template <class Prep>
 class [[nodiscard("an operation starts when it is awaited: co_await it")]] On final
     : public DescriptorOperation {

@@ -8,21 +8,21 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// A file made beside another one to take its place. Removed again if it does not come to that.
+// A new file next to another one, which it replaces on commit(). Removed if it is not committed.
 class Replacement {
 public:
-    // Follows symbolic links. Throws std::system_error if what is there is no regular file.
+    // Follows symbolic links. Throws std::system_error if the path exists and is not a regular file.
     explicit Replacement(const std::string& path);
     Replacement(const Replacement&) = delete;
     ~Replacement();
 
-    // A name that no other replacement uses, to be made with O_EXCL; another one at every call. It is removed
-    // in the end though the open fails: if that was cancelled, the file may be there.
+    // A name that no other replacement uses, different at every call; create the file with O_EXCL. The
+    // destructor removes it even if the open fails: a cancelled open may have created the file.
     const std::string& next_name();
     mode_t mode() const noexcept { return exists_ ? 0600 : 0644; }
-    // Gives the new file mode and owner of the old one. Throws std::system_error.
+    // Gives the new file the mode and owner of the old one. Throws std::system_error.
     void keep_owner(int fd) const;
-    // Puts it in place and gives the directory, for fsync; none if it may not be opened. Throws
+    // Renames it over the old file and returns the directory, for fsync; none if it cannot be opened. Throws
     // std::system_error.
     UniqueFd commit();
 

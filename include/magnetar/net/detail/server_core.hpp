@@ -18,24 +18,25 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 class Connection;
 
-/// How a TcpServer serves. Negative numbers are refused.
+/// Options of a TcpServer. Negative numbers are rejected.
 struct TcpServerOptions {
     int backlog = 4096;               ///< see ListenOptions
     bool reuse_port = false;          ///< see ListenOptions
     std::size_t max_connections = 0;  ///< served at once; more wait in the backlog. 0: no limit
-    /// A connection that waits so long for its peer, to send or to take what is sent, is closed; zero: never.
+    /// Idle timeout: a connection that waits this long for its peer to send or receive is closed; zero:
+    /// never.
     std::chrono::milliseconds keep_alive{0};
-    /// Proxies: connections from there begin with a PROXY header (see ProxyHeader), which has to come within
-    /// 5 s, and their peer() is the client that it names. Others begin with what they are for.
+    /// Trusted proxies: connections from these addresses begin with a PROXY header (see ProxyHeader), which
+    /// must arrive within 5 s, and their peer() is the client that it names. No header is read from others.
     std::vector<AddressRange> proxies{};
 };
 
-/// What a server has done, for `info`.
+/// Counters of a server, for `info`.
 struct ServerInfo {
     std::string address;
-    std::uint64_t connections = 0;  ///< now
-    std::uint64_t accepted = 0;     ///< since it began
-    std::uint64_t lost = 0;         ///< ended by the peer or the network in mid-conversation
+    std::uint64_t connections = 0;  ///< open now
+    std::uint64_t accepted = 0;     ///< since the start
+    std::uint64_t lost = 0;         ///< ended by the peer or the network before the handler returned
     std::uint64_t failed = 0;       ///< ended by an exception of the handler
     std::uint64_t idle = 0;         ///< ended by keep_alive
     std::uint64_t bytes_in = 0;
@@ -44,7 +45,8 @@ struct ServerInfo {
 
 namespace detail {
 
-// What a TcpServer is, at an address that stays: kept by the TcpServer and by each connection's job.
+// The implementation of a TcpServer, at a stable address: owned jointly by the TcpServer and each
+// connection's job.
 class ServerCore {
 public:
     // Keeps a core alive.
@@ -72,7 +74,7 @@ public:
 
     MAGNETAR_LAZY void begin(Listener l);
     EventLoop& loop() const;
-    // Ends and frees the connections that still live.
+    // Stops listening and cancels the remaining connections.
     void abandon() noexcept;
     MAGNETAR_LAZY static Task<> close(Ref core, LoopClock::duration drain);
     ServerInfo info();
@@ -89,15 +91,15 @@ protected:
     virtual Task<> handle(Connection& connection) = 0;
 
 private:
-    // Those whose job has not run yet are in no list.
+    // Not connections.empty(): a connection whose job has not run yet is not in that list.
     bool unfinished() const noexcept { return serving_ > 0 || (accepting_ && !accepting_->done()); }
     bool full() const noexcept { return options.max_connections > 0 && serving_ >= options.max_connections; }
     void cancel_connections() noexcept;
-    // Whether all has ended, within that time.
+    // Waits until all connections have ended; false if they have not within `limit`.
     MAGNETAR_LAZY static Task<bool> ended(ServerCore& core, LoopClock::duration limit);
-    // What was accepted is served, also when the server closes meanwhile.
+    // Every accepted connection is served, even if the server closes meanwhile.
     MAGNETAR_LAZY static Task<> accept_all(Ref core);
-    // One of the server's connections, from its acceptance to the end of its job.
+    // Counts a connection in `serving_`, from its acceptance to the end of its job.
     struct Place {
         explicit Place(const Ref& c) noexcept : core(c), number(c->totals.accepted) { ++core->serving_; }
         Place(Place&& other) noexcept : core(std::move(other.core)), number(other.number) {}
@@ -106,10 +108,11 @@ private:
         std::uint64_t number;
     };
     MAGNETAR_LAZY static Task<> serve(Place place, Stream stream);
-    // Reads the PROXY header, if that peer is to send one. False when the connection ended before it.
+    // Reads the PROXY header if the peer is a trusted proxy. False when the connection ended before the
+    // header.
     MAGNETAR_LAZY static Task<bool> meet(ServerCore& core, Connection& connection);
     void handler_failed(const Connection& connection, const std::exception& error);
-    // The peer went away, which is no fault of the handler.
+    // Whether the error means a lost peer, which is no failure of the handler.
     static bool is_lost(const std::exception& error) noexcept;
 
     std::optional<Job<>> accepting_;
@@ -118,8 +121,6 @@ private:
 };
 
 }  // namespace detail
-
-// Moving the timer with every byte would cost more than looking, when it fires, how long it has been.
 
 }  // namespace magnetar::inline MAGNETAR_MODE
 

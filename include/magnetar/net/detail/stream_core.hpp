@@ -19,7 +19,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 class BufferRing;
 class Read;
 
-// An address in less room: long are only those of unix sockets, which stand elsewhere.
+// A compact SocketAddress: only unix socket addresses are too long, and are stored on the heap.
 class CompactAddress {
 public:
     explicit CompactAddress(const SocketAddress& address);
@@ -38,18 +38,18 @@ private:
     unsigned char size_;
 };
 
-// A stream's descriptor, its receive operation and the data that has come and is not yet read. It may outlive
-// its Stream, until the engine has completed its operations.
+// A stream's descriptor, its receive operation and the received, unread data. It may outlive its Stream until
+// the engine has completed its operations.
 class StreamCore final : Completion, public BufferUser, public Pooled {
 public:
     enum class Kind : unsigned char { socket, pipe };
 
     StreamCore(EventLoop& loop, UniqueFd fd, Kind kind, const SocketAddress& p);
-    // For a descriptor from anywhere: finds out what it is. A pipe has no MSG_NOSIGNAL, so that the signal
-    // has to go.
+    // Determines the kind of a foreign descriptor and makes it blocking. For a pipe it ignores SIGPIPE,
+    // because writes to a pipe have no MSG_NOSIGNAL.
     static Kind adopt(int fd) noexcept;
 
-    // The Stream is gone.
+    // Called when the Stream is destroyed.
     void release() noexcept;
     void close() noexcept;
 
@@ -61,14 +61,14 @@ public:
 
     // ---- reading
 
-    // Whether a read needs no waiting. Ends the view that the last read gave.
+    // Whether a read need not wait. Invalidates the view that the last read returned.
     bool readable() noexcept;
     ReadData take();
-    // Puts back the last `bytes` of what was taken, which must have been as many.
+    // put_back(bytes) makes the last `bytes` bytes readable again; the current chunk must contain them.
     bool may_put_back(std::size_t bytes) const noexcept { return bytes <= (view_ ? offset_ : 0); }
     void put_back(std::size_t bytes) noexcept { offset_ -= static_cast<std::uint32_t>(bytes); }
-    // Only what the peer has sent is still served: a read that would wait between two messages gives the end
-    // of the stream, once the peer has sent anything at all.
+    // From now on serves only what the peer has sent: a read that would wait between two messages returns the
+    // end of the stream, once the peer has sent anything at all.
     void drain() noexcept;
     void set_mid_message(bool in) noexcept { mid_message_ = in; }
     bool peer_has_ended() const noexcept { return ended_; }
@@ -76,7 +76,7 @@ public:
     Descriptor descriptor;
     CompactAddress peer;
     std::uint64_t bytes_in = 0, bytes_out = 0;
-    LoopClock::time_point active{};  // when bytes last moved, if it is watched
+    LoopClock::time_point active{};  // time of the last transfer, if `watched`
     void note_activity() noexcept {
         if (watched) active = descriptor.loop().now();
     }
@@ -84,17 +84,17 @@ public:
 
 private:
     friend class Read;
-    // A reader that is slow leaves so many chunks unread before the kernel is asked to keep the rest.
+    // Maximum number of unread chunks of a slow reader; receiving then stops (backpressure).
     static constexpr unsigned most_unread = 4;
 
     bool is_dismissed() const noexcept { return draining_ && !mid_message_ && bytes_in > 0; }
-    // What has reached this host is read before a dismissed peer is let go.
+    // Data that has reached this host is read before a dismissed connection ends.
     bool at_end() const noexcept;
     void receive() noexcept;
-    // For the reader that waits.
+    // For the waiting reader.
     void receive_or_end() noexcept;
     void receive_again() noexcept override;
-    // Waits for data without a buffer.
+    // Waits for data without holding a buffer.
     void poll() noexcept;
     void stop_receiving() noexcept;
     static void on_received(Completion& completion, int result, unsigned flags) {
@@ -107,7 +107,7 @@ private:
 
     BufferRing& buffers_;
     Read* reader_ = nullptr;
-    Chunk* view_ = nullptr;  // what the last read gave
+    Chunk* view_ = nullptr;  // the chunk that the last read returned
     Chunk* first_ = nullptr;
     Chunk* last_ = nullptr;
     std::uint32_t offset_ = 0;  // the view is read up to here
@@ -117,10 +117,10 @@ private:
     bool receiving_ = false, multishot_ = false, polling_ = false, stopping_ = false, ended_ = false,
          released_ = false;
     bool draining_ = false, mid_message_ = false;
-    bool promised_ = false;  // it was told of a buffer, and has not had one since
+    bool promised_ = false;  // notified of a free buffer, none received yet
 
 public:
-    bool watched = false, writing = false;  // here they take no room
+    bool watched = false, writing = false;  // here they fit in the padding
 };
 
 class [[nodiscard("a read starts when it is awaited: co_await it")]] Read final : public Waiter {
@@ -141,9 +141,9 @@ private:
     void go_on() noexcept {
         if (!std::exchange(woken_, true)) wake();
     }
-    // The stream may be gone when the reader goes on.
+    // The stream may be destroyed before the reader resumes.
     void closed() noexcept;
-    // It stays the reader until it has the data.
+    // Unregisters the reader, which stays registered until it has taken the data.
     void leave() noexcept;
     void request_cancel() noexcept override;
     StreamCore* core_;

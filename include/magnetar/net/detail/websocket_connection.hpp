@@ -14,21 +14,21 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-inline constexpr CloseCode try_again_later{1013};  // of the IANA registry
+inline constexpr CloseCode try_again_later{1013};  // from the IANA registry
 
-// One end of a WebSocket connection after its handshake: texts in and out, pings, silence, and the close
-// handshake. Its owner reads from the stream, and gives it what comes.
+// One end of a WebSocket connection after its handshake: text messages in both directions, pings, silence
+// timeout, and the close handshake. Its owner reads from the stream and passes the bytes to take().
 //
 //     open ──── a close frame, the end of the stream ────▶ over
-//       └── we close: a violation, silence, a slow reader ──▶ closing ── its answer, or close_timeout ──▶ over
+//       └── we close: a violation, silence, a slow reader ──▶ closing ── its answer or close_timeout ──▶ over
 class WebSocketConnection : Timer {
 public:
     class Owner {
     public:
         virtual void take_text(std::string_view text) = 0;
-        // From now on nothing is taken or sent: one of the ends closes, or nothing can be written any more.
+        // No message is accepted or sent from now on: one end closes, or a write has failed.
         virtual void closing(std::string_view reason) noexcept = 0;
-        // What waited to be sent has been.
+        // The queued output has been sent.
         virtual void sent() noexcept {}
 
     protected:
@@ -36,30 +36,31 @@ public:
     };
     struct Limits {
         std::size_t max_message;
-        // So many bytes may wait to be sent; past it the connection closes with 1013. One message may be
-        // longer, alone.
+        // Maximum number of unsent bytes; beyond it the connection closes with 1013. A message may exceed it
+        // if nothing else waits to be sent.
         std::size_t max_unsent;
-        // The other end not heard of for so long is sent a ping, or closed with 1001; 0: never.
+        // Time without input after which the peer is sent a ping, or the connection is closed with 1001; 0:
+        // never.
         std::chrono::nanoseconds ping_after, silence;
-        // How long it may take to answer a close frame.
+        // How long the peer may take to answer a close frame.
         std::chrono::nanoseconds close_timeout;
     };
 
-    // A server requires that what comes is masked, a client forbids it and masks what it sends.
+    // A server requires masked input; a client forbids it and masks its output.
     WebSocketConnection(Stream& stream, Masking incoming, const Limits& limits, Owner& owner);
     WebSocketConnection(const WebSocketConnection&) = delete;
-    // After end().
+    // Call end() before.
     ~WebSocketConnection();
 
-    // Bytes that have come. Gives the owner the texts in them.
+    // Processes received bytes and passes the texts in them to the owner.
     void take(std::span<const std::byte> bytes);
-    // Nothing that comes is of interest any more.
+    // True when no further input is needed.
     bool over() const noexcept { return over_; }
     bool is_closing() const noexcept { return closing_; }
-    // Its owner does not read for now: that is not the other end's silence, unless it does not read either.
+    // While the owner does not read, the peer does not count as silent unless it does not read either.
     void set_paused(bool paused) noexcept { paused_ = paused; }
 
-    // Sends the text that `fill(writer)` appends, soon. If fill throws, nothing is sent.
+    // Queues the text that `fill(writer)` appends for sending. If fill throws, nothing is sent.
     template <class Fill>
     void send_text(Fill fill) {
         if (closing_ || broken_) return;
@@ -75,14 +76,13 @@ public:
     }
     // Starts the close handshake, unless it has begun.
     void begin_close(CloseCode code, std::string_view reason);
-    // The same where there is no time to wait for anything: the frame goes if there is room for it, and
-    // nothing of another is half sent.
+    // The same without waiting: the frame is sent if the socket buffer has room and no write is in progress.
     void close_at_once(CloseCode code, std::string_view reason) noexcept;
 
     std::size_t unsent() const noexcept { return out_.size() + sending_.size(); }
-    // Returns when all has been sent, or nothing can be.
+    // Waits until all output has been sent, or none can be.
     Task<> flushed();
-    // Closes the stream; nothing of it runs any more when it returns.
+    // Closes the stream, and waits until no job of the connection runs.
     Task<> end();
 
 private:

@@ -6,7 +6,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Writes all of a piece of memory.
+// Writes a whole block of memory.
 class [[nodiscard("a write starts when it is awaited: co_await it")]] Write final
     : public DescriptorOperation {
 public:

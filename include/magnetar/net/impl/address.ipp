@@ -82,7 +82,7 @@ MAGNETAR_DECL SocketAddress SocketAddress::unix_socket(std::string_view path) {
     un.sun_family = AF_UNIX;
     std::memcpy(un.sun_path, path.data(), path.size());
     if (path[0] == '@') un.sun_path[0] = 0;
-    // The length ends an abstract name, a zero byte a path.
+    // An abstract name is ended by its length, a path by a zero byte.
     address.size_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (path[0] != '@'));
     return address;
 }

@@ -26,7 +26,7 @@ inline bool bytes_of(const SocketAddress& address, Bytes& bytes) noexcept {
     }
     return address.is_ip();
 }
-// The bits that count in that byte.
+// Mask of the prefix bits within this byte.
 inline unsigned char mask(unsigned prefix, std::size_t byte) noexcept {
     int bits = std::clamp(static_cast<int>(prefix) - static_cast<int>(byte) * 8, 0, 8);
     return static_cast<unsigned char>(0xff00 >> bits);

@@ -40,9 +40,10 @@ MAGNETAR_DECL bool Connection::closes_first() const noexcept {
     return is_open() && core().is_socket() && !core().peer_has_ended() && !VirtualSockets::of(fd());
 }
 
+// Moving the timer with every byte would cost more than checking the elapsed time when it fires.
 MAGNETAR_DECL void Connection::check_idle() noexcept {
     auto now = loop().now();
-    if (!core().waits()) core().active = now;  // busy with something else
+    if (!core().waits()) core().active = now;  // the handler does not wait for the peer
     auto end = detail::deadline_after(core().active, server_.options.keep_alive);
     if (end > now) return loop().arm(*this, end);
     ++server_.totals.idle;

@@ -39,8 +39,8 @@ MAGNETAR_LAZY_BODY Task<File> File::open(std::string path, OpenMode mode) {
     EventLoop& loop = EventLoop::require("open");
     static constexpr int flags[] = {O_RDONLY, O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_APPEND,
                                     O_RDWR | O_CREAT};
-    // The kernel takes the name when it takes the entry, but a cancelled open may have made a file
-    // already.
+    // The kernel copies the name when it consumes the entry. A cancelled open may already have created a
+    // file.
     int fd =
         check(co_await submit("open",
                               [name = path.c_str(), how = flags[static_cast<int>(mode)]](io_uring_sqe* sqe) {
@@ -69,7 +69,7 @@ MAGNETAR_LAZY_BODY Task<std::string> File::read_all() {
     FileStatus status = co_await stat();
     std::string text(status.size, '\0');
     std::size_t size = co_await read(text, 0);
-    // Files of /proc say that they are empty.
+    // Files in /proc report a size of 0.
     for (std::size_t more = size; size == text.size(); size += more) {
         text.resize(size + 4096);
         more = co_await read(std::span(text).subspan(size), size);
@@ -123,12 +123,12 @@ MAGNETAR_LAZY_BODY Task<> write_file(std::string path, std::string_view data) {
     fresh.keep_owner(fd);
     co_await file.write(data, 0);
     co_await file.sync();
-    // A change of one directory in memory, which is not worth an operation.
+    // Synchronous: it changes one directory in memory, which is not worth an operation.
     UniqueFd directory = fresh.commit();
     if (!directory) co_return;
     int synced = co_await submit(
         "fsync", [folder = directory.get()](io_uring_sqe* sqe) { io_uring_prep_fsync(sqe, folder, 0); });
-    if (synced != -EINVAL) check(synced, "fsync", path);  // EINVAL: a file system without
+    if (synced != -EINVAL) check(synced, "fsync", path);  // EINVAL: the file system cannot
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -126,8 +126,8 @@ MAGNETAR_DECL void ListenerCore::ended(int result, unsigned flags) noexcept {
         if (result >= 0) accepted(std::move(fd));
         else failed(-result);
         if (!finished()) return;
-        // Of all that wait for a socket the kernel wakes one. If that was this one, when it was about to
-        // leave, the connection is its own; otherwise nobody would hear of it.
+        // The kernel wakes one of the waiters of a socket. If that was this listener while it was finishing,
+        // it must accept the connection: no other waiter is notified of it.
         if (readable(descriptor.get())) {
             submit(false);
             stop();
@@ -173,7 +173,7 @@ MAGNETAR_DECL void ListenerCore::failed(int error) noexcept {
             else error_ = error;
             break;
         default:
-            break;  // of that connection alone, see accept(2)
+            break;  // an error of that connection alone, see accept(2)
     }
     if (!waiting_.empty()) accept();
 }
@@ -204,8 +204,8 @@ MAGNETAR_DECL Listener& Listener::operator=(Listener&& other) noexcept {
 }
 
 MAGNETAR_DECL Listener::Listener(EventLoop& loop, UniqueFd fd) {
-    // Where the kernel waits, it does so for a blocking socket. An engine that tries itself must not block, and
-    // others may be about to accept at this moment.
+    // io_uring waits in the kernel only for a blocking socket. An engine that calls accept(2) itself must not
+    // block: another process may accept the connection first.
     if (!loop.engine().tries_itself()) detail::StreamCore::adopt(fd.get());
     SocketAddress address = SocketAddress::of_socket(fd.get());
     core_ = new detail::ListenerCore(loop, std::move(fd), address);
@@ -238,9 +238,9 @@ MAGNETAR_DECL UniqueFd Listener::open(const SocketAddress& address, const Listen
     int on = 1;
     if (address.is_ip()) {
         ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // the accepted inherit it
+        ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // accepted sockets inherit it
     }
-    // Before the file is there, so that nobody gets in between. (As unix(7) has it, on Linux.)
+    // Before bind creates the file, so that no client connects with other permissions (Linux, see unix(7)).
     if (options.mode != 0 && address.is_unix() && ::fchmod(fd.get(), options.mode) != 0)
         throw_system_error(errno, "fchmod", address.to_string());
     if (options.reuse_port && ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
@@ -250,7 +250,7 @@ MAGNETAR_DECL UniqueFd Listener::open(const SocketAddress& address, const Listen
 
 MAGNETAR_DECL Listener::Listener(const ListeningSocket& socket) : Listener(socket.duplicate()) {
     core_->bound_path = socket.path_;
-    // The kernel wakes who has waited longest, and who waits all the time is first for ever.
+    // The kernel wakes the longest waiter; a listener with a multishot accept would always be that one.
     core_->accept_singly();
 }
 

@@ -44,7 +44,7 @@ struct SpawnAttributes {
 
 MAGNETAR_LAZY Task<> collect_program(ProcessHandle process) { co_await process.exited(); }
 
-// The options of a program that outlive the call that gave them.
+// Copies of a program's options, which outlive the call that passed them.
 struct KeptProgram {
     KeptProgram(std::vector<std::string> c, const ProgramOptions& o)
         : command(std::move(c)), directory(o.directory), input(o.input), options(o) {
@@ -69,7 +69,7 @@ MAGNETAR_DECL std::vector<char*> pointers_to(std::span<const std::string> texts)
     pointers.push_back(nullptr);
     return pointers;
 }
-// A pipe above the standard streams, which the new program's are put in the places of.
+// A pipe with descriptors above 2, so that the child's dup2 onto its standard streams overwrites no pipe end.
 MAGNETAR_DECL std::pair<UniqueFd, UniqueFd> pipe_above_standard_streams() {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw_system_error(errno, "pipe");
@@ -125,7 +125,7 @@ MAGNETAR_DECL RunningProgram::RunningProgram(std::span<const std::string> comman
     try {
         process_.emplace(pid_);
     } catch (const std::system_error& error) {
-        if (error.code().value() == ESRCH) {  // it has ended, and somebody has collected it
+        if (error.code().value() == ESRCH) {  // it has ended, and other code has reaped it
             status_ = ExitStatus::unknown();
             return;
         }
@@ -139,7 +139,7 @@ MAGNETAR_DECL RunningProgram::~RunningProgram() {
     try {
         process_->kill(SIGKILL);
         loop_->start(detail::collect_program(std::move(*process_)), nullptr).detach();
-    } catch (const std::exception&) {  // what cannot be done for it now nobody can do later
+    } catch (const std::exception&) {  // a later attempt would fail as well
     }
 }
 
@@ -179,7 +179,7 @@ MAGNETAR_LAZY_BODY Task<ExitStatus> RunningProgram::end(std::chrono::nanoseconds
 
 namespace detail {
 
-// What the parts of a run share.
+// State shared by the tasks of a run.
 struct ProgramRun {
     ProgramRun(RunningProgram& p, const KeptProgram& k) noexcept : program(p), kept(k) {}
     RunningProgram& program;
@@ -207,7 +207,7 @@ MAGNETAR_LAZY Task<> gather_output(ProgramRun& run, Stream& from, std::string& t
 MAGNETAR_LAZY Task<> feed_input(ProgramRun& run) {
     try {
         co_await run.program.in().write(std::string_view(run.kept.input));
-    } catch (const std::system_error& error) {  // it need not read it all
+    } catch (const std::system_error& error) {  // the program need not read all input
         int code = error.code().value();
         if (code != EPIPE && code != ECANCELED && code != EBADF) throw;
     }

@@ -23,7 +23,7 @@ inline constexpr std::size_t longest_line = 107, fixed_part = 16;
     throw std::invalid_argument(fmt::format("PROXY header: {}", why));
 }
 
-// The text up to the next space, which is taken, too.
+// Removes and returns the text up to the next space; the space is removed, too.
 inline std::string_view next_word(std::string_view& line) {
     auto space = line.find(' ');
     auto found = line.substr(0, space);
@@ -69,7 +69,7 @@ inline std::optional<ProxyHeader> parse_line(std::string_view data) {
     auto line = data.substr(word.size(), end - word.size());
     if (line.find('\0') != line.npos) fail("a zero byte");
     auto protocol = next_word(line);
-    if (protocol == "UNKNOWN") return header;  // whatever follows
+    if (protocol == "UNKNOWN") return header;  // the rest of the line is ignored
     int family = protocol == "TCP4" ? AF_INET : protocol == "TCP6" ? AF_INET6 : AF_UNSPEC;
     if (family == AF_UNSPEC) fail("must be TCP4, TCP6 or UNKNOWN");
     auto from = next_word(line), to = next_word(line), from_port = next_word(line);
@@ -102,7 +102,7 @@ inline std::optional<ProxyHeader> parse_binary(std::string_view data) {
     switch (family) {
         case 0x00:  // UNSPEC
             return header;
-        case 0x11:  // TCP, and below UDP, over IPv4
+        case 0x11:  // 0x11: TCP, 0x12: UDP, over IPv4
         case 0x12:
             if (length < 12) fail("too short for its addresses");
             header.client = make_address(AF_INET, at, static_cast<std::uint16_t>(number_at(data, 24)));

@@ -25,7 +25,7 @@ struct BoundPath::File {
     std::atomic<int> holders = 1;
 };
 
-// Empty if the address is none of a file.
+// Empty if the address has no file.
 MAGNETAR_DECL std::string socket_file(const SocketAddress& address) {
     std::string path = address.path();
     return path.empty() || path[0] == '@' || VirtualSockets::here ? std::string() : path;
@@ -52,8 +52,9 @@ MAGNETAR_DECL void BoundPath::reset() noexcept {
     delete file;
 }
 
-// Whether it was a socket that refused a connection, and is gone now. Two processes that replace the same
-// file take turns by a lock on the directory, for the second would remove the first one's new socket.
+// Removes the file if it is a socket that refuses connections; true when no file is left. A lock on the
+// directory serializes processes that replace the same file: the second would otherwise remove the first
+// one's new socket.
 MAGNETAR_DECL bool remove_stale(const std::string& path, const SocketAddress& address, UniqueFd& directory) {
     auto slash = path.rfind('/');
     std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);
@@ -71,7 +72,7 @@ MAGNETAR_DECL bool remove_stale(const std::string& path, const SocketAddress& ad
 MAGNETAR_DECL void bind_to(int fd, const SocketAddress& address) {
     if (bind_socket(fd, address.data(), address.size()) == 0) return;
     int error = errno;
-    UniqueFd directory;  // closed after the second bind
+    UniqueFd directory;  // holds the lock until after the second bind
     std::string path = socket_file(address);
     if (error == EADDRINUSE && !path.empty()) {
         if (remove_stale(path, address, directory)) {

@@ -17,8 +17,8 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 inline constexpr auto longest_linger = std::chrono::seconds(2);
 
-// Bytes that the peer's kernel has not confirmed, the end of the stream counted as one. Those that were
-// written to a unix socket are with the peer already.
+// Bytes that the peer's kernel has not acknowledged; the FIN counts as one. Data written to a unix socket is
+// delivered to the peer at once.
 inline int unconfirmed(int fd, bool is_ip) noexcept {
     int bytes = 0;
     return is_ip && ::ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
@@ -30,7 +30,7 @@ inline int unread_input(int fd) noexcept {
 
 enum class Dropped { nothing, some, end };
 
-// All that has come by now, and no more than the peer can send meanwhile.
+// Drops the input received so far, at most 1 MiB a call, so that a fast sender does not stall the loop.
 inline Dropped drop_input(int fd) noexcept {
     Dropped dropped = Dropped::nothing;
     for (int rounds = 0; rounds < 64; ++rounds) {

@@ -18,19 +18,19 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// With its slash; empty for a name alone.
+// With the trailing slash; empty for a bare file name.
 MAGNETAR_DECL std::string folder_of(const std::string& path) {
     auto slash = path.rfind('/');
     return slash == std::string::npos ? std::string() : path.substr(0, slash + 1);
 }
 
-// realpath(3) refuses links to what does not exist yet.
+// realpath(3) refuses links to files that do not exist yet.
 MAGNETAR_DECL std::string follow_links(std::string path) {
     const std::string first = path;
     for (int links = 0; links <= 40; ++links) {
         char text[PATH_MAX];
         auto size = ::readlink(path.c_str(), text, sizeof text);
-        if (size < 0) return path;  // no link, or nothing at all
+        if (size < 0) return path;  // not a link, or does not exist
         std::string next(text, static_cast<std::size_t>(size));
         path = next.starts_with('/') ? next : folder_of(path) + next;
     }
@@ -39,7 +39,7 @@ MAGNETAR_DECL std::string follow_links(std::string path) {
 
 MAGNETAR_DECL Replacement::Replacement(const std::string& path) : path_(path), target_(follow_links(path)) {
     struct stat status;
-    if (::lstat(target_.c_str(), &status) != 0) return;  // the open tells, unless it is just missing
+    if (::lstat(target_.c_str(), &status) != 0) return;  // the open reports all but a missing file
     if (!S_ISREG(status.st_mode))
         throw_system_error(S_ISDIR(status.st_mode) ? EISDIR : EINVAL, "replace", path_);
     exists_ = true;
@@ -55,7 +55,7 @@ MAGNETAR_DECL Replacement::~Replacement() {
 MAGNETAR_DECL const std::string& Replacement::next_name() {
     static std::atomic<unsigned> last = 0;
     timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);  // for other machines and process id namespaces
+    ::clock_gettime(CLOCK_REALTIME, &now);  // unique across machines and PID namespaces
     name_ = fmt::format("{}.new-{}-{}-{:x}", folder_of(target_), ::getpid(),
                         last.fetch_add(1, std::memory_order_relaxed), now.tv_nsec);
     return name_;
@@ -68,7 +68,7 @@ MAGNETAR_DECL void Replacement::keep_owner(int fd) const {
     bool same = status.st_uid == owner_ && status.st_gid == group_;
     if (!same && ::fchown(fd, owner_, group_) != 0) throw_system_error(errno, "chown", path_);
     if (::fchmod(fd, mode_) != 0)
-        throw_system_error(errno, "chmod", path_);  // after chown, which takes bits away
+        throw_system_error(errno, "chmod", path_);  // after chown, which clears set-user-ID bits
 }
 
 MAGNETAR_DECL UniqueFd Replacement::commit() {

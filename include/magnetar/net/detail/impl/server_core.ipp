@@ -46,7 +46,7 @@ MAGNETAR_DECL ServerCore::ServerCore(const TcpServerOptions& o) : options(o) {
 MAGNETAR_LAZY_BODY void ServerCore::begin(Listener l) {
     if (listener || closing) throw std::logic_error("start_serving of a server that serves already, or did");
     listener.emplace(std::move(l));
-    if (options.max_connections > 0) listener->accept_singly();  // a full server keeps none waiting
+    if (options.max_connections > 0) listener->accept_singly();  // a full server accepts none ahead
     accepting_.emplace(listener->loop().start(accept_all(Ref(this))));
 }
 
@@ -70,7 +70,7 @@ MAGNETAR_LAZY_BODY Task<> ServerCore::close(Ref core, LoopClock::duration drain)
     if (core->listener) core->listener->finish();
     core->connections.for_each([](Connection& connection) { connection.core().drain(); });
     while (!co_await ended(*core, drain)) {
-        // A handler may have more to wait for while it unwinds.
+        // A cancelled handler may wait again while it unwinds.
         core->cancel_connections();
         drain = std::chrono::milliseconds(100);
     }

@@ -183,7 +183,7 @@ MAGNETAR_DECL void Read::leave() noexcept {
 
 MAGNETAR_DECL void Read::request_cancel() noexcept {
     leave();
-    core_->TaggedNode<Bufferless>::unlink();  // it gets none for nobody
+    core_->TaggedNode<Bufferless>::unlink();  // without a reader it must not be given a buffer
     woken_ = true;
     wake_cancelled();
 }
@@ -211,7 +211,7 @@ MAGNETAR_DECL void StreamCore::drain() noexcept {
 }
 
 MAGNETAR_DECL void StreamCore::receive_or_end() noexcept {
-    // Bytes that the engine has taken already come before the end of its operation.
+    // Bytes that the engine has already received are delivered before its operation ends.
     if (is_dismissed() && receiving_) stop_receiving();
     else if (at_end()) reader_->go_on();
     else receive();
@@ -245,14 +245,14 @@ MAGNETAR_DECL void StreamCore::received(int result, unsigned flags) noexcept {
 
 MAGNETAR_DECL void StreamCore::receive_failed(int error) noexcept {
     switch (error) {
-        case ENOBUFS:  // which says nothing of data
+        case ENOBUFS:  // says nothing about available data
         case EAGAIN:
             return poll();
-        case ECANCELED:  // asked for when there was too much unread
+        case ECANCELED:  // requested by stop_receiving
         case EINTR:
             return;
         case EINVAL:
-            if (multishot_) {  // the kernel is older than they are
+            if (multishot_) {  // the kernel has no multishot receive
                 buffers_.multishot = false;
                 return receive();
             }

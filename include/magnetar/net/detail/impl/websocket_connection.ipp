@@ -19,13 +19,13 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Four bytes that nobody can predict, of many that the kernel gives at once.
+// Four unpredictable bytes, from a block of random bytes requested from the kernel at once.
 inline MaskKey fresh_mask() noexcept {
     static thread_local std::array<std::byte, 256> random;
     static thread_local std::size_t left = 0;
     MaskKey key;
     if (left < key.size()) {
-        // Always the whole, for so few bytes and once the kernel has booted.
+        // Up to 256 bytes are always returned in full, once the pool is initialized, see getrandom(2).
         if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size()))
             std::terminate();
         left = random.size();
@@ -49,7 +49,7 @@ MAGNETAR_DECL WebSocketConnection::WebSocketConnection(Stream& stream, Masking i
 }
 MAGNETAR_DECL WebSocketConnection::~WebSocketConnection() { loop_.disarm(*this); }
 
-// ---- what comes
+// ---- input
 
 MAGNETAR_DECL void WebSocketConnection::take(std::span<const std::byte> bytes) {
     heard_ = loop_.now();
@@ -98,7 +98,7 @@ MAGNETAR_DECL void WebSocketConnection::take_close(std::span<const std::byte> pa
     owner_.closing(fmt::format("closed by the other side: {} {}", static_cast<int>(said.code), said.reason));
 }
 
-// ---- what goes
+// ---- output
 
 MAGNETAR_DECL void WebSocketConnection::append(Opcode opcode, std::span<const std::byte> payload) {
     FrameOptions options;
@@ -112,7 +112,7 @@ MAGNETAR_DECL void WebSocketConnection::flush_or_refuse(std::size_t before) {
     begin_close(try_again_later, "answers are not read");
 }
 
-// From when it is made, which is before it runs, to its end.
+// Marks the connection as flushing, from before the flush job first runs until it ends.
 class WebSocketConnection::Flushing {
 public:
     explicit Flushing(WebSocketConnection& connection) noexcept : connection_(&connection) {
@@ -165,7 +165,7 @@ MAGNETAR_DECL Task<> WebSocketConnection::flushed() {
     }
 }
 
-// ---- the end
+// ---- closing
 
 MAGNETAR_DECL void WebSocketConnection::begin_close(CloseCode code, std::string_view reason) {
     if (std::exchange(closing_, true)) return;
@@ -190,7 +190,7 @@ MAGNETAR_DECL void WebSocketConnection::close_at_once(CloseCode code, std::strin
 MAGNETAR_DECL Task<> WebSocketConnection::end() {
     closing_ = over_ = true;
     loop_.disarm(*this);
-    stream_.close();  // a write that waits ends by it
+    stream_.close();  // this ends a waiting write
     for (int round = 0; flushing_; ++round) {
         if (round < 8) co_await yield();
         else co_await sleep(std::chrono::milliseconds(1));
@@ -211,12 +211,12 @@ MAGNETAR_DECL void WebSocketConnection::tick() noexcept {
     }
     watch_silence();
 }
-// Moving the timer with every message would cost more than looking, when it fires, how long it has been.
+// Moving the timer with every message would cost more than checking the elapsed time when it fires.
 MAGNETAR_DECL void WebSocketConnection::watch_silence() noexcept {
     auto from = heard_;
     LoopClock::duration limit = limits_.ping_after;
     if (pinged_ || limit.count() == 0) limit = limits_.silence;
-    if (pinged_ && limit.count() == 0) {  // nothing ends it, and the next ping is due
+    if (pinged_ && limit.count() == 0) {  // silence has no limit, so the next ping is scheduled
         pinged_ = false;
         from = loop_.now();
         limit = limits_.ping_after;

@@ -36,7 +36,7 @@ MAGNETAR_DECL void Write::await_resume() {
 
 MAGNETAR_DECL void Write::prepare(io_uring_sqe* sqe, int fd) noexcept {
     auto size = static_cast<unsigned>(std::min<std::size_t>(left_, 1U << 30));
-    // With MSG_WAITALL the kernel itself goes on after a short send.
+    // With MSG_WAITALL the kernel itself continues after a short send.
     if (core_->is_socket()) io_uring_prep_send(sqe, fd, data_, size, MSG_NOSIGNAL | MSG_WAITALL);
     else io_uring_prep_write(sqe, fd, data_, size, static_cast<__u64>(-1));
 }
