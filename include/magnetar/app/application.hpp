@@ -20,28 +20,31 @@ template <class State>
 using WorkerState = std::conditional_t<std::is_void_v<State>, NoState, State>;
 }
 
-/// An application's options. Trivially destructible, as SpawnOptions; the texts are read when the
+/// Options of an application. Trivially destructible, as SpawnOptions; the texts are copied when the
 /// Application is made.
 template <class State = void>
 struct ApplicationOptions {
     using Worker = detail::WorkerState<State>;
 
-    /// Letters, digits, - and _: the monitor's name, and how the environment's variables begin.
+    /// The monitor's name, and the prefix of the environment variables. Letters, digits, - and _.
     std::string_view name{};
     std::string_view description{}, version{};
     std::uint32_t workers = 1;
-    /// How workers are made, and their hooks. `--concurrency`, `--timeout` and the like change it.
+    /// How workers are made, and their hooks. `--concurrency`, `--timeout` and the like override it.
     SpawnOptions<Worker> worker{};
-    /// Which worker gets a request that is sent by the monitor, and which start anew when one has died.
+    /// Which worker gets a request sent through the monitor, and which workers are restarted when one has
+    /// died.
     Routing routing = Routing::round_robin;
     RestartStrategy strategy = RestartStrategy::one_for_one;
     /// See MonitorOptions.
     std::uint32_t restarts = 10;
     std::chrono::nanoseconds window = std::chrono::seconds(60);
-    /// In the monitor, once, when all workers run. May be a coroutine. An exception ends the program with 1.
+    /// Called in the monitor, once, when all workers run. May be a coroutine. An exception ends the program
+    /// with exit code 1.
     ActorHook<"started", Monitor<Worker>, true> started{};
-    /// Whether it can do its work, for /ready: set to false what is true when all workers run. Called twice a
-    /// second, in the monitor; must not block. An exception is a no.
+    /// Readiness check for /ready, called twice a second in the monitor while all workers run: set the
+    /// argument, which is true, to false if the application cannot work. Must not block. An exception means
+    /// not ready.
     ActorHook<"ready", Monitor<Worker>, false, bool&> ready{};
     /// The monitor's own hooks.
     ActorHook<"start", Monitor<Worker>, true> monitor_start{};
@@ -55,7 +58,7 @@ struct ApplicationOptions {
 
 namespace detail {
 
-// An application of these types, below its monitor.
+// An application of these types, with its monitor.
 template <class State, class Settings, Serves serves>
 class TypedApplication : public ApplicationBase {
     static_assert(
@@ -78,17 +81,17 @@ public:
         else worker_name_ = options.worker.name;
     }
 
-    /// Reads the command line and runs until it is stopped; gives the exit code, for main to return. 2, with
-    /// one line on standard error, when a setting is wrong.
+    /// Reads the command line and runs until it is stopped. Returns the exit code for main: 2, with one line
+    /// on standard error, when a setting is wrong.
     int start(int argc, char** argv) {
         return run_program({name(), description(), version()}, {this}, name(), argc, argv);
     }
-    /// Puts it below the Arbiter<> that runs, with its settings as they are in the code; returns when all
-    /// workers run and `started` has returned. It must live as long as the arbiter runs. Throws SpawnError,
-    /// also when an application or actor of the name is there; std::logic_error where no Arbiter<> runs, and
+    /// Starts it under the running Arbiter<>, with the settings given in the code; returns when all workers
+    /// run and `started` has returned. It must live as long as the arbiter runs. Throws SpawnError, also when
+    /// an application or actor of that name exists; std::logic_error when no Arbiter<> runs, and
     /// std::system_error when a server cannot listen.
     Task<> start() { return begin_application(*this); }
-    /// Ends this application and leaves the others. On the arbiter's loop. A program ends with its last
+    /// Stops this application and no other. Call it on the arbiter's loop. A program ends with its last
     /// application.
     void stop() { stop_monitor(); }
 
@@ -150,7 +153,7 @@ public:
     }
 
 protected:
-    // What a kind of application changes in its workers' hooks.
+    // Lets a kind of application change its workers' hooks.
     virtual void adapt(SpawnOptions<Worker>&) const {}
     const ApplicationOptions<State>& options() const noexcept { return options_; }
 
@@ -162,48 +165,49 @@ private:
 
 }  // namespace detail
 
-/// A program whose work is done by workers below a monitor: with a command line, settings, and ways for
-/// operators to look inside and to stop, scale and reload it.
+/// A program whose work is done by the workers of a monitor, with a command line, settings, and commands for
+/// operators to inspect, stop, scale and reload it.
 ///
 ///     int main(int argc, char** argv) {
-///         return Application<Philosopher, Settings>({.name = "philosophers", .workers = 3}).start(argc, argv);
+///         Application<Philosopher, Settings> app({.name = "philosophers", .workers = 3});
+///         return app.start(argc, argv);
 ///     }
 ///
-/// The workers' State is made from `const Settings&` if it can be, else from nothing. Settings is a plain
-/// struct, see <magnetar/app/settings.hpp>; `settings<Settings>()` gives them to all actors of the
+/// The workers' State is constructed from `const Settings&` if possible, else by default. Settings is a plain
+/// struct, see <magnetar/app/settings.hpp>; `settings<Settings>()` returns it in every actor of the
 /// application.
 template <class State = void, class Settings = NoSettings>
 class Application : public detail::TypedApplication<State, Settings, detail::Serves::nothing> {
 public:
-    /// `settings`: what the code wants instead of the struct's defaults.
+    /// `settings` replaces the defaults of the struct.
     explicit Application(ApplicationOptions<State> options, Settings settings = {})
         : detail::TypedApplication<State, Settings, detail::Serves::nothing>(options, std::move(settings)) {}
 };
 
-/// The settings of the application that the current actor belongs to, in any of its actors: as they were when
-/// the worker was made, and in the monitor as they are. They stay until the process ends. Throws
-/// std::logic_error when there are none of that type.
+/// The settings of the application to which the current actor belongs: in a worker and its children as they
+/// were when the worker was made, in the monitor the present ones. The reference is valid until the process
+/// ends. Throws std::logic_error when there are no settings of that type.
 template <class Settings>
 const Settings& settings() {
     return *static_cast<const Settings*>(
         detail::current_share(&detail::settings_tag<Settings>).config->user.get());
 }
 
-/// An application that runs in this program, by its name.
+/// A running application of this program, by its name.
 class ApplicationProxy {
 public:
     explicit ApplicationProxy(std::string name) : name_(std::move(name)) {}
     const std::string& name() const noexcept { return name_; }
-    /// What its monitor tells of itself. Throws as send does.
+    /// The info of its monitor. Throws as send does.
     MAGNETAR_LAZY Task<Json> info() const;
-    /// Asks it to stop; the program's other applications go on. Throws as send does.
+    /// Asks it to stop; the program's other applications continue. Throws as send does.
     MAGNETAR_LAZY Task<> stop() const;
 
 private:
     std::string name_;
 };
 
-/// The application of that name, if this program runs it; known to every actor of an application.
+/// The application of that name, if this program runs it. Works in every actor of an application.
 std::optional<ApplicationProxy> get_application(std::string_view name);
 
 }  // namespace magnetar::inline MAGNETAR_MODE

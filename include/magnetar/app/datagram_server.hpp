@@ -6,13 +6,13 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// What a server of datagrams is told. `serve` takes a DatagramSocket& and a Datagram; a worker receives the
-/// next one when it has returned.
+/// Options of a datagram server. `serve` takes a DatagramSocket& and a Datagram; a worker receives the next
+/// datagram when it has returned.
 template <class State = void>
 using DatagramServerOptions = ServerOptions<State, DatagramSocket&, Datagram>;
 
-/// A server of datagrams, by UDP or unix sockets, with many workers that receive from one socket: a datagram
-/// is one worker's, and what comes during a reload waits in the socket for the next.
+/// A datagram server, over UDP or unix sockets, with many workers that receive from one socket: each datagram
+/// goes to one worker, and datagrams that arrive during a reload wait in the socket for the next worker.
 ///
 ///     Task<> echo_back(DatagramSocket& socket, Datagram datagram) {
 ///         co_await socket.send_to(datagram.data, datagram.from);

@@ -11,8 +11,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// What a server does with each connection (`What` is Connection&) or datagram (DatagramSocket&, Datagram): a
-/// function, or a captureless lambda, that is a coroutine and takes these, or the worker and these.
+/// The handler of each connection (`What` is Connection&) or datagram (DatagramSocket&, Datagram): a
+/// function, or a captureless lambda, that is a coroutine and takes these arguments, or the worker and these.
 template <class Worker, class... What>
 class ServeHook {
 public:
@@ -55,11 +55,11 @@ struct ServerOptions {
     std::string_view name{};
     std::string_view description{}, version{};
     std::uint32_t workers = 1;
-    /// What each connection or datagram is for.
+    /// Handles each connection or datagram.
     ServeHook<Worker, What...> serve{};
-    /// Where it listens unless a setting says otherwise: see `--bind`.
+    /// The address on which it listens unless a setting overrides it, see `--bind`.
     std::string_view bind = "127.0.0.1:8080";
-    /// A start hook here has returned before the worker takes its first connection or datagram.
+    /// Its start hook returns before the worker accepts its first connection or datagram.
     SpawnOptions<Worker> worker{};
     std::uint32_t restarts = 10;
     std::chrono::nanoseconds window = std::chrono::seconds(60);
@@ -69,14 +69,13 @@ struct ServerOptions {
 
 namespace detail {
 
-// What servers of connections and of datagrams have in common.
+// The common base of connection and datagram servers.
 template <class State, class Settings, Serves serves, class... What>
 class Server : public TypedApplication<State, Settings, serves> {
     using Base = TypedApplication<State, Settings, serves>;
 
 public:
-    /// `settings`: what the code wants instead of the struct's defaults. Throws std::invalid_argument without
-    /// `serve`.
+    /// `settings` replaces the defaults of the struct. Throws std::invalid_argument without `serve`.
     explicit Server(const ServerOptions<State, What...>& options, Settings settings = {})
         : Base(application_options(options), std::move(settings)),
           serve_(options.serve.erased()),

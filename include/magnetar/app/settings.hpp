@@ -10,9 +10,9 @@
 /// reflection.
 ///
 ///     struct Settings {
-///         std::chrono::milliseconds period = 20ms;   // --period 1s; period = "1s"; NAME_PERIOD=1s
-///         std::vector<std::string> guests{};         // --guests a --guests b; guests = ["a", "b"]; NAME_GUESTS=a,b
-///         Table table{};                             // --table-seats 5; [table] seats = 5; NAME_TABLE_SEATS=5
+///         std::chrono::milliseconds period = 20ms;  // --period 1s; period = "1s"; NAME_PERIOD=1s
+///         std::vector<std::string> guests{};  // --guests a --guests b; guests = ["a", "b"]; NAME_GUESTS=a,b
+///         Table table{};  // --table-seats 5; [table] seats = 5; NAME_TABLE_SEATS=5
 ///         static constexpr Help help[] = {{"period", "how long one turn takes"}, {"table.seats", "chairs"}};
 ///     };
 ///
@@ -23,8 +23,8 @@
 /// is specialised for.
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// What one setting is for, as `--help` shows it. `name` is the field's, with a dot for each struct in
-/// between.
+/// The description of a setting in `--help`. `name` is the field's, preceded by those of the enclosing
+/// structs and dots.
 struct Help {
     std::string_view name, text;
 };
@@ -35,19 +35,18 @@ struct ByteSize {
     constexpr operator std::uint64_t() const noexcept { return bytes; }
 };
 
-/// How a type of one's own is read and written as a setting:
+/// Specialise it to read and write a user-defined type as a setting:
 ///
 ///     template <>
 ///     struct magnetar::SettingType<Colour> {
-///         static Colour read(std::string_view text);          // throws std::invalid_argument: "not a colour"
+///         static Colour read(std::string_view text);          // throws std::invalid_argument: "no colour"
 ///         static std::string write(const Colour& colour);     // read() gives the same value for it
 ///         static constexpr std::string_view hint = "COLOUR";  // what --help calls its values
 ///     };
 template <class T>
 struct SettingType;
 
-/// A setting that is wrong: the text is one line that names the value, where it comes from, and what is
-/// right.
+/// Thrown for an invalid setting. The text is one line that names the value, its source, and what is valid.
 class SettingError : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;

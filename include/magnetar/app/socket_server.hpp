@@ -6,20 +6,20 @@
 
 namespace magnetar::inline MAGNETAR_MODE {
 
-/// What a server of connections is told. `serve` takes a Connection&, which closes when it returns.
+/// Options of a connection server. `serve` takes a Connection&, which closes when it returns.
 template <class State = void>
 using SocketServerOptions = ServerOptions<State, Connection&>;
 
-/// A server of TCP or unix sockets with many workers: processes, threads or, for debuggers, the first process
-/// alone. They accept from one socket, which is made once and never closed while it runs, so that a reload
-/// refuses no connection.
+/// A server on TCP or unix sockets with many workers: processes, threads or, for debugging, the first process
+/// alone. They accept from one socket, which is opened once and stays open while the server runs, so that no
+/// connection is refused during a reload.
 ///
 ///     int main(int argc, char** argv) {
 ///         return SocketServer<>({.name = "echo", .workers = 2, .serve = echo_back}).start(argc, argv);
 ///     }
 ///
-/// A stop accepts no more, gives the connections exit_timeout to end, and cuts off the rest. Each connection
-/// that has ended is a line of the logger `access`, at level info.
+/// A stop ends accepting, gives the connections exit_timeout to end, and cancels the rest. The logger
+/// `access` writes one line for each ended connection, at level info.
 template <class State = void, class Settings = NoSettings>
 class SocketServer : public detail::Server<State, Settings, detail::Serves::connections, Connection&> {
     using Base = detail::Server<State, Settings, detail::Serves::connections, Connection&>;

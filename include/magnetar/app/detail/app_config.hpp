@@ -20,12 +20,12 @@ struct magnetar::SettingType<magnetar::AddressRange> {
     static constexpr std::string_view hint = "ADDRESS";
 };
 
-// The settings that every application has, in groups as --help shows them.
+// The settings that every application has, grouped as in --help.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Far more than a machine bears, and few enough to be a slip of the pen beyond.
+// More than any machine can run: a greater number is a typing error.
 inline constexpr std::uint32_t most_workers = 100'000;
-// As listen(2) takes it.
+// The limit of the type that listen(2) accepts.
 inline constexpr std::uint32_t most_backlog = std::numeric_limits<int>::max();
 
 enum class EngineChoice : std::uint8_t { automatic, io_uring, epoll };
@@ -126,9 +126,9 @@ struct ServerSettings {
 // What an application serves.
 enum class Serves : std::uint8_t { nothing, connections, datagrams };
 
-// What is known of the type of an application's own settings.
+// Type-erased operations on an application's own settings.
 struct UserSettingsType {
-    const void* tag;  // its address tells types apart
+    const void* tag;  // its address identifies the type
     std::shared_ptr<void> (*make)();
     std::shared_ptr<void> (*copy)(const void*);
     void (*add)(SettingTable&, void*, const std::string& prefix);
@@ -153,7 +153,7 @@ struct AppConfig {
     ~AppConfig();
 
     void add_to(SettingTable& table, const std::string& prefix);
-    // As they travel to a worker, which has been built of the same types.
+    // The values as sent to a worker, which has the same settings types.
     std::vector<std::vector<std::string>> pack() const;
     void unpack(const std::vector<std::vector<std::string>>& values);
 

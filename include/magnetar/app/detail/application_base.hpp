@@ -12,7 +12,7 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// An application whatever its types are. It outlives the program that runs it.
+// An application, independent of its types. It outlives the Service that runs it.
 class ApplicationBase {
 public:
     ApplicationBase(std::string_view name, std::string_view description, std::string_view version);
@@ -23,45 +23,46 @@ public:
     const std::string& description() const noexcept { return description_; }
     const std::string& version() const noexcept { return version_; }
 
-    // Its settings as the code has them.
+    // The settings given in the code.
     virtual std::unique_ptr<AppConfig> code_config() const = 0;
-    // The same without what the code says.
+    // The default settings, without those given in the code.
     virtual std::unique_ptr<AppConfig> default_config() const = 0;
-    // What its monitor is made from, with the present settings; `share` is what its workers are given.
+    // The specification of its monitor, with the present settings; `share` is passed to its workers.
     virtual MonitorSpec monitor_spec(std::shared_ptr<const Share> share) const = 0;
-    // What runs beside the hooks in there.
+    // The hooks that are not part of the MonitorSpec.
     virtual WorkerHooks hooks() const = 0;
     virtual ErasedHook<> started_hook() const = 0;
     virtual ErasedHook<bool&> ready_hook() const = 0;
 
-    // The rest is done on the arbiter's loop, and nothing when the monitor does not run.
+    // The following run on the arbiter's loop, and have no effect when the monitor does not run.
 
     // Makes the monitor with its workers, and returns when they have started.
     Task<> begin(Actor<>& arbiter, std::shared_ptr<const Share> share);
-    // Runs the hook for when all workers run.
+    // Runs the `started` hook, once all workers run.
     Task<> started();
-    // Whether all workers run, and what its own check says. May throw.
+    // Whether all workers run and the `ready` hook agrees. May throw.
     bool is_ready() const;
-    // Replaces all workers; has so many; replaces one, the new one first.
+    // Replaces all workers; changes their number; replaces one worker, starting the new one first.
     Task<> reload();
     Task<> scale(std::uint32_t workers);
     Task<> replace(ActorProxy<> worker);
     std::vector<ActorProxy<>> workers() const;
     void stop_monitor();
-    // Returns when the monitor has ended: then nobody listens any more, and get_application() finds nothing.
+    // Returns when the monitor has ended: its sockets are then closed, and get_application() does not find it
+    // any more.
     Task<ExitStatus> ended();
-    // It is not there any more, or never was.
+    // Unregisters it after its end, or after a failed start.
     void forget() noexcept;
 
-    // While it runs.
+    // Set while it runs.
     ActorProxy<> monitor;
-    // What it listens on, if it is a server; open before the arbiter is made.
+    // The sockets of a server, open before the arbiter is made.
     Sockets sockets = std::make_shared<Sockets::element_type>();
     std::unique_ptr<AppConfig> config;
-    // Whether one of its workers is being replaced because it is over a limit.
+    // Set while a worker that is over a limit is being replaced.
     bool recycling = false;
 
-    // The share of the present settings, published.
+    // Makes a share of the present settings and publishes it.
     std::shared_ptr<const Share> publish(const ProcessSettings& process,
                                          const std::vector<std::string>& applications);
 
@@ -73,7 +74,7 @@ private:
 };
 
 [[noreturn]] void throw_no_serve(const std::string& name);
-// Says why a name is none for an application; empty when it is.
+// Why `name` is not valid for an application; empty when it is.
 std::string wrong_name(std::string_view name);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -12,7 +12,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 struct FileValue {
     struct Item {
         ValueKind kind;
-        std::string text;  // as a setting reads it
+        std::string text;  // in the form that a setting reads
     };
     std::string name;  // table.seats
     std::vector<Item> items;
@@ -20,10 +20,10 @@ struct FileValue {
     unsigned line = 0;
 };
 
-// All values of a TOML file, in the order of its lines. Throws SettingError that names the file and, where
-// there is one, the line.
+// All values of a TOML file, in the order of its lines. Throws SettingError, which names the file and, where
+// known, the line.
 std::vector<FileValue> read_config_file(const std::string& path);
-// The text between quotes, as TOML writes it.
+// The text as a quoted TOML string.
 std::string toml_text(const std::string& text);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -7,20 +7,22 @@
 #include <magnetar/config.hpp>
 #include <magnetar/net/listening_socket.hpp>
 
-// The operators' door: a door (see docs/protocol.md) on a unix socket, through which a program that runs is
-// asked and told by its own user and by root, who are administrators there. On top of what every door offers
-// to those, the arbiter has the commands of control_commands.hpp.
+// The operators' door: a door (see docs/protocol.md) on a unix socket, through which the program's user and
+// root, both as administrators, inspect and control a running program. In addition to what every door offers
+// administrators, the arbiter has the commands of control_commands.hpp.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Where the socket is: `setting` is a path, `auto` or `none`; empty for none. In the service's runtime
-// directory, the user's, or one below /tmp that belongs to the user alone. `user`: whom the program runs as.
+// The path of the socket, empty for none: `setting` is a path, `auto` or `none`. `auto` is in the runtime
+// directory of the service or of the user, or in one below /tmp to which only the user has access. `user`:
+// the user as which the program runs.
 std::string control_path(const std::string& setting, const std::string& program, uid_t user);
 
-// Listens there, for this user alone, in place of a socket on which nobody listens any more. Throws
-// std::runtime_error when somebody does, std::system_error.
+// Listens there, for this user alone; a stale socket is replaced. Throws std::runtime_error when a program
+// listens there or the file is not a socket, else std::system_error.
 ListeningSocket open_control_socket(const std::string& path);
 
-// What it bears of operators: also that they are stopped for a while, as a program in a terminal may be.
+// Limits of control connections: no silence timeout, because an operator's program may be suspended in its
+// terminal.
 DoorSettings control_door_settings();
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -10,18 +10,19 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What an operator asks for where no program listens.
+// Thrown when no program listens on the control socket.
 struct NoProgramRuns : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// An operator's connection to a program that runs. Blocks while it asks.
+// An operator's connection to a running program. Its calls block.
 class ControlClient {
 public:
-    // Throws NoProgramRuns when no program listens at `path`, PermissionDenied when not for this user.
+    // Throws NoProgramRuns when no program listens at `path`, PermissionDenied when this user has no access.
     explicit ControlClient(const std::string& path);
 
-    // What the command answers. Throws what it throws there, and ActorLost when the program has ended first.
+    // Sends a command and returns its answer. Throws the command's exception, and ActorLost when the program
+    // ends first.
     template <class... A>
     Json ask(const char* command, const A&... arguments) {
         return loop_.run(arbiter_.send("arbiter", command, arguments...));

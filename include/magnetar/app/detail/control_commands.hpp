@@ -6,19 +6,20 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Carries out what an operator asks, on the arbiter's loop. The arbiter's own commands there, by the program
-// that runs:
+// Carries out an operator's request, on the arbiter's loop. Besides those of every door, the arbiter has
+// these commands, which the current Service carries out:
 //
 //     info         all that is known, for --info and --top
-//     stop         begins to stop; gives {"process": its number}
-//     reload       reads the settings anew and replaces the workers; gives what it did, in lines
+//     process      the process id of the arbiter
+//     stop         begins a stop; returns {"process": the process id}
+//     reload       reads the settings again and replaces the workers; returns what it did, in lines
 //     scale        "workers", and "application" where there are several
-//     stop_worker  "id": its monitor makes another
-//     log_level    "levels", as info,net=debug
+//     stop_worker  "id"; the monitor starts another worker
+//     log_level    "levels", such as info,net=debug
 //     config       the settings as a file
 //
-// Their arguments may be an array, or an object of these names. Everything else is any administrator's; see
-// perform(), which tells what it throws.
+// Their arguments are an array, or an object with these names. Other requests are carried out as for any
+// administrator, see perform(), which also states what is thrown.
 Task<Json> perform_for_operator(DoorRequest& request, DoorRole role);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

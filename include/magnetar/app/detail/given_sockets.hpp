@@ -10,16 +10,16 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 struct GivenSocket {
-    std::string name;  // the service manager's for it, without `.socket` at its end; may be empty
+    std::string name;  // given by the service manager, without the suffix `.socket`; may be empty
     ListeningSocket socket;
 };
-// Those for this process; none when LISTEN_PID names another. Taken once: the variables are removed. Throws
-// std::system_error when one is no socket.
+// The sockets for this process; none when LISTEN_PID names another. Only the first call returns them: it
+// removes the variables. Throws std::system_error when a descriptor is not a socket.
 std::vector<GivenSocket> take_given_sockets();
 
-// Gives each socket to the server that has its name, else to one that is to listen at its address, else, in
-// their order, to one that has none yet, and what is left to the first. A server takes sockets of its kind
-// alone, for connections or for datagrams. Throws std::runtime_error when there is no server of that kind.
+// Assigns each socket to the server of its name, else to one that is configured for its address, else, in
+// order, to one that has no socket yet, else to the first. A server accepts only sockets of its kind, for
+// connections or for datagrams. Throws std::runtime_error when there is no server of that kind.
 void deal_out(std::vector<GivenSocket> given, const std::vector<ApplicationBase*>& applications);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

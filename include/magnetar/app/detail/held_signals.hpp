@@ -3,19 +3,19 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Keeps the signals that the arbiter of a program will hear, SIGTERM, SIGINT, SIGHUP and SIGUSR1, from the
-// program's first moment on until it hears them itself; and again when its arbiter has ended: none ends the
-// program by default meanwhile. A second SIGTERM or SIGINT ends it at once, with 128 + the signal. What is
-// ignored stays ignored. One at a time in a process.
+// Records the signals that a program's arbiter handles, SIGTERM, SIGINT, SIGHUP and SIGUSR1, from the start
+// of the program until the arbiter handles them, and again after the arbiter has ended: their default actions
+// do not end the program meanwhile. A second SIGTERM or SIGINT ends it at once, with exit code 128 + the
+// signal. Ignored signals stay ignored. One at a time in a process.
 class HeldSignals {
 public:
     HeldSignals() noexcept;
     HeldSignals(const HeldSignals&) = delete;
     ~HeldSignals();
 
-    // The arbiter hears them from now on: first those that have come.
+    // The arbiter handles them from now on, first those already recorded.
     static void hand_over() noexcept;
-    // They do again what they did before, in this process: those that have come, too.
+    // Restores their previous actions in this process, then raises those already recorded.
     static void give_back() noexcept;
 };
 

@@ -6,9 +6,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// The tree of actors with numbers, as --info prints it, from what the program answers to `info`.
+// The tree of actors with figures, as --info prints it, from the program's answer to `info`.
 std::string info_text(const Json& info);
-// A span of time for people: `3.2 s`, `5 min 3 s`, `2 d 4 h`.
+// A duration in human-readable form: `3.2 s`, `5 min 3 s`, `2 d 4 h`.
 std::string seconds_text(double seconds);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -6,14 +6,14 @@
 #include <magnetar/config.hpp>
 #include <magnetar/wire/json.hpp>
 
-// Reading what actors tell of themselves, whatever of it is there.
+// Lenient access to the info of actors, of which any part may be missing.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 using JsonPath = std::initializer_list<std::string_view>;
 
 // The member at the end of the path, or null.
 const Json* find_at(const Json& json, JsonPath path);
-// The number there, or 0; the text there, or as it is written, or `?`.
+// The number there, or 0; the string there, another value as JSON text, or `?` if there is none.
 double number_at(const Json& json, JsonPath path);
 std::string text_at(const Json& json, JsonPath path);
 bool is_true_at(const Json& json, JsonPath path);

@@ -13,10 +13,10 @@
 #include <magnetar/net/listening_socket.hpp>
 #include <magnetar/wire/json.hpp>
 
-// What machines read of a program: /metrics, /live and /ready.
+// The monitoring endpoints of a program: /metrics, /live and /ready.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What an application's workers have counted, with those that have ended.
+// The counters of an application's workers, including those that have ended.
 class WorkerTotals {
 public:
     // The counters of one worker, in the order of `names`.
@@ -25,11 +25,11 @@ public:
         "bytes_received",       "bytes_sent",       "loop_turns",         "cpu_seconds"};
     using Counters = std::array<double, names.size()>;
 
-    // Takes what the workers that run answer to info(). One that does not answer keeps what it said last;
-    // what one that is not there any more said last stays in the sums, so that none ever falls. `asked` rises
-    // with each time they are asked: answers that come after those to a later question are too old.
+    // Accepts the answers of the running workers to info(). A worker that does not answer keeps its last
+    // values; the last values of a worker that has ended stay in the sums, so that no sum ever decreases.
+    // `asked` increases with every query: answers to an older query than the last one accepted are ignored.
     void update(const std::vector<Json>& workers, std::uint64_t asked);
-    // The same for what the monitor counts, which ends with its application.
+    // The same for the count of the monitor, which ends with its application.
     void update_restarts(double restarts) noexcept {
         if (restarts > restarts_) restarts_ = restarts;
     }
@@ -44,24 +44,24 @@ private:
     double restarts_ = 0;
 };
 
-// The text that Prometheus reads, version 0.0.4, from what the program answers to `info`.
+// The metrics in the Prometheus text format, version 0.0.4, from the program's answer to `info`.
 std::string metrics_text(const Json& info, const std::map<std::string, WorkerTotals>& totals);
 
-// How the arbiter is, for a thread that must not wait for it.
+// The state of the arbiter, for a thread that must not wait for it.
 struct Vitals {
-    std::atomic<std::int64_t> heartbeat_ns{0};  // when its loop last turned, by CLOCK_MONOTONIC
+    std::atomic<std::int64_t> heartbeat_ns{0};  // its last heartbeat, by CLOCK_MONOTONIC
     std::atomic<bool> ready{false};
 };
 std::int64_t monotonic_ns() noexcept;
 
-// One text of /metrics, which the arbiter's loop makes for the health server's thread. Who has ordered it may
-// be gone by then.
+// One answer of /metrics, made on the arbiter's loop for the health server's thread. The client that
+// requested it may be gone by then.
 class MetricsOrder {
 public:
     explicit MetricsOrder(std::shared_ptr<const UniqueFd> bell) noexcept : bell_(std::move(bell)) {}
-    // Once.
+    // Called once.
     void fulfil(std::string text) noexcept;
-    // Null as long as it is not there.
+    // Null until it is fulfilled.
     const std::string* text() const noexcept { return done_ ? &text_ : nullptr; }
 
 private:
@@ -70,13 +70,13 @@ private:
     std::atomic<bool> done_{false};
 };
 
-// Serves /metrics, /live and /ready over HTTP by a thread of its own, so that it answers when the arbiter
-// does not: live means a heartbeat within the last 10 s; /metrics gives up after 2 s. No client waits for
-// another: neither for its request, nor for its answer to be made, nor until it has read it.
+// Serves /metrics, /live and /ready over HTTP on a separate thread, so that it answers when the arbiter does
+// not: live means a heartbeat within the last 10 s; /metrics times out after 2 s. No client delays another,
+// whether it sends its request slowly, waits for its answer or reads it slowly.
 class HealthServer {
 public:
-    // `scrape` is called on that thread, and has the order fulfilled on another; false when nobody will. Throws
-    // std::system_error when no descriptor is left.
+    // `scrape` is called on that thread and requests that another thread fulfil the order; false when none
+    // will. Throws std::system_error when no descriptor is left.
     HealthServer(ListeningSocket socket, Vitals& vitals, bool (*scrape)(std::shared_ptr<MetricsOrder>));
     HealthServer(const HealthServer&) = delete;
     ~HealthServer();

@@ -10,11 +10,11 @@
 #include <magnetar/config.hpp>
 #include <magnetar/net/listening_socket.hpp>
 
-// What a service does with its process before and after it runs.
+// Process setup and cleanup of a service.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// A file with the number of this process, locked as long as the process lives: a file that is left over from
-// a crash is replaced, that of a living process is not. Removed in the end.
+// A file with the id of this process, locked while the process lives: a file left over from a crash is
+// replaced, that of a living process is not. Removed at the end.
 class PidFile {
 public:
     PidFile() noexcept = default;
@@ -29,7 +29,7 @@ private:
     UniqueFd fd_;
 };
 
-// A file of this process that is removed in the end, if it is still the same: a unix socket's.
+// The file of a unix socket of this process, removed at the end if it is still the same file.
 class OwnPath {
 public:
     OwnPath() noexcept = default;
@@ -47,14 +47,14 @@ private:
     ino_t inode_ = 0;
 };
 
-// Throws std::system_error when what was printed did not reach standard output.
+// Throws std::system_error when standard output cannot be flushed.
 void flush_output();
-// Goes on in a new process without a terminal; the old one ends with 0 when daemon_ready() is called, and
-// with 1 when the new process ends before.
+// Continues in a new process without a terminal; the old one exits with 0 when daemon_ready() is called, and
+// with 1 when the new process ends before that.
 void become_daemon();
 void daemon_ready();
-// While one lives, and this is to be a daemon, standard error leads nowhere: for what is forked meanwhile and
-// stays, so that it does not hold the terminal.
+// While one exists, standard error of a process that becomes a daemon is /dev/null: a process forked
+// meanwhile, as the fork server, then does not keep the terminal open.
 class HiddenStandardError {
 public:
     HiddenStandardError();
@@ -64,8 +64,7 @@ public:
 private:
     UniqueFd before_;
 };
-// Throw std::invalid_argument for a name that is not known; an empty one is nobody's. A number need not have
-// a name.
+// Throw std::invalid_argument for an unknown name; an empty name has no ids. A number need not have a name.
 struct KnownUser {
     std::optional<uid_t> id;
     std::optional<gid_t> group;
@@ -73,31 +72,31 @@ struct KnownUser {
 };
 KnownUser find_user(const std::string& user);
 std::optional<gid_t> find_group(const std::string& group);
-// By name or number; a user alone brings its group. Supplementary groups are set, too. Throws
-// std::system_error, and std::invalid_argument for names that are not known.
+// Changes user and group, each given by name or number; an empty group means the user's group. Supplementary
+// groups are set, too. Throws std::system_error, and std::invalid_argument for unknown names.
 void become_user(const std::string& user, const std::string& group);
 // An octal number of at most 0777. Throws std::invalid_argument.
 mode_t read_umask(std::string_view text);
 
 // The number in an environment variable; 0 when there is none, or one above `most`.
 std::uint64_t number_in_environment(const char* variable, std::uint64_t most);
-// How often the service manager wants to hear WATCHDOG=1, in microseconds; 0: never.
+// The interval within which the service manager expects WATCHDOG=1, in microseconds; 0: never.
 std::uint64_t watchdog_microseconds();
 
-// Throws std::invalid_argument for what no `--bind` may be; names are not looked up.
+// Throws std::invalid_argument for a text that `--bind` does not accept; host names are not resolved.
 void check_address(const std::string& address);
-// Where `--bind` with that text listens, with a socket of that type; names are looked up. Throws
-// std::invalid_argument.
+// The address on which `--bind` with that text listens, for a socket of that type; host names are resolved.
+// Throws std::invalid_argument.
 SocketAddress address_to_bind(const std::string& text, int type);
-// Listens on `host:port`, `:port`, `[v6]:port` or `unix:path`; names are looked up. Throws std::system_error
-// with the address, std::invalid_argument for what is none.
+// Listens on `host:port`, `:port`, `[v6]:port` or `unix:path`; host names are resolved. Throws
+// std::system_error with the address, std::invalid_argument for an invalid address.
 ListeningSocket open_listening_socket(const std::string& address, const ListenOptions& options);
-// Binds what others, each with a socket of its own, are to listen on, and does not listen itself
-// (SO_REUSEPORT).
+// Binds without listening (SO_REUSEPORT), to reserve an address on which workers listen with separate
+// sockets.
 ListeningSocket reserve_port(const std::string& address);
-// The same as the first for datagrams: bound, and not listening.
+// As open_listening_socket, for datagrams: bound, not listening.
 ListeningSocket open_datagram_socket(const std::string& address);
-// Waits until that process, which need be no child, has ended.
+// Waits until that process, which need not be a child, has ended.
 void wait_for_end(pid_t process);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -13,12 +13,12 @@ struct ProgramText {
     std::string name, description, version;
 };
 
-// What main() does: reads the settings, then runs the applications below an arbiter, or is the operator's
-// tool. Gives the exit code.
+// The body of main(): reads the settings, then runs the applications under an arbiter, or acts as the
+// operator's tool. Returns the exit code.
 int run_program(const ProgramText& text, const std::vector<ApplicationBase*>& applications,
                 const std::string& without_prefix, int argc, char** argv);
 
-// Puts an application with its settings as they are in the code below an arbiter that runs already.
+// Starts an application, with the settings given in the code, under the running arbiter.
 MAGNETAR_LAZY Task<> begin_application(ApplicationBase& application);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -5,12 +5,12 @@
 #include <magnetar/coro/task.hpp>
 #include <magnetar/wire/json.hpp>
 
-// What a program tells of itself.
+// The info of a program.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 class Service;
 
-// What an actor tells of itself; its name and `error` when it does not within a second.
+// The info of an actor; its name, id and `error` when it does not answer within a second.
 Task<Json> info_of(ActorProxy<> actor);
 // The program, its arbiter, and each application with its monitor and its workers, as `--info --json` prints
 // it. On the arbiter's loop.

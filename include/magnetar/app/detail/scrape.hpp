@@ -6,8 +6,8 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Has the text of /metrics made on the arbiter's loop, from all workers of the program that runs. May be
-// called on any thread, and does not wait; false when that loop has ended.
+// Requests the text of /metrics, which the arbiter's loop makes from all workers of the running program. May
+// be called on any thread, and does not wait; false when that loop has ended.
 bool scrape(std::shared_ptr<MetricsOrder> order);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

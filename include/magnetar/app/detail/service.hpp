@@ -21,11 +21,11 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// Opens what the application is to listen on, as its config says.
+// Opens the sockets of the application, as configured.
 void open_sockets(ApplicationBase& application);
 
-// A program that runs its applications below an arbiter. One at a time in a process; all of it on the
-// arbiter's loop, when that runs.
+// A program that runs its applications under an arbiter. One at a time in a process; used only on the
+// arbiter's loop while that runs.
 class Service {
 public:
     Service(ProgramText t, std::vector<ApplicationBase*> a, std::string w, std::vector<std::string> arguments)
@@ -34,7 +34,7 @@ public:
           without_prefix_(std::move(w)),
           arguments_(std::move(arguments)) {}
     Service(const Service&) = delete;
-    // Closes what its applications listen on.
+    // Closes the sockets of its applications.
     ~Service();
 
     static Service*& current() noexcept {
@@ -42,24 +42,27 @@ public:
         return program;
     }
 
-    // Reads the settings from all sources; gives the words beside them. Throws SettingError.
+    // Reads the settings from all sources; stores the words that are not settings in `words`. Throws
+    // SettingError.
     std::unique_ptr<Configuration> configure(std::vector<SettingTable::Given>* words = nullptr);
-    // What comes before the arbiter: daemon, sockets, user, log. Throws what is wrong.
+    // The steps before the arbiter: daemon, sockets, user, log. Throws when one fails.
     void prepare(std::unique_ptr<Configuration> configuration);
     // The arbiter's start hook: makes the monitors with their workers.
     static Task<> begin(Arbiter<>& arbiter);
-    // Its stopping hook: a load balancer that asks whether this is ready learns first that it is not.
+    // Its stopping hook: reports not ready for `drain_delay` first, so that a load balancer sends no more
+    // requests.
     static Task<> drain(Actor<>& arbiter);
-    // What comes behind it: the end of all workers, then of the control socket.
+    // The steps after it: ends all workers, then closes the control socket.
     static Task<> shut_down(Actor<>& arbiter);
-    // When the arbiter has ended, and is still there: the health server's thread would ask one that is gone.
+    // Called when the arbiter has ended, before its destruction: the health server's thread must not use it
+    // afterwards.
     void end();
-    // Tells that thread that the loop turns, and whether all is ready.
+    // Reports to that thread that the loop runs, and whether all applications are ready.
     void beat();
 
     std::vector<std::string> names() const;
     LogOptions log_options() const;
-    // Gives the workers that are made from now on the application's present settings.
+    // Workers made from now on get the application's present settings.
     std::shared_ptr<const Share> publish(ApplicationBase& app) {
         return app.publish(present->process, names());
     }
@@ -71,11 +74,11 @@ public:
     Event ready;
     EventLoop* loop = nullptr;
     std::string_view state = "starting";
-    int running = 0, worst = 0;  // applications; their exit codes
+    int running = 0, worst = 0;  // number of applications; their highest exit code
     ServiceManager manager;
-    std::chrono::microseconds watchdog{};  // how often the service manager wants to hear of it; 0: never
+    std::chrono::microseconds watchdog{};  // interval of the service manager's watchdog; 0: none
     bool reloading = false, reload_again = false, is_kept_up = false, looking = false;
-    std::uint64_t looks = 0;  // times that workers were asked what they have counted
+    std::uint64_t looks = 0;  // number of queries of the workers' counters
     Vitals vitals;
     std::optional<HealthServer> health;
     std::map<std::string, WorkerTotals> totals;  // by application
@@ -84,11 +87,11 @@ private:
     std::string without_prefix_;
     std::vector<std::string> arguments_;
     std::string file_;
-    std::string first_levels_;  // that count where the settings name none
+    std::string first_levels_;  // used where the settings name none
     PidFile pid_file_;
     std::vector<OwnPath> own_paths_;
     std::optional<ListeningSocket> control_socket_;
-    std::optional<TcpServer> control_server_;  // not among the arbiter's own, which close as a stop begins
+    std::optional<TcpServer> control_server_;  // not the arbiter's: those close as a stop begins
     std::optional<ListeningSocket> metrics_socket_;
 };
 

@@ -8,18 +8,19 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// The service manager that NOTIFY_SOCKET names, or none. On the loop's thread; never waits. What does not fit
-// into the socket of a manager that reads nothing is kept until it does, in order. See sd_notify(3).
+// The service manager that NOTIFY_SOCKET names, or none. On the loop's thread; never waits. Messages that do
+// not fit into the socket, because the manager does not read, are kept, in order, until they do. See
+// sd_notify(3).
 class ServiceManager {
 public:
     ServiceManager();
     ServiceManager(const ServiceManager&) = delete;
 
-    // As READY=1. It must stay until its loop has ended.
+    // Sends a state, such as READY=1. The ServiceManager must outlive its loop.
     void tell(std::string state);
-    // The same for what is said again anyway: it is dropped where it would have to wait.
+    // The same for a state that is sent periodically: it is dropped where it would have to wait.
     void tell_again(const std::string& state);
-    // When the loop has ended: what is left is given a moment, 200 ms at most.
+    // Called when the loop has ended: sends the kept messages, for at most 200 ms.
     void finish() noexcept;
 
 private:
@@ -27,7 +28,7 @@ private:
     Sent send(const std::string& state) noexcept;
     static Task<> send_kept(ServiceManager& self);
 
-    std::string path_;  // with a null byte at its beginning for one of the abstract namespace
+    std::string path_;  // begins with a zero byte in the abstract namespace
     UniqueFd fd_;
     std::deque<std::string> kept_;
 };

@@ -17,23 +17,23 @@
 #include <magnetar/config.hpp>
 #include <magnetar/wire/detail/shape.hpp>
 
-// What can be done with a setting of one type, with the type erased.
+// Type-erased operations on a setting.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What a value looks like in a file.
+// The form of a value in a file.
 enum class ValueKind : std::uint8_t { boolean, integer, real, text, size };
 
 struct SettingOps {
     ValueKind kind;
     bool list, optional;
-    // Reads one value into the field; appends it to a list. Throws std::invalid_argument that tells what it
-    // must be.
+    // Reads one value into the field; appends it to a list. Throws std::invalid_argument, which states what
+    // it must be.
     void (*read)(void* field, std::string_view text);
-    // Makes a list empty and an optional unset; does nothing to others.
+    // Empties a list and resets an optional; no effect on others.
     void (*clear)(void* field);
-    // The values as read() takes them: one; none for an optional that is not set; all of a list.
+    // The values in the form that read() accepts: one; none for an optional that is not set; all of a list.
     std::vector<std::string> (*write)(const void* field);
-    // What --help calls its values: NUMBER, DURATION, calm|hungry.
+    // The placeholder of its values in --help: NUMBER, DURATION, calm|hungry.
     std::string (*hint)();
 };
 
@@ -45,14 +45,14 @@ std::uint64_t read_size(std::string_view text);
 std::string write_size(std::uint64_t bytes);
 std::string write_real(double value);
 std::string write_real(float value);
-// A duration in units of `numerator / denominator` seconds. The unit must be written, and the value be a
-// whole number of those units unless the representation is a real number.
+// A duration in units of `numerator / denominator` seconds. The text must contain a unit, and the value must
+// be a whole number of those units unless the representation is a floating-point type.
 std::int64_t read_duration(std::string_view text, std::intmax_t numerator, std::intmax_t denominator,
                            std::int64_t least, std::int64_t most);
 double read_real_duration(std::string_view text, std::intmax_t numerator, std::intmax_t denominator);
 std::string write_duration(std::int64_t count, std::intmax_t numerator, std::intmax_t denominator);
 std::string write_real_duration(double count, std::intmax_t numerator, std::intmax_t denominator);
-// The place of `text` among the names; an empty name is none. Throws std::invalid_argument with all names.
+// The index of `text` in `names`; empty names are skipped. Throws std::invalid_argument with all names.
 std::size_t read_name(std::string_view text, std::span<const std::string_view> names);
 std::string join_names(std::span<const std::string_view> names);
 
@@ -88,7 +88,7 @@ concept OwnSetting = requires(std::string_view text, const T& value) {
     { SettingType<T>::read(text) } -> std::convertible_to<T>;
     { SettingType<T>::write(value) } -> std::convertible_to<std::string>;
 };
-// One value: of its own, in an optional, or in a list.
+// One value: alone, in an optional, or in a list.
 template <class T>
 struct ScalarSetting {
     static constexpr bool known = OwnSetting<T> || std::is_arithmetic_v<T> || std::is_enum_v<T> ||

@@ -22,7 +22,7 @@ struct Datagram;
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// What serves connections or datagrams, with the worker's type erased.
+// The `serve` hook for connections or datagrams, with the worker's type erased.
 template <class... What>
 struct ErasedServe {
     Task<> (*plain)(What...) = nullptr;
@@ -33,8 +33,8 @@ struct ErasedServe {
     }
 };
 
-// What an application's workers run, beside the hooks that spawn() knows. Trivially copyable: the addresses
-// are good in every process of the program, for all are forked from one image.
+// The hooks of an application's workers, in addition to those that spawn() knows. Trivially copyable: the
+// addresses are valid in every process of the program, since all are forked from one image.
 struct WorkerHooks {
     ErasedHook<> start;
     ErasedHook<Json&> on_params;  // the monitor's
@@ -44,14 +44,14 @@ struct WorkerHooks {
     ErasedHook<Json&> on_info;
 };
 
-// What an application listens on: the same for all its shares, so that it is closed for all of them. Only the
-// arbiter's loop changes it, and a worker process its own.
+// The sockets of an application: one object for all its shares, so that they are closed for all of them.
+// Changed only on the arbiter's loop; a worker process has its own object.
 using Sockets = std::shared_ptr<std::vector<ListeningSocket>>;
-// May be used on any thread: a worker on another one may start while the program stops.
+// Thread-safe: a worker on another thread may start while the program stops.
 std::vector<ListeningSocket> copy_sockets(const Sockets& sockets);
 void close_sockets(const Sockets& sockets) noexcept;
 
-// What a worker is given of its application. Never changes: workers that are made after a change get another.
+// What an application passes to a worker. Immutable: workers made after a change get another share.
 struct Share {
     std::string application;
     std::uint64_t generation = 0;
@@ -65,38 +65,38 @@ struct Share {
     std::string log_file;
 };
 
-// The shares of one application in this process. What is published stays until the process ends: settings()
-// gives references to it.
+// The shares of one application in this process. Published shares stay until the process ends: settings()
+// returns references into them.
 struct AppRecord {
     std::string name;
     bool running = false;
     std::map<std::uint64_t, std::shared_ptr<const Share>> shares;  // by generation
 };
 
-// The applications that are known in this process. May be used on any thread.
+// The applications that are known in this process. Thread-safe.
 void publish_share(std::shared_ptr<const Share> share);
 // The newest, or null.
 std::shared_ptr<const Share> newest_share(std::string_view application);
 std::shared_ptr<const Share> share_of(std::string_view application, std::uint64_t generation);
-// Adds what a worker of that application needs to find its share, and what the monitor's own hook has. The
-// monitor is the actor that runs now.
+// Adds what a worker of that application needs to find its share, then runs the monitor's own hook. Called in
+// the monitor.
 void add_share_params(std::string_view monitor, Json& params);
-// It is not running any more.
+// Marks it as not running any more.
 void forget_application(std::string_view application);
 std::vector<std::string> known_applications();
-// What the actor that runs now has been given: its own, or that of the nearest actor above it; otherwise the
-// only one in this process with that type of settings. Throws std::logic_error when there is none.
+// The share of the current actor, or of its nearest ancestor that has one; otherwise the only one in this
+// process with that type of settings. Throws std::logic_error when there is none.
 const Share& current_share(const void* settings_tag);
 
-// This process logs as the share says.
+// Configures the log of this process as the share states.
 void configure_share_log(const Share& share);
-// As it travels to a process: bytes, with the sockets beside them.
+// The form in which it is sent to a process: bytes, and the sockets as passed descriptors.
 std::string share_to_wire(const Share& share);
 std::shared_ptr<const Share> share_from_wire(const std::string& bytes, const UserSettingsType& type,
                                              Serves serves);
 
-// The argument that a worker's state is made from. It stands for the newest share at the time when it is
-// copied, so that a monitor that is given one makes each worker with what is current then.
+// The argument from which a worker's state is made. A copy has the newest share at the time of the copy, so a
+// monitor makes each worker with the share that is current then.
 template <class State, class Settings, Serves serves>
 class Seed {
 public:

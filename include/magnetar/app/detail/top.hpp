@@ -8,14 +8,14 @@
 // The live table of --top.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-// One look at the program: a line for each of its actors. Rates are from what it answered `seconds` before,
-// if it was asked. `sort`: c by CPU, m by mailbox, k by memory, n as they are. The line of the actor with the
-// id `marked` has a mark.
+// One snapshot of the program: a line for each of its actors. Rates are relative to `before`, its answer
+// `seconds` earlier, if there is one. `sort`: c by CPU, m by mailbox, k by memory, n unsorted. The line of
+// the actor with the id `marked` is marked.
 std::string top_text(const Json& info, const Json* before, double seconds, char sort,
                      const std::string& marked = {});
 
-// Shows the table of the program that runs, once a second, until q is pressed; once when
-// standard output is no terminal. Throws what asking it throws.
+// Shows the table of the running program, once a second, until q is pressed; only once when standard output
+// is not a terminal. Throws as ControlClient::ask does.
 void run_top(ControlClient& running);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

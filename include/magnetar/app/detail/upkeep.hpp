@@ -2,12 +2,12 @@
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/config.hpp>
 
-// What a program looks at from time to time: its heartbeat, the files that it watches, its workers' limits.
+// The periodic tasks of a program: its heartbeat, the files that it watches, its workers' limits.
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 class Service;
 
-// Looks from now on, if there is anything to look at. On the arbiter's loop; may be called again.
+// Starts them if any is needed. On the arbiter's loop; may be called again.
 void keep_up(Service& program, Actor<>& arbiter);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -9,8 +9,8 @@
 
 #include <magnetar/app/detail/config_file.hpp>
 
-// toml++ is known to this file alone. A program that has chosen its compiled form has said so on the command
-// line.
+// toml++ is included by this file alone. A program that uses its compiled form sets TOML_HEADER_ONLY on the
+// compiler's command line.
 #if __has_include(<toml++/toml.h>)
 #ifndef TOML_HEADER_ONLY
 #define TOML_HEADER_ONLY 1
@@ -41,7 +41,7 @@ MAGNETAR_DECL std::string toml_text(const std::string& text) {
 
 namespace config_file {
 
-// Far more than all settings that a program may have.
+// Far more than the settings of any program.
 inline constexpr std::size_t most_bytes = 16 << 20;
 
 inline std::string read_all(const std::string& path) {
@@ -53,7 +53,7 @@ inline std::string read_all(const std::string& path) {
         auto n = std::fread(part, 1, sizeof part, file.get());
         text.append(part, n);
         if (n == 0) break;
-        if (text.size() > most_bytes)  // a device, perhaps, that has no end
+        if (text.size() > most_bytes)  // perhaps an endless device
             throw SettingError(fmt::format("{}: has more than {} bytes", path, most_bytes));
     }
     if (!file || std::ferror(file.get()))

@@ -22,7 +22,7 @@ MAGNETAR_DECL std::string control_path(const std::string& setting, const std::st
         std::string_view first = folders;
         return fmt::format("{}/{}.sock", first.substr(0, first.find(':')), program);
     }
-    // That of a session is of no use to a program that has become another user.
+    // The directory of a session is of no use to a program that has changed its user.
     if (const char* folder = std::getenv("XDG_RUNTIME_DIR");
         folder && folder[0] == '/' && (::stat(folder, &found) != 0 || found.st_uid == user))
         return fmt::format("{}/{}.sock", folder, program);
@@ -30,7 +30,7 @@ MAGNETAR_DECL std::string control_path(const std::string& setting, const std::st
     if (user == ::geteuid()) ::mkdir(folder.c_str(), 0700);
     if (::lstat(folder.c_str(), &found) != 0 || !S_ISDIR(found.st_mode) || found.st_uid != user ||
         (found.st_mode & 077) != 0)
-        return {};  // somebody else has made it
+        return {};  // another user owns it or has access
     return fmt::format("{}/{}.sock", folder, program);
 }
 

@@ -19,7 +19,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 namespace control_commands {
 
-// One of the arguments, by its place or its name; null when it is not there.
+// One of the arguments, by its position or its name; null when it is missing.
 inline const Json* argument(const Json& arguments, std::size_t place, std::string_view name) {
     if (arguments.is_object()) return arguments.find(name);
     return place < arguments.size() ? &arguments[place] : nullptr;
@@ -81,13 +81,13 @@ inline Task<Json> stop_worker(Service& program, Actor<>&, Json arguments) {
     throw std::invalid_argument(fmt::format("no worker has the id {}", id));
 }
 
-// In a worker.
+// Runs in a worker.
 inline void set_levels(Actor<>&, std::string levels) {
     LogOptions options = present_log_options();
     options.levels = std::move(levels);
     configure_log(options);
 }
-// A worker that hangs keeps nobody from the others, and carries it out if it goes on.
+// A worker that hangs does not delay the others, and carries it out if it continues.
 inline Task<std::string> send_levels(ActorProxy<> worker, std::string levels) {
     std::string silent;
     try {
@@ -145,7 +145,7 @@ MAGNETAR_DECL Task<Json> perform_for_operator(DoorRequest& request, DoorRole rol
     if (!command) co_return co_await perform(request, role);
     Actor<>& arbiter = *arbiter_here();
     auto carrying_out = command->carry_out(*Service::current(), arbiter, std::move(request.arguments));
-    // A job of its own: what has begun runs to its end when its operator has gone.
+    // A separate job: a command that has begun runs to its end even if its operator has disconnected.
     Job<Json> job = core_of(arbiter).start_job(std::move(carrying_out));
     if (request.deadline == LoopClock::duration::zero()) co_return co_await job;
     co_return co_await with_timeout(request.deadline, std::move(job));

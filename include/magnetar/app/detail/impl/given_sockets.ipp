@@ -43,7 +43,7 @@ inline bool is_at(const ApplicationBase& app, const GivenSocket& given) {
         try {
             return address_to_bind(text, type) == address;
         } catch (const std::exception&) {
-            return false;  // a name that nobody knows is no address of a socket that is there
+            return false;  // a name that cannot be resolved is not the address of an open socket
         }
     });
 }

@@ -54,7 +54,7 @@ MAGNETAR_DECL WorkerTotals::Counters WorkerTotals::read(const Json& worker) {
     for (auto key : {"accepted", "lost", "failed", "idle", "bytes_in", "bytes_out"})
         counters[i++] = servers_sum(worker, key);
     counters[i++] = number_at(worker, {"loop", "turns"});
-    // Threads and light actors report the process that they are in, which is the first one's.
+    // Threads and light actors report the process in which they run, which is the first process.
     if (is_true_at(worker, {"actor", "is_process"}))
         counters[i] =
             number_at(worker, {"process", "user_seconds"}) + number_at(worker, {"process", "system_seconds"});
@@ -158,17 +158,17 @@ namespace health {
 inline constexpr std::int64_t second = 1'000'000'000;
 inline constexpr std::size_t most_clients = 64, longest_request = 8192;
 
-// First it asks, then it is answered, then it is to close.
+// A client sends its request, receives the answer, then must close.
 struct Client {
     UniqueFd fd;
     std::int64_t deadline;
     std::string said{}, answer{};
     std::size_t sent = 0;
-    std::shared_ptr<MetricsOrder> order{};  // what its answer waits for
+    std::shared_ptr<MetricsOrder> order{};  // set while its answer is being made
     bool is_head = false;
 
     bool asks() const noexcept { return answer.empty() && !order; }
-    // What of it is waited for. What it says beside its request is read when it has its answer: left unread it
+    // The events to wait for. Input after the request is read once the answer has been sent: unread input
     // would reset the connection.
     short events() const noexcept {
         if (order) return 0;
@@ -186,7 +186,8 @@ struct Client {
         order.reset();
         send();
     }
-    // Sends what it takes. It has two seconds to take more, and one to close when it has all.
+    // Sends what the socket accepts. The client has two seconds to receive more, and one to close when all is
+    // sent.
     void send() {
         std::size_t before = sent;
         while (sent < answer.size()) {
@@ -198,7 +199,7 @@ struct Client {
         if (sent == answer.size()) ::shutdown(fd.get(), SHUT_WR);
         if (sent > before) deadline = monotonic_ns() + (sent == answer.size() ? second : 2 * second);
     }
-    // Reads a part; false when there will be no more.
+    // Reads some input; false when there will be no more.
     bool read() {
         char part[1024];
         ssize_t n = ::recv(fd.get(), part, sizeof part, MSG_DONTWAIT);
@@ -224,7 +225,7 @@ struct HealthServer::State {
 
     static constexpr std::string_view text = "text/plain; charset=utf-8";
 
-    // Whether it stays.
+    // Handles the events of a client; false when it is to be closed.
     bool tend(health::Client& client, short events) {
         if (client.order) {
             if (events & (POLLERR | POLLHUP)) return false;
@@ -281,7 +282,7 @@ struct HealthServer::State {
     void run() {
         sigset_t all;
         sigfillset(&all);
-        pthread_sigmask(SIG_BLOCK, &all, nullptr);  // they are for the arbiter
+        pthread_sigmask(SIG_BLOCK, &all, nullptr);  // the arbiter's thread handles signals
         for (;;) {
             std::vector<pollfd> waiting{
                 {ended.get(), POLLIN, 0}, {socket.fd(), POLLIN, 0}, {bell->get(), POLLIN, 0}};

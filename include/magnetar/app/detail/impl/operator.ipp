@@ -49,7 +49,7 @@ inline void stop_and_wait(ControlClient& running, const std::string& control) {
         process = running.ask("process").get<int>();
         running.ask("stop");
     } catch (const ActorLost&) {
-        // A program that ends has closed its control socket, too.
+        // Expected when the program ends: its control socket is then closed, too.
         if (somebody_listens(control)) throw;
     }
     if (process) wait_for_end(process);

@@ -66,8 +66,8 @@ MAGNETAR_DECL PidFile::PidFile(std::string path) : path_(std::move(path)) {
     }
 }
 MAGNETAR_DECL PidFile::~PidFile() {
-    // Somebody may have removed it, and another program made its own there. A user that may not remove it has
-    // it say at least that nobody runs.
+    // The file may have been removed, and another program may have created its own. A file that this user may
+    // not remove is emptied, since no process holds it any more.
     if (fd_ && (!process_parts::is_at(path_, fd_.get()) || ::unlink(path_.c_str()) != 0))
         (void)!::ftruncate(fd_.get(), 0);
 }
@@ -92,7 +92,7 @@ MAGNETAR_DECL void become_daemon() {
     pid_t child = ::fork();
     if (child < 0) throw_system_error(errno, "fork");
     if (child > 0) {
-        HeldSignals::give_back();  // who waits for it in a terminal may be ended there
+        HeldSignals::give_back();  // signals may end this process while it waits
         ::close(ends[1]);
         char ready = 0;
         ssize_t n;
@@ -101,7 +101,7 @@ MAGNETAR_DECL void become_daemon() {
     }
     ::close(ends[0]);
     ::setsid();
-    // Not the leader of the session, so that no terminal becomes its own.
+    // The new process is not a session leader, so it cannot acquire a controlling terminal.
     pid_t second = ::fork();
     if (second < 0) throw_system_error(errno, "fork");
     if (second > 0) ::_exit(0);
@@ -155,7 +155,7 @@ MAGNETAR_DECL std::optional<gid_t> find_group(const std::string& group) {
 MAGNETAR_DECL void become_user(const std::string& user, const std::string& group) {
     KnownUser known = find_user(user);
     std::optional<gid_t> gid = group.empty() ? known.group : find_group(group);
-    // Groups first: a process that is nobody any more cannot change them.
+    // Groups first: an unprivileged process cannot change them.
     if (gid) {
         if (::geteuid() == 0) {
             int set = known.name.empty() ? ::setgroups(1, &*gid) : ::initgroups(known.name.c_str(), *gid);
@@ -217,9 +217,9 @@ inline ListeningSocket bound_socket(const SocketAddress& address, int type, bool
     return ListeningSocket(std::move(fd));
 }
 
-// While a program that has ended still has the address, or what it left behind, it tries again for a second: the
-// kernel closes the sockets of io_uring after the process is gone, and workers live until they see that their
-// arbiter has died. Keeps the thread meanwhile.
+// Retries for a second while a program that has ended, or its workers, still hold the address: the kernel
+// closes the sockets of io_uring after the process has gone, and workers live until they notice that their
+// arbiter has died. Blocks the thread meanwhile.
 template <class F>
 ListeningSocket in_time(F bind) {
     for (int left = 50;; --left) {

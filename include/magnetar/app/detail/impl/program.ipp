@@ -62,7 +62,7 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
             uid_t user = find_user(process.user).id.value_or(::geteuid());
             std::string control = control_path(process.control, text.name, user);
             if (!control.empty() && control[0] != '/' && control[0] != '@' && !process.chdir.empty())
-                control = fmt::format("{}/{}", process.chdir, control);  // where the program has gone to
+                control = fmt::format("{}/{}", process.chdir, control);  // relative to --chdir
             return run_operator(text.name, control, words);
         }
         program.prepare(std::move(configuration));
@@ -74,7 +74,7 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
             options.stopping = [](Arbiter<>& self) -> Task<> { return Service::drain(self); };
             auto longest = std::chrono::nanoseconds::max() - options.exit_timeout;
             options.exit_timeout += std::min(program.present->process.drain_delay, longest);
-            std::optional<HiddenStandardError> hidden(std::in_place);  // the fork server would keep it
+            std::optional<HiddenStandardError> hidden(std::in_place);  // the fork server inherits /dev/null
             Arbiter<> arbiter(options);
             hidden.reset();
             program.loop = &arbiter.loop();
@@ -108,7 +108,7 @@ MAGNETAR_LAZY_BODY Task<> begin_application(ApplicationBase& application) {
         throw std::logic_error(
             "an application is started in main, or on the loop of an Arbiter<>: await start() in its start hook");
     if (auto wrong = wrong_name(application.name()); !wrong.empty()) throw std::invalid_argument(wrong);
-    // What is published under its name is what the workers of the one that runs are made with.
+    // Publishing under the name of a running application would change the settings of its new workers.
     auto names = known_applications();
     if (std::find(names.begin(), names.end(), application.name()) != names.end())
         throw SpawnError(fmt::format("an application of the name '{}' runs already", application.name()));

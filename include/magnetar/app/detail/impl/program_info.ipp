@@ -28,7 +28,7 @@ MAGNETAR_DECL Task<Json> info_of(ActorProxy<> actor) {
 }
 namespace program_infos {
 
-// The monitor and all workers are asked at once: however many are silent, it takes a second.
+// The monitor and all workers are queried concurrently: it takes a second at most, however many are silent.
 inline Task<Json> application_info(ApplicationBase& app) {
     Json about = Json::object();
     about["name"] = app.name();
@@ -36,7 +36,7 @@ inline Task<Json> application_info(ApplicationBase& app) {
     Json listens = Json::array();
     for (auto& socket : *app.sockets) listens.push_back(Json(socket.address().to_string()));
     if (app.config->serves != Serves::nothing) about["listens"] = std::move(listens);
-    // There also while no worker runs yet.
+    // Present even while no worker runs yet.
     bool has_connections = app.config->serves == Serves::connections;
     if (has_connections) about["connections"] = 0;
     if (!app.monitor) co_return about;

@@ -16,7 +16,8 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 namespace reloading {
 
-// One at a time. A signal or a file that has asked for another meanwhile has it when this one ends.
+// One reload at a time. Another one requested meanwhile by a signal or a changed file begins when this one
+// ends.
 struct UnderWay {
     UnderWay(Service& p, Actor<>& a) : program(p), arbiter(a) {
         if (program.reloading) throw std::runtime_error("a reload is under way");
@@ -32,7 +33,8 @@ struct UnderWay {
     Actor<>& arbiter;
 };
 
-// Says what changes. What cannot change while it runs is named, and stays in `next` as it is at present.
+// Returns what changes. A setting that cannot change while the program runs is named, and keeps its present
+// value in `next`.
 inline std::vector<std::string> take_over(Configuration& next, Configuration& present) {
     std::vector<std::string> said;
     for (auto& name : next.table.differences(present.table)) {
@@ -41,7 +43,7 @@ inline std::vector<std::string> take_over(Configuration& next, Configuration& pr
         auto values = setting.ops->write(setting.field), old_values = old.ops->write(old.field);
         std::string value = joined(values, ", ");
         if (value.empty()) value = "empty";
-        // Without workers the work is done elsewhere.
+        // With 0 workers the work is done in the first process.
         bool changes_place = setting.group == "Workers" && setting.key() == "workers" &&
                              (value == "0" || old_values.front() == "0");
         if (next.is_live(name) && !changes_place) {
@@ -55,7 +57,7 @@ inline std::vector<std::string> take_over(Configuration& next, Configuration& pr
     }
     return said;
 }
-// Replaces the workers of one application by such with its next settings. Throws when a new one does not
+// Replaces the workers of one application by workers with its next settings. Throws when a new one does not
 // start.
 inline Task<> replace_workers(Service& program, ApplicationBase& app, const AppConfig& next,
                               std::uint32_t workers_before) {
@@ -135,7 +137,8 @@ inline Task<> reload_and_log(Actor<>& arbiter) {
 }  // namespace reloading
 
 MAGNETAR_DECL void reload_in_background(Actor<>& arbiter) {
-    // What has changed since the one under way read it is read by another behind it: nobody hears a refusal.
+    // Settings changed since the running reload read them are read by another one after it; no request is
+    // refused.
     Service& program = *Service::current();
     if (program.reloading) {
         program.reload_again = true;

@@ -46,7 +46,7 @@ MAGNETAR_DECL std::unique_ptr<Configuration> Service::configure(std::vector<Sett
     auto made = [&](bool defaults) {
         return std::make_unique<Configuration>(text.name, applications, without_prefix_, defaults);
     };
-    // Where the file is, only environment and command line tell.
+    // Only the environment and the command line name the file.
     auto first = made(false);
     auto given = first->read(arguments_, {});
     if (file_.empty()) file_ = first->process.config;
@@ -63,12 +63,12 @@ MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration
     open_missing_standard_streams();  // before the first socket
     for (std::size_t i = 0; i < applications.size(); ++i)
         applications[i]->config = std::make_unique<AppConfig>(*present->applications[i]);
-    // What the service manager has for this process, and not for one that is forked off.
+    // Before the daemon forks: the service manager addresses these to this process id.
     auto given = take_given_sockets();
     watchdog = std::chrono::microseconds(watchdog_microseconds());
     if (process.daemon) become_daemon();
     if (!process.chdir.empty()) {
-        // A reload reads the file of the same name again, which may be a link to another one by then.
+        // A reload reads the same path again, which may be a link to another file by then.
         if (!file_.empty() && file_[0] != '/')
             if (char* here = ::getcwd(nullptr, 0)) {
                 file_ = fmt::format("{}/{}", here, file_);
@@ -98,7 +98,7 @@ MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration
         try {
             control_socket_.emplace(open_control_socket(control));
         } catch (const std::exception& error) {
-            // Two programs of one name may run; only one is where operators look first.
+            // Two programs of one name may run; only one has the default control socket.
             if (process.control != "auto") throw;
             Logger(text.name).warning("no control socket: {}", error.what());
             control.clear();
@@ -140,7 +140,7 @@ MAGNETAR_DECL void Service::beat() {
 
 namespace services {
 
-// When the last application has ended there is nothing left to do.
+// The program stops when its last application has ended.
 inline Task<> watch_end(Service& self, Arbiter<>& arbiter, ApplicationBase& app) {
     ExitStatus status = co_await app.ended();
     self.worst = std::max(self.worst, status.code());
@@ -181,7 +181,7 @@ MAGNETAR_DECL Task<> Service::begin(Arbiter<>& arbiter) {
         } catch (const std::exception& error) {
             trouble = error.what();
         }
-        if (arbiter.life() >= Lifecycle::stopping) co_return;  // it was told to stop meanwhile
+        if (arbiter.life() >= Lifecycle::stopping) co_return;  // a stop has begun meanwhile
         if (!trouble.empty()) {
             fmt::print(stderr, "{}: {}\n", self.text.name, trouble);
             arbiter.stop(1);
@@ -212,12 +212,12 @@ MAGNETAR_DECL Task<> Service::drain(Actor<>&) {
     }
     self.state = "stopping";
     log.info("stops");
-    // From here on workers alone hold the sockets: new connections are refused when they let go of them.
+    // From here on only the workers hold the sockets: new connections are refused once they close them.
     for (auto* app : self.applications) close_sockets(app->sockets);
 }
 MAGNETAR_DECL Task<> Service::shut_down(Actor<>& arbiter) {
     co_await shut_down_in_order(arbiter);
-    // Operators are answered until here, also those who tell it to stop once more.
+    // Operators are answered until here, also a repeated stop.
     Service& self = *Service::current();
     if (self.control_server_) co_await self.control_server_->close(std::chrono::seconds(1));
 }

@@ -39,8 +39,8 @@ MAGNETAR_DECL void ServiceManager::tell_again(const std::string& state) {
     if (!path_.empty() && kept_.empty()) send(state);
 }
 
-// By a connected socket, which can be waited for. One that is refused belongs to a manager that has gone:
-// another may be there by the next time.
+// Uses a connected socket, which can be polled. A refused send means that the manager has gone: another one
+// may listen by the next call.
 MAGNETAR_DECL ServiceManager::Sent ServiceManager::send(const std::string& state) noexcept {
     for (;;) {
         bool fresh = !fd_;

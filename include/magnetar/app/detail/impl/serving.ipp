@@ -18,7 +18,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 namespace connections {
 
-// One line for each connection, when it has ended.
+// Logs one line for each connection, when it has ended.
 class AccessLine {
 public:
     AccessLine(Actor<>& worker, Connection& connection) noexcept
@@ -42,7 +42,7 @@ private:
                      field("bytes_in", connection_.bytes_in()), field("bytes_out", connection_.bytes_out()),
                      field("failed", failed));
         } catch (const std::exception&) {
-            // A line that cannot be written is no reason to end what has ended well.
+            // A failure to log must not make a served connection fail.
         }
     }
     Actor<>& worker_;
@@ -61,7 +61,7 @@ inline bool is_listening(const ListeningSocket& socket) {
 
 }  // namespace connections
 
-// A worker has its own by now; a process of its own was given others for nobody else.
+// The worker has its own descriptors by now; in a worker process no other actor uses those of the share.
 inline void let_go_of_sockets(Actor<>& worker, const Share& share) {
     if (core_of(worker).concurrency() == Concurrency::process) close_sockets(share.sockets);
 }
@@ -86,7 +86,8 @@ MAGNETAR_LAZY_BODY Task<> start_server_worker(Actor<>& self) {
             options);
         SocketAddress bound = socket.address();
         std::string address = bound.to_string();
-        // One that listens already comes from a service manager: nobody else can bind to its address.
+        // A socket that listens already comes from a service manager: no other socket can bind to its
+        // address.
         bool own = settings.reuse_port && bound.is_ip() && !connections::is_listening(socket);
         Listener listener =
             own ? Listener::bind(bound, {.backlog = options.backlog, .reuse_port = true}) : Listener(socket);
@@ -99,17 +100,17 @@ MAGNETAR_LAZY_BODY Task<> start_server_worker(Actor<>& self) {
 namespace datagrams {
 
 struct Receiver;
-// What one worker receives with.
+// The receivers of one worker.
 struct Mine {
     std::vector<Receiver*> all;
     Event changed;
 };
-// In the thread's own memory, as hooks have no state; by the worker's id.
+// Thread-local, since hooks have no state; by the worker's id.
 inline std::map<std::uint64_t, Mine>& receivers() {
     static thread_local std::map<std::uint64_t, Mine> here;
     return here;
 }
-// Belongs to the job that receives, and ends with it.
+// Owned by the receiving job, and destroyed with it.
 struct Receiver {
     Receiver(Mine& m, UniqueFd fd) : mine(m), socket(std::move(fd)) { mine.all.push_back(this); }
     Receiver(const Receiver&) = delete;

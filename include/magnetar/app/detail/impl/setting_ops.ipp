@@ -31,8 +31,8 @@ inline constexpr TimeUnit time_units[] = {
     {"d", 86400, 1}, {"h", 3600, 1},  {"min", 60, 1},       {"m", 60, 1},
     {"s", 1, 1},     {"ms", 1, 1000}, {"us", 1, 1'000'000}, {"ns", 1, 1'000'000'000}};
 
-// The sum of the parts of `1h30m`, in seconds; 80 bits of precision hold every count of nanoseconds below
-// 2^63.
+// The sum of the parts of a text like `1h30m`, in seconds; the 64-bit mantissa of long double on x86-64 holds
+// every count of nanoseconds below 2^63.
 inline long double seconds_of(std::string_view text) {
     auto wrong = [] {
         return std::invalid_argument("must be a duration with its unit, as 250ms, 30s, 2m, 1h30m or 1d");
@@ -151,7 +151,7 @@ MAGNETAR_DECL std::int64_t read_duration(std::string_view text, std::intmax_t nu
 }
 MAGNETAR_DECL std::string write_duration(std::int64_t count, std::intmax_t numerator,
                                          std::intmax_t denominator) {
-    // The greatest unit of which it is a whole number.
+    // In the largest unit of which it is a whole number.
     for (auto& unit : setting_text::time_units) {
         if (unit.name == "min") continue;
         auto scaled = static_cast<setting_text::Wide>(count) * numerator * unit.denominator;

@@ -37,7 +37,7 @@ MAGNETAR_DECL std::string nearest_name(std::string_view wrong, const std::vector
     std::size_t least = std::max<std::size_t>(1, wrong.size() / 3) + 1;
     for (auto& name : known) {
         auto distance = edit_distance(wrong, name);
-        // A name that was begun is meant, too.
+        // A prefix of a known name is near, too.
         if (wrong.size() > 4 && name.starts_with(wrong)) distance = std::min<std::size_t>(distance, 1);
         if (distance < least) {
             least = distance;
@@ -49,7 +49,7 @@ MAGNETAR_DECL std::string nearest_name(std::string_view wrong, const std::vector
 
 namespace setting_tables {
 
-// A TOML number ends at 2^63-1: greater ones are texts there.
+// The maximum of a TOML integer is 2^63-1: greater numbers are written as text.
 inline bool is_past_toml(std::string_view number) {
     constexpr std::string_view greatest = "9223372036854775807";
     return number.find_first_not_of("0123456789") == number.npos &&
@@ -231,7 +231,7 @@ MAGNETAR_DECL std::vector<SettingTable::Given> SettingTable::read_command_line(
         } else {
             take_value();
         }
-        // The first of a list takes the place of what there was; the next ones are added.
+        // The first value of a list replaces the previous values; the next ones are appended.
         if (!seen[found] || !setting.ops->list) setting.ops->clear(setting.field);
         seen[found] = true;
         try {
@@ -244,7 +244,7 @@ MAGNETAR_DECL std::vector<SettingTable::Given> SettingTable::read_command_line(
     return given;
 }
 
-// ---- what people read
+// ---- output for people
 
 MAGNETAR_DECL std::string SettingTable::value_text(const Setting& setting) const {
     auto texts = setting.ops->write(setting.field);
@@ -258,7 +258,7 @@ MAGNETAR_DECL std::string SettingTable::value_text(const Setting& setting) const
     return setting.ops->list ? "[" + all + "]" : all;
 }
 MAGNETAR_DECL std::string SettingTable::print() const {
-    // Those of no table must come first; then table by table, in the order in which they appear.
+    // Settings outside a table must come first; then table by table, in the order in which they appear.
     std::vector<std::string> tables{""};
     auto table_of = [](const Setting& setting) {
         auto dot = setting.name.rfind('.');

@@ -30,11 +30,11 @@ struct OnWire {
 struct All {
     std::mutex mutex;
     std::map<std::string, AppRecord, std::less<>> records;
-    std::shared_ptr<const Share> mine;     // of a worker process: what it was made with
-    std::vector<std::string> other_names;  // that it was told of
+    std::shared_ptr<const Share> mine;     // in a worker process: the one it was made with
+    std::vector<std::string> other_names;  // in a worker process: those in `mine`
 };
 inline All& all() {
-    static All& everything = *new All;  // for threads that run on while the process ends
+    static All& everything = *new All;  // never destroyed: threads may still run at exit
     return everything;
 }
 
@@ -99,7 +99,7 @@ MAGNETAR_DECL const Share& current_share(const void* settings_tag) {
     auto fits = [settings_tag](const std::shared_ptr<const Share>& share) {
         return share && (!settings_tag || share->config->type->tag == settings_tag);
     };
-    // A worker's share is its own as long as it lives, and ids are never used twice.
+    // A cache: a worker keeps its share as long as it lives, and ids are never reused.
     static constinit thread_local struct {
         std::uint64_t actor;
         const void* tag;
@@ -107,7 +107,7 @@ MAGNETAR_DECL const Share& current_share(const void* settings_tag) {
     } last{};
     Actor<>* asker = get_actor();
     if (asker && last.actor == asker->id().value && last.tag == settings_tag) return *last.share;
-    // Published shares stay, so that references to them may be given away.
+    // Published shares stay, so that references to them remain valid.
     for (Actor<>* actor = asker; actor; actor = core_of(*actor).parent()) {
         std::shared_ptr<const Share> share;
         auto* extras = core_of(*actor).extras_if();

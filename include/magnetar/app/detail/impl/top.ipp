@@ -21,7 +21,7 @@ namespace top_table {
 struct Row {
     std::string id, name, kind, state, command;
     double process = 0, mailbox = 0, connections = 0, memory = 0, restarts = 0;
-    double cpu = 0, handled = 0, accepted = 0;  // of all its life, then a second
+    double cpu = 0, handled = 0, accepted = 0;  // totals, later per second
 };
 
 inline Row read_row(const Json& actor) {
@@ -84,7 +84,7 @@ inline double restarts(const Json& info) {
     return sum;
 }
 
-// A terminal that gives keys as they are pressed, until this ends.
+// Makes the terminal deliver keys as they are pressed, without echo; the destructor restores it.
 class RawTerminal {
 public:
     static constexpr char up = 1, down = 2;
@@ -99,7 +99,7 @@ public:
     ~RawTerminal() {
         if (changed_) ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
     }
-    // The key that is pressed within that time, or 0; the arrows are `up` and `down`.
+    // The key pressed within that time, or 0; the arrows are `up` and `down`.
     char key(int milliseconds) const {
         pollfd waiting{STDIN_FILENO, POLLIN, 0};
         char pressed = 0;
@@ -141,7 +141,7 @@ MAGNETAR_DECL void run_top(ControlClient& running) {
     Json before = running.ask("info");
     std::int64_t then = monotonic_ns();
     std::string marked, said;
-    char sort = 'n', key = terminal.key(500);  // a rate takes two looks
+    char sort = 'n', key = terminal.key(500);  // a rate needs two samples
     while (key != 'q') {
         Json info = running.ask("info");
         std::int64_t now = monotonic_ns();
@@ -171,7 +171,7 @@ MAGNETAR_DECL void run_top(ControlClient& running) {
         } catch (const std::exception& error) {
             said = fmt::format("{}\n", error.what());
         }
-        if (key != 0 && key != 'r' && key != 's') continue;  // the same look, in another order
+        if (key != 0 && key != 'r' && key != 's') continue;  // the same sample, in another order
         before = std::move(info);
         then = now;
     }

@@ -21,7 +21,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 namespace upkeep {
 
-// Whether anybody asks what workers have counted.
+// Whether the counters of the workers are needed.
 inline bool watches_workers(const Service& program) {
     bool any = program.health.has_value();
     for (auto* app : program.applications) any = any || has_limits(*app->config);
@@ -31,7 +31,7 @@ inline bool needed(const Service& program) {
     return watches_workers(program) || !program.present->process.watch.empty() ||
            program.watchdog.count() > 0;
 }
-// When each was changed last.
+// The inode and modification time of each watched file.
 inline std::string watched_files(const Service& program) {
     std::string all;
     for (auto& path : program.present->process.watch) {
@@ -42,7 +42,7 @@ inline std::string watched_files(const Service& program) {
     }
     return all;
 }
-// Takes as long as what is in work in the old one.
+// Takes until the old worker has finished its work in progress.
 inline Task<> recycle(ApplicationBase& app, ActorProxy<> worker, std::string why) {
     Logger log(app.name());
     log.info("{} is replaced: {}", worker.to_string(), why);
@@ -55,8 +55,7 @@ inline Task<> recycle(ApplicationBase& app, ActorProxy<> worker, std::string why
     if (!trouble.empty()) log.error("{} is not replaced: {}", worker.to_string(), trouble);
     app.recycling = false;
 }
-// Takes what they have counted, and has those that are over a limit replaced: of each application one at a
-// time.
+// Collects the counters of the workers and replaces those over a limit, one at a time in each application.
 inline Task<> look_at_workers(Service& program, Actor<>& arbiter) {
     struct Look {
         bool& under_way;
@@ -71,7 +70,7 @@ inline Task<> look_at_workers(Service& program, Actor<>& arbiter) {
         auto answers = co_await when_all(std::move(asking));
         program.totals[app->name()].update(answers, asked);
         if (!has_limits(*app->config) || program.reloading || app->recycling) continue;
-        // The oldest of those over a limit, so that each has its turn.
+        // The oldest of those over a limit, so that each gets its turn.
         std::size_t oldest = answers.size();
         auto age = [&](std::size_t worker) { return number_at(answers[worker], {"actor", "age_seconds"}); };
         for (std::size_t i = 0; i < answers.size(); ++i)
@@ -86,8 +85,8 @@ inline Task<> look_at_workers(Service& program, Actor<>& arbiter) {
     }
 }
 
-// The heart beats, and the watchdog hears it, as long as the loop turns, to the end of a stop: it waits for
-// nobody's answer.
+// Updates the heartbeat and notifies the watchdog while the loop runs, to the end of a stop. It never waits
+// for an answer.
 inline Task<> run(Service& program, Actor<>& arbiter) {
     auto watchdog = program.watchdog / 2;
     auto period = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::milliseconds(500));

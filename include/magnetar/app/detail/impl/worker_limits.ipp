@@ -15,7 +15,7 @@ MAGNETAR_DECL std::string over_limit(const AppConfig& config, const Json& worker
     const WorkerSettings& workers = config.workers;
     if (settings.max_requests) {
         double accepted = servers_sum(worker, "accepted");
-        // From 100 - jitter to 100 + jitter percent, the same for one worker all its life.
+        // From 100 - jitter to 100 + jitter percent, constant for the life of a worker.
         auto chance = static_cast<double>((id.value * 0x9e3779b97f4a7c15ull) >> 32) / 4294967296.0;
         double limit = static_cast<double>(settings.max_requests) *
                        (1 + (2 * chance - 1) * settings.max_requests_jitter / 100.0);
