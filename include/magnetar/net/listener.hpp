@@ -122,7 +122,7 @@ public:
     /// Waits for the next connection. More than one coroutine may wait. Throws std::system_error: ECANCELED
     /// when the listener is closed meanwhile, EBADF afterwards.
     detail::Accept accept() { return detail::Accept(core()); }
-    /// Stops listening: connections not yet accepted are refused.
+    /// Stops listening: connections not yet accepted are reset, unless the socket has other listeners.
     void close() noexcept {
         if (core_) core_->close();
     }

@@ -128,7 +128,7 @@ MAGNETAR_LAZY_BODY Task<> write_file(std::string path, std::string_view data) {
     if (!directory) co_return;
     int synced = co_await submit(
         "fsync", [folder = directory.get()](io_uring_sqe* sqe) { io_uring_prep_fsync(sqe, folder, 0); });
-    if (synced != -EINVAL) check(synced, "fsync", path);  // EINVAL: the file system cannot
+    if (synced != -EINVAL) check(synced, "fsync", path);  // EINVAL: unsupported by the file system
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE
