@@ -98,6 +98,7 @@ def a_reload_whose_worker_does_not_start_keeps_the_old_ones():
         program.configure("fail = true\n")
         said = program.ask("--reload", code=1)
         assert "it was told to fail" in said and "the workers that ran go on" in said, said
+        assert said.strip().removeprefix("echo: ") in program.said(), "it is logged, too"
         assert ids == {w["actor"]["id"] for w in program.workers()}
         # A worker that dies now is made with the settings that were good.
         pid = int(until("an answer", lambda: (c := program.connect()).line() and c.say("pid")))

@@ -293,6 +293,24 @@ def the_control_socket_is_an_administrators_door():
 
 
 @case
+def a_broken_configuration_file_does_not_lock_operators_out():
+    with configured("") as program:
+        program.running()
+        program.configure('workers = "many"\n')
+        words = ["--config", program.config]
+        said = program.ask("--reload", *words, code=1)
+        assert "the configuration file is ignored" in said and "many" in program.said(), (said, program.said())
+        done = subprocess.run([PROGRAM, "echo", "--info", *words, "--control", program.control], capture_output=True, text=True)
+        assert done.returncode == 0 and "echo" in done.stdout and "ignored" in done.stderr, done
+        # What is wrong on the command line itself is still refused, and so is a start.
+        assert "--workers" in program.ask("--info", "--workers", "many", *words, code=2)
+        done = subprocess.run([PROGRAM, "echo", *words], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 2 and "many" in done.stderr, done
+        program.ask("--stop", *words)
+        program.ends()
+
+
+@case
 def what_an_operator_began_goes_on_when_he_is_gone():
     with echo("--workers", "2", "--slow", "700ms", "--exit-timeout", "60s") as program:
         program.running()

@@ -303,6 +303,26 @@ TEST_CASE("door: an address for everybody needs a token; one that is taken ends 
                     std::invalid_argument);
 }
 
+TEST_CASE("door: tokens that no client can send, and equal ones, are refused") {
+    auto refusal = [](std::string_view token, std::string_view admin_token) -> std::string {
+        ArbiterOptions<> options;
+        options.address = "127.0.0.1:0";
+        options.token = token;
+        options.admin_token = admin_token;
+        try {
+            Arbiter<>{options};
+        } catch (const std::invalid_argument& error) {
+            return error.what();
+        }
+        return "";
+    };
+    CHECK(refusal("word", "master word") == "");
+    CHECK(refusal("a word with spaces \xc3\xa9", "") == "");
+    CHECK(refusal("word\n", "").starts_with("a token contains a control character"));
+    CHECK(refusal("word", "master\x7f").starts_with("a token contains a control character"));
+    CHECK(refusal("word", "word").starts_with("token and admin_token are equal"));
+}
+
 TEST_CASE("door: each number at its least, its greatest, and beyond") {
     using std::chrono::nanoseconds;
     static constexpr auto most = nanoseconds::max(), least = nanoseconds::min();

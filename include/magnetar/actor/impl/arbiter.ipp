@@ -8,6 +8,7 @@
 #include <optional>
 #include <random>
 #include <stdexcept>
+#include <string_view>
 
 #include <magnetar/actor/actor.hpp>
 #include <magnetar/actor/core/actor_core.hpp>
@@ -81,9 +82,25 @@ MAGNETAR_DECL Master::~Master() = default;
 
 MAGNETAR_DECL EventLoop& Master::main_loop() const noexcept { return parts_->runtime.loop; }
 
+namespace masters {
+
+inline void check_tokens(std::string_view token, std::string_view admin_token) {
+    for (auto secret : {token, admin_token})
+        for (char c : secret)
+            if (static_cast<unsigned char>(c) < ' ' || c == 0x7f)
+                throw std::invalid_argument(
+                    "a token contains a control character, such as the line break at the end of a file: clients cannot send it");
+    if (!token.empty() && token == admin_token)
+        throw std::invalid_argument(
+            "token and admin_token are equal: every client would be an administrator");
+}
+
+}  // namespace masters
+
 MAGNETAR_DECL void Master::enter(Actor<>& arbiter, const ActorSettings& settings, std::string_view name,
                                  const ErasedHook<const MonitorGaveUp&>& monitor_gave_up,
                                  const DoorPart& door) {
+    masters::check_tokens(door.token, door.admin_token);
     parts_->runtime.enter(arbiter, settings, name);
     core_of(arbiter).extras().before_end = &shut_down_in_order;
     parts_->runtime.supervisor.monitor_gave_up = monitor_gave_up;

@@ -121,13 +121,24 @@ inline Task<Json> log_level(Service& program, Actor<>&, Json arguments) {
 
 inline Task<Json> config(Service& program, Actor<>&, Json) { co_return Json(program.present->table.print()); }
 
+// Logs a failure, too: the operator who asked may be gone.
+inline Task<Json> logged(Task<Json> command, std::string_view name) {
+    try {
+        co_return co_await command;
+    } catch (const std::exception& error) {
+        Logger(Service::current()->text.name).error("{}: {}", name, error.what());
+        throw;
+    }
+}
+
 struct Known {
     std::string_view name;
     Task<Json> (*carry_out)(Service& program, Actor<>& arbiter, Json arguments);
+    bool is_logged = false;
 };
 inline constexpr Known known[] = {
-    {"info", info},   {"process", process},         {"stop", stop},           {"reload", reload},
-    {"scale", scale}, {"stop_worker", stop_worker}, {"log_level", log_level}, {"config", config}};
+    {"info", info},         {"process", process},         {"stop", stop},           {"reload", reload, true},
+    {"scale", scale, true}, {"stop_worker", stop_worker}, {"log_level", log_level}, {"config", config}};
 
 inline const Known* find(const DoorRequest& request) {
     bool is_to_arbiter =
@@ -145,6 +156,7 @@ MAGNETAR_DECL Task<Json> perform_for_operator(DoorRequest& request, DoorRole rol
     if (!command) co_return co_await perform(request, role);
     Actor<>& arbiter = *arbiter_here();
     auto carrying_out = command->carry_out(*Service::current(), arbiter, std::move(request.arguments));
+    if (command->is_logged) carrying_out = control_commands::logged(std::move(carrying_out), command->name);
     // A separate job: a command that has begun runs to its end even if its operator has disconnected.
     Job<Json> job = core_of(arbiter).start_job(std::move(carrying_out));
     if (request.deadline == LoopClock::duration::zero()) co_return co_await job;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 
 #include <magnetar/actor/door/server.hpp>
@@ -11,6 +12,7 @@
 #include <magnetar/app/detail/control_commands.hpp>
 #include <magnetar/app/detail/given_sockets.hpp>
 #include <magnetar/app/detail/held_signals.hpp>
+#include <magnetar/app/detail/operator.hpp>
 #include <magnetar/app/detail/scrape.hpp>
 #include <magnetar/app/detail/service.hpp>
 #include <magnetar/app/detail/upkeep.hpp>
@@ -52,8 +54,16 @@ MAGNETAR_DECL std::unique_ptr<Configuration> Service::configure(std::vector<Sett
     if (file_.empty()) file_ = first->process.config;
     auto all = made(false);
     all->table.mark_code(made(true)->table);
-    all->read(arguments_, file_);
-    all->validate();
+    try {
+        all->read(arguments_, file_);
+        all->validate();
+    } catch (const SettingError& error) {
+        // An operator can reach a running program even if its configuration file is invalid by now.
+        if (!is_for_operators(given)) throw;
+        first->validate();
+        fmt::print(stderr, "{}: {}: the configuration file is ignored\n", text.name, error.what());
+        all = std::move(first);
+    }
     if (words) *words = std::move(given);
     return all;
 }

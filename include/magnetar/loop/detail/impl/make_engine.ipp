@@ -41,7 +41,7 @@ MAGNETAR_DECL std::unique_ptr<Engine> best_engine(const LoopOptions& options) {
 MAGNETAR_DECL std::unique_ptr<Engine> make_engine(const LoopOptions& options) {
     const char* variable = std::getenv("MAGNETAR_ENGINE");
     std::string_view wanted = variable ? variable : "auto";
-    if (wanted == "auto") return best_engine(options);
+    if (wanted == "auto" || wanted == "automatic") return best_engine(options);
     if (wanted == "io_uring") return make_uring(options);
     if (wanted == "epoll") return std::make_unique<EpollEngine>();
     throw std::invalid_argument(
