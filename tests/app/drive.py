@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import resource
 import signal
 import socket
 import stat
@@ -431,6 +432,24 @@ def who_waits_for_a_daemon_may_be_ended():
         reader = open(log)
         until("the daemon has ended", lambda: not os.path.exists(pid))
         reader.close()
+
+
+@case
+def descriptors_suffice_for_the_connections_or_a_warning_says_so():
+    def limited(soft, hard):
+        return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))}
+
+    warning = "max_connections needs 264 descriptors, and the limit is 200"
+    with echo("--max-connections", "200", **limited(100, 300)) as program:
+        worker = program.running().workers()[0]["actor"]["process_id"]
+        assert resource.prlimit(worker, resource.RLIMIT_NOFILE) == (264, 300)
+        assert "descriptors" not in program.said()
+    with echo("--max-connections", "200", **limited(100, 200)) as program:
+        program.running()
+        assert warning in program.said(), program.said()
+    with echo("--max-connections", "0", **limited(100, 200)) as program:
+        program.running()
+        assert "descriptors" not in program.said()
 
 
 @case

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <system_error>
@@ -21,6 +22,21 @@ TEST_SUITE("app") {
         CHECK(detail::read_umask("027") == 027);
         for (auto wrong : {"", "8", "1777", "-1", "27x"})
             CHECK_THROWS_AS(detail::read_umask(wrong), std::invalid_argument);
+    }
+    TEST_CASE("process: the limit of descriptors is raised as far as it may be") {
+        rlimit before{};
+        REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+        rlimit low{100, before.rlim_max};
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &low) == 0);
+        CHECK(detail::raise_descriptor_limit(50) == 100);
+        CHECK(detail::raise_descriptor_limit(100) == 100);
+        CHECK(detail::raise_descriptor_limit(101) == 101);
+        CHECK(detail::raise_descriptor_limit(before.rlim_max + 1) == before.rlim_max);
+        rlimit now{};
+        REQUIRE(::getrlimit(RLIMIT_NOFILE, &now) == 0);
+        CHECK(now.rlim_cur == before.rlim_max);
+        CHECK(now.rlim_max == before.rlim_max);
+        CHECK(::setrlimit(RLIMIT_NOFILE, &before) == 0);
     }
     TEST_CASE("process: users and groups that are not there are named") {
         CHECK_THROWS_WITH(detail::become_user("no-such-user", ""), "there is no user 'no-such-user'");

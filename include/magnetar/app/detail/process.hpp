@@ -75,6 +75,9 @@ std::optional<gid_t> find_group(const std::string& group);
 // Changes user and group, each given by name or number; an empty group means the user's group. Supplementary
 // groups are set, too. Throws std::system_error, and std::invalid_argument for unknown names.
 void become_user(const std::string& user, const std::string& group);
+// Raises this process's soft limit of open descriptors to `wanted`, if it is lower and the hard limit allows it.
+// Returns the limit now.
+std::uint64_t raise_descriptor_limit(std::uint64_t wanted) noexcept;
 // An octal number of at most 0777. Throws std::invalid_argument.
 mode_t read_umask(std::string_view text);
 

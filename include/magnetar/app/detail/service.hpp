@@ -57,6 +57,8 @@ public:
     // Called when the arbiter has ended, before its destruction: the health server's thread must not use it
     // afterwards.
     void end();
+    // Has the limit of descriptors suffice for the connections that the settings allow, or warns.
+    void make_room_for_connections() const;
     // Reports to that thread that the loop runs, and whether all applications are ready.
     void beat();
 

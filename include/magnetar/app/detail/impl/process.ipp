@@ -6,12 +6,14 @@
 #include <poll.h>
 #include <pwd.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
@@ -151,6 +153,13 @@ MAGNETAR_DECL std::optional<gid_t> find_group(const std::string& group) {
     const ::group* entry = ::getgrnam(group.c_str());
     if (!entry) throw std::invalid_argument(fmt::format("there is no group '{}'", group));
     return entry->gr_gid;
+}
+MAGNETAR_DECL std::uint64_t raise_descriptor_limit(std::uint64_t wanted) noexcept {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= wanted) return limit.rlim_cur;
+    rlimit raised{std::min<rlim_t>(wanted, limit.rlim_max), limit.rlim_max};
+    return ::setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur;
 }
 MAGNETAR_DECL void become_user(const std::string& user, const std::string& group) {
     KnownUser known = find_user(user);

@@ -95,6 +95,7 @@ MAGNETAR_DECL Task<std::vector<std::string>> reload_program(Service& program, Ac
     std::exception_ptr failure;
     try {
         configure_log(program.log_options());
+        program.make_room_for_connections();
         for (std::size_t i = 0; i < program.applications.size(); ++i) {
             ApplicationBase& app = *program.applications[i];
             if (!app.monitor) continue;

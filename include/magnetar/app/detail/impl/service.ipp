@@ -103,6 +103,7 @@ MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration
     become_user(process.user, process.group);
     first_levels_ = log_levels();
     configure_log(log_options());
+    make_room_for_connections();
     control = control_path(process.control, text.name, ::geteuid());
     if (!control.empty()) {
         try {
@@ -118,6 +119,22 @@ MAGNETAR_DECL void Service::prepare(std::unique_ptr<Configuration> configuration
         ::setenv("MAGNETAR_ENGINE", process.engine == EngineChoice::epoll ? "epoll" : "io_uring", 1);
 }
 
+MAGNETAR_DECL void Service::make_room_for_connections() const {
+    constexpr std::uint64_t others = 64;  // beside the connections
+    std::uint64_t here = 0, in_worker = 0;
+    for (auto& app : present->applications) {
+        if (app->serves != Serves::connections) continue;
+        std::uint64_t connections = app->serving.max_connections;
+        if (app->workers.workers && app->workers.concurrency == Concurrency::process)
+            in_worker = std::max(in_worker, connections);
+        else here += connections * std::max(app->workers.workers, 1u);
+    }
+    std::uint64_t wanted = std::max(here, in_worker) + others;
+    if (std::uint64_t limit = raise_descriptor_limit(wanted); limit < wanted && wanted > others)
+        Logger(text.name).warning(
+            "max_connections needs {} descriptors, and the limit is {} (ulimit -n, LimitNOFILE=): further connections wait",
+            wanted, limit);
+}
 MAGNETAR_DECL void Service::end() {
     health.reset();
     control_server_.reset();
