@@ -48,8 +48,10 @@ TEST_CASE("tcp server: connections are numbered from 1, each by a number of its 
     ManyDescriptors many;
     EventLoop loop;
     std::vector<std::uint64_t> numbers;
+    static std::string executes;  // what is logged when a connection's handler blocks the loop
     TcpServer server{[&numbers](Connection& c) -> Task<> {
         numbers.push_back(c.number());
+        executes = current_job()->command();
         co_await c.read_some();
     }};
     loop.run(server.start_serving("127.0.0.1:0"));
@@ -59,6 +61,7 @@ TEST_CASE("tcp server: connections are numbered from 1, each by a number of its 
         auto clients = co_await when_all(std::move(connecting));
         co_await until([&] { return seen.size() == clients.size(); });
         for (std::size_t i = 0; i < seen.size(); ++i) CHECK(seen[i] == i + 1);
+        CHECK(executes == "a connection of server " + s.address().to_string());
     }(server, numbers));
 }
 

@@ -69,8 +69,13 @@ public:
     std::chrono::steady_clock::time_point waiting_since() const noexcept { return since_; }
     template <class F>
     void for_each_place(F visit) const;
-    /// The name of the command that it executes; empty for other work.
+    /// What it executes, for people: a command's name, or a server's connection; empty for other work.
     std::string_view command() const noexcept { return command_name_ ? *command_name_ : std::string_view(); }
+    /// Sets that for the running job; the text must outlive the job.
+    void set_command(const std::string_view& name) noexcept {
+        command_name_ = &name;
+        scheduler_->activity->command.store(&name, std::memory_order_relaxed);
+    }
     /// For an operation that succeeded although its cancellation was requested: the next operation is
     /// cancelled instead.
     void cancel_next() noexcept { cancel_pending_ = true; }
@@ -84,7 +89,7 @@ public:
     void continue_with(std::coroutine_handle<> parent) noexcept { next_ = parent; }
 
 protected:
-    /// The name of the command that it executes, or null.
+    /// See command(); null for other work.
     const std::string_view* command_name_ = nullptr;
 
 private:

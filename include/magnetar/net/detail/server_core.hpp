@@ -4,6 +4,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -115,6 +116,8 @@ private:
     // Whether the error means a lost peer, which is no failure of the handler.
     static bool is_lost(const std::exception& error) noexcept;
 
+    std::string title_;            // "a connection of server 127.0.0.1:8080", of each connection's job
+    std::string_view title_view_;  // of title_
     std::optional<Job<>> accepting_;
     std::size_t users_ = 0, serving_ = 0;
     bool abandoned_ = false;

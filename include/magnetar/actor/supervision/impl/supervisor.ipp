@@ -526,9 +526,10 @@ MAGNETAR_DECL Task<> Supervisor::watch_heartbeat(Supervisor& self, std::shared_p
             .warning("it has been silent for {} s, and is told to stop",
                      std::chrono::duration<double>(self.node_.loop().now() - child->last_seen).count());
         self.ask_to_stop(*child);
-        if (!co_await self.until(*child, std::chrono::seconds(5), [](ChildRecord& c) { return c.ended; }))
-            co_await self.end_by_force(*child);
-        co_return;
+        if (co_await self.until(*child, std::chrono::seconds(5), [](ChildRecord& c) { return c.ended; }))
+            co_return;
+        Logger(child->to_string()).warning("it has not stopped within 5 s: killed");
+        co_return co_await self.end_by_force(*child);
     }
 }
 

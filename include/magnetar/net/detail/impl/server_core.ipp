@@ -46,6 +46,8 @@ MAGNETAR_DECL ServerCore::ServerCore(const TcpServerOptions& o) : options(o) {
 MAGNETAR_LAZY_BODY void ServerCore::begin(Listener l) {
     if (listener || closing) throw std::logic_error("start_serving of a server that serves already, or did");
     listener.emplace(std::move(l));
+    title_ = "a connection of server " + listener->address().to_string();
+    title_view_ = title_;
     if (options.max_connections > 0) listener->accept_singly();  // a full server accepts none ahead
     accepting_.emplace(listener->loop().start(accept_all(Ref(this))));
 }
@@ -138,6 +140,7 @@ MAGNETAR_DECL ServerCore::Place::~Place() {
 MAGNETAR_LAZY_BODY Task<> ServerCore::serve(Place place, Stream stream) {
     ServerCore& core = *place.core;
     if (core.abandoned_) co_return;
+    current_job()->set_command(core.title_view_);
     Connection connection(core, std::move(stream), place.number);
     try {
         if (!core.options.proxies.empty()) {
