@@ -35,7 +35,7 @@ template <>
 inline constexpr Reach reach_of<directory_find> = Reach::first_actor;
 
 // Finds an actor by id, by name, or by one of the words `arbiter` and `monitor`. Throws ActorNotFound.
-Task<Address> resolve(std::string target);
+Task<Address> locate(std::string target);
 
 // Using this registers the names of the framework's commands before main runs: only programs that request a
 // command by name contain the code for it.
@@ -48,12 +48,12 @@ MAGNETAR_LAZY Task<Json> send_by_name(std::string target, std::string command, J
 
 template <auto F, class... A>
 Task<typename CommandTraits<F>::Result> send_to_name(std::string target, A... arguments) {
-    Address address = co_await resolve(std::move(target));
+    Address address = co_await locate(std::move(target));
     co_return co_await make_request<F>(address, std::move(arguments)...);
 }
 template <auto F, class... A>
 Task<> tell_to_name(std::string target, A... arguments) {
-    Address address = co_await resolve(std::move(target));
+    Address address = co_await locate(std::move(target));
     co_await make_tell<F>(address, std::move(arguments)...);
 }
 

@@ -164,7 +164,7 @@ public:
     explicit PoolProxy(ActorProxy<> monitor) noexcept : monitor_(std::move(monitor)) {}
     /// The pool of that name. Throws ActorNotFound.
     static Task<PoolProxy> find(std::string name) {
-        detail::Address address = co_await detail::resolve(name);
+        detail::Address address = co_await detail::locate(name);
         co_return PoolProxy(ActorProxy<>(address, detail::SharedName(name)));
     }
     const ActorProxy<>& monitor() const noexcept { return monitor_; }

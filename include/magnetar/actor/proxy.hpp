@@ -11,7 +11,7 @@
 #include <magnetar/actor/core/command_registry.hpp>
 #include <magnetar/actor/core/known_names.hpp>
 #include <magnetar/actor/core/location.hpp>
-#include <magnetar/actor/core/remote_hosts.hpp>
+#include <magnetar/actor/core/remote_nodes.hpp>
 #include <magnetar/actor/core/shared_name.hpp>
 #include <magnetar/base/detail/formatter.hpp>
 #include <magnetar/config.hpp>

@@ -115,12 +115,12 @@ private:
     }
     template <auto F, class... A>
     Json pack(A&&... arguments) const {
-        detail::RemoteScope scope(link()->host());
+        detail::RemoteScope scope(link()->node());
         return to_json(typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
     }
     template <class... A>
     Json json(const A&... arguments) const {
-        detail::RemoteScope scope(link()->host());
+        detail::RemoteScope scope(link()->node());
         return detail::json_arguments(arguments...);
     }
     template <class Target>
@@ -135,7 +135,7 @@ private:
     template <class R>
     static Task<R> typed(detail::RemoteLink::Ref link, Task<Json> asking) {
         Json answer = co_await std::move(asking);
-        detail::RemoteScope scope(link->host());
+        detail::RemoteScope scope(link->node());
         if constexpr (!std::is_void_v<R>) co_return from_json<R>(answer);
     }
 

@@ -248,7 +248,7 @@ MAGNETAR_DECL bool may_end(std::uint32_t asker, const Address& victim) {
 }
 
 MAGNETAR_DECL Task<> kill_for(Actor<>& root, std::uint32_t asker, std::string target) {
-    Address address = co_await resolve(target);
+    Address address = co_await locate(target);
     if (address.id == the_node->arbiter.id)
         throw std::invalid_argument("kill_actor: the arbiter can only be stopped");
     if (!may_end(asker, address))

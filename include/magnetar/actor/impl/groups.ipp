@@ -111,14 +111,14 @@ MAGNETAR_DECL std::vector<Address> group_members_here(const Published& message, 
 
 MAGNETAR_DECL std::vector<Address> group_nodes(const Published& message, std::uint32_t command) {
     std::vector<Address> roots;
-    for (std::uint32_t host : the_supervisor->groups.other_nodes(message.group, command))
-        if (auto worker = the_supervisor->at(host)) roots.push_back(worker->address);
+    for (std::uint32_t node : the_supervisor->groups.other_nodes(message.group, command))
+        if (auto worker = the_supervisor->at(node)) roots.push_back(worker->address);
     return roots;
 }
 
 MAGNETAR_DECL void missed_by(const Address& member) {
-    ActorSlot* cell = member.where.slot();
-    bool gone = cell && cell->id.load(std::memory_order_acquire) != member.id.value;
+    ActorSlot* slot = member.where.slot();
+    bool gone = slot && slot->id.load(std::memory_order_acquire) != member.id.value;
     if (gone) forget_member(member.id.value);
     else ++the_supervisor->groups.missed;
 }

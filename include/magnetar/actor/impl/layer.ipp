@@ -11,7 +11,7 @@
 #include <magnetar/actor/core/impl/message.ipp>
 #include <magnetar/actor/core/impl/open_command.ipp>
 #include <magnetar/actor/core/impl/reject.ipp>
-#include <magnetar/actor/core/impl/remote_hosts.ipp>
+#include <magnetar/actor/core/impl/remote_nodes.ipp>
 #include <magnetar/actor/core/impl/shared_name.ipp>
 #include <magnetar/actor/core/impl/slot_table.ipp>
 #include <magnetar/actor/core/impl/state_factory.ipp>

@@ -7,7 +7,7 @@
 
 #include <magnetar/actor/core/actor_core.hpp>
 #include <magnetar/actor/core/exit_registry.hpp>
-#include <magnetar/actor/core/remote_hosts.hpp>
+#include <magnetar/actor/core/remote_nodes.hpp>
 #include <magnetar/actor/door/server.hpp>
 #include <magnetar/actor/errors.hpp>
 #include <magnetar/actor/node/node.hpp>
@@ -37,7 +37,7 @@ MAGNETAR_LAZY_BODY Task<Json> send_by_name(Address target, std::string command, 
     co_return co_await make_request<by_name_command>(target, std::move(command), std::move(arguments));
 }
 MAGNETAR_LAZY_BODY Task<Json> send_by_name(std::string target, std::string command, Json arguments) {
-    Address address = co_await resolve(std::move(target));
+    Address address = co_await locate(std::move(target));
     co_return co_await send_by_name(address, std::move(command), std::move(arguments));
 }
 
@@ -49,7 +49,7 @@ MAGNETAR_DECL std::optional<ActorProxy<>> directory_find(Actor<>&, std::string t
     return std::nullopt;
 }
 
-MAGNETAR_DECL Task<Address> resolve(std::string target) {
+MAGNETAR_DECL Task<Address> locate(std::string target) {
     if (!the_node) throw std::logic_error("send by name or id needs an actor: no arbiter runs here");
     if (target == "arbiter") co_return the_node->arbiter;
     if (target == "monitor") {
@@ -78,8 +78,8 @@ MAGNETAR_DECL Task<StatusOnWire> watch_command(Actor<>& self) {
 
 MAGNETAR_DECL Task<ExitStatus> closed_from_main(Address target) {
     if (the_supervisor->knows(target.id)) co_return co_await the_supervisor->closed(target.id);
-    std::uint32_t host = target.where.node();
-    if (target.where.known() && host == this_node) {
+    std::uint32_t node = target.where.node();
+    if (target.where.known() && node == this_node) {
         try {
             co_return from_wire(co_await make_request<watch_command>(target));
         } catch (const ActorNotFound&) {
@@ -87,7 +87,7 @@ MAGNETAR_DECL Task<ExitStatus> closed_from_main(Address target) {
         }
     }
     // It lives in a worker process: ask there. When that process ends, the actor has ended with it.
-    if (auto worker = the_supervisor->at(host)) {
+    if (auto worker = the_supervisor->at(node)) {
         std::uint64_t id = target.id.value, where = target.where.to_wire();
         try {
             co_return from_wire(co_await make_request<closed_command>(worker->address, id, where));

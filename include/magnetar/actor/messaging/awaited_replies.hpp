@@ -11,13 +11,13 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 struct Outstanding : ListNode {
     explicit Outstanding(void (*f)(Outstanding&)) noexcept : lost(f) {}
     void (*lost)(Outstanding&);
-    std::uint32_t awaited_door = no_loop;  // of the thread that will answer
+    std::uint32_t awaited_loop = no_loop;  // of the thread that will answer
 };
 
 List<Outstanding>& outstanding();
-void wait_for_loop(Outstanding& waiting, std::uint32_t door) noexcept;
+void wait_for_loop(Outstanding& waiting, std::uint32_t handle) noexcept;
 
 // Notifies all threads of this process that the loop of this door will never answer.
-void give_up_loop(std::uint32_t door);
+void give_up_loop(std::uint32_t handle);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -7,7 +7,7 @@
 
 #include <magnetar/actor/core/call_context.hpp>
 #include <magnetar/actor/core/location.hpp>
-#include <magnetar/actor/core/remote_hosts.hpp>
+#include <magnetar/actor/core/remote_nodes.hpp>
 #include <magnetar/base/detail/pool.hpp>
 #include <magnetar/config.hpp>
 #include <magnetar/coro/waiter.hpp>
@@ -72,6 +72,6 @@ bool link_has_room(const Address& target) noexcept;
 // Whether actors run in this process at all.
 bool node_runs() noexcept;
 // Whether messages to that host can be sent; those to remote arbiters also where no actors run.
-inline bool can_send_to(std::uint32_t host) noexcept { return node_runs() || is_remote(host); }
+inline bool can_send_to(std::uint32_t node) noexcept { return node_runs() || is_remote(node); }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -87,9 +87,9 @@ public:
     Outbox() noexcept : TurnHook([](TurnHook& self) { static_cast<Outbox&>(self).flush(); }) {}
 
     // Storage for a message to that loop, see Batch::place. It is sent with the first flush after placed().
-    void* place(LoopHandle& door, std::size_t size, void (*arrive)(void* message)) {
-        if (door_ != &door || !batch_ || !batch_->has_room(Batch::space(size))) [[unlikely]]
-            begin_batch(door, Batch::space(size));
+    void* place(LoopHandle& handle, std::size_t size, void (*arrive)(void* message)) {
+        if (handle_ != &handle || !batch_ || !batch_->has_room(Batch::space(size))) [[unlikely]]
+            begin_batch(handle, Batch::space(size));
         return batch_->place(size, arrive);
     }
     // The same in the open batch; only if has_place().
@@ -98,7 +98,7 @@ public:
     }
     void placed(std::size_t size) noexcept { batch_->placed(size); }
     // Sends one work item at once.
-    void post(LoopHandle& door, Runnable& work) noexcept;
+    void post(LoopHandle& handle, Runnable& work) noexcept;
     void flush() noexcept;
 
     // An actor's in_flight counts all messages on their way to it. It is read once per batch, and the batch's
@@ -119,10 +119,10 @@ public:
     }
 
 private:
-    static void hand_over(LoopHandle& door, Runnable& work) noexcept;
+    static void hand_over(LoopHandle& handle, Runnable& work) noexcept;
     void count_crowd() noexcept;
-    void begin_batch(LoopHandle& door, std::uint32_t bytes);
-    LoopHandle* door_ = nullptr;
+    void begin_batch(LoopHandle& handle, std::uint32_t bytes);
+    LoopHandle* handle_ = nullptr;
     Batch* batch_ = nullptr;
     std::uint32_t wanted_ = Batch::small;
     Address crowded_;

@@ -38,7 +38,7 @@ class Sending;
 class ThreadCall : public CallMessage, public Runnable, public Outstanding {
 public:
     std::string_view command_name() const noexcept final { return command_.name; }
-    void depart(LoopHandle& door) noexcept;
+    void depart(LoopHandle& handle) noexcept;
     // On the sender's thread: the sender no longer waits.
     void forget_sender() noexcept;
 

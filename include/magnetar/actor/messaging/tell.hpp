@@ -140,7 +140,7 @@ private:
     virtual void encode_arguments(Writer& out) const = 0;
 
     // Constructs it in a batch for another loop.
-    Tell& make_for(LoopHandle& door);
+    Tell& make_for(LoopHandle& handle);
 
     // Throws CodecError.
     Owned<NodeTell> for_node(Telling* waiter) const;

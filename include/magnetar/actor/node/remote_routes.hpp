@@ -20,12 +20,12 @@ protected:
 // Assigns a number to a peer of the current loop, and releases it. Throws std::length_error when half of the
 // numbers are in use.
 std::uint32_t add_remote(RemotePeer& peer);
-void remove_remote(std::uint32_t host) noexcept;
+void remove_remote(std::uint32_t node) noexcept;
 
 // Passes a call to the loop of its remote arbiter's connection; callable on any thread that runs a loop.
 // Without such a connection the call fails with ActorLost.
 void send_to_remote(RemoteCall& call) noexcept;
 // Whether there is room for a tell, as far as this thread knows: true on other loops than the connection's.
-bool remote_has_room(std::uint32_t host) noexcept;
+bool remote_has_room(std::uint32_t node) noexcept;
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

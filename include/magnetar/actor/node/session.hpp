@@ -45,7 +45,7 @@ public:
     void ended(std::size_t weight) noexcept { asked_here_ -= weight; }
 
     // Handle received messages. They throw FrameError for a violation of the protocol, which ends the link.
-    bool greeted() const noexcept { return greeted_; }
+    bool handshake_done() const noexcept { return handshake_done_; }
     void take(const Hello& hello);
     void take(const AnswerOnWire& answer);
     void take(const FailureOnWire& failure);
@@ -97,7 +97,7 @@ private:
     IdMap<Outbound> outbound_;            // by actor of the peer
     IdMap<Inbound> inbound_;              // by actor of this node
     std::vector<std::uint64_t> touched_;  // of these, the actors that consumed a tell since the last credit
-    bool greeted_ = false;
+    bool handshake_done_ = false;
 };
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

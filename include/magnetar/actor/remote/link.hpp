@@ -33,7 +33,7 @@ public:
     // std::system_error, PermissionDenied, HandshakeError, TimeoutError.
     MAGNETAR_LAZY static Task<Ref> connect(std::string url, std::string token);
 
-    std::uint32_t host() const noexcept { return host_; }
+    std::uint32_t node() const noexcept { return node_; }
     bool is_open() const noexcept { return open_; }
     // Why it ended.
     const std::string& reason() const noexcept { return reason_; }
@@ -78,7 +78,7 @@ private:
     Slots<RemoteAsked*> asked_;
     Queue<Runnable> waiting_;  // calls that wait for room
     Event changed_;            // bytes were sent, or the link has ended
-    std::uint32_t host_ = 0;
+    std::uint32_t node_ = 0;
     bool open_ = true, gone_ = false;
 };
 

@@ -36,7 +36,7 @@ public:
     // A number for a new process, used until remove_node: the next after `last` that no living process has.
     // Throws SpawnError when none is free.
     std::uint32_t free_node(std::uint32_t last);
-    bool lives(std::uint32_t node) const noexcept { return node == 0 || hosts_.find(node); }
+    bool lives(std::uint32_t node) const noexcept { return node == 0 || nodes_.find(node); }
     // Whether that process may change the actor's entry: it is the actor's process, or has reserved it. True
     // for unknown actors.
     bool may_change(ActorId id, std::uint32_t node) const noexcept {
@@ -61,7 +61,7 @@ private:
     // Maximum number of reservations of one process for actors that have not started yet.
     static constexpr std::uint32_t most_held = 1 << 16;
     IdMap<Entry> entries_;
-    IdMap<std::uint32_t> hosts_;  // living and starting processes, with their number of reservations
+    IdMap<std::uint32_t> nodes_;  // living and starting processes, with their number of reservations
     std::unordered_map<std::string, std::uint64_t> names_;
 };
 

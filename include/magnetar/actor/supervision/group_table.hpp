@@ -17,13 +17,13 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 class GroupTable {
 public:
     // Whether that process may change the memberships of an actor: one of its own, or one that has none yet.
-    bool may_change(ActorId member, std::uint32_t host) const noexcept;
+    bool may_change(ActorId member, std::uint32_t node) const noexcept;
     // No effect when it has joined already.
     void join(const std::string& group, std::uint32_t command, const Address& member);
     void leave(const std::string& group, std::uint32_t command, ActorId member);
     // Removes an actor that has ended, or all actors of a process.
     void remove(ActorId member);
-    void remove_node(std::uint32_t host);
+    void remove_node(std::uint32_t node);
 
     // The members in this process, and the other processes that have members.
     std::vector<Address> members_here(const std::string& group, std::uint32_t command) const;

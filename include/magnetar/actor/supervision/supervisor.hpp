@@ -87,12 +87,12 @@ struct ChildRecord {
     std::uint32_t node = 0;   // of a process actor; 0: a thread
     std::uint32_t asker = 0;  // the process that requested the spawn
     ActorProxy<> manager;
-    Address address;                  // set once it has greeted
+    Address address;                  // set by the handshake
     LoopClock::time_point begun;      // when its spawn began
     LoopClock::time_point last_seen;  // its last message
     Heartbeat heartbeat;              // its last one
     Event changed;                    // set when one of the following changes
-    bool greeted = false, started = false, ended = false;
+    bool handshake_done = false, started = false, ended = false;
     bool unwanted = false;               // its end was requested
     std::optional<ErrorOnWire> failure;  // of its start
     ExitStatus exit;
@@ -133,7 +133,7 @@ public:
     Task<ActorProxy<>> spawn_thread(ThreadBirth birth, Address asker);
 
     // Reports of an actor about itself, received from the process `node`.
-    void greeted(ActorId id, const ActorProxy<>& proxy, std::uint32_t node);
+    void on_handshake(ActorId id, const ActorProxy<>& proxy, std::uint32_t node);
     void started(ActorId id, std::optional<ErrorOnWire> failure, std::uint32_t node);
     void last_seen(ActorId id, const Heartbeat& heartbeat, std::uint32_t node);
     void thread_over(ChildRecord& child, ExitStatus status, std::optional<ErrorOnWire> failure);

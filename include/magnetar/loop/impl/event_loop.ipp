@@ -116,9 +116,9 @@ MAGNETAR_DECL void EventLoop::turn() noexcept {
     for (; left > 0; --left) {
         Runnable* work = ready.pop();
         if (work) work->run(*work);
-        Runnable* newborn = lifo_.pop();
-        if (newborn) newborn->run(*newborn);
-        if (!work && !newborn) break;
+        Runnable* newest = lifo_.pop();
+        if (newest) newest->run(*newest);
+        if (!work && !newest) break;
     }
     if (!timers_.empty() && (time_known_ || left == 0 || turns() % clock_every == 0)) timers_.fire(now());
     while (TurnHook* hook = hooks_.pop_front()) hook->run(*hook);

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include <magnetar/actor/commands.hpp>
-#include <magnetar/actor/core/remote_hosts.hpp>
+#include <magnetar/actor/core/remote_nodes.hpp>
 #include <magnetar/actor/messaging.hpp>
 #include <magnetar/actor/monitor.hpp>
 #include <magnetar/config.hpp>

@@ -15,28 +15,28 @@ MAGNETAR_DECL List<Outstanding>& outstanding() {
     return here;
 }
 
-MAGNETAR_DECL void wait_for_loop(Outstanding& waiting, std::uint32_t door) noexcept {
-    waiting.awaited_door = door;
+MAGNETAR_DECL void wait_for_loop(Outstanding& waiting, std::uint32_t handle) noexcept {
+    waiting.awaited_loop = handle;
     outstanding().push_back(waiting);
 }
 
-MAGNETAR_DECL void give_up_loop(std::uint32_t door) {
+MAGNETAR_DECL void give_up_loop(std::uint32_t handle) {
     struct News final : Runnable {
-        explicit News(std::uint32_t d) noexcept : Runnable(&News::arrive), door(d) {}
+        explicit News(std::uint32_t d) noexcept : Runnable(&News::arrive), handle(d) {}
         static void arrive(Runnable& self) {
             Owned<News> news(&static_cast<News&>(self));
             outstanding().for_each([&](Outstanding& waiting) {
-                if (waiting.awaited_door != news->door) return;
+                if (waiting.awaited_loop != news->handle) return;
                 waiting.unlink();
                 waiting.lost(waiting);
             });
         }
-        std::uint32_t door;
+        std::uint32_t handle;
     };
     for (std::uint32_t i = 0; LoopHandle* other = loop_handle_at(i); ++i) {
-        auto news = make_owned<News>(door);
+        auto news = make_owned<News>(handle);
         if (i == this_loop) News::arrive(*news.release());
-        else if (i != door && other->post(*news)) news.release();
+        else if (i != handle && other->post(*news)) news.release();
     }
 }
 

@@ -38,15 +38,15 @@ MAGNETAR_DECL void Batch::give_back() noexcept {
     else maker_.returned.push(*this);
 }
 
-MAGNETAR_DECL void Outbox::post(LoopHandle& door, Runnable& work) noexcept {
+MAGNETAR_DECL void Outbox::post(LoopHandle& handle, Runnable& work) noexcept {
     if (batch_) flush();
-    hand_over(door, work);
+    hand_over(handle, work);
 }
 
 MAGNETAR_DECL void Outbox::flush() noexcept {
     count_crowd();
     wanted_ = Batch::small;
-    if (Batch* batch = std::exchange(batch_, nullptr)) hand_over(*door_, *batch);
+    if (Batch* batch = std::exchange(batch_, nullptr)) hand_over(*handle_, *batch);
 }
 
 MAGNETAR_DECL bool Outbox::find_room(const Address& target) noexcept {
@@ -57,9 +57,9 @@ MAGNETAR_DECL bool Outbox::find_room(const Address& target) noexcept {
     return room_ > 0;
 }
 
-MAGNETAR_DECL void Outbox::hand_over(LoopHandle& door, Runnable& work) noexcept {
+MAGNETAR_DECL void Outbox::hand_over(LoopHandle& handle, Runnable& work) noexcept {
     // If the target's loop has ended, the work detects that itself, on any thread.
-    if (!door.post(work)) work.run(work);
+    if (!handle.post(work)) work.run(work);
 }
 
 MAGNETAR_DECL void Outbox::count_crowd() noexcept {
@@ -68,13 +68,13 @@ MAGNETAR_DECL void Outbox::count_crowd() noexcept {
     room_ = 0;
 }
 
-[[gnu::noinline]] MAGNETAR_DECL void Outbox::begin_batch(LoopHandle& door, std::uint32_t bytes) {
-    bool filled = batch_ && door_ == &door;
+[[gnu::noinline]] MAGNETAR_DECL void Outbox::begin_batch(LoopHandle& handle, std::uint32_t bytes) {
+    bool filled = batch_ && handle_ == &handle;
     flush();
     if (filled) wanted_ = Batch::large;
     EventLoop& loop = *EventLoop::current();
     batch_ = Batch::make(loop.handle(), Batch::size_for(wanted_, bytes));
-    door_ = &door;
+    handle_ = &handle;
     loop.at_turn_end(*this);
 }
 

@@ -14,7 +14,7 @@
 #include <magnetar/actor/core/command_registry.hpp>
 #include <magnetar/actor/core/location.hpp>
 #include <magnetar/actor/core/message.hpp>
-#include <magnetar/actor/core/remote_hosts.hpp>
+#include <magnetar/actor/core/remote_nodes.hpp>
 #include <magnetar/actor/identity.hpp>
 #include <magnetar/actor/messaging/outbox.hpp>
 #include <magnetar/actor/messaging/tell.hpp>
@@ -117,13 +117,13 @@ MAGNETAR_DECL bool Sending::end_at_once(std::exception_ptr failure) noexcept {
         return end_at_once(not_found(target_, command_));
     if (target_.where.node() != this_node) return depart_to_node();
     ActorSlot* slot = target_.where.slot();
-    LoopHandle* door = loop_handle_at(target_.where.loop_index());
-    if (!door || (slot && slot->id.load(std::memory_order_acquire) != target_.id.value))
+    LoopHandle* handle = loop_handle_at(target_.where.loop_index());
+    if (!handle || (slot && slot->id.load(std::memory_order_acquire) != target_.id.value))
         return end_at_once(not_found(target_, command_));
     thread_call_ = &to_thread();
     stamp(*thread_call_, command_);
     thread_call_->terms = std::move(terms);
-    thread_call_->depart(*door);
+    thread_call_->depart(*handle);
     return true;
 }
 
@@ -168,9 +168,9 @@ MAGNETAR_DECL ThreadCall::ThreadCall(Sending& waiter, LoopHandle& origin) noexce
       target_(waiter.target()),
       waiter_(&waiter) {}
 
-[[gnu::noinline]] MAGNETAR_DECL void ThreadCall::depart(LoopHandle& door) noexcept {
-    wait_for_loop(*this, door.index());
-    outbox().post(door, *this);
+[[gnu::noinline]] MAGNETAR_DECL void ThreadCall::depart(LoopHandle& handle) noexcept {
+    wait_for_loop(*this, handle.index());
+    outbox().post(handle, *this);
 }
 
 MAGNETAR_DECL void ThreadCall::arrive(Runnable& self) {

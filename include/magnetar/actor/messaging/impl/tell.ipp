@@ -31,8 +31,8 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 MAGNETAR_DECL bool TellFromAnywhere::post(Owned<TellFromAnywhere> tell, const Address& target) {
     LoopHandle* main = main_loop_handle.load(std::memory_order_acquire);
     if (!main || !target.where.known()) return false;
-    LoopHandle* door = target.where.node() == this_node ? loop_handle_at(target.where.loop_index()) : main;
-    if (!door || !door->post(*tell)) return false;
+    LoopHandle* handle = target.where.node() == this_node ? loop_handle_at(target.where.loop_index()) : main;
+    if (!handle || !handle->post(*tell)) return false;
     tell.release();
     return true;
 }
@@ -46,9 +46,9 @@ MAGNETAR_DECL void TellFromAnywhere::arrive(Runnable& self) {
     }
 }
 
-MAGNETAR_DECL Tell& Telling::make_for(LoopHandle& door) {
+MAGNETAR_DECL Tell& Telling::make_for(LoopHandle& handle) {
     Outbox& out = outbox();
-    void* place = out.place(door, size_, &Tell::arrive);
+    void* place = out.place(handle, size_, &Tell::arrive);
     Tell& tell = make_in_batch(place);
     out.placed(size_);
     return tell;
@@ -83,10 +83,10 @@ MAGNETAR_DECL Owned<NodeTell> Telling::for_node(Telling* waiter) const {
 
 MAGNETAR_DECL void Telling::post() {
     if (target_.where.node() != this_node) return send_to_node(*for_node(nullptr).release());
-    LoopHandle* door = loop_handle_at(target_.where.loop_index());
-    if (!door) return;
-    if (door->index() != this_loop) {
-        make_for(*door);
+    LoopHandle* handle = loop_handle_at(target_.where.loop_index());
+    if (!handle) return;
+    if (handle->index() != this_loop) {
+        make_for(*handle);
         outbox().flush();
     } else if (Actor<>* actor = find_local(target_)) {
         core_of(*actor).receive(make());
@@ -107,12 +107,12 @@ MAGNETAR_DECL void Telling::post() {
         send_to_node(*call.release());
         return true;
     }
-    LoopHandle* door = loop_handle_at(target_.where.loop_index());
+    LoopHandle* handle = loop_handle_at(target_.where.loop_index());
     ActorSlot* slot = target_.where.slot();
-    if (!door || (slot && slot->id.load(std::memory_order_acquire) != target_.id.value)) return false;
+    if (!handle || (slot && slot->id.load(std::memory_order_acquire) != target_.id.value)) return false;
     Outbox& out = outbox();
     if (slot && !out.has_room(target_) && !out.find_room(target_)) return false;
-    Tell& tell = make_for(*door);
+    Tell& tell = make_for(*handle);
     tell.never_waits = true;
     if (sender) tell.sender = *sender;
     if (slot) {
@@ -180,12 +180,12 @@ MAGNETAR_DECL bool Telling::end_at_once(std::exception_ptr error) noexcept {
     if (!target_.where.known() || !can_send_to(target_.where.node()))
         return end_at_once(not_found(target_, command_));
     if (target_.where.node() != this_node) return depart_to_node();
-    LoopHandle* door = loop_handle_at(target_.where.loop_index());
-    if (!door) return end_at_once(not_found(target_, command_));
+    LoopHandle* handle = loop_handle_at(target_.where.loop_index());
+    if (!handle) return end_at_once(not_found(target_, command_));
     auto acknowledgement = make_owned<Acknowledgement>(*this, EventLoop::current()->handle());
-    Tell& tell = make_for(*door);
+    Tell& tell = make_for(*handle);
     acknowledgement_ = tell.acknowledgement = acknowledgement.release();
-    wait_for_loop(*acknowledgement_, door->index());
+    wait_for_loop(*acknowledgement_, handle->index());
     outbox().flush();
     return true;
 }

@@ -112,7 +112,7 @@ MAGNETAR_DECL void Link::take(CallOnWire& call) {
 // The checks are inline, as every message passes them.
 
 inline void Link::check_greeted() const {
-    if (!session_.greeted()) throw FrameError(CloseCode::protocol_error, "link: no hello");
+    if (!session_.handshake_done()) throw FrameError(CloseCode::protocol_error, "link: no hello");
 }
 
 inline void Link::check_sender(Address& sender) const {

@@ -19,35 +19,35 @@ struct RemoteRoutes {
     };
     std::mutex mutex;
     IdMap<Route> routes;
-    std::uint32_t last = first_remote_host - 1;
+    std::uint32_t last = first_remote_node - 1;
 };
 MAGNETAR_DECL RemoteRoutes& remote_routes() {
     static auto& all = *new RemoteRoutes;  // abandoned threads may outlive all statics
     return all;
 }
-MAGNETAR_DECL RemoteRoutes::Route remote_route(std::uint32_t host) noexcept {
+MAGNETAR_DECL RemoteRoutes::Route remote_route(std::uint32_t node) noexcept {
     auto& all = remote_routes();
     std::lock_guard lock(all.mutex);
-    auto* found = all.routes.find(host);
+    auto* found = all.routes.find(node);
     return found ? *found : RemoteRoutes::Route();
 }
 
 MAGNETAR_DECL std::uint32_t add_remote(RemotePeer& peer) {
-    constexpr std::uint32_t last_host = 0xffffff;
+    constexpr std::uint32_t last_node = 0xffffff;
     auto& all = remote_routes();
     std::lock_guard lock(all.mutex);
-    if (all.routes.size() > (last_host - first_remote_host) / 2)
+    if (all.routes.size() > (last_node - first_remote_node) / 2)
         throw std::length_error("too many connections to remote arbiters");
     // Numbers are reused as late as possible, so that old proxies do not reach another connection.
-    do all.last = all.last >= last_host ? first_remote_host : all.last + 1;
+    do all.last = all.last >= last_node ? first_remote_node : all.last + 1;
     while (all.routes.find(all.last));
     all.routes[all.last] = {&peer, EventLoop::current()};
     return all.last;
 }
-MAGNETAR_DECL void remove_remote(std::uint32_t host) noexcept {
+MAGNETAR_DECL void remove_remote(std::uint32_t node) noexcept {
     auto& all = remote_routes();
     std::lock_guard lock(all.mutex);
-    all.routes.erase(host);
+    all.routes.erase(node);
 }
 
 // Runs on the loop of the connection, if that still exists.
@@ -71,8 +71,8 @@ MAGNETAR_DECL void send_to_remote(RemoteCall& call) noexcept {
     }
     send_from_its_loop(call);
 }
-MAGNETAR_DECL bool remote_has_room(std::uint32_t host) noexcept {
-    auto route = remote_route(host);
+MAGNETAR_DECL bool remote_has_room(std::uint32_t node) noexcept {
+    auto route = remote_route(node);
     return route.peer && (route.loop != EventLoop::current() || route.peer->has_room());
 }
 

@@ -31,7 +31,7 @@ MAGNETAR_DECL void Session::take(const Hello& hello) {
     if (says("wire", "json") != json) break_off("link: a hello of another form");
     if (!json && !(says("build", build_id()) && says("commands", command_table_mark())))
         break_off("link: a hello of another build, or with other commands");
-    greeted_ = true;
+    handshake_done_ = true;
 }
 
 // ---- requests and tells out
@@ -152,7 +152,7 @@ MAGNETAR_DECL void Session::take(const Credit& credit) {
 
 MAGNETAR_DECL void Session::fail(RemoteCall& call) {
     auto command = command_table()[call.command]->name;
-    call.error = greeted_ || peer_ == 0 || this_node == 0
+    call.error = handshake_done_ || peer_ == 0 || this_node == 0
                      ? reject_error(RejectReason::lost, call.target.id, command)
                      : no_link_error(call.target.id, command,
                                      "it did not take it: it may have ended, or have no free descriptor");

@@ -109,7 +109,7 @@ MAGNETAR_DECL RemoteLink::RemoteLink(Stream stream, std::string url)
     : stream_(std::move(stream)),
       socket_(stream_, Masking::forbidden, remote_limits, *this),
       url_(std::move(url)) {
-    host_ = add_remote(*this);
+    node_ = add_remote(*this);
 }
 
 // A stream after the handshake, and the bytes received behind the head of the answer.
@@ -207,7 +207,7 @@ MAGNETAR_DECL std::exception_ptr RemoteLink::lost() const {
 MAGNETAR_DECL void RemoteLink::closing(std::string_view reason) noexcept {
     if (!std::exchange(open_, false)) return;
     reason_ = reason;
-    remove_remote(host_);
+    remove_remote(node_);
     auto error = lost();
     asked_.for_each([&](RemoteAsked*& asked) { std::exchange(asked, nullptr)->fail(error); });
     while (auto* call = static_cast<RemoteCall*>(waiting_.pop())) {
@@ -261,7 +261,7 @@ MAGNETAR_DECL void RemoteLink::write(RemoteCall& call) noexcept {
         if (call.command >= command_table().size())
             throw CommandNotFound("the command is not known by a name");
         const CommandEntry* entry = command_table()[call.command];
-        RemoteScope scope(host_);
+        RemoteScope scope(node_);
         Reader reader(call.body.bytes());
         std::string name;
         Json arguments = Json::array();

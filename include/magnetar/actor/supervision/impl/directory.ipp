@@ -20,7 +20,7 @@ MAGNETAR_DECL void Directory::reserve(const std::string& name, ActorId id, std::
             throw SpawnError(fmt::format("the name '{}' is taken by a living actor", name));
     }
     if (entries_.find(id.value)) throw SpawnError(fmt::format("the id {} is in use", id.to_string()));
-    if (std::uint32_t* held = node ? hosts_.find(node) : nullptr; held && ++*held > most_held) {
+    if (std::uint32_t* held = node ? nodes_.find(node) : nullptr; held && ++*held > most_held) {
         --*held;
         throw SpawnError("its process makes too many actors at once");
     }
@@ -32,10 +32,10 @@ MAGNETAR_DECL void Directory::reserve(const std::string& name, ActorId id, std::
 }
 
 MAGNETAR_DECL std::uint32_t Directory::free_node(std::uint32_t last) {
-    if (hosts_.size() >= greatest_node) throw SpawnError("no number is left for another process");
+    if (nodes_.size() >= greatest_node) throw SpawnError("no number is left for another process");
     do last = last % greatest_node + 1;
-    while (hosts_.find(last));
-    hosts_[last] = 0;
+    while (nodes_.find(last));
+    nodes_[last] = 0;
     return last;
 }
 
@@ -45,7 +45,7 @@ MAGNETAR_DECL std::uint32_t Directory::home(const Entry& entry) noexcept {
 
 MAGNETAR_DECL void Directory::settle(const Entry& entry) noexcept {
     if (entry.ready) return;
-    if (std::uint32_t* held = entry.node ? hosts_.find(entry.node) : nullptr) --*held;
+    if (std::uint32_t* held = entry.node ? nodes_.find(entry.node) : nullptr) --*held;
 }
 
 MAGNETAR_DECL void Directory::enter(ActorProxy<> proxy, Concurrency kind, ActorId manager) {
@@ -79,7 +79,7 @@ MAGNETAR_DECL void Directory::remove_node(std::uint32_t node) {
     entries_.for_each([&](std::uint64_t id, const Entry& entry) {
         if (home(entry) == node) remove({id});
     });
-    hosts_.erase(node);
+    nodes_.erase(node);
 }
 
 MAGNETAR_DECL const Directory::Entry* Directory::find(ActorId id) const noexcept {

@@ -5,9 +5,9 @@
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
-MAGNETAR_DECL bool GroupTable::may_change(ActorId member, std::uint32_t host) const noexcept {
+MAGNETAR_DECL bool GroupTable::may_change(ActorId member, std::uint32_t node) const noexcept {
     const Membership* known = memberships_.find(member.value);
-    return host == this_node || !known || known->actor.where.node() == host;
+    return node == this_node || !known || known->actor.where.node() == node;
 }
 
 MAGNETAR_DECL void GroupTable::join(const std::string& group, std::uint32_t command, const Address& member) {
@@ -33,9 +33,9 @@ MAGNETAR_DECL void GroupTable::remove(ActorId member) {
     memberships_.erase(member.value);
 }
 
-MAGNETAR_DECL void GroupTable::remove_node(std::uint32_t host) {
+MAGNETAR_DECL void GroupTable::remove_node(std::uint32_t node) {
     memberships_.for_each([&](std::uint64_t id, const Membership& one) {
-        if (one.actor.where.node() == host) remove({id});
+        if (one.actor.where.node() == node) remove({id});
     });
 }
 
@@ -64,15 +64,15 @@ MAGNETAR_DECL std::vector<std::uint32_t> GroupTable::other_nodes(const std::stri
     std::vector<std::uint32_t> all;
     auto found = groups_.find(Key(group, command));
     if (found == groups_.end()) return all;
-    for (auto& [host, members] : found->second)
-        if (host != this_node) all.push_back(host);
+    for (auto& [node, members] : found->second)
+        if (node != this_node) all.push_back(node);
     return all;
 }
 
 MAGNETAR_DECL std::vector<Address> GroupTable::members(const std::string& group) const {
     std::map<std::uint64_t, Address> all;
     for (auto at = groups_.lower_bound(Key(group, 0)); at != groups_.end() && at->first.first == group; ++at)
-        for (auto& [host, members] : at->second)
+        for (auto& [node, members] : at->second)
             members.for_each([&](std::uint64_t id, const Address& member) { all.try_emplace(id, member); });
     std::vector<Address> list;
     for (auto& [id, member] : all) list.push_back(member);
@@ -82,7 +82,7 @@ MAGNETAR_DECL std::vector<Address> GroupTable::members(const std::string& group)
 MAGNETAR_DECL std::map<std::string, std::size_t> GroupTable::sizes() const {
     std::map<std::string, std::size_t> all;
     for (auto& [key, nodes] : groups_)
-        for (auto& [host, members] : nodes) all[key.first] += members.size();
+        for (auto& [node, members] : nodes) all[key.first] += members.size();
     return all;
 }
 

@@ -166,7 +166,7 @@ MAGNETAR_DECL void dump_command(Actor<>& self) {
                        text);
     if (&self != the_node->main_actor) return;
     the_supervisor->for_each([](ChildRecord& child) {
-        if (child.greeted && !child.ended) post_tell<dump_command>(child.address);
+        if (child.handshake_done && !child.ended) post_tell<dump_command>(child.address);
     });
 }
 

@@ -78,7 +78,7 @@ MAGNETAR_DECL void require_all_rights(const Request& request, std::string_view w
 }
 
 MAGNETAR_DECL void child_greeted(Request& request, std::uint64_t id, ActorProxy<> proxy) {
-    the_supervisor->greeted({id}, proxy, node_of_caller(request));
+    the_supervisor->on_handshake({id}, proxy, node_of_caller(request));
 }
 
 MAGNETAR_DECL Task<ActorProxy<>> spawn_process(Request& request, SpawnOrder order) {
@@ -220,12 +220,12 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(ThreadBirth birth, Add
     co_return co_await await_start(child);
 }
 
-MAGNETAR_DECL void Supervisor::greeted(ActorId id, const ActorProxy<>& proxy, std::uint32_t node) {
+MAGNETAR_DECL void Supervisor::on_handshake(ActorId id, const ActorProxy<>& proxy, std::uint32_t node) {
     ChildRecord& child = expected(id, node);
     if (proxy.id() != id || proxy.address().where.node() != node)
         return node_.expel(node, "it greets with another's address");
     child.address = proxy.address();
-    child.greeted = true;
+    child.handshake_done = true;
     child.last_seen = node_.loop().now();
     child.changed.set();
     if (child.unwanted) post_tell<stop_command>(child.address);
@@ -416,7 +416,8 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::await_start(std::shared_ptr<ChildRe
     auto limit = child->settings.timeout;
     child->last_seen = node_.loop().now();
     std::string trouble;
-    if (!co_await until(*child, limit, [](ChildRecord& c) { return c.greeted || c.failure || c.ended; }))
+    if (!co_await until(*child, limit,
+                        [](ChildRecord& c) { return c.handshake_done || c.failure || c.ended; }))
         trouble = fmt::format("no handshake within {} s", std::chrono::duration<double>(limit).count());
     if (trouble.empty()) {
         core_of(*node_.main_actor).start_job(watch_heartbeat(*this, child)).detach();
@@ -450,29 +451,29 @@ MAGNETAR_DECL Task<> Supervisor::await_exit(std::shared_ptr<ChildRecord> child) 
 
 MAGNETAR_DECL void Supervisor::ask_to_stop(ChildRecord& child) {
     child.unwanted = true;
-    if (child.greeted) post_tell<stop_command>(child.address);
+    if (child.handshake_done) post_tell<stop_command>(child.address);
     else if (child.process) child.process->kill(SIGKILL);
 }
 
 MAGNETAR_DECL Task<> Supervisor::end_by_force(ChildRecord& child) {
     child.unwanted = true;
     if (child.process) child.process->kill(SIGKILL);
-    else if (child.greeted) post_tell<end_command>(child.address);
+    else if (child.handshake_done) post_tell<end_command>(child.address);
     if (co_await until(child, std::chrono::seconds(1), [](ChildRecord& c) { return c.ended; })) co_return;
     if (child.thread.joinable()) give_up(child);
 }
 
 MAGNETAR_DECL void Supervisor::give_up(ChildRecord& child) {
     const std::string_view* command = nullptr;
-    if (child.greeted)
+    if (child.handshake_done)
         command = loop_handle_at(child.address.where.loop_index())
                       ->activity.command.load(std::memory_order_relaxed);
     Logger(child.to_string())
         .error("its thread hangs and cannot be ended: it is given up. The last command that it began: {}",
                command ? *command : "none");
     child.thread.detach();
-    if (child.greeted) {
-        if (ActorSlot* cell = child.address.where.slot()) cell->revoke();
+    if (child.handshake_done) {
+        if (ActorSlot* slot = child.address.where.slot()) slot->revoke();
         give_up_loop(child.address.where.loop_index());
     }
     over(child, ExitStatus(128 + SIGKILL));

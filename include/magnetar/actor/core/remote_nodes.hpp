@@ -8,9 +8,9 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 // Each connection from this process to a remote arbiter has a host number, by which proxies of its actors are
 // routed, as others are by the number of their process. The numbers are valid in this process only.
-inline constexpr std::uint32_t first_remote_host = greatest_node + 1;
+inline constexpr std::uint32_t first_remote_node = greatest_node + 1;
 
-constexpr bool is_remote(std::uint32_t host) noexcept { return host >= first_remote_host; }
+constexpr bool is_remote(std::uint32_t node) noexcept { return node >= first_remote_node; }
 
 // The remote arbiter for which this thread encodes or decodes values now; 0 for none. Proxies in them are
 // those of its actors, in the form that it uses.
@@ -19,8 +19,8 @@ inline constinit thread_local std::uint32_t remote_scope = 0;
 class RemoteScope {
 public:
     // A host of this application: no scope.
-    explicit RemoteScope(std::uint32_t host) noexcept : outer_(remote_scope) {
-        remote_scope = is_remote(host) ? host : 0;
+    explicit RemoteScope(std::uint32_t node) noexcept : outer_(remote_scope) {
+        remote_scope = is_remote(node) ? node : 0;
     }
     RemoteScope(const RemoteScope&) = delete;
     ~RemoteScope() { remote_scope = outer_; }

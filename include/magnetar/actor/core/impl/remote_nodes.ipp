@@ -1,6 +1,6 @@
 #pragma once
 
-#include <magnetar/actor/core/remote_hosts.hpp>
+#include <magnetar/actor/core/remote_nodes.hpp>
 
 #include <fmt/core.h>
 
@@ -17,8 +17,8 @@ MAGNETAR_DECL std::uint64_t remote_place_to_wire(const Address& address) {
                                      "application, or of the remote arbiter that they came from",
                                      address.id.to_string()));
     // The id contains the process that made the actor; an id chosen by the user is found without a location.
-    auto host = static_cast<std::uint32_t>(address.id.value >> 40);
-    return is_remote(host) ? 0 : Location(host, where.loop_index(), where.index()).to_wire();
+    auto node = static_cast<std::uint32_t>(address.id.value >> 40);
+    return is_remote(node) ? 0 : Location(node, where.loop_index(), where.index()).to_wire();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail
