@@ -1,4 +1,5 @@
 // expect: the arguments do not match the command's parameters: their number or types differ
+// alone
 #include <magnetar/magnetar.hpp>
 
 using namespace magnetar;

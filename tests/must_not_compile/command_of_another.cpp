@@ -1,4 +1,5 @@
 // expect: this command belongs to another actor type: send it to a proxy of the type that has it
+// alone
 #include <magnetar/magnetar.hpp>
 
 using namespace magnetar;

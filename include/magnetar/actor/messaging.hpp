@@ -145,6 +145,8 @@ auto send(const Target& target, const C&, A&&... arguments) {
                 return detail::send_to_name<F, P...>(detail::target_text(target),
                                                      P(std::forward<A>(arguments))...);
             }(static_cast<typename detail::CommandTraits<F>::Args*>(nullptr));
+    } else {
+        return detail::refused<detail::RequestFor<F>>();
     }
 }
 
@@ -173,6 +175,8 @@ auto tell(const Target& target, const C&, A&&... arguments) {
                 return detail::tell_to_name<F, P...>(detail::target_text(target),
                                                      P(std::forward<A>(arguments))...);
             }(static_cast<typename detail::CommandTraits<F>::Args*>(nullptr));
+    } else {
+        return detail::refused<detail::TellFor<F>>();
     }
 }
 
@@ -184,6 +188,7 @@ bool try_tell(const Target& target, const C&, A&&... arguments) {
     constexpr auto F = detail::function_of<C, std::decay_t<A>...>;
     if constexpr (detail::Callable<F, typename detail::StateOfProxy<Target>::type, A...>)
         return detail::try_tell_to<F>(nullptr, target.address(), std::forward<A>(arguments)...);
+    else return detail::refused<bool>();
 }
 
 /// Sends a message that is not answered from any thread of the process, including one without an EventLoop (a
@@ -199,6 +204,7 @@ bool tell_from_anywhere(const ActorProxy<State>& target, A&&... arguments) {
         return detail::tell_from_anywhere(detail::TellFor<F>(target.address(), detail::listed_entry<F, State>,
                                                              std::forward<A>(arguments)...),
                                           target.address());
+    else return detail::refused<bool>();
 }
 /// The same for a Command, `run<function>` or `echo`.
 template <class Target, class C, class... A>
@@ -208,6 +214,7 @@ bool tell_from_anywhere(const Target& target, const C&, A&&... arguments) {
     if constexpr (detail::Callable<F, typename detail::StateOfProxy<Target>::type, A...>)
         return detail::tell_from_anywhere(
             detail::make_tell<F>(target.address(), std::forward<A>(arguments)...), target.address());
+    else return detail::refused<bool>();
 }
 
 template <class Target, class C, class... A>

@@ -176,6 +176,8 @@ public:
             return detail::send_by_monitor(
                 monitor_, detail::listed_entry<F>,
                 typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
+        } else {
+            return detail::refused<Task<typename detail::CommandTraits<F>::Result>>();
         }
     }
     /// The same without an answer, see ActorProxy::tell.
@@ -185,6 +187,8 @@ public:
             return detail::tell_by_monitor(
                 monitor_, detail::listed_entry<F>,
                 typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
+        } else {
+            return detail::refused<Task<>>();
         }
     }
     bool operator==(const PoolProxy& other) const noexcept { return monitor_ == other.monitor_; }
@@ -285,6 +289,8 @@ public:
         if constexpr (detail::Callable<F, State, A...>) {
             return {proxy_, detail::listed_entry<F, State>,
                     typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...)};
+        } else {
+            return detail::refused<detail::PoolRequestFor<F>>();
         }
     }
     /// The same without an answer, see ActorProxy::tell.
@@ -293,6 +299,8 @@ public:
         if constexpr (detail::Callable<F, State, A...>) {
             return detail::tell_any(proxy_, detail::listed_entry<F, State>,
                                     typename detail::CommandTraits<F>::Args(std::forward<A>(arguments)...));
+        } else {
+            return detail::refused<Task<>>();
         }
     }
     /// The same without ever waiting: false when no worker runs, or the chosen one does not accept it. See
@@ -305,6 +313,8 @@ public:
             return chosen &&
                    detail::TellFor<F>::try_now(nullptr, chosen.worker.address(),
                                                detail::listed_entry<F, State>, std::forward<A>(arguments)...);
+        } else {
+            return detail::refused<bool>();
         }
     }
     /// A request to every running worker; returns all answers, or throws the first exception.

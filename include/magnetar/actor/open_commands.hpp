@@ -70,6 +70,7 @@ Task<R> send(const Target& target, const Call<Name, R(P...)>&, A&&... arguments)
                                               std::type_identity<void(A...)>()))
         return detail::typed_answer<R>(
             magnetar::send(target, Name.view(), std::decay_t<P>(std::forward<A>(arguments))...));
+    else return detail::refused<Task<R>>();
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE

@@ -75,6 +75,9 @@ consteval bool check_call_of() {
 }
 template <auto F, class State, class... A>
 concept Callable = check_call_of<std::remove_const_t<decltype(F)>, State, A...>();
+// The result of a call that is not Callable: what the static_assert says is then the only error. Never defined.
+template <class T>
+T refused();
 
 }  // namespace detail
 
@@ -140,6 +143,7 @@ public:
         if constexpr (detail::Callable<F, State, A...>)
             return detail::RequestFor<F>(address(), detail::listed_entry<F, State>,
                                          std::forward<A>(arguments)...);
+        else return detail::refused<detail::RequestFor<F>>();
     }
     /// The same without an answer: returns when the message has found room in the actor's mailbox (within one
     /// process), or on the link to it. An exception in the command is logged by the callee. Throws
@@ -149,6 +153,7 @@ public:
         if constexpr (detail::Callable<F, State, A...>)
             return detail::TellFor<F>(address(), detail::listed_entry<F, State>,
                                       std::forward<A>(arguments)...);
+        else return detail::refused<detail::TellFor<F>>();
     }
     /// The same without ever waiting, and without a coroutine: true when the message is on its way, false
     /// when there is no room for it or the actor has ended. Room on the link to another process is known on
@@ -159,6 +164,7 @@ public:
         if constexpr (detail::Callable<F, State, A...>)
             return detail::TellFor<F>::try_now(nullptr, address(), detail::listed_entry<F, State>,
                                                std::forward<A>(arguments)...);
+        else return detail::refused<bool>();
     }
 };
 

@@ -56,6 +56,8 @@ public:
                                                          std::type_identity<void(A...)>())) {
             return typed<R>(link(),
                             ask(target, Name.view(), json(std::decay_t<P>(std::forward<A>(arguments))...)));
+        } else {
+            return detail::refused<Task<R>>();
         }
     }
     template <class Target, class... A>

@@ -83,6 +83,7 @@ detail::SpawnAwaiter<State, detail::Kept<A>...> spawn(SpawnOptions<State> option
         "the actor's state cannot be made from these arguments: give spawn() what its constructor or its braces take");
     if constexpr (detail::StateFrom<State, detail::Kept<A>...>)
         return {options, detail::Arguments<detail::Kept<A>...>(std::forward<A>(arguments)...)};
+    else return detail::refused<detail::SpawnAwaiter<State, detail::Kept<A>...>>();
 }
 
 template <class State, class... A>
