@@ -453,6 +453,21 @@ def descriptors_suffice_for_the_connections_or_a_warning_says_so():
 
 
 @case
+def a_scale_that_fails_says_how_many_run():
+    with echo("--workers", "2") as program:
+        pid = program.running().process.pid
+        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 6, hard))
+        said = program.ask("--scale", "9", code=1)
+        found = re.search(r"Too many open files.*; (\d) of 9 workers run", said)
+        assert found and 2 <= int(found.group(1)) < 9, said
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+        assert len(program.workers()) == int(found.group(1))
+        program.ask("--scale", "9")
+        assert len(program.workers()) == 9
+
+
+@case
 def metrics_live_and_ready():
     with echo("--metrics", "127.0.0.1:0", "--drain-delay", "1500ms") as program:
         program.running()

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include <magnetar/actor/errors.hpp>
 #include <magnetar/app/detail/program_info.hpp>
 #include <magnetar/app/detail/reload.hpp>
 #include <magnetar/app/detail/service.hpp>
@@ -64,7 +65,14 @@ inline Task<Json> scale(Service& program, Actor<>& arbiter, Json arguments) {
         throw std::invalid_argument(fmt::format("scale: at most {} workers", most_workers));
     ApplicationBase& app = named(program, application ? from_json<std::string>(*application) : std::string());
     co_await program.ready.wait();
-    co_await app.scale(workers);
+    std::string trouble;
+    try {
+        co_await app.scale(workers);
+    } catch (const SpawnError& error) {
+        trouble = error.what();
+    }
+    if (!trouble.empty())
+        throw SpawnError(fmt::format("{}; {} of {} workers run", trouble, app.workers().size(), workers));
     app.config->workers.workers = workers;
     co_return Json(workers);
 }
