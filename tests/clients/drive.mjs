@@ -1,7 +1,9 @@
 // Drives a live arbiter with Node's package ws. usage: drive.mjs URL CLIENT
-import { WebSocket } from "ws";
+import { execFile } from "node:child_process";
+import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
+const { WebSocket } = createRequire(import.meta.url)("ws");
 const [url, path] = process.argv.slice(2);
 const { Arbiter } = await import(pathToFileURL(path));
 let failed = 0;
@@ -23,7 +25,26 @@ for (const [target, command, args, type] of [["counter", "fail", ["no"], "std::i
   const name = await arbiter.send(target, command, ...args).then(() => "nothing", (error) => error.name);
   check(name === type, `${command} of ${target} fails with ${type}, not ${name}`);
 }
+let deep = "leaf";
+for (let i = 0; i < 100; ++i) deep = [deep];
+const outcome = (promise) => promise.then(() => "nothing", (error) => error);
+for (const [value, what] of [["\ud800", "an unpaired surrogate"], [deep, "a value that is nested too deeply"]]) {
+  const waiting = outcome(arbiter.send("counter", "dwell", 3000));
+  const errors = await Promise.all([outcome(arbiter.send("counter", "echo", value)), waiting]);
+  check(errors.every((error) => error.name === "JsonError"), `${what} fails all that wait: ${errors}`);
+  check(await arbiter.send("counter", "ping") === "pong", `the connection goes on after ${what}`);
+}
+// The arbiter closes it with 1009: the message is too long.
+for (const [value, what] of [["z".repeat(4 << 20), "a request that the end meets"], ["z", "a request after the end"]]) {
+  const error = await outcome(arbiter.send("counter", "echo", value));
+  check(/ended: 1009 ./.test(error.message), `${what}: ${error}`);
+}
 arbiter.close();
+const program = (...args) => new Promise((resolve) => execFile(process.execPath, [path, ...args], (error, out, text) =>
+  resolve([error?.code ?? 0, out, text])));
+check(String(await program(url, "open sesame", "counter", "echo", "[1]")) === "0,[1]\n,", "a result is printed");
+const said = await program(url, "open sesame", "counter", "fail", '"no"');
+check(String(said) === "1,,client.mjs: std::invalid_argument: no\n", `one line, and 1: ${said}`);
 check(await Arbiter.connect(url, "wrong").then(() => false, () => true), "a wrong token is refused");
 
 const socket = new WebSocket(url, ["magnetar.v1"], { headers: { Authorization: "Bearer open sesame" } });

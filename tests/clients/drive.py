@@ -77,6 +77,30 @@ async def commands():
                 check(False, f"{command} of {target} fails")
             except client.RemoteError as failure:
                 check(failure.type == error, f"{command} of {target} fails with {error}, not {failure.type}")
+        deep = "leaf"
+        for _ in range(100):
+            deep = [deep]
+        for value, what in [("\ud800", "an unpaired surrogate"), (deep, "a value that is nested too deeply")]:
+            waiting = asyncio.create_task(arbiter.send("counter", "dwell", 3_000))
+            await asyncio.sleep(0.05)
+            failures_of = await asyncio.wait_for(asyncio.gather(arbiter.send("counter", "echo", value), waiting,
+                                                                return_exceptions=True), 20)
+            check([getattr(failure, "type", failure) for failure in failures_of] == ["JsonError"] * 2,
+                  f"{what} fails all that wait: {failures_of}")
+            check(await arbiter.send("counter", "ping") == "pong", f"the connection goes on after {what}")
+        try:
+            await asyncio.wait_for(arbiter.send("counter", "dwell", 3_000), 0.05)
+            check(False, "a request whose wait is limited")
+        except asyncio.TimeoutError:
+            pass
+        check(await arbiter.send("counter", "ping") == "pong", "the connection goes on after a cancelled request")
+        # The arbiter closes it with 1009: the message is too long.
+        for value, what in [("z" * (4 << 20), "a request that the end meets"), ("z", "a request after the end")]:
+            try:
+                await asyncio.wait_for(arbiter.send("counter", "echo", value), 20)
+                check(False, what)
+            except websockets.ConnectionClosed as closed:
+                check(closed.rcvd and closed.rcvd.code == 1009 and closed.rcvd.reason, f"{what}: {closed}")
     async with client.Arbiter(url, "master word") as arbiter:
         check((await arbiter.send("arbiter", "spawn", "light", "coroutine"))["name"] == "light", "spawn")
         check(await arbiter.send("light", "config", "level", [3]) == 3, "config")
@@ -99,6 +123,22 @@ async def commands():
         except websockets.InvalidHandshake as refused:  # which tells the status in another place since version 14
             status = refused.status_code if hasattr(refused, "status_code") else refused.response.status_code
             check(status == 401, "with 401")
+
+
+async def program():
+    """The client as a program: what it prints, and its exit code."""
+    async def run(*arguments):
+        process = await asyncio.create_subprocess_exec(sys.executable, client_path, *arguments, stdout=asyncio.subprocess.PIPE,
+                                                       stderr=asyncio.subprocess.PIPE)
+        out, error = await asyncio.wait_for(process.communicate(), 20)
+        return process.returncode, out.decode(), error.decode()
+    check(await run(url, word, "counter", "echo", "[1]") == (0, "[1]\n", ""), "a result is printed")
+    for arguments, text in [((url, word, "counter", "fail", '"no"'), "client.py: std::invalid_argument: no\n"),
+                            ((url, word, "counter", "echo", '"\\ud800"'), "client.py: JsonError: "),
+                            ((url, "wrong", "counter", "ping"), "client.py: "),
+                            (("ws://127.0.0.1:1", word, "counter", "ping"), "client.py: ")]:
+        code, out, error = await run(*arguments)
+        check((code, out) == (1, "") and error.startswith(text) and error.count("\n") == 1, f"one line, and 1: {error}")
 
 
 async def frames():
@@ -164,7 +204,7 @@ async def crowds():
 
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-for part in (commands, frames, crowds):
+for part in (commands, program, frames, crowds):
     asyncio.run(part())
 print("python:", "failed" if failures else "passed")
 sys.exit(bool(failures))
