@@ -146,7 +146,7 @@ def scale_log_levels_and_files():
             assert {"time", "level", "process", "name", "text"} <= record.keys(), record
         program.ask("--set-log-level", "error,echo=debug")
         assert program.info()["program"]["log_levels"] == "error,echo=debug"
-        assert "is no level" in program.ask("--set-log-level", "loud", code=1)
+        assert "is not a log level" in program.ask("--set-log-level", "loud", code=1)
         os.rename(log, log + ".1")
         program.ask("--reload")
         assert "workers replaced" in open(log).read()
@@ -681,7 +681,7 @@ def operators_words():
     assert run("--check-config") == ""
     assert "--timeout 0s: must be more than 0s" in run("--check-config", "--timeout", "0s", code=2)
     assert "--umask 999: must be an octal number" in run("--check-config", "--umask", "999", code=2)
-    assert "'loud' is no level" in run("--check-config", "--log-level", "loud", code=2)
+    assert "'loud' is not a log level" in run("--check-config", "--log-level", "loud", code=2)
     assert "the port" in run("--check-config", "--bind", "localhost", code=2)
     assert "did you mean --greeting?" in run("--greting", "x", code=2)
     assert "goes with --info" in run("--json", code=2)

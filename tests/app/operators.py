@@ -277,7 +277,7 @@ def the_control_socket_is_an_administrators_door():
                                            ("scale", [-1], "CodecError", ""),
                                            ("scale", [2, "nobody"], "std::invalid_argument", "which of the applications"),
                                            ("stop_worker", ["nobody"], "std::invalid_argument", "no worker has the id"),
-                                           ("log_level", ["loud"], "std::invalid_argument", "is no level")):
+                                           ("log_level", ["loud"], "std::invalid_argument", "is not a log level")):
             error = door.ask({"id": 6, "command": command, "args": args})["error"]
             assert error["type"] == kind and words in error["message"], (command, error)
         assert door.ask("no JSON")["error"]["type"] == "JsonError"

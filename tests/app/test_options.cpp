@@ -125,7 +125,7 @@ TEST_CASE("app options: every standard setting at its least, at its greatest, an
         {"--umask", "777", ""},
         {"--umask", "1000", "octal"},
         {"--log-level", "off", ""},
-        {"--log-level", "loud", "no level"},
+        {"--log-level", "loud", "not a log level"},
         {"--concurrency", "process", ""},
         {"--concurrency", "fibre", "one of process, thread, coroutine"},
         {"--engine", "epoll", ""},

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <magnetar/base/detail/quantity.hpp>
 #include <magnetar/base/errors.hpp>
 
 #include <cerrno>
@@ -61,4 +62,10 @@ TEST_CASE("errors: describe names the type of whatever was thrown") {
 TEST_CASE("errors: a name that cannot be demangled is given as it is") {
     CHECK(demangled("not a mangled name") == "not a mangled name");
     CHECK(demangled(typeid(outside::Odd).name()) == "outside::Odd");
+}
+
+TEST_CASE("errors: one thing is counted in the singular") {
+    CHECK(detail::quantity(0, "worker") == "0 workers");
+    CHECK(detail::quantity(1, "worker") == "1 worker");
+    CHECK(detail::quantity(2, "worker") == "2 workers");
 }

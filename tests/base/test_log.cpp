@@ -112,7 +112,7 @@ TEST_SUITE("base") {
         File file;
         configure_log({.levels = "info", .file = file.path});
         CHECK_THROWS_WITH_AS(configure_log({.levels = "loud"}),
-                             "'loud' is no level: debug, info, warning, error and off are",
+                             "'loud' is not a log level: use debug, info, warning, error or off",
                              std::invalid_argument);
         CHECK_THROWS_AS(configure_log({.levels = "=info"}), std::invalid_argument);
         CHECK_THROWS_AS(configure_log({.levels = "debug", .file = "/nowhere/log"}), std::system_error);
@@ -131,14 +131,14 @@ TEST_SUITE("base") {
             {"info,info", ""},
             {"a=b=info", ""},
             {std::string(5000, 'n') + "=info", ""},
-            {",", "'' is no level"},
-            {",info", "'' is no level"},
-            {"net=", "'' is no level"},
-            {"net=loud", "'loud' is no level"},
+            {",", "'' is not a log level"},
+            {",info", "'' is not a log level"},
+            {"net=", "'' is not a log level"},
+            {"net=loud", "'loud' is not a log level"},
             {"=info", "'=info' names no logger"},
-            {"INFO", "'INFO' is no level"},
-            {" info", "' info' is no level"},
-            {"3", "'3' is no level"},
+            {"INFO", "'INFO' is not a log level"},
+            {" info", "' info' is not a log level"},
+            {"3", "'3' is not a log level"},
         };
         for (auto& row : rows) {
             CAPTURE(row.levels);

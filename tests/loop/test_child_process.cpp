@@ -54,7 +54,7 @@ TEST_CASE("exit status: exited or killed, as code, signal and text") {
     CHECK(unknown.code() == 255);
     CHECK(unknown.signal() == 0);
     CHECK(unknown != ExitStatus{255});
-    CHECK(fmt::format("{}; {}", unknown, ExitStatus{3}) == "ended, nobody knows how; exited with 3");
+    CHECK(fmt::format("{}; {}", unknown, ExitStatus{3}) == "ended with an unknown status; exited with 3");
 }
 
 TEST_CASE("process: tells how it ended, and leaves no zombie") {

@@ -94,6 +94,8 @@ TEST_CASE("dump: what magnetar does for itself is counted, and listed when every
         CHECK(whole.find("own") == whole.npos);
         event.set();
         co_await asked_for;
+        auto own_alone = l.dump();
+        CHECK(own_alone == "  none, and 1 of magnetar's own\n");
         REQUIRE(::raise(SIGUSR2) == 0);
         int signal = co_await own;
         CHECK(signal == SIGUSR2);

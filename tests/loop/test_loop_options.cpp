@@ -42,7 +42,7 @@ TEST_CASE("loop options: each at its least, its greatest, and beyond") {
         {{.spin = microseconds::min()}, "a spin of -9223372036854775808 us: must not be negative"},
         {{.threads = 1}, ""},
         {{.threads = UINT_MAX}, ""},
-        {{.threads = 0}, "an executor of 0 threads: at least 1"},
+        {{.threads = 0}, "threads is 0: must be at least 1"},
     };
     for (const Row& row : rows) CHECK(refusal(row.options) == row.refusal);
     CHECK(detail::checked({.spin = microseconds::max()}).spin == microseconds(100));

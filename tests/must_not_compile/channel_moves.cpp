@@ -1,4 +1,4 @@
-// expect: a channel hands values over by moving them, and one whose move throws would be lost
+// expect: a channel moves its values, and a throwing move would lose one
 #include <magnetar/magnetar.hpp>
 
 struct Order {

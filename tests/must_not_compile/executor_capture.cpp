@@ -1,4 +1,4 @@
-// expect: the function given to Executor::run must not capture what has a destructor
+// expect: the function passed to Executor::run must not capture objects with a destructor
 #include <magnetar/coro/task.hpp>
 #include <magnetar/loop/executor.hpp>
 

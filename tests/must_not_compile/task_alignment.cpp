@@ -1,4 +1,4 @@
-// expect: what a task gives may be aligned to 16 bytes at most
+// expect: the result type of a task may have an alignment of at most 16 bytes
 #include <magnetar/magnetar.hpp>
 
 struct alignas(64) Line {

@@ -111,7 +111,7 @@ struct JobState<T>::Joiner final : Waiter {
 ///     job.cancel();              // its current operation ends with Cancelled
 ///     co_await job;              // returns when it has ended: its value or its exception
 template <class T = void>
-class [[nodiscard("a dropped job runs detached; say so with .detach()")]] Job {
+class [[nodiscard("a dropped job runs detached: call .detach() to make that explicit")]] Job {
 public:
     explicit Job(detail::Owned<detail::JobState<T>> state) noexcept : state_(state.release()) {
         state_->begin();

@@ -42,7 +42,7 @@ struct PromiseBase : Pooled {
 template <class T>
 struct Promise : PromiseBase {
     static_assert(alignof(Outcome<T>) <= 2 * sizeof(void*),
-                  "what a task gives may be aligned to 16 bytes at most");
+                  "the result type of a task may have an alignment of at most 16 bytes");
     Outcome<T> outcome;
     Task<T> get_return_object() noexcept;
     void unhandled_exception() noexcept { outcome.fail(std::current_exception()); }

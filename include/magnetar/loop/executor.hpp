@@ -111,8 +111,8 @@ public:
     auto run(F&& function, A&&... arguments) {
         static_assert(
             std::is_trivially_destructible_v<std::decay_t<F>>,
-            "the function given to Executor::run must not capture what has a destructor: pass it as an "
-            "argument, run([](std::string text) { ... }, std::move(text))");
+            "the function passed to Executor::run must not capture objects with a destructor: pass them as "
+            "arguments, run([](std::string text) { ... }, std::move(text))");
         using T = std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>;
         using Call = detail::Call<T, std::decay_t<F>, std::decay_t<A>...>;
         return Run<T>(*this,

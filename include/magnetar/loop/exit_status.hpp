@@ -38,7 +38,7 @@ public:
     constexpr bool is_known() const noexcept { return signal_ >= 0; }
     /// It exited with code 0.
     constexpr bool clean() const noexcept { return code_ == 0; }
-    /// `exited with 3`, `killed by signal 9 (Killed)` or `ended, nobody knows how`.
+    /// `exited with 3`, `killed by signal 9 (Killed)` or `ended with an unknown status`.
     std::string to_string() const;
     friend constexpr bool operator==(ExitStatus, ExitStatus) noexcept = default;
 

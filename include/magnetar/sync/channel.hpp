@@ -33,8 +33,8 @@ template <class T>
 class Channel {
     static_assert(
         std::is_nothrow_move_constructible_v<T>,
-        "a channel hands values over by moving them, and one whose move throws would be lost: make its move "
-        "constructor noexcept, or send a std::unique_ptr to it");
+        "a channel moves its values, and a throwing move would lose one: make the move constructor noexcept, "
+        "or send a std::unique_ptr");
 
 public:
     class Send;

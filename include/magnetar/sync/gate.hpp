@@ -49,7 +49,7 @@ private:
 };
 
 /// One use of a Gate; leaves it when destroyed.
-class [[nodiscard("one has left when the pass dies: give it a name")]] Gate::Pass {
+class [[nodiscard("the Pass leaves the gate when it is destroyed: give it a name")]] Gate::Pass {
 public:
     Pass(Pass&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)) {}
     Pass& operator=(Pass&& other) noexcept {
@@ -88,8 +88,7 @@ private:
 };
 
 inline Gate::~Gate() {
-    if (inside_ > 0)
-        detail::end_misused("a Gate was destroyed while somebody was inside: a Pass outlives it");
+    if (inside_ > 0) detail::end_misused("a Gate was destroyed while a Pass still exists");
 }
 inline Gate::Pass Gate::enter() {
     if (closed_) throw GateClosed();

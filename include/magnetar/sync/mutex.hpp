@@ -39,7 +39,7 @@ private:
 };
 
 /// Holds a Mutex locked, or nothing.
-class [[nodiscard("the mutex is unlocked when the Lock dies: give it a name")]] Mutex::Lock {
+class [[nodiscard("the mutex is unlocked when the Lock is destroyed: give it a name")]] Mutex::Lock {
 public:
     Lock() noexcept = default;
     Lock(Lock&& other) noexcept : mutex_(std::exchange(other.mutex_, nullptr)) {}
@@ -87,7 +87,7 @@ private:
 };
 
 inline Mutex::~Mutex() {
-    if (locked_) detail::end_misused("a Mutex was destroyed while it was locked: its Lock outlives it");
+    if (locked_) detail::end_misused("a Mutex was destroyed while a Lock still holds it");
 }
 inline void Mutex::unlock() noexcept {
     if (auto* next = waiting_.pop_front()) next->grant();

@@ -11,7 +11,7 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 template <class T>
 struct Delete {
     void operator()(T* object) const noexcept {
-        static_assert(sizeof(T) > 0, "the type must be complete where its owner ends");
+        static_assert(sizeof(T) > 0, "the type must be complete where Owned is destroyed");
         delete object;
     }
 };

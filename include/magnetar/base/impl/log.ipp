@@ -51,7 +51,7 @@ inline Levels read_levels(std::string_view text) {
         for (std::size_t i = 0; i < std::size(words); ++i)
             if (words[i] == word) return static_cast<LogLevel>(i);
         throw std::invalid_argument(
-            fmt::format("'{}' is no level: debug, info, warning, error and off are", word));
+            fmt::format("'{}' is not a log level: use debug, info, warning, error or off", word));
     };
     Levels levels;
     while (!text.empty()) {

@@ -57,7 +57,7 @@ MAGNETAR_DECL void JobList::add(const JobBase& job, std::string_view owner) {
 }
 
 MAGNETAR_DECL std::string JobList::text() && {
-    if (own_ > 0) text_ += fmt::format("  and {} of magnetar's own\n", own_);
+    if (own_ > 0) text_ += fmt::format("  {}and {} of magnetar's own\n", text_.empty() ? "none, " : "", own_);
     return std::move(text_);
 }
 

@@ -31,7 +31,7 @@ MAGNETAR_DECL std::string engine_error_text(std::string_view operation, int erro
             switch (io_uring_disabled()) {
                 case 2:
                     return text("EPERM",
-                                "kernel.io_uring_disabled is 2: io_uring is switched off for everybody",
+                                "kernel.io_uring_disabled is 2: io_uring is disabled for all processes",
                                 "set it to 0 (sysctl -w kernel.io_uring_disabled=0)");
                 case 1:
                     return text("EPERM",

@@ -27,7 +27,7 @@ struct EventLoop::Running {
         if (current_)
             throw std::logic_error("EventLoop::run inside a running loop would block it: use co_await");
         if (!pthread_equal(loop.thread_, pthread_self()))
-            throw std::logic_error("an EventLoop runs on the thread that made it");
+            throw std::logic_error("EventLoop::run must be called on the thread that created the loop");
         current_ = &loop;
         loop.activity->run();
     }

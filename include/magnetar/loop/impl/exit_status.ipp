@@ -4,7 +4,7 @@
 namespace magnetar::inline MAGNETAR_MODE {
 
 MAGNETAR_DECL std::string ExitStatus::to_string() const {
-    if (!is_known()) return "ended, nobody knows how";
+    if (!is_known()) return "ended with an unknown status";
     if (signal_ == 0) return fmt::format("exited with {}", code_);
     return fmt::format("killed by signal {} ({})", signal_, ::strsignal(signal_));
 }

@@ -14,7 +14,7 @@ MAGNETAR_DECL LoopOptions checked(LoopOptions options) {
     if (options.spin < std::chrono::microseconds::zero())
         throw std::invalid_argument("a spin of " + std::to_string(options.spin.count()) +
                                     " us: must not be negative");
-    if (options.threads == 0) throw std::invalid_argument("an executor of 0 threads: at least 1");
+    if (options.threads == 0) throw std::invalid_argument("threads is 0: must be at least 1");
     options.spin = std::min(options.spin, std::chrono::microseconds(100));
     return options;
 }

@@ -59,7 +59,7 @@ MAGNETAR_DECL void StallWatch::Watcher::add(StallWatch& watch) {
         std::thread([this] { look(); }).detach();
     } catch (const std::system_error& error) {
         looking_ = false;
-        Logger("loop").warning("nobody looks for stalls: thread: {}", error.what());
+        Logger("loop").warning("stall detection is off: cannot start its thread: {}", error.what());
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }

@@ -17,7 +17,7 @@ MAGNETAR_DECL void open_missing_standard_streams() {
         if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
         // open(2) returns the lowest free descriptor, which is the missing one.
         if (::open("/dev/null", O_RDWR) < 0)
-            throw_system_error(errno, "open", "/dev/null, in the place of a closed standard stream");
+            throw_system_error(errno, "open", "/dev/null, in place of a closed standard stream");
     }
 }
 

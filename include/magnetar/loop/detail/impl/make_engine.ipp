@@ -33,7 +33,7 @@ MAGNETAR_DECL std::unique_ptr<Engine> best_engine(const LoopOptions& options) {
         // Out of descriptors: epoll would fail too.
         if (error.code().value() == EMFILE || error.code().value() == ENFILE) throw;
         if (!forbidden.exchange(true, std::memory_order_relaxed))
-            Logger("loop").warning("runs on epoll: {}", error.what());
+            Logger("loop").warning("io_uring is not available, using epoll: {}", error.what());
         return std::make_unique<EpollEngine>();
     }
 }

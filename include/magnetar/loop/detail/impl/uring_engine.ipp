@@ -104,7 +104,7 @@ MAGNETAR_DECL void UringEngine::entered(int result) const noexcept {
         case ETIME:
             return;
         default:
-            fmt::print(stderr, "magnetar: the io_uring is lost: {}\n",
+            fmt::print(stderr, "magnetar: io_uring_enter failed: {}\n",
                        std::generic_category().message(-result));
             std::abort();
     }
