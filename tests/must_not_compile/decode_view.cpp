@@ -1,4 +1,4 @@
-// expect: this type cannot be received
+// expect: this type cannot be decoded
 // expect: references and views (use std::string
 #include <magnetar/wire/codec.hpp>
 

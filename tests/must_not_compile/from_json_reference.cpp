@@ -1,4 +1,4 @@
-// expect: this type cannot be received
+// expect: this type cannot be decoded
 #include <magnetar/wire/json_codec.hpp>
 
 using namespace magnetar;

@@ -1,4 +1,4 @@
-// expect: this type cannot travel: make it a struct of types that can
+// expect: this type cannot be encoded: make it a struct of encodable types
 #include <magnetar/wire/json_codec.hpp>
 
 using namespace magnetar;

@@ -466,11 +466,12 @@ TEST_CASE("errors in JSON name the path") {
     CHECK(json_error<std::pair<int, int>>("[1]") == "$: expected 2 items, got 1");
     CHECK(json_error<std::pair<int, int>>("[1,2.5]") == "$[1]: 2.5 is not an integer");
     CHECK(json_error<std::array<int, 2>>("[1,2,3]") == "$: expected 2 items, got 3");
+    CHECK(json_error<std::array<int, 1>>("[1,2]") == "$: expected 1 item, got 2");
     CHECK(json_error<std::tuple<>>("[1]") == "$: expected 0 items, got 1");
     CHECK(json_error<std::optional<int>>("\"x\"") == "$: expected an integer, got a string");
     CHECK(json_error<std::optional<std::optional<int>>>("5") == "$: expected an array, got an integer");
     CHECK(json_error<std::variant<int, bool>>(R"({"index":2,"value":1})") ==
-          "$.index: there is no alternative of this index");
+          "$.index: the variant has no alternative with this index");
     CHECK(json_error<std::variant<int, bool>>(R"({"index":-1,"value":1})")
               .starts_with("$.index: -1 does not fit"));
     CHECK(json_error<std::variant<int, bool>>(R"({"index":1,"value":1})") ==
@@ -478,10 +479,10 @@ TEST_CASE("errors in JSON name the path") {
     CHECK(json_error<std::variant<int, bool>>(R"({"value":1})") == "$.index: the field is missing");
     CHECK(json_error<std::map<std::string, int>>(R"({"a b":"x"})") ==
           "$[\"a b\"]: expected an integer, got a string");
-    CHECK(json_error<std::map<int, int>>("[[1,2],[1,3]]") == "$[1]: the key is there twice");
+    CHECK(json_error<std::map<int, int>>("[[1,2],[1,3]]") == "$[1]: duplicate key");
     CHECK(json_error<std::map<int, int>>("[[1,2],[3]]") == "$[1]: expected 2 items, got 1");
     CHECK(json_error<std::map<int, int>>("[[1,\"x\"]]") == "$[0][1]: expected an integer, got a string");
-    CHECK(json_error<std::set<int>>("[1,2,1]") == "$[2]: the member is there twice");
+    CHECK(json_error<std::set<int>>("[1,2,1]") == "$[2]: duplicate member");
 
     Shapes shapes{{{0, 0}, {0, std::numeric_limits<double>::infinity()}}, {}};
     CHECK_THROWS_WITH_AS(to_json(shapes), "$.points[1].y: there is no NaN and no infinity in JSON",
@@ -492,22 +493,22 @@ TEST_CASE("errors in JSON name the path") {
 
 TEST_CASE("errors in the binary form name the byte") {
     CHECK(binary_error<std::int32_t>("abc") == "byte 0: the input ends too early");
-    CHECK(binary_error<std::int32_t>("abcde") == "byte 4: more input than the value takes");
+    CHECK(binary_error<std::int32_t>("abcde") == "byte 4: extra input after the value");
     CHECK(binary_error<bool>("\x02") == "byte 1: a truth value other than 0 and 1");
     CHECK(binary_error<std::optional<int>>("\x02") == "byte 1: a truth value other than 0 and 1");
     CHECK(binary_error<std::monostate>("\x01") == "byte 1: an empty value must be a zero byte");
     CHECK(binary_error<Empty>("\x01") == "byte 1: an empty value must be a zero byte");
     CHECK(binary_error<std::variant<int, bool>>("\x02") ==
-          "byte 1: a variant has no alternative of this index");
-    CHECK(binary_error<std::map<bool, bool>>("\x02\0\0\0\0"s) == "byte 5: a key that is there twice");
-    CHECK(binary_error<std::set<bool>>("\x02\1\1") == "byte 3: a member that is there twice");
+          "byte 1: the variant has no alternative with this index");
+    CHECK(binary_error<std::map<bool, bool>>("\x02\0\0\0\0"s) == "byte 5: duplicate key");
+    CHECK(binary_error<std::set<bool>>("\x02\1\1") == "byte 3: duplicate member");
     CHECK(binary_error<Json>("\x08") == "byte 1: an unknown kind of Json");
-    CHECK(binary_error<Json>("\x03\x01\0\0\0\0\0\0\0"s) == "byte 9: an integer of the wrong kind");
+    CHECK(binary_error<Json>("\x03\x01\0\0\0\0\0\0\0"s) == "byte 9: an integer of the wrong signedness");
     CHECK(binary_error<Json>("\x04\0\0\0\0\0\0\xf0\x7f"s) ==
           "byte 9: there is no NaN and no infinity in JSON");
     CHECK(binary_error<Json>("\x07\x02\x01"
                              "a\0\x01"
-                             "a\0"s) == "byte 8: an object with two members of one name");
+                             "a\0"s) == "byte 8: an object with a duplicate member");
 }
 
 TEST_CASE("a count that cannot be is refused before anything is made for it") {

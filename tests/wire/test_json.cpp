@@ -123,6 +123,7 @@ TEST_CASE("an array is filled and read by its indices") {
     CHECK(constant[1].string() == "two");
     CHECK(constant.at(std::size_t{2}).size() == 1);
     CHECK_THROWS_WITH_AS(constant[3], "json: an array of 3 items has no such item", JsonError);
+    CHECK_THROWS_WITH_AS(Json::array({7})[1], "json: an array of 1 item has no such item", JsonError);
     CHECK_THROWS_AS(list[-1], JsonError);
     CHECK_THROWS_AS((Json{{"a", 1}})[0], JsonError);
     CHECK_THROWS_AS(Json(1).push_back(2), JsonError);
@@ -268,7 +269,7 @@ TEST_CASE("text that is not JSON is refused") {
     CHECK(refused("\0"s));
     CHECK(parse_error("[1,2e]") == "json: byte 3: 2e is not a number");
     CHECK(parse_error("\"\xff\"") == "json: the text is not valid UTF-8");
-    CHECK(parse_error("{\"a\":1,\"a\":2}") == "json: the member \"a\" is there twice");
+    CHECK(parse_error("{\"a\":1,\"a\":2}") == "json: the member \"a\" is duplicated");
     CHECK(Json::parse("[1]").size() == 1);  // and the parser goes on
 }
 
@@ -342,7 +343,7 @@ TEST_CASE("json: what is wrong is said in words that no version of the parser ch
     CHECK(parse_error("") == "json: the text is empty");
     CHECK(parse_error("  ") == "json: the text is empty");
     CHECK(parse_error("[1") ==
-          "json: the text is not one JSON value: a comma, colon, bracket or value is missing or too many");
+          "json: not a single JSON value: a comma, colon, bracket or value is missing or superfluous");
     CHECK(parse_error("[nul]") == "json: a word other than true, false and null");
     CHECK(parse_error("[\"\\q\"]") == "json: a string with a bad escape");
     CHECK(parse_error("[\"\n\"]") == "json: a control character in a string");

@@ -228,7 +228,7 @@ public:
     /// Throws CodecError if unread bytes remain.
     void finish() const {
         if (at_ != end_) [[unlikely]]
-            fail("more input than the value takes");
+            fail("extra input after the value");
     }
 
     [[noreturn, gnu::cold]] void fail(const char* reason) const;

@@ -65,7 +65,7 @@ concept Encodable = detail::travels<std::remove_cvref_t<T>, true>();
 template <class T>
 void encode(Writer& out, const T& value) {
     static_assert(Encodable<T>,
-                  "this type cannot travel: make it a struct of types that can, without constructors, "
+                  "this type cannot be encoded: make it a struct of encodable types, without constructors, "
                   "private members, bases, pointers and references (and enums `enum class`), or "
                   "specialise magnetar::Codec for it");
     if constexpr (Encodable<T>) detail::encode_value(out, value, 0);
@@ -76,7 +76,7 @@ void encode(Writer& out, const T& value) {
 template <class T>
 T decode(Reader& in) {
     static_assert(Wireable<T>,
-                  "this type cannot be received: make it a struct of types that can, without constructors, "
+                  "this type cannot be decoded: make it a struct of decodable types, without constructors, "
                   "private members, bases, pointers, references and views (use std::string, and enums "
                   "`enum class`), or specialise magnetar::Codec for it");
     if constexpr (Wireable<T>) return detail::decode_value<T>(in, 0);

@@ -12,7 +12,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 template <class T>
 Json to_json(const T& value) {
     static_assert(Encodable<T>,
-                  "this type cannot travel: make it a struct of types that can, without constructors, "
+                  "this type cannot be encoded: make it a struct of encodable types, without constructors, "
                   "private members, bases, pointers and references (and enums `enum class`), or "
                   "specialise magnetar::Codec for it");
     if constexpr (Encodable<T>) return detail::to_json_value(value, detail::RootPath());
@@ -22,7 +22,7 @@ Json to_json(const T& value) {
 template <class T>
 T from_json(const Json& json) {
     static_assert(Wireable<T>,
-                  "this type cannot be received: make it a struct of types that can, without constructors, "
+                  "this type cannot be decoded: make it a struct of decodable types, without constructors, "
                   "private members, bases, pointers, references and views (use std::string, and enums "
                   "`enum class`), or specialise magnetar::Codec for it");
     if constexpr (Wireable<T>) return detail::from_json_value<T>(json, detail::RootPath(&json));

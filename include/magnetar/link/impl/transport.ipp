@@ -102,7 +102,7 @@ MAGNETAR_DECL Task<> Transport::read(Receiver& receiver) {
 MAGNETAR_DECL Task<> Transport::drained() {
     for (std::size_t before = SIZE_MAX; !ending_ && unsent() > most_unsent_ / 2; before = written_) {
         if (before == written_)
-            throw FrameError(CloseCode::policy_violation, "link: it does not read what it has asked for");
+            throw FrameError(CloseCode::policy_violation, "link: the peer does not read its replies");
         drained_.clear();
         co_await wait_for(drained_, patience_);
     }

@@ -119,7 +119,7 @@ void expect_zero_byte(In& in) {
 
 template <class T, std::size_t I = 0>
 T decode_alternative(Reader& in, std::uint64_t index, int depth) {
-    if constexpr (I == std::variant_size_v<T>) in.fail("a variant has no alternative of this index");
+    if constexpr (I == std::variant_size_v<T>) in.fail("the variant has no alternative with this index");
     else if (index == I)
         return T(std::in_place_index<I>, decode_value<std::variant_alternative_t<I, T>>(in, depth));
     else return decode_alternative<T, I + 1>(in, index, depth);
@@ -152,7 +152,7 @@ T decode_map(Reader& in, int depth) {
     for (; count > 0; --count) {
         auto key = decode_value<Key>(in, depth);
         auto [at, fresh] = map.try_emplace(std::move(key), decode_value<Mapped>(in, depth));
-        if (!fresh) in.fail("a key that is there twice");
+        if (!fresh) in.fail("duplicate key");
         watch_collisions(in, map, at);
     }
     return map;
@@ -166,7 +166,7 @@ T decode_set(Reader& in, int depth) {
     in.charge(count, memory_of_item<T>);
     for (; count > 0; --count) {
         auto [at, fresh] = set.emplace(decode_value<Key>(in, depth));
-        if (!fresh) in.fail("a member that is there twice");
+        if (!fresh) in.fail("duplicate member");
         watch_collisions(in, set, at);
     }
     return set;

@@ -189,7 +189,7 @@ T from_json_number(const Json& json, const Path& path) {
 template <class T, std::size_t I = 0>
 T from_json_alternative(const Json& json, std::size_t index, const Path& path) {
     if constexpr (I == std::variant_size_v<T>)
-        path.member("index").fail("there is no alternative of this index");
+        path.member("index").fail("the variant has no alternative with this index");
     else if (index == I)
         return T(std::in_place_index<I>,
                  from_json_value<std::variant_alternative_t<I, T>>(json, path.member("value")));
@@ -241,7 +241,7 @@ T from_json_map(const Json& json, const Path& path) {
         for (const auto& [key, value] : expect_members(path, json)) {
             auto [at, fresh] =
                 map.try_emplace(key, from_json_value<typename T::mapped_type>(value, path.member(key)));
-            if (!fresh) path.member(key).fail("the key is there twice");
+            if (!fresh) path.member(key).fail("duplicate key");
             watch_collisions(path, map, at);
         }
     } else {
@@ -251,7 +251,7 @@ T from_json_map(const Json& json, const Path& path) {
             auto key = from_json_value<typename T::key_type>(pair[0], at.item(0));
             auto [place, fresh] = map.try_emplace(
                 std::move(key), from_json_value<typename T::mapped_type>(pair[1], at.item(1)));
-            if (!fresh) at.fail("the key is there twice");
+            if (!fresh) at.fail("duplicate key");
             watch_collisions(path, map, place);
         }
     }
@@ -312,7 +312,7 @@ T from_json_value(const Json& json, const Path& path) {
         for (std::size_t i = 0; const auto& item : expect_items(path, json)) {
             Path at = path.item(i++);
             auto [place, fresh] = result.emplace(from_json_value<typename T::key_type>(item, at));
-            if (!fresh) at.fail("the member is there twice");
+            if (!fresh) at.fail("duplicate member");
             watch_collisions(path, result, place);
         }
         return result;

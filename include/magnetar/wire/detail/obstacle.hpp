@@ -35,7 +35,7 @@ consteval std::string_view reason_to_stay() {
     if constexpr (shape<T> == Shape::text_view) return "a view of text that is not its own: use std::string";
     else if constexpr (shape<T> == Shape::bytes_view)
         return "a view of bytes that are not its own: use std::vector<std::byte>";
-    else if constexpr (shape<T> == Shape::custom) return "its Codec has no from_wire that gives it";
+    else if constexpr (shape<T> == Shape::custom) return "its Codec has no from_wire that returns it";
     else if constexpr (std::is_pointer_v<T> || std::is_member_pointer_v<T> || std::is_null_pointer_v<T>)
         return "a pointer";
     else if constexpr (std::is_enum_v<T>) return "an enumeration without a fixed type: make it an enum class";

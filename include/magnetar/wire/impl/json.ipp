@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include <magnetar/base/detail/quantity.hpp>
 #include <magnetar/wire/bytes.hpp>
 #include <magnetar/wire/utf8.hpp>
 
@@ -76,7 +77,7 @@ MAGNETAR_DECL void append_step(std::string& path, std::string_view key) {
 
 MAGNETAR_DECL void dump_text(Writer& out, std::string_view text) {
     if (!is_utf8(text))
-        throw JsonError("json: a string is not UTF-8; bytes travel as std::vector<std::byte>");
+        throw JsonError("json: a string is not valid UTF-8; send bytes as std::vector<std::byte>");
     out.append("\"");
     std::size_t plain = 0;  // start of the pending bytes, which need no escape
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -283,7 +284,8 @@ MAGNETAR_DECL bool Json::erase(std::string_view key) {
 MAGNETAR_DECL const Json& Json::item(std::size_t index) const {
     expect(Kind::array);
     if (index >= items_->size())
-        throw JsonError("json: an array of " + std::to_string(items_->size()) + " items has no such item");
+        throw JsonError("json: an array of " + detail::quantity(items_->size(), "item") +
+                        " has no such item");
     return (*items_)[index];
 }
 

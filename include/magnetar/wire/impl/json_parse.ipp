@@ -186,7 +186,7 @@ private:
             case simdjson::MEMALLOC:
                 return "out of memory";
             case simdjson::TAPE_ERROR:
-                return "the text is not one JSON value: a comma, colon, bracket or value is missing or too many";
+                return "not a single JSON value: a comma, colon, bracket or value is missing or superfluous";
             case simdjson::DEPTH_ERROR:
                 return "nested too deeply";
             case simdjson::STRING_ERROR:
@@ -253,7 +253,7 @@ private:
         auto& members = JsonAccess::members(result);
         for (auto [key, value] : object) members.emplace_back(key, build(value, depth + 1));
         if (auto* twice = find_duplicate(members))
-            throw JsonError("json: the member \"" + *twice + "\" is there twice");
+            throw JsonError("json: the member \"" + *twice + "\" is duplicated");
         return result;
     }
 

@@ -42,7 +42,7 @@ MAGNETAR_DECL Json decode_json(Reader& in, int depth) {
             return Json(in.get<std::int64_t>());
         case Json::Kind::unsigned_integer: {
             auto value = in.get<std::uint64_t>();
-            if (value <= INT64_MAX) in.fail("an integer of the wrong kind");
+            if (value <= INT64_MAX) in.fail("an integer of the wrong signedness");
             return Json(value);
         }
         case Json::Kind::real: {
@@ -59,7 +59,7 @@ MAGNETAR_DECL Json decode_json(Reader& in, int depth) {
         case Json::Kind::object: {
             json = Json::object();
             auto& members = JsonAccess::members(json) = decode_value<std::vector<Json::Member>>(in, depth);
-            if (find_duplicate(members) != nullptr) in.fail("an object with two members of one name");
+            if (find_duplicate(members) != nullptr) in.fail("an object with a duplicate member");
             return json;
         }
     }

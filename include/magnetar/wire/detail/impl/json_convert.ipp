@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include <magnetar/base/detail/quantity.hpp>
+
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL const RootPath& root_of(const Path& path) noexcept {
@@ -75,7 +77,7 @@ MAGNETAR_DECL const std::vector<Json>& expect_items(const Path& path, const Json
 MAGNETAR_DECL const std::vector<Json>& expect_items(const Path& path, const Json& json, std::size_t count) {
     const auto& items = expect_items(path, json);
     if (items.size() != count)
-        path.fail("expected " + std::to_string(count) + " items, got " + std::to_string(items.size()));
+        path.fail("expected " + quantity(count, "item") + ", got " + std::to_string(items.size()));
     return items;
 }
 

@@ -166,7 +166,7 @@ MAGNETAR_DECL Json to_json_at(Reader& in, const TypeShape& type, int depth) {
         }
         case Shape::variant: {
             auto index = in.get_varint();
-            if (index >= type.count) in.fail("a variant has no alternative of this index");
+            if (index >= type.count) in.fail("the variant has no alternative with this index");
             Json json = Json::object();
             json["index"] = index;
             json["value"] = part(index);
@@ -275,7 +275,8 @@ MAGNETAR_DECL void to_binary_at(const Json& json, Writer& out, const TypeShape& 
             auto [number, value] =
                 expect_fields(json, std::array<std::string_view, 2>{"index", "value"}, path);
             auto index = from_json_value<std::size_t>(*number, path.member("index"));
-            if (index >= type.count) path.member("index").fail("there is no alternative of this index");
+            if (index >= type.count)
+                path.member("index").fail("the variant has no alternative with this index");
             out.put_varint(index);
             return to_binary_at(*value, out, *type.parts[index], path.member("value"), depth);
         }

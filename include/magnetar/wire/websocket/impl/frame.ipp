@@ -124,7 +124,7 @@ inline void FrameDecoder::check(const detail::FrameHeader& header) {
         fail(protocol_error,
              header.masked ? "websocket: a masked frame" : "websocket: a frame that is not masked");
     if (header.length >> 63) fail(protocol_error, "websocket: a length with its highest bit set");
-    if (!header.minimal) fail(protocol_error, "websocket: a length in more bytes than it needs");
+    if (!header.minimal) fail(protocol_error, "websocket: a length in more bytes than necessary");
     if (header.opcode >= 8) {
         if (header.opcode > 10) fail(protocol_error, "websocket: a reserved opcode");
         if (!(header.flags & 0x80)) fail(protocol_error, "websocket: a fragmented control frame");
@@ -132,12 +132,13 @@ inline void FrameDecoder::check(const detail::FrameHeader& header) {
         return;
     }
     if (header.opcode > 2) fail(protocol_error, "websocket: a reserved opcode");
-    if (header.opcode == 0 && !fragmented_) fail(protocol_error, "websocket: a continuation of no message");
+    if (header.opcode == 0 && !fragmented_)
+        fail(protocol_error, "websocket: a continuation without a started message");
     if (header.opcode != 0 && fragmented_)
         fail(protocol_error, "websocket: a message inside a fragmented one");
-    if (header.length > rules_.max_frame) fail(too_big, "websocket: a frame greater than the limit");
+    if (header.length > rules_.max_frame) fail(too_big, "websocket: a frame exceeds the max_frame limit");
     if (header.length > rules_.max_message - message_.size())
-        fail(too_big, "websocket: a message greater than the limit");
+        fail(too_big, "websocket: a message exceeds the max_message limit");
 }
 
 inline FrameDecoder::Frame FrameDecoder::open(const detail::FrameHeader& header,

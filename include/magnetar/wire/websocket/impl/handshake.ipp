@@ -99,7 +99,7 @@ MAGNETAR_DECL HttpHead parse_head(std::string_view head, int status) {
         auto colon = line.find(':');
         // No space before the colon, and no continuation lines (RFC 9112, section 5).
         if (colon == line.npos || !is_token(line.substr(0, colon)))
-            throw HandshakeError(status, "http: a line that is no field");
+            throw HandshakeError(status, "http: a line is not a header field");
         result.fields.push_back({line.substr(0, colon), trimmed(line.substr(colon + 1))});
     }
     return result;
@@ -160,28 +160,28 @@ MAGNETAR_DECL UpgradeRequest parse_upgrade(std::string_view text, std::string_vi
     auto line = head.first_line;
     auto space = line.find(' '), last = line.rfind(' ');
     if (space == line.npos || space == last || !detail::is_token(line.substr(0, space)))
-        throw HandshakeError(400, "http: the first line is no request");
+        throw HandshakeError(400, "http: the first line is not a request line");
     auto method = line.substr(0, space), target = line.substr(space + 1, last - space - 1);
     if (line.substr(last + 1) != "HTTP/1.1") throw HandshakeError(400, "http: not HTTP/1.1");
     if (method != "GET") throw HandshakeError(405, "websocket: the method of an upgrade is GET");
     if (!target.starts_with('/') || target.find_first_of(" #\t") != target.npos)
-        throw HandshakeError(400, "http: the target of the request is no path");
+        throw HandshakeError(400, "http: the target of the request is not a path");
     if (head.count("Host") != 1) throw HandshakeError(400, "http: there must be one Host");
     if (head.count("Transfer-Encoding") > 0 ||
         (head.count("Content-Length") > 0 && head.value("Content-Length") != "0"))
         throw HandshakeError(400, "websocket: an upgrade request has no body");
     if (!head.lists("Upgrade", "websocket"))
-        throw HandshakeError(426, "websocket: this is a WebSocket server: ask for an upgrade");
+        throw HandshakeError(426, "websocket: this is a WebSocket server: request an upgrade");
     if (!head.lists("Connection", "upgrade"))
         throw HandshakeError(400, "websocket: Connection does not list Upgrade");
     if (head.count("Sec-WebSocket-Version") != 1 || head.value("Sec-WebSocket-Version") != "13")
-        throw HandshakeError(426, "websocket: only version 13 is spoken");
+        throw HandshakeError(426, "websocket: only version 13 is supported");
     auto key = head.value("Sec-WebSocket-Key");
     auto decoded = base64_decode(key);
     if (head.count("Sec-WebSocket-Key") != 1 || !decoded || decoded->size() != 16)
         throw HandshakeError(400, "websocket: Sec-WebSocket-Key must be 16 bytes in base64");
     if (head.count("Origin") > 1 || head.count("Authorization") > 1)
-        throw HandshakeError(400, "http: a field that must be there once is there twice");
+        throw HandshakeError(400, "http: duplicate Origin or Authorization field");
 
     UpgradeRequest request;
     request.target = target;
@@ -190,8 +190,7 @@ MAGNETAR_DECL UpgradeRequest parse_upgrade(std::string_view text, std::string_vi
     request.origin = head.value("Origin");
     bool spoken = false;
     for (auto offered : head.items("Sec-WebSocket-Protocol")) {
-        if (!detail::is_token(offered))
-            throw HandshakeError(400, "websocket: a subprotocol that is no token");
+        if (!detail::is_token(offered)) throw HandshakeError(400, "websocket: a subprotocol is not a token");
         spoken = spoken || offered == protocol;
         if (offered.starts_with(token_protocol_prefix)) {
             auto credential = detail::decode_base64url(offered.substr(token_protocol_prefix.size()));
@@ -204,7 +203,7 @@ MAGNETAR_DECL UpgradeRequest parse_upgrade(std::string_view text, std::string_vi
     if (auto authorization = head.value("Authorization"); !authorization.empty()) {
         auto blank = authorization.find(' ');
         if (blank == authorization.npos || !detail::same_letters(authorization.substr(0, blank), "bearer"))
-            throw HandshakeError(400, "http: Authorization is no bearer token");
+            throw HandshakeError(400, "http: Authorization is not a bearer token");
         request.credential = detail::trimmed(authorization.substr(blank + 1));
     }
     return request;
@@ -262,18 +261,19 @@ MAGNETAR_DECL void check_upgrade_answer(std::string_view text, std::string_view 
     if (!http) throw HandshakeError(0, "websocket: the answer is not HTTP/1.1");
     if (status != 101) throw HandshakeError(status, fmt::format("websocket: refused: {}", line.substr(9)));
     if (!head.lists("Upgrade", "websocket") || !head.lists("Connection", "upgrade"))
-        throw HandshakeError(status, "websocket: the answer upgrades to something else");
+        throw HandshakeError(status, "websocket: the answer upgrades to another protocol");
     if (head.count("Sec-WebSocket-Accept") != 1 || head.value("Sec-WebSocket-Accept") != accept_of(key))
-        throw HandshakeError(status, "websocket: the answer is not to this request");
+        throw HandshakeError(status, "websocket: Sec-WebSocket-Accept does not match the request's key");
     if (head.value("Sec-WebSocket-Protocol") != protocol)
-        throw HandshakeError(status, fmt::format("websocket: the server does not speak {}", protocol));
+        throw HandshakeError(status,
+                             fmt::format("websocket: the server does not support subprotocol {}", protocol));
     if (head.count("Sec-WebSocket-Extensions") > 0)
-        throw HandshakeError(status, "websocket: an extension that nobody asked for");
+        throw HandshakeError(status, "websocket: the server selected an extension that was not requested");
 }
 
 MAGNETAR_DECL WebSocketUrl parse_websocket_url(std::string_view url) {
     auto bad = [&](std::string_view why) {
-        return std::invalid_argument(fmt::format("'{}' is no WebSocket URL: {}", url, why));
+        return std::invalid_argument(fmt::format("'{}' is not a WebSocket URL: {}", url, why));
     };
     WebSocketUrl result;
     if (url.starts_with("ws+unix:")) {  // the rest is a path, used unchanged; it may contain spaces
@@ -286,10 +286,10 @@ MAGNETAR_DECL WebSocketUrl parse_websocket_url(std::string_view url) {
     for (char c : url)
         if (auto byte = static_cast<unsigned char>(c); byte <= 0x20 || byte == 0x7f)
             throw bad("there is a space or a control character in it");
-    if (url.starts_with("wss://")) throw bad("there is no TLS here: put a proxy in front that speaks it");
-    if (!url.starts_with("ws://")) throw bad("it begins with ws:// or ws+unix:");
+    if (url.starts_with("wss://")) throw bad("TLS is not supported: use a TLS proxy in front");
+    if (!url.starts_with("ws://")) throw bad("it must begin with ws:// or ws+unix:");
     auto rest = url.substr(5);
-    if (rest.find_first_of("#@") != rest.npos) throw bad("it may hold no fragment and no user");
+    if (rest.find_first_of("#@") != rest.npos) throw bad("it must not contain a fragment or a user");
     auto slash = rest.find_first_of("/?");
     auto authority = rest.substr(0, slash);
     if (authority.empty()) throw bad("the host is missing");
