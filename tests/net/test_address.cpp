@@ -56,7 +56,7 @@ TEST_CASE("address: equal when they mean the same place") {
 TEST_CASE("address: what is none is refused with its text and the reason") {
     CHECK_THROWS_WITH_AS(
         SocketAddress::parse("127.0.0.1"),
-        "'127.0.0.1' is no address: the port is missing, as in 127.0.0.1:80, [::1]:80 or unix:/path",
+        "'127.0.0.1' is not an address: the port is missing, as in 127.0.0.1:80, [::1]:80 or unix:/path",
         std::invalid_argument);
     for (const char* text :
          {"127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:8a", "127.0.0.1: 80", "1:2:3"})

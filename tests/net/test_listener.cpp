@@ -260,7 +260,7 @@ TEST_CASE(
             }
             return std::string("bound");
         };
-        auto expected = "bind unix:" + path + ", which is no socket: File exists";
+        auto expected = "bind unix:" + path + ", which is not a socket: File exists";
         auto kind = [&] {
             struct stat status{};
             return ::lstat(path.c_str(), &status) == 0 ? status.st_mode & S_IFMT : 0;

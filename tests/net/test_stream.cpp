@@ -105,6 +105,19 @@ TEST_CASE("stream: a message in pieces, byte by byte, and delimiters that come i
     });
 }
 
+TEST_CASE("stream: an error names a unix socket without a name by its kind and descriptor") {
+    EventLoop loop;
+    int fds[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    loop.run([](UniqueFd to, UniqueFd from) -> Task<> {
+        Stream out(std::move(to)), in(std::move(from));
+        co_await out.write("abc");
+        CHECK(
+            ends_with(co_await fate(in.read_until("\n", 2)),
+                      fmt::format("read a unix socket (fd {}): no end of the line within 2 bytes", in.fd())));
+    }(UniqueFd(fds[0]), UniqueFd(fds[1])));
+}
+
 TEST_CASE("stream: the end inside a message, and one without an end") {
     on_tcp([](EventLoop&, Stream& out, Stream& in) -> Task<> {
         co_await out.write(std::string(300, 'x'));

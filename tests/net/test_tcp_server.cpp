@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "../support/captured_log.hpp"
 #include "server_support.hpp"
 
 using namespace magnetar;
@@ -287,6 +288,23 @@ TEST_CASE("tcp server: what a handler throws is told apart, and hurts nobody els
         CHECK(co_await read_to_end(witness) == "");
     }(server));
     log_level() = LogLevel::warning;
+}
+
+TEST_CASE("tcp server: the log says so when a failed connection came from a unix socket without a name") {
+    EventLoop loop;
+    TcpServer server{[](Connection& c) -> Task<> {
+        co_await c.read_some();
+        throw std::runtime_error("bad");
+    }};
+    CapturedLog log;
+    loop.run(server.start_serving(unique("unix:@magnetar-test-server")));
+    loop.run([](TcpServer& s) -> Task<> {
+        Stream client = co_await client_of(s);
+        co_await client.write("x");
+        CHECK(co_await read_to_end(client) == "");
+    }(server));
+    std::string said = log.text();
+    CHECK_MESSAGE(said.ends_with(": connection 1 from a unix socket: std::runtime_error: bad\n"), said);
 }
 
 TEST_CASE("tcp server: keep_alive ends those who wait too long for their peer, and only them") {

@@ -161,7 +161,7 @@ TEST_CASE("websocket connection: while its owner does not read, there is no sile
         CHECK(!server.reason);
         server.socket.set_paused(false);
         while (!server.reason) co_await sleep(1ms);
-        CHECK(*server.reason == "nothing was heard for too long");
+        CHECK(*server.reason == "nothing was received for too long");
         co_await server.socket.end();
     }());
 }
@@ -183,7 +183,7 @@ TEST_CASE("websocket connection: while its owner does not read, the other end ha
         CHECK(!server.reason);
         // Then it reads no more.
         while (!server.reason) co_await sleep(1ms);
-        CHECK(*server.reason == "nothing was heard for too long");
+        CHECK(*server.reason == "nothing was received for too long");
         co_await server.socket.end();
     }());
 }

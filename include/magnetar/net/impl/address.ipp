@@ -14,7 +14,7 @@ namespace magnetar::inline MAGNETAR_MODE {
 
 MAGNETAR_DECL HostPort split_host_port(std::string_view text) {
     auto bad = [&](std::string_view why) {
-        return std::invalid_argument(fmt::format("'{}' is no address: {}", text, why));
+        return std::invalid_argument(fmt::format("'{}' is not an address: {}", text, why));
     };
     auto colon = text.rfind(':');
     if (colon == text.npos) throw bad("the port is missing, as in 127.0.0.1:80, [::1]:80 or unix:/path");
@@ -40,7 +40,7 @@ MAGNETAR_DECL SocketAddress::SocketAddress(const sockaddr* address, socklen_t si
 MAGNETAR_DECL SocketAddress SocketAddress::parse(std::string_view text) {
     if (auto address = parse_numeric(text)) return *address;
     throw std::invalid_argument(
-        fmt::format("'{}' is no address: the host must be a number; resolve() looks names up", text));
+        fmt::format("'{}' is not an address: the host must be a number; resolve() looks names up", text));
 }
 
 MAGNETAR_DECL std::optional<SocketAddress> SocketAddress::parse_numeric(std::string_view text) {
@@ -75,10 +75,11 @@ MAGNETAR_DECL SocketAddress SocketAddress::unix_socket(std::string_view path) {
     SocketAddress address;
     auto& un = address.storage_.un;
     if (path.empty() || path == "@" || path.size() >= sizeof un.sun_path)
-        throw std::invalid_argument(fmt::format("'unix:{}' is no address: the path must have 1 to {} bytes",
-                                                path, sizeof un.sun_path - 1));
+        throw std::invalid_argument(fmt::format(
+            "'unix:{}' is not an address: the path must have 1 to {} bytes", path, sizeof un.sun_path - 1));
     if (path[0] != '@' && path.find('\0') != path.npos)
-        throw std::invalid_argument(fmt::format("'unix:{}' is no address: there is a zero byte in it", path));
+        throw std::invalid_argument(
+            fmt::format("'unix:{}' is not an address: there is a zero byte in it", path));
     un.sun_family = AF_UNIX;
     std::memcpy(un.sun_path, path.data(), path.size());
     if (path[0] == '@') un.sun_path[0] = 0;

@@ -47,7 +47,7 @@ MAGNETAR_DECL AddressRange AddressRange::parse(std::string_view text) {
     auto host = text.substr(0, slash);
     auto address =
         !host.empty() && host.find('%') == host.npos ? SocketAddress::from_host(host, 0) : std::nullopt;
-    if (!address || !address_range::bytes_of(*address, range.network_)) fail("is no address or network");
+    if (!address || !address_range::bytes_of(*address, range.network_)) fail("is not an address or network");
     unsigned most = address->is_v4() ? 32 : 128, bits = most;
     if (slash != text.npos) {
         auto digits = text.substr(slash + 1);

@@ -157,7 +157,7 @@ MAGNETAR_DECL void ListenerCore::failed(int error) noexcept {
             if (auto now = descriptor.loop().now(); now >= silent_until_) {
                 silent_until_ = now + complain_every;
                 Logger("accept " + address.to_string())
-                    .error("{}: connections wait until that is better",
+                    .error("{}: no connections are accepted until descriptors or memory are free",
                            std::generic_category().message(error));
             }
             descriptor.loop().arm(*this, descriptor.loop().now() + pause);

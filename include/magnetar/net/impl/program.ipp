@@ -144,15 +144,15 @@ MAGNETAR_DECL RunningProgram::~RunningProgram() {
 }
 
 MAGNETAR_DECL Stream& RunningProgram::in() {
-    if (!streams_[0]) throw std::logic_error("the standard input of the program is no pipe");
+    if (!streams_[0]) throw std::logic_error("the standard input of the program is not a pipe");
     return *streams_[0];
 }
 MAGNETAR_DECL Stream& RunningProgram::out() {
-    if (!streams_[1]) throw std::logic_error("the standard output of the program is no pipe");
+    if (!streams_[1]) throw std::logic_error("the standard output of the program is not a pipe");
     return *streams_[1];
 }
 MAGNETAR_DECL Stream& RunningProgram::err() {
-    if (!streams_[2]) throw std::logic_error("the standard error of the program is no pipe");
+    if (!streams_[2]) throw std::logic_error("the standard error of the program is not a pipe");
     return *streams_[2];
 }
 MAGNETAR_LAZY_BODY Task<ExitStatus> RunningProgram::exited() {

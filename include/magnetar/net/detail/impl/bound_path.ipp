@@ -79,7 +79,7 @@ MAGNETAR_DECL void bind_to(int fd, const SocketAddress& address) {
             if (::bind(fd, address.data(), address.size()) == 0) return;
             error = errno;
         } else if (struct stat status; ::lstat(path.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode)) {
-            throw_system_error(EEXIST, "bind", address.to_string() + ", which is no socket");
+            throw_system_error(EEXIST, "bind", address.to_string() + ", which is not a socket");
         }
     }
     throw_system_error(error, "bind", address.to_string());

@@ -171,9 +171,11 @@ MAGNETAR_DECL void ServerCore::handler_failed(const Connection& connection, cons
         return;
     }
     ++totals.failed;
+    SocketAddress peer = connection.peer();
+    bool unnamed = peer.is_unix() && peer.path().empty();
     Logger("server " + listener->address().to_string())
-        .warning("connection {} from {}: {}: {}", connection.number(), connection.peer().to_string(),
-                 demangled(typeid(error).name()), error.what());
+        .warning("connection {} from {}: {}: {}", connection.number(),
+                 unnamed ? "a unix socket" : peer.to_string(), demangled(typeid(error).name()), error.what());
 }
 
 MAGNETAR_DECL bool ServerCore::is_lost(const std::exception& error) noexcept {

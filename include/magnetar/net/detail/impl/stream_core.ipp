@@ -81,8 +81,10 @@ MAGNETAR_DECL void StreamCore::release() noexcept {
 
 MAGNETAR_DECL std::string StreamCore::name() const {
     SocketAddress address = peer.get();
-    bool unnamed = !address || (address.is_unix() && address.path().empty());
-    return unnamed ? fmt::format("fd {}", descriptor.get()) : address.to_string();
+    if (!address) return fmt::format("fd {}", descriptor.get());
+    if (address.is_unix() && address.path().empty())
+        return fmt::format("a unix socket (fd {})", descriptor.get());
+    return address.to_string();
 }
 
 MAGNETAR_DECL bool StreamCore::readable() noexcept {

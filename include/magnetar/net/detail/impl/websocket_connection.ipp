@@ -71,7 +71,7 @@ MAGNETAR_DECL void WebSocketConnection::take_message(const WebSocketMessage& mes
             break;
         case Opcode::binary:
             deaf_ = true;
-            begin_close(CloseCode::unsupported_data, "a message is a text");
+            begin_close(CloseCode::unsupported_data, "a message must be text");
             break;
         case Opcode::ping:
             if (std::size_t before = unsent(); !closing_ && !broken_) {
@@ -204,7 +204,7 @@ MAGNETAR_DECL void WebSocketConnection::tick() noexcept {
     if (paused_) heard_ = flushing_ ? std::max(heard_, written_) : loop_.now();
     auto quiet = loop_.now() - heard_;
     if (limits_.silence.count() > 0 && quiet >= limits_.silence)
-        return begin_close(CloseCode::going_away, "nothing was heard for too long");
+        return begin_close(CloseCode::going_away, "nothing was received for too long");
     if (limits_.ping_after.count() > 0 && quiet >= limits_.ping_after && !std::exchange(pinged_, true)) {
         append(Opcode::ping, {});
         flush_soon();
