@@ -85,7 +85,7 @@ TEST_CASE(
             auto actor = co_await clerk(kind);
             co_await actor.tell<&Clerk::block>(1000);
             auto text = co_await error_of<TimeoutError>(with_timeout(20ms, actor.send<&Clerk::quick>()));
-            CHECK(has(text, "it does not answer: something keeps its loop"));
+            CHECK(has(text, "it does not answer: its event loop is blocked"));
         }
     });
 }

@@ -295,7 +295,7 @@ TEST_CASE("groups: what cannot be is refused") {
         }
         auto other = co_await spawn<groups_test::Other>({});
         auto text = co_await error_of<RemoteError>(as_task(other.send<&groups_test::Other::enter>()));
-        CHECK(has(text, "is no command of"));
+        CHECK(has(text, "is not a command of"));
         bool empty = co_await has_members("room", 0);
         CHECK(empty);
     });

@@ -287,7 +287,7 @@ TEST_CASE("monitor: the arbiter's hook hears why a monitor gave up") {
                          })
                    .run();
     CHECK(code == 3);
-    CHECK(has(heard_why, "pool: 0 restarts within 60 s: given up. The last: "));
+    CHECK(has(heard_why, "pool: 0 restarts within 60 s: giving up. The last: "));
     CHECK(has(heard_why, "exited with 7"));
 }
 
@@ -379,7 +379,7 @@ TEST_CASE("monitor: replace makes one worker anew, and leaves the others as they
             } catch (const ActorNotFound& error) {
                 trouble = error.what();
             }
-            CHECK(trouble.find("is no running worker of pool") != trouble.npos);
+            CHECK(trouble.find("is not a running worker of pool") != trouble.npos);
             pool.stop();
             co_await pool.proxy().closed();
         }
@@ -411,7 +411,7 @@ TEST_CASE("monitor: its handle outlives it, and says that it has ended") {
             CHECK_THROWS_AS((void)copy.loop(), ActorNotFound);
             pool.stop();
             auto text = co_await error_of<ActorNotFound>(pool.scale(2));
-            CHECK(has(text, "monitor pool has ended: it was stopped, or has given up"));
+            CHECK(has(text, "monitor pool has ended: it was stopped, or gave up"));
             text = co_await error_of<ActorNotFound>(pool.reload());
             CHECK(has(text, "monitor pool has ended"));
             text = co_await error_of<ActorNotFound>(pool.send<&PoolWorker::process>());
@@ -553,10 +553,10 @@ TEST_CASE("monitor: a request waits for a worker that is being made again, withi
         bool gone = co_await becomes([&pool] { return pool.size() == 0; });
         CHECK(gone);
         auto text = co_await error_of<TimeoutError>(pool.send<&PoolWorker::slow>(7).within(10ms));
-        CHECK(has(text, "no worker of pool has come back within the request's time"));
+        CHECK(has(text, "no worker of pool became available before the request's deadline"));
         text = co_await error_of<TimeoutError>(with_timeout(10ms, pool.send<&PoolWorker::slow>(7)));
         CHECK(has(text, "timed out after 10 ms: "));
-        CHECK(has(text, "of pool: no worker has come back in time"));
+        CHECK(has(text, "of pool: no worker was restarted within the timeout"));
         // A waiting request fails when no worker will come.
         auto waiting = self.loop().start(error_of<ActorNotFound>(pool.send<&PoolWorker::slow>(7)));
         co_await yield();
@@ -631,7 +631,7 @@ TEST_CASE("monitor: each number at its least, its greatest, and beyond") {
             {[](Options& o) { o.max_backoff = most; }, ""},
             {[](Options& o) { o.max_backoff = -1ns; }, "max_backoff of -1e-09 s"},
             {[](Options& o) { o.max_backoff = least; }, "max_backoff of -9223372036.8"},
-            {[](Options& o) { o.mailbox = 0; }, "mailbox of 0"},
+            {[](Options& o) { o.mailbox = 0; }, "mailbox is 0"},
             {[](Options& o) { o.mailbox = 1; }, ""},
             {[](Options& o) { o.mailbox = UINT32_MAX; }, ""},
             {[](Options& o) { o.period = 0ns; }, ""},
@@ -640,7 +640,7 @@ TEST_CASE("monitor: each number at its least, its greatest, and beyond") {
             {[](Options& o) { o.exit_timeout = 0ns; }, ""},
             {[](Options& o) { o.exit_timeout = most; }, ""},
             {[](Options& o) { o.exit_timeout = -1ns; }, "exit_timeout of -1e-09 s"},
-            {[](Options& o) { o.worker.mailbox = 0; }, "mailbox of 0"},
+            {[](Options& o) { o.worker.mailbox = 0; }, "mailbox is 0"},
             {[](Options& o) { o.worker.timeout = 0ns; }, "timeout of 0 s"},
             {[](Options& o) { o.worker.exit_timeout = -1ns; }, "exit_timeout of -1e-09 s"},
         };
@@ -803,6 +803,6 @@ TEST_CASE("monitor: a pool can be asked from any process, and its workers take t
         CHECK(text != "");
         PoolProxy<PoolWorker> none(self.Actor<>::proxy());
         text = co_await error_of<CommandNotFound>(none.send<&PoolWorker::process>());
-        CHECK(has(text, "arbiter is no monitor"));
+        CHECK(has(text, "arbiter is not a monitor"));
     });
 }

@@ -48,7 +48,7 @@ TEST_CASE("options: a name must be short, printable, and no reserved word") {
 }
 
 TEST_CASE("options: numbers that make no sense are named in the refusal") {
-    CHECK(has(refusal([](SpawnOptions<>& o) { o.mailbox = 0; }), "mailbox of 0"));
+    CHECK(has(refusal([](SpawnOptions<>& o) { o.mailbox = 0; }), "mailbox is 0"));
     CHECK(has(refusal([](SpawnOptions<>& o) { o.timeout = 0s; }), "timeout of 0 s"));
     CHECK(has(refusal([](SpawnOptions<>& o) { o.timeout = -2s; }), "timeout of -2 s"));
     CHECK(has(refusal([](SpawnOptions<>& o) { o.exit_timeout = -1s; }), "exit_timeout of -1 s"));
@@ -77,7 +77,7 @@ TEST_CASE("options: an arbiter refuses the same") {
     };
     ArbiterOptions<> options;
     options.mailbox = 0;
-    CHECK(has(refused(options), "mailbox of 0"));
+    CHECK(has(refused(options), "mailbox is 0"));
     options = {};
     options.name = "a\nb";
     CHECK(has(refused(options), "0x0a"));
@@ -97,10 +97,10 @@ TEST_CASE("options: each number at its least, its greatest, and beyond") {
     const Row rows[] = {
         {[](Options& o) { o.mailbox = 1; }, ""},
         {[](Options& o) { o.mailbox = UINT32_MAX; }, ""},
-        {[](Options& o) { o.mailbox = 0; }, "mailbox of 0"},
+        {[](Options& o) { o.mailbox = 0; }, "mailbox is 0"},
         {[](Options& o) { o.threads = 1; }, ""},
         {[](Options& o) { o.threads = UINT32_MAX; }, ""},
-        {[](Options& o) { o.threads = 0; }, "0 threads"},
+        {[](Options& o) { o.threads = 0; }, "threads is 0"},
         {[](Options& o) { o.timeout = 1ns; }, ""},
         {[](Options& o) { o.timeout = most; }, ""},
         {[](Options& o) { o.timeout = 0ns; }, "timeout of 0 s"},

@@ -82,7 +82,7 @@ TEST_CASE(
             auto watcher = co_await actor_of(kind);
             auto other = co_await actor_of(Concurrency::coroutine);
             auto text = co_await error_of<RemoteError>(send(watcher, run<watch_as_other>, other));
-            CHECK_MESSAGE(has(text, "is no actor of the State that the lambda takes"), text);
+            CHECK_MESSAGE(has(text, "does not have the State of the lambda's first parameter"), text);
             co_await send(watcher, run<watch_as_any>, other);
             co_await quit(other, 5);
             auto status = co_await watcher.closed();

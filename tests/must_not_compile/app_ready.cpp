@@ -1,4 +1,4 @@
-// expect: ready is called with the monitor and what to say: [](Monitor<State>& self, bool& ready) { ... }
+// expect: ready is called with the monitor and the result to set: [](Monitor<State>& self, bool& ready) { ... }
 #include <magnetar/magnetar.hpp>
 
 #include <magnetar/app/application.hpp>

@@ -1,4 +1,4 @@
-// expect: what is published goes to many: the command's parameters must be copyable
+// expect: a published message is copied to every member: the command's parameters must be copyable
 #include <magnetar/magnetar.hpp>
 
 using namespace magnetar;

@@ -1,4 +1,4 @@
-// expect: what is sent to another thread is aligned as malloc aligns
+// expect: arguments sent to another thread must not need more alignment than std::max_align_t
 #include <magnetar/magnetar.hpp>
 
 using namespace magnetar;

@@ -1,4 +1,4 @@
-// expect: what watch() calls is stateless: its lambda must not capture
+// expect: the lambda passed to watch() must not capture
 #include <magnetar/magnetar.hpp>
 
 using namespace magnetar;

@@ -1,4 +1,4 @@
-// expect: watch() calls it with the actor, who has ended, and how
+// expect: the lambda passed to watch() must accept the watching actor, the ended actor and its exit status
 #include <magnetar/magnetar.hpp>
 
 using namespace magnetar;

@@ -233,7 +233,8 @@ TEST_CASE("simulation: an actor that is stopped ends its scenario; nothing of it
             FAIL("it was stopped");
         };
         std::string told = errors_of([&] { simulation.run(scenario); });
-        CHECK_MESSAGE(has(told, "counter: 1 commands and 0 messages were cut off"), told);
+        CHECK_MESSAGE(has(told, "counter: shutdown: not finished within exit_timeout: 1 command, 0 messages"),
+                      told);
         CHECK(ended == i);
         CHECK(simulation.loop().info().jobs == 0);
         CHECK(simulation.loop().info().timers == 0);

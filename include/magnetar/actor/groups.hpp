@@ -65,7 +65,7 @@ struct Publishing;
 template <auto F, class... P, class Of>
 struct Publishing<F, Arguments<P...>, Of> {
     static_assert((std::is_copy_constructible_v<P> && ...),
-                  "what is published goes to many: the command's parameters must be copyable");
+                  "a published message is copied to every member: the command's parameters must be copyable");
 
     static void to_members(Actor<>&, Published message, P... arguments) {
         Address publisher = message.publisher.address();

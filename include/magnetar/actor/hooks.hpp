@@ -134,7 +134,7 @@ private:
         else if constexpr (Name.view() == "ready")
             static_assert(
                 callable,
-                "ready is called with the monitor and what to say: [](Monitor<State>& self, bool& ready) { ... }");
+                "ready is called with the monitor and the result to set: [](Monitor<State>& self, bool& ready) { ... }");
         else if constexpr (Name.view() == "monitor_gave_up")
             static_assert(
                 callable,

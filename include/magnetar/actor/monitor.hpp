@@ -369,7 +369,7 @@ Task<typename detail::ReturnOf<Return>::type> with_timeout(std::chrono::duration
     } catch (const TimeoutError&) {
         trouble = "timed out after " + detail::duration_text(std::chrono::duration<double>(limit).count());
     }
-    std::string doing = "no worker has come back in time";
+    std::string doing = "no worker was restarted within the timeout";
     if (chosen) doing = co_await detail::what_it_does(chosen.address());
     detail::throw_late(trouble, request.command(), (chosen ? chosen : monitor).to_string(), doing);
 }
@@ -388,7 +388,7 @@ template <class Worker, class... A>
 MonitorSpec monitor_spec(const MonitorOptions<Worker>& options, A&&... arguments) {
     static_assert(
         StateFrom<Worker, Kept<A>...>,
-        "the actor's state cannot be made from these arguments: give add_monitor what its constructor or its braces take");
+        "the actor's state cannot be constructed from these arguments: pass add_monitor the arguments of its constructor or aggregate initialization");
     MonitorSpec spec;
     spec.name = options.name;
     spec.settings = settings_of(options);

@@ -60,12 +60,11 @@ inline constexpr bool is_system<link_command> = true;
 ///     });
 template <class F>
 void watch(const ActorProxy<>& other, F) {
-    static_assert(
-        std::is_empty_v<F> && std::is_default_constructible_v<F>,
-        "what watch() calls is stateless: its lambda must not capture; keep what it needs in the actor's state");
+    static_assert(std::is_empty_v<F> && std::is_default_constructible_v<F>,
+                  "the lambda passed to watch() must not capture: keep its data in the actor's state");
     static_assert(
         std::is_invocable_v<F&, detail::Watcher<F>&, ActorProxy<>, ExitStatus>,
-        "watch() calls it with the actor, who has ended, and how: [](Actor<State>& self, ActorProxy<> other, ExitStatus status) { ... }");
+        "the lambda passed to watch() must accept the watching actor, the ended actor and its exit status: [](Actor<State>& self, ActorProxy<> other, ExitStatus status) { ... }");
     Actor<>& self = detail::watching_actor(detail::state_tag<typename detail::WatcherState<F>::type>());
     core_of(self).start_job(detail::watching<F>(self, other)).detach();
 }

@@ -296,7 +296,7 @@ TEST_CASE("door: an address for everybody needs a token; one that is taken ends 
         co_return;
     };
     CHECK(Arbiter<>({.address = "0.0.0.0:0", .start = start}).run() == 1);
-    CHECK(has(log.text(), "it needs a token"));
+    CHECK(has(log.text(), "reachable from other machines: set a token"));
     CHECK(Arbiter<>({.address = "nonsense", .start = start}).run() == 1);
     with_door({}, [](Arbiter<>&) -> Task<> { co_return; });
     CHECK_THROWS_AS(Arbiter<>({.address = "127.0.0.1:0", .door = {.max_requests = 0}}),

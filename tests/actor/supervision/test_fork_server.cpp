@@ -132,7 +132,7 @@ TEST_CASE(
         auto answer = co_await answer_of_a_new_one();
         CHECK(answer == "pong");
     });
-    CHECK(has(log.text(), "has ended (killed by signal 9 (Killed)): another takes its place"));
+    CHECK(has(log.text(), "has ended (killed by signal 9 (Killed)): a replacement is started"));
 }
 
 TEST_CASE("fork server: two killed at once are made anew by the third, whichever they are") {

@@ -27,6 +27,7 @@
 #include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/id_map.hpp>
 #include <magnetar/base/detail/list.hpp>
+#include <magnetar/base/detail/quantity.hpp>
 #include <magnetar/coro/suspension.hpp>
 #include <magnetar/coro/waiter.hpp>
 #include <magnetar/loop/child_process.hpp>
@@ -48,7 +49,8 @@ MAGNETAR_DECL Json config_command(Request& request, std::string setting, std::op
 MAGNETAR_DECL Task<Json> answered(Json answer) { co_return answer; }
 
 MAGNETAR_DECL void throw_no_json(const Actor<>& actor) {
-    throw NoSuchCommand{fmt::format("a command of {} takes or gives what cannot be JSON", actor.to_string())};
+    throw NoSuchCommand{fmt::format(
+        "a command of {} has a parameter or result that cannot be converted to JSON", actor.to_string())};
 }
 
 namespace by_name {
@@ -89,8 +91,8 @@ MAGNETAR_DECL std::string doing_command(Request& request) {
                 "{}{} for {}", commands.empty() ? "it has been running " : ", ", command->command(),
                 duration_text(std::chrono::duration<double>(now - command->since()).count()));
     });
-    return fmt::format("{}; {} messages wait", commands.empty() ? "it runs no command" : commands,
-                       core_of(actor).mailbox().depth());
+    return fmt::format("{}; {} queued", commands.empty() ? "it is running no command" : commands,
+                       quantity(core_of(actor).mailbox().depth(), "message"));
 }
 
 MAGNETAR_DECL Json process_info() {
@@ -252,7 +254,7 @@ MAGNETAR_DECL Task<> kill_for(Actor<>& root, std::uint32_t asker, std::string ta
     if (address.id == the_node->arbiter.id)
         throw std::invalid_argument("kill_actor: the arbiter can only be stopped");
     if (!may_end(asker, address))
-        throw PermissionDenied(fmt::format("this process may not have that done: kill_actor '{}'", target));
+        throw PermissionDenied(fmt::format("this process has no right to kill_actor '{}'", target));
     bool at_home = address.where.node() == this_node && address.id != root.id();
     if (the_supervisor->knows(address.id)) {
         co_await the_supervisor->kill(address.id);

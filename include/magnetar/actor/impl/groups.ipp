@@ -15,7 +15,7 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL void check_group(std::string_view name) {
-    if (name.empty()) throw std::invalid_argument("group name that is empty");
+    if (name.empty()) throw std::invalid_argument("group name must not be empty");
     check_name("group", name);
 }
 
@@ -30,7 +30,7 @@ MAGNETAR_DECL Task<> group_join(Request& request, std::string group, std::uint32
     bool own = asker == this_node || (member.address().where.node() == asker &&
                                       the_supervisor->groups.may_change(member.id(), asker));
     if (!own) {
-        the_node->expel(asker, "it has an actor of another process join a group");
+        the_node->expel(asker, "it requested that an actor of another process join a group");
         co_return;
     }
     GroupTable& groups = the_supervisor->groups;
@@ -93,7 +93,8 @@ MAGNETAR_LAZY_BODY Task<> join_group(std::string group, const CommandEntry& comm
     Actor<>& self = actor_for("join");
     check_group(group);
     if (command.state && core_of(self).state_tag() != command.state)
-        throw std::logic_error(fmt::format("join: {} is no command of {}", command.name, self.to_string()));
+        throw std::logic_error(
+            fmt::format("join: {} is not a command of {}", command.name, self.to_string()));
     core_of(self).extras().in_groups = true;
     co_await make_request<group_join>(core_of(*the_node->main_actor).address(), std::move(group),
                                       command.number, self.proxy());

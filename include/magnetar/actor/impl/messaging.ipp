@@ -54,7 +54,7 @@ MAGNETAR_DECL Task<Address> locate(std::string target) {
     if (target == "arbiter") co_return the_node->arbiter;
     if (target == "monitor") {
         Actor<>* actor = get_actor();
-        if (!actor) throw ActorNotFound("monitor: no actor runs here that could have one");
+        if (!actor) throw ActorNotFound("monitor: no current actor on this thread");
         co_return actor->manager().address();
     }
     auto found = co_await make_request<directory_find>(the_node->arbiter, target);

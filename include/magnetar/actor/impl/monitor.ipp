@@ -35,7 +35,7 @@ Task<NextWorker> next_worker_command(Actor<>& self) {
     NextWorker next;
     try {
         if (!dynamic_cast<WorkerPool*>(&self))
-            throw CommandNotFound(fmt::format("{} is no monitor", self.to_string()));
+            throw CommandNotFound(fmt::format("{} is not a monitor", self.to_string()));
         auto chosen = co_await WorkerPool::choose_in_time(self.proxy(), {});
         next.worker = chosen.worker;
     } catch (const std::exception&) {

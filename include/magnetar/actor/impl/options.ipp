@@ -38,9 +38,9 @@ MAGNETAR_DECL void refuse_length(const char* option, Nanoseconds length, const c
 [[noreturn, gnu::cold, gnu::noinline]] MAGNETAR_DECL void refuse_settings(const ActorSettings& settings) {
     if (settings.concurrency > Concurrency::coroutine || settings.overflow > Overflow::drop_oldest ||
         settings.rights > Rights::none)
-        throw std::invalid_argument("an option that is none of its enumeration's values");
-    if (settings.threads == 0) throw std::invalid_argument("an executor of 0 threads: at least 1");
-    if (settings.mailbox == 0) throw std::invalid_argument("mailbox of 0: at least 1");
+        throw std::invalid_argument("an option has a value outside its enumeration");
+    if (settings.threads == 0) throw std::invalid_argument("threads is 0: must be at least 1");
+    if (settings.mailbox == 0) throw std::invalid_argument("mailbox is 0: must be at least 1");
     if (settings.timeout <= Nanoseconds::zero()) refuse_length("timeout", settings.timeout, "be positive");
     if (settings.exit_timeout < Nanoseconds::zero())
         refuse_length("exit_timeout", settings.exit_timeout, "not be negative");

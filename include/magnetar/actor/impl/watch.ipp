@@ -37,14 +37,14 @@ MAGNETAR_DECL Actor<>& watching_actor(const void* state_tag) {
     Actor<>* self = get_actor();
     if (!self) throw std::logic_error("watch needs an actor: call it in an actor's hook or command");
     if (state_tag && state_tag != core_of(*self).state_tag())
-        throw std::logic_error(
-            fmt::format("watch: {} is no actor of the State that the lambda takes", self->to_string()));
+        throw std::logic_error(fmt::format(
+            "watch: {} does not have the State of the lambda's first parameter", self->to_string()));
     return *self;
 }
 
 MAGNETAR_DECL void EndWithIt::operator()(Actor<>& self, ActorProxy<> other, ExitStatus status) const {
     if (status.clean()) return;
-    self.log().warning("it stops, as it is linked to {}: {}", other.to_string(), status.to_string());
+    self.log().warning("stopping: linked actor {} ended: {}", other.to_string(), status.to_string());
     self.stop(status.code());
 }
 

@@ -166,7 +166,7 @@ public:
     explicit PendingTell(const Address& target, const CommandEntry& command, A&&... arguments)
         : Telling(target, command, sizeof(TellOf<Args, Return>)), args_(std::forward<A>(arguments)...) {
         static_assert(alignof(Args) <= Batch::alignment,
-                      "what is sent to another thread is aligned as malloc aligns");
+                      "arguments sent to another thread must not need more alignment than std::max_align_t");
     }
     PendingTell(PendingTell&& other) noexcept : Telling(std::move(other)), args_(std::move(other.args_)) {}
 

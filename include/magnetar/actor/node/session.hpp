@@ -55,11 +55,11 @@ public:
         if (call.tell && !system) {
             Inbound& inbound = inbound_[call.target.id.value];
             if (inbound.open >= window || inbound.open_bytes >= window_bytes)
-                break_off("link: more tells than there was room for");
+                break_off("link: tells exceed the flow-control window");
             ++inbound.open;
             inbound.open_bytes += weight;
         } else if ((asked_here_ += weight) > 3 * most_asked) {
-            break_off("link: more requests than may wait for their answers");
+            break_off("link: too many unanswered requests");
         }
     }
 

@@ -26,6 +26,7 @@
 #include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/detail/owned.hpp>
 #include <magnetar/base/detail/pool.hpp>
+#include <magnetar/base/detail/quantity.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/coro/job.hpp>
@@ -279,7 +280,7 @@ MAGNETAR_DECL Task<> ActorCore::periodic() {
             // The actor's shutdown cancels its jobs. Otherwise the hook has passed on a cancellation that it
             // caused itself.
             if (life_ >= Lifecycle::stopping) throw;
-            log().error("periodic_task: it let a Cancelled pass, and nobody had cancelled it");
+            log().error("periodic_task: Cancelled escaped from the hook, but the actor is not stopping");
         }
     }
 }
@@ -327,12 +328,13 @@ MAGNETAR_DECL Task<> ActorCore::closing() {
     try {
         co_await with_timeout(extras.settings.exit_timeout, stopping_hook());
     } catch (const TimeoutError&) {
-        log().warning("its stopping hook was cut off");
+        log().warning("stopping hook cancelled: exit_timeout expired");
     } catch (const Cancelled&) {  // the shutdown continues
-        log().error("stopping: it let a Cancelled pass, and nobody had cancelled it");
+        log().error("stopping: Cancelled escaped from the hook, but the hook was not cancelled");
     }
     if (!co_await until_quiet(deadline, [](ActorCore& core) { return core.idle() || core.lost_; }))
-        log().warning("{} commands and {} messages were cut off at its end", commands_, mailbox_.depth());
+        log().warning("shutdown: not finished within exit_timeout: {}, {}", quantity(commands_, "command"),
+                      quantity(mailbox_.depth(), "message"));
     for (auto& server : servers) co_await server;
     lost_ = true;
     if (extras.before_end) co_await extras.before_end(self());

@@ -35,11 +35,11 @@ MAGNETAR_DECL void read_request(Json message, DoorRequest& request) {
                 fmt::format("the id must be an integer or a text of at most {} bytes", longest_text_id));
         request.id = std::move(*id);
     }
-    if (!command || !command->is_string()) throw BadRequest("the command is missing, or no text");
+    if (!command || !command->is_string()) throw BadRequest("the command is missing, or not a string");
     request.command = std::move(JsonAccess::text(*command));
     if (target) {
         if (!target->is_string() && !target->is_object() && !target->is_null())
-            throw BadRequest("the target must be a name, an id, or a proxy as an answer gave it");
+            throw BadRequest("the target must be a name, an id, or a proxy as returned in an answer");
         request.target = std::move(*target);
     }
     if (arguments && !arguments->is_null()) {
@@ -131,7 +131,7 @@ MAGNETAR_LAZY_BODY Task<Json> perform(DoorRequest& request, DoorRole role) {
     }
     if (command == "reload") {
         auto* monitor = dynamic_cast<WorkerPool*>(find_local_here(target));
-        if (!monitor) throw CommandNotFound(fmt::format("{} is no monitor", target.id.to_string()));
+        if (!monitor) throw CommandNotFound(fmt::format("{} is not a monitor", target.id.to_string()));
         co_await WorkerPool::reload(monitor->proxy());
         co_return Json();
     }

@@ -63,7 +63,7 @@ MAGNETAR_LAZY_BODY Task<> DoorServer::open(Actor<>& arbiter) {
         for (const SocketAddress& address : candidates)
             if (!is_local(address) && !settings.token && !settings.admin_token)
                 throw std::invalid_argument(fmt::format(
-                    "the address {} can be reached by others: it needs a token", address.to_string()));
+                    "the address {} is reachable from other machines: set a token", address.to_string()));
         for (std::size_t i = 0; i < candidates.size(); ++i) {
             try {
                 ListenOptions options;

@@ -46,7 +46,7 @@ MAGNETAR_LAZY_BODY Task<std::string> what_it_does(Address target) {
         auto asking = as_task(make_request<doing_command>(target));
         co_return co_await with_timeout(std::chrono::milliseconds(200), std::move(asking));
     } catch (const TimeoutError&) {
-        co_return "it does not answer: something keeps its loop";
+        co_return "it does not answer: its event loop is blocked";
     } catch (const std::exception& error) {
         co_return error.what();
     }

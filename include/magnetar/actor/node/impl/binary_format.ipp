@@ -120,7 +120,7 @@ MAGNETAR_DECL LinkMessage BinaryFormat::read(std::span<const std::byte> payload)
         case Packet::gone:
             return NodeEnd{reader.get<std::uint32_t>()};
     }
-    throw FrameError(CloseCode::protocol_error, "link: a packet of no known kind");
+    throw FrameError(CloseCode::protocol_error, "link: a packet of an unknown kind");
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -75,7 +75,7 @@ inline Json address_to_json(const Address& address) {
 }
 inline ActorId id_from_json(const Json& json) {
     auto id = ActorId::parse(json.string());
-    if (!id) throw FrameError(CloseCode::protocol_error, "link: an actor's id that is none");
+    if (!id) throw FrameError(CloseCode::protocol_error, "link: invalid actor id");
     return *id;
 }
 inline Address address_from_json(const Json& json) {
@@ -164,9 +164,8 @@ MAGNETAR_DECL void JsonFormat::write_text(Writer& out, const Json& json) {
     std::size_t before = out.size();
     json.dump_to(out);
     if (out.size() - before > largest_text)
-        throw CodecError("",
-                         fmt::format("a message that is a text of {} bytes; at most {} can leave a process",
-                                     out.size() - before, largest_text));
+        throw CodecError("", fmt::format("message too large: {} bytes of JSON, the limit is {}",
+                                         out.size() - before, largest_text));
 }
 
 // ---- reading
@@ -187,7 +186,7 @@ inline LinkMessage read_call(const Json& message, Writer& encoded) {
     try {
         if (!command || !command->arguments)
             throw CommandNotFound(
-                fmt::format("'{}' is no command of this program", message.at("command").string()));
+                fmt::format("'{}' is not a command of this program", message.at("command").string()));
         call.command = command->number;
         json_to_binary(message.at("args"), encoded, *command->arguments);
     } catch (const std::exception&) {
@@ -242,7 +241,7 @@ MAGNETAR_DECL LinkMessage JsonFormat::read(std::string_view text, const Asked& a
     if (command == "credit")
         return Credit{id_from_json(message.at("actor")).value, message.at("count").get<std::uint32_t>(),
                       message.at("bytes").get<std::uint64_t>()};
-    throw FrameError(CloseCode::protocol_error, "link: a message of no known kind");
+    throw FrameError(CloseCode::protocol_error, "link: a message of an unknown kind");
 }
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

@@ -69,7 +69,7 @@ MAGNETAR_DECL bool Link::received(std::span<const std::byte> bytes, std::vector<
             read(*frame);
         else if (frame->opcode == Opcode::close) return false;
         else if (frame->opcode == Opcode::binary || frame->opcode == Opcode::text)
-            throw FrameError(CloseCode::unsupported_data, "link: a message in another form");
+            throw FrameError(CloseCode::unsupported_data, "link: a message in another wire form");
     }
     return true;
 }
@@ -101,7 +101,7 @@ MAGNETAR_DECL void Link::take(CallOnWire& call) {
     if (call.command >= table.size())
         throw FrameError(CloseCode::protocol_error, "link: a command that does not exist");
     if (call.target.where.node() != this_node)
-        throw FrameError(CloseCode::protocol_error, "link: a message for another host");
+        throw FrameError(CloseCode::protocol_error, "link: a message for another node");
     const CommandEntry& command = *table[call.command];
     check_sender(call.sender);
     check_reach(command, call.target.id);
@@ -139,13 +139,13 @@ inline void Link::check_reach(const CommandEntry& command, ActorId target) const
     }
     if (!allowed)
         throw FrameError(CloseCode::protocol_error,
-                         fmt::format("link: a command that it may not ask for: {}", command.name).c_str());
+                         fmt::format("link: the peer may not send the command {}", command.name).c_str());
 }
 
 MAGNETAR_DECL void Link::take(const Introduction& introduction) {
     std::uint32_t third = introduction.node;
     if (peer_ != 0 || third == this_node)
-        throw FrameError(CloseCode::protocol_error, "link: an introduction that makes no sense");
+        throw FrameError(CloseCode::protocol_error, "link: invalid introduction");
     UniqueFd fd;
     if (!received_.empty()) {
         fd = std::move(received_.front());
@@ -159,7 +159,7 @@ MAGNETAR_DECL void Link::take(const Introduction& introduction) {
 
 MAGNETAR_DECL void Link::take(const NodeEnd& end) {
     if (peer_ != 0 || end.node == 0)
-        throw FrameError(CloseCode::protocol_error, "link: news that only the arbiter has");
+        throw FrameError(CloseCode::protocol_error, "link: a notification that only the arbiter may send");
     node_.peer_ended(end.node);
 }
 

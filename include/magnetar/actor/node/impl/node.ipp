@@ -111,7 +111,7 @@ MAGNETAR_DECL void Node::expel(std::uint32_t peer, std::string_view reason) {
 
 MAGNETAR_DECL void Node::no_descriptor_for(std::uint32_t peer) {
     Logger("magnetar")
-        .error("no free descriptor for a link to {}: what the two processes send each other fails",
+        .error("no free descriptor for a link to {}: messages between the two processes fail",
                name_or_id(root_id(peer)));
     without_descriptor_[peer] = true;
 }

@@ -22,15 +22,15 @@ MAGNETAR_DECL Session::Session(EventLoop& loop, LinkOutput& out, std::uint32_t p
 MAGNETAR_DECL void Session::take(const Hello& hello) {
     if (hello.magic != link_magic || hello.oldest_protocol > link_protocol ||
         hello.newest_protocol < link_protocol || hello.node != peer_)
-        break_off("link: a hello of another kind, protocol or host");
+        break_off("link: hello with a wrong magic number, protocol version or node");
     auto says = [&](const char* feature, const std::string& what) {
         auto found = hello.features.find(feature);
         return found != hello.features.end() && found->second == what;
     };
     bool json = wire_form == WireForm::json;
-    if (says("wire", "json") != json) break_off("link: a hello of another form");
+    if (says("wire", "json") != json) break_off("link: hello with another wire form");
     if (!json && !(says("build", build_id()) && says("commands", command_table_mark())))
-        break_off("link: a hello of another build, or with other commands");
+        break_off("link: hello from another build, or with other commands");
     handshake_done_ = true;
 }
 
@@ -105,7 +105,7 @@ MAGNETAR_DECL void Session::write(RemoteCall& call, const CommandEntry& command,
 
 MAGNETAR_DECL RemoteCall& Session::answered(std::uint64_t id) {
     RemoteCall* asked = pending_.take(id);
-    if (!asked) break_off("link: an answer that nobody asked for");
+    if (!asked) break_off("link: an answer to an unknown request");
     asked_ -= asked->weight;
     asked->body.clear();
     return *asked;
@@ -152,10 +152,12 @@ MAGNETAR_DECL void Session::take(const Credit& credit) {
 
 MAGNETAR_DECL void Session::fail(RemoteCall& call) {
     auto command = command_table()[call.command]->name;
-    call.error = handshake_done_ || peer_ == 0 || this_node == 0
-                     ? reject_error(RejectReason::lost, call.target.id, command)
-                     : no_link_error(call.target.id, command,
-                                     "it did not take it: it may have ended, or have no free descriptor");
+    call.error =
+        handshake_done_ || peer_ == 0 || this_node == 0
+            ? reject_error(RejectReason::lost, call.target.id, command)
+            : no_link_error(
+                  call.target.id, command,
+                  "the process did not accept the link: it may have ended, or have no free descriptor");
     call.finish();
 }
 

@@ -54,10 +54,10 @@ MAGNETAR_LAZY_BODY Task<bool> RemoteConnection::connect_again(Ref connection) {
             connection->link_ = co_await RemoteLink::connect(connection->url_, connection->token_);
             co_return true;
         } catch (const PermissionDenied& error) {
-            Logger("remote " + connection->url_).error("not connected again: {}", error.what());
+            Logger("remote " + connection->url_).error("not reconnected: {}", error.what());
             co_return false;
         } catch (const std::exception& error) {
-            Logger("remote " + connection->url_).info("not connected again yet: {}", error.what());
+            Logger("remote " + connection->url_).info("not reconnected yet: {}", error.what());
         }
     }
     co_return false;

@@ -140,7 +140,7 @@ MAGNETAR_DECL void Circumstances::take_on(const Circumstances& before) const {
     auto may_fail = [](int result, const char* what) {
         if (result != 0)
             Logger("magnetar")
-                .warning("a worker cannot take on the {} of its master: {}", what,
+                .warning("a worker cannot adopt the {} of its master: {}", what,
                          std::generic_category().message(errno));
     };
     auto must = [](int result, const char* what) {

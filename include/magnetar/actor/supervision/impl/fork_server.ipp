@@ -289,7 +289,7 @@ MAGNETAR_DECL Task<> ForkServer::tend(ForkServer& self, EventLoop& loop, std::si
             pid_t stray = place.in_doubt ? self.made_[number] : 0;
             if (!self.winding_up_)
                 Logger("arbiter").warning(
-                    "the fork server (process {}) has ended ({}): another takes its place",
+                    "the fork server (process {}) has ended ({}): a replacement is started",
                     place.process->pid(), status.to_string());
             spoken_with = std::move(place.control);
             place = Place{};
@@ -311,10 +311,10 @@ MAGNETAR_DECL Task<> ForkServer::tend(ForkServer& self, EventLoop& loop, std::si
         }
         if (self.pids().empty()) {
             if (!std::exchange(self.all_gone_, true))
-                Logger("arbiter").error("no fork server is left: no process can be made any more");
+                Logger("arbiter").error("no fork server is left: processes can no longer be spawned");
             co_return;
         }
-        Logger("arbiter").error("a fork server cannot be made anew: {}; tried again in {} ms", trouble,
+        Logger("arbiter").error("a fork server cannot be replaced: {}; next attempt in {} ms", trouble,
                                 pause.count());
         co_await sleep(pause);
         pause = std::min(pause * 2, std::chrono::milliseconds(30'000));
@@ -386,8 +386,7 @@ MAGNETAR_DECL Task<pid_t> ForkServer::ask(std::size_t number, ForkRequest reques
         descriptors.clear();
         co_return static_cast<pid_t>(answer);
     }
-    if (!winding_up_)
-        Logger("arbiter").warning("the fork server (process {}): {}: it is ended", pid, trouble);
+    if (!winding_up_) Logger("arbiter").warning("the fork server (process {}): {}: killed", pid, trouble);
     // Only once it is dead, it is known whether it forked before it stopped answering.
     EventLoop& loop = EventLoop::require("fork");
     struct Unclaimed {
@@ -406,7 +405,7 @@ MAGNETAR_DECL Task<pid_t> ForkServer::ask(std::size_t number, ForkRequest reques
     auto soon = deadline_after(loop.now(), std::chrono::seconds(2));
     auto gone = [&place, pid] { return !place.process || place.process->pid() != pid; };
     bool ended = co_await until(loop, changed_, soon, gone);
-    if (!ended) throw_system_error(ETIMEDOUT, "fork server", "which does not answer and does not end");
+    if (!ended) throw_system_error(ETIMEDOUT, "fork server", "which neither answers nor ends");
     unclaimed.claimed = true;
     if (made_[number] > 0) {
         descriptors.clear();

@@ -126,7 +126,7 @@ MAGNETAR_DECL Task<std::optional<ErrorOnWire>> started(Actor<>& self) {
         Actor<>* living = find_local_here(address);
         if (living && living->life() < Lifecycle::stopping) {
             failure.kind = ErrorKind::remote;
-            failure.what = "its start hook let a Cancelled pass, and nobody had cancelled the hook";
+            failure.what = "its start hook threw Cancelled, but the hook itself was not cancelled";
         }
     }
     co_return failure;

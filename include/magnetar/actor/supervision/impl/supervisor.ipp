@@ -74,7 +74,7 @@ MAGNETAR_DECL void require_all_rights(const Request& request, std::string_view w
     bool here = this_node == 0 && EventLoop::current() == &the_node->loop();
     auto worker = here ? the_supervisor->at(asker) : nullptr;
     if (!worker || worker->settings.rights != Rights::all)
-        throw PermissionDenied(fmt::format("this process may not have that done: {}", what));
+        throw PermissionDenied(fmt::format("this process has no permission for: {}", what));
 }
 
 MAGNETAR_DECL void child_greeted(Request& request, std::uint64_t id, ActorProxy<> proxy) {
@@ -95,10 +95,11 @@ MAGNETAR_DECL void child_started(Request& request, std::uint64_t id, std::option
 
 MAGNETAR_DECL std::string directory_reserve(Request& request, std::string name, std::uint64_t id) {
     std::uint32_t asker = node_of_caller(request);
-    if (!directory_here().lives(asker)) return "the process that asks for it has ended";
+    if (!directory_here().lives(asker)) return "the requesting process has ended";
     if (asker != this_node) {
         auto worker = the_supervisor->at(asker);
-        if (worker && worker->settings.rights == Rights::none) return "its process may not have it spawned";
+        if (worker && worker->settings.rights == Rights::none)
+            return "its process has no right to spawn actors";
     }
     try {
         if (!name.empty()) check_name("actor", name);
@@ -114,7 +115,7 @@ MAGNETAR_DECL void directory_enter(Request& request, ActorProxy<> proxy, Concurr
     std::uint32_t asker = node_of_caller(request);
     bool own = asker == this_node ||
                (proxy.address().where.node() == asker && directory_here().may_change(proxy.id(), asker));
-    if (!own) return the_node->expel(asker, "it enters an actor of another process in the directory");
+    if (!own) return the_node->expel(asker, "it registered an actor of another process in the directory");
     directory_here().enter(std::move(proxy), kind, {manager});
 }
 
@@ -223,7 +224,7 @@ MAGNETAR_DECL Task<ActorProxy<>> Supervisor::spawn_thread(ThreadBirth birth, Add
 MAGNETAR_DECL void Supervisor::on_handshake(ActorId id, const ActorProxy<>& proxy, std::uint32_t node) {
     ChildRecord& child = expected(id, node);
     if (proxy.id() != id || proxy.address().where.node() != node)
-        return node_.expel(node, "it greets with another's address");
+        return node_.expel(node, "it sent a greeting with the address of another process");
     child.address = proxy.address();
     child.handshake_done = true;
     child.last_seen = node_.loop().now();
@@ -305,7 +306,7 @@ MAGNETAR_DECL ChildRecord* Supervisor::spoken_of(ActorId id, std::uint32_t node)
     if (!found) return nullptr;
     ChildRecord& child = **found;
     if (node == (child.node ? child.node : this_node)) return &child;
-    node_.expel(node, fmt::format("it speaks for {}, which is another process", child.to_string()));
+    node_.expel(node, fmt::format("it sent a report for {}, which is another process", child.to_string()));
     return nullptr;
 }
 
@@ -318,9 +319,9 @@ MAGNETAR_DECL void Supervisor::check(SpawnOrder& order, std::uint32_t asker) con
     if (!directory) throw SpawnError("spawn: only the arbiter makes processes");
     if (asker == this_node) return;
     auto worker = at(asker);
-    if (!worker || worker->ended) throw SpawnError("spawn: the process that asks has ended");
+    if (!worker || worker->ended) throw SpawnError("spawn: the requesting process has ended");
     if (worker->settings.rights != Rights::all)
-        throw SpawnError(fmt::format("spawn: {} may not have processes spawned", worker->to_string()));
+        throw SpawnError(fmt::format("spawn: {} has no right to spawn processes", worker->to_string()));
     try {
         check_settings(order.name, order.settings);
     } catch (const std::invalid_argument& error) {
@@ -363,11 +364,12 @@ MAGNETAR_DECL Circumstances Supervisor::circumstances_for(const ChildRecord& chi
         return now;
     }
     auto worker = at(child.asker);
-    if (!worker || !worker->process) throw SpawnError("the process that asks has ended");
+    if (!worker || !worker->process) throw SpawnError("the requesting process has ended");
     auto theirs = Circumstances::of(worker->process->pid());
-    if (!theirs.known) throw SpawnError("the rights of the process that asks cannot be read");
+    if (!theirs.known) throw SpawnError("the rights of the requesting process cannot be read");
     if (theirs.seccomp != circumstances_of_birth().seccomp)
-        throw SpawnError("the process that asks has a seccomp filter, which cannot be given to another");
+        throw SpawnError(
+            "the requesting process has a seccomp filter, which cannot be passed to another process");
     return theirs;
 }
 
@@ -445,7 +447,7 @@ MAGNETAR_DECL Task<> Supervisor::await_exit(std::shared_ptr<ChildRecord> child) 
                      ? LoopClock::duration::max()
                      : child->settings.exit_timeout + longer;
     if (co_await until(*child, limit, [](ChildRecord& c) { return c.ended; })) co_return;
-    Logger(child->to_string()).warning("it did not end in time: ended by force");
+    Logger(child->to_string()).warning("it did not end within exit_timeout: terminated");
     co_await end_by_force(*child);
 }
 
@@ -469,7 +471,7 @@ MAGNETAR_DECL void Supervisor::give_up(ChildRecord& child) {
         command = loop_handle_at(child.address.where.loop_index())
                       ->activity.command.load(std::memory_order_relaxed);
     Logger(child.to_string())
-        .error("its thread hangs and cannot be ended: it is given up. The last command that it began: {}",
+        .error("its thread hangs and cannot be ended: abandoned. Last command started: {}",
                command ? *command : "none");
     child.thread.detach();
     if (child.handshake_done) {
@@ -524,7 +526,7 @@ MAGNETAR_DECL Task<> Supervisor::watch_heartbeat(Supervisor& self, std::shared_p
         if (child->ended) co_return;
         if (child->last_seen != last_seen) continue;
         Logger(child->to_string())
-            .warning("it has been silent for {} s, and is told to stop",
+            .warning("no heartbeat for {} s: stopping it",
                      std::chrono::duration<double>(self.node_.loop().now() - child->last_seen).count());
         self.ask_to_stop(*child);
         if (co_await self.until(*child, std::chrono::seconds(5), [](ChildRecord& c) { return c.ended; }))
@@ -537,7 +539,7 @@ MAGNETAR_DECL Task<> Supervisor::watch_heartbeat(Supervisor& self, std::shared_p
 MAGNETAR_DECL Task<> Supervisor::end_linkless(Supervisor& self, std::shared_ptr<ChildRecord> child) {
     if (co_await self.until(*child, std::chrono::milliseconds(50), [](ChildRecord& c) { return c.ended; }))
         co_return;
-    Logger(child->to_string()).warning("its link has ended, and it lives: it is ended by force");
+    Logger(child->to_string()).warning("its link has ended, but the process still runs: killed");
     co_await self.end_by_force(*child);
 }
 

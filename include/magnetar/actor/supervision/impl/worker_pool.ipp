@@ -25,6 +25,7 @@
 #include <magnetar/base/detail/chrono.hpp>
 #include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/detail/pool.hpp>
+#include <magnetar/base/detail/quantity.hpp>
 #include <magnetar/base/errors.hpp>
 #include <magnetar/base/log.hpp>
 #include <magnetar/coro/job.hpp>
@@ -62,7 +63,7 @@ MAGNETAR_LAZY_BODY Task<> end_light(Address target) {
     actor->stop();
     if (co_await light_ended(*actor, limit)) co_return;
     if ((actor = find_local(target))) {
-        actor->log().warning("it did not end in time: ended by force");
+        actor->log().warning("it did not end within exit_timeout: terminated");
         core_of(*actor).exit(1);
         co_await core_of(*actor).wait_closed();
     }
@@ -88,8 +89,7 @@ MAGNETAR_DECL WorkerPool& WorkerPool::living(const ActorProxy<>& monitor) {
             fmt::format("monitor {} is used on another thread than the arbiter's", monitor.to_string()));
     if (auto* found = find(monitor.address())) return *found;
     throw ActorNotFound(fmt::format(
-        "monitor {} has ended: it was stopped, or has given up after too many deaths of its workers",
-        monitor.to_string()));
+        "monitor {} has ended: it was stopped, or gave up after too many restarts", monitor.to_string()));
 }
 
 MAGNETAR_DECL std::size_t WorkerPool::size() const noexcept {
@@ -393,15 +393,15 @@ private:
         bool again =
             rules_.restart == Restart::permanent || (rules_.restart == Restart::transient && !status.clean());
         if (slot->making) {
-            log().warning("{}: its successor is being made", line);
+            log().warning("{}: its replacement is already starting", line);
         } else if (again) {
             end_others(*slot);
             restart(*slot, line, what, status.clean());
         } else {
             slot->rested = true;
             available_.set();
-            if (status.clean()) log().info("{}: it is not made again", line);
-            else log().warning("{}: it is not made again", line);
+            if (status.clean()) log().info("{}: not restarted", line);
+            else log().warning("{}: not restarted", line);
         }
     }
 
@@ -425,8 +425,8 @@ private:
         auto window = std::chrono::duration<double>(rules_.window).count();
         if (!delay) {
             log().warning("{}", line);
-            return give_up(fmt::format("{} restarts within {} s: given up. The last: {}", count, window,
-                                       last_exits_.empty() ? cause : last_exits_.back()));
+            return give_up(fmt::format("{} within {} s: giving up. The last: {}", quantity(count, "restart"),
+                                       window, last_exits_.empty() ? cause : last_exits_.back()));
         }
         slot.due = deadline_after(now, *delay);
         auto text = fmt::format(
@@ -488,7 +488,7 @@ private:
         }
         self.reloading_ = false;
         if (stopped) co_return;
-        if (trouble.empty()) self.log().info("reloaded: {} workers", self.size());
+        if (trouble.empty()) self.log().info("reloaded: {}", quantity(self.size(), "worker"));
         else self.log().error("reload: {}", trouble);
     }
 };
@@ -527,7 +527,7 @@ MAGNETAR_LAZY_BODY Task<> WorkerPool::replace(ActorProxy<> monitor, ActorId work
         }
     if (!call.worker)
         throw ActorNotFound(
-            fmt::format("{} is no running worker of {}", name_or_id(worker), self.to_string()));
+            fmt::format("{} is not a running worker of {}", name_or_id(worker), self.to_string()));
     self.calls_.push_back(call);
     self.changed_.set();
     co_await call.done.wait();
@@ -549,8 +549,8 @@ MAGNETAR_LAZY_BODY Task<WorkerPool::Chosen> WorkerPool::choose_in_time(ActorProx
         bool waits = left > LoopClock::duration::zero();
         if (waits) waits = co_await wait_for(self.available_, left);
         if (!waits)
-            throw TimeoutError(
-                fmt::format("no worker of {} has come back within the request's time", monitor.to_string()));
+            throw TimeoutError(fmt::format("no worker of {} became available before the request's deadline",
+                                           monitor.to_string()));
     }
 }
 
