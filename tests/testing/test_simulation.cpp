@@ -158,7 +158,7 @@ TEST_CASE("simulation: a scenario that can never end is ended, and tells who wai
     auto late = error_of<testing::Stuck>(simulation, [&](Actor<>&) -> Task<> {
         for (;;) co_await sleep(1min);
     });
-    CHECK(has(late, "has not ended in its time"));
+    CHECK(has(late, "has not ended within its time limit"));
     CHECK(simulation.elapsed() >= 1h);
     CHECK(simulation.elapsed() < 2h);
     bool again = false;
@@ -208,7 +208,7 @@ TEST_CASE("simulation: it is cancelled again also while something else goes on")
         Job<> ticking = self.loop().start(tick(caught));
         co_await wait_on(caught);
     });
-    CHECK(has(stuck, "has not ended in its time"));
+    CHECK(has(stuck, "has not ended within its time limit"));
     CHECK(caught == 5);
 }
 

@@ -109,7 +109,7 @@ public:
             }
             if (!stuck_.empty()) throw Stuck(std::exchange(stuck_, {}));
         } catch (...) {
-            fmt::print(stderr, "magnetar: a simulation failed; to see it again: MAGNETAR_SEED={} {}\n", seed_,
+            fmt::print(stderr, "magnetar: a simulation failed; to reproduce it: MAGNETAR_SEED={} {}\n", seed_,
                        program_invocation_name);
             throw;
         }
@@ -165,11 +165,12 @@ private:
         bool never = next == LoopClock::time_point::max();
         if (!never && next - asked_ <= limit) return false;
         if (!stage_.body || cancels_ == most_cancels) {
-            if (never) fmt::print(stderr, "magnetar: these jobs refuse to end:\n{}", stage_.loop.dump(true));
+            if (never) fmt::print(stderr, "magnetar: these jobs do not end:\n{}", stage_.loop.dump(true));
             return false;
         }
         if (stuck_.empty()) {
-            stuck_ = never ? "nothing can happen any more:" : "the scenario has not ended in its time:";
+            stuck_ =
+                never ? "nothing can happen any more:" : "the scenario has not ended within its time limit:";
             tell_waiting(*stage_.main_actor, "the scenario");
         }
         ++cancels_;

@@ -86,7 +86,7 @@ private:
         return due_.empty() ? LoopClock::time_point::max() : due_.begin()->first;
     }
     [[noreturn]] static void give_up() noexcept {
-        fmt::print(stderr, "magnetar: a simulation waits for something that nobody is going to do\n");
+        fmt::print(stderr, "magnetar: a simulation waits for an event that can never occur\n");
         std::abort();
     }
 

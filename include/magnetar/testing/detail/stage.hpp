@@ -34,7 +34,7 @@ public:
 
     Actor<>& first() const {
         if (!main_actor)
-            throw std::logic_error("a simulation has actors while a scenario runs: it does not run");
+            throw std::logic_error("no scenario is running: a simulation has actors only while one runs");
         return *main_actor;
     }
     std::size_t names_taken() const noexcept { return runtime_.directory.entries().size(); }
