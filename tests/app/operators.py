@@ -127,7 +127,7 @@ def a_hung_worker_keeps_no_level_from_the_others():
         hung = program.workers()[0]["actor"]
         os.kill(hung["process_id"], signal.SIGSTOP)
         said = program.ask("--set-log-level", "debug", code=1)
-        assert f"no answer from {hung['name']}; the others have it" in said, said
+        assert f"no answer from {hung['name']}; set in the other workers" in said, said
         assert 'log_level = ["debug"]' in program.ask("--show-config")
         assert re.search("log_level = .*# --set-log-level$", program.ask("--show-config"), re.M)
         os.kill(hung["process_id"], signal.SIGCONT)
@@ -211,7 +211,7 @@ def info_is_a_tree_with_numbers():
         assert len(rest) == 2, text
         for line, worker in zip(rest, app["workers"]):
             assert re.fullmatch(rf"    echo-[12] +process {worker['actor']['process_id']}, running, up [\d.]+ s, mailbox 0/1024, "
-                                rf"[\d.]+ MiB, cpu [\d.]+ s, connections [01] of [01]", line), line
+                                rf"[\d.]+ MiB, cpu [\d.]+ s, connections [01] \([01] accepted\)", line), line
         program.ends(signal.SIGTERM)
 
 
@@ -275,7 +275,9 @@ def the_control_socket_is_an_administrators_door():
                                            ("scale", [], "CodecError", "'workers' is missing"),
                                            ("scale", ["two"], "CodecError", "expected an integer"),
                                            ("scale", [-1], "CodecError", ""),
-                                           ("scale", [2, "nobody"], "std::invalid_argument", "which of the applications"),
+                                           ("scale", [0], "std::invalid_argument", "at least 1 worker"),
+                                           ("scale", [2, "nobody"], "std::invalid_argument",
+                                            "there is no application 'nobody' (applications: echo)"),
                                            ("stop_worker", ["nobody"], "std::invalid_argument", "no worker has the id"),
                                            ("log_level", ["loud"], "std::invalid_argument", "is not a log level")):
             error = door.ask({"id": 6, "command": command, "args": args})["error"]
@@ -396,7 +398,7 @@ def a_stale_control_socket_is_replaced_and_nothing_else():
         program.running()
         second = subprocess.run([PROGRAM, "echo", "--bind", "127.0.0.1:0", "--control", path], capture_output=True,
                                 text=True, timeout=20)
-        assert second.returncode == 1 and second.stderr == f"echo: {path}: a program that runs listens there already\n", second
+        assert second.returncode == 1 and second.stderr == f"echo: {path}: another running program already listens there\n", second
         assert Door(path).status == 101
         program.process.kill()
         program.process.wait()
@@ -408,7 +410,7 @@ def a_stale_control_socket_is_replaced_and_nothing_else():
     open(path, "w").close()
     other = subprocess.run([PROGRAM, "echo", "--bind", "127.0.0.1:0", "--control", path], capture_output=True, text=True,
                            timeout=20)
-    assert other.returncode == 1 and "a file that is no socket" in other.stderr and os.path.isfile(path), other
+    assert other.returncode == 1 and "the file is not a socket" in other.stderr and os.path.isfile(path), other
 
 
 # ---- health and metrics

@@ -115,9 +115,8 @@ TEST_SUITE("app") {
         auto socket = for_datagrams();
         std::vector<detail::GivenSocket> given;
         given.push_back({"only", socket});
-        auto expected =
-            fmt::format("LISTEN_FDS: no server here is for the socket 'only' at {}: it is for datagrams",
-                        socket.address());
+        auto expected = fmt::format(
+            "LISTEN_FDS: no server accepts the socket 'only' at {}: it is for datagrams", socket.address());
         CHECK_THROWS_WITH(detail::deal_out(std::move(given), {&only}), expected.c_str());
     }
 }

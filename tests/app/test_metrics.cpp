@@ -120,7 +120,7 @@ TEST_SUITE("app") {
         vitals.heartbeat_ns = detail::monotonic_ns() - 11'000'000'000;
         auto answer = ask(address, "GET /live HTTP/1.1\r\n\r\n");
         CHECK(answer.starts_with("HTTP/1.1 503 "));
-        CHECK(answer.find("\r\n\r\nhangs: its heart beat 11") != std::string::npos);
+        CHECK(answer.find("\r\n\r\nhangs: last heartbeat 11") != std::string::npos);
         CHECK(ask(address, "GET /ready HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 503 "));
         vitals.ready = true;
         CHECK(ask(address, "GET /ready?x=1 HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 "));

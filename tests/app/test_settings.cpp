@@ -161,7 +161,7 @@ TEST_SUITE("app") {
         CHECK(says({"--seets"}) == "unknown option --seets; did you mean --seed?");
         CHECK(says({"--tabel-seats", "1"}) == "unknown option --tabel-seats; did you mean --table-seats?");
         CHECK(says({"--something-else"}) == "unknown option --something-else");
-        CHECK(says({"seats"}) == "'seats' is no option: they begin with --, see --help");
+        CHECK(says({"seats"}) == "'seats' is not an option: options begin with --, see --help");
         CHECK(says({"--small"}) == "--small: a value must follow");
         CHECK(says({"--no-quiet=1"}) == "--no-quiet: takes no value");
         CHECK(says({"--quiet=perhaps"}) == "--quiet perhaps: must be true or false");
@@ -255,7 +255,7 @@ TEST_SUITE("app") {
         Fixture f;
         f.table.find("seed")->hidden = true;
         CHECK(error_of([&] { f.table.read_file(file.path); }) ==
-              file.path + ":1: seed is no setting for a file: it says which file is read");
+              file.path + ":1: seed cannot be set in a file: it names the file to read");
     }
     TEST_CASE("settings: what is printed reads back as the same") {
         Fixture f;

@@ -66,6 +66,8 @@ TEST_CASE("worker limits: the connections of all its servers") {
     CHECK(limit_of(config, 1) == 50);
     CHECK(limit_of(config, 2) == 50);
     CHECK(over_limit(config, Json::object(), ActorId{1}).empty());  // one that did not answer
+    config.serving.max_requests = 1;
+    CHECK(over_limit(config, worker(1, 0, 0, true), ActorId{1}) == "it has accepted 1 connection");
 }
 
 TEST_CASE("worker limits: jitter spreads max_requests, and a worker keeps its own") {

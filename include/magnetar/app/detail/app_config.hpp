@@ -47,21 +47,20 @@ struct ProcessSettings {
 
     static constexpr Help help[] = {
         {"config", "a TOML file to read settings from"},
-        {"log_level",
-         "the least level written: debug, info, warning, error or off; NAME=LEVEL for one logger"},
+        {"log_level", "lowest level written: debug, info, warning, error or off; NAME=LEVEL for one logger"},
         {"log_format", "how lines are written; automatic is text"},
         {"log_file", "where lines go; standard error if there is none"},
-        {"pid_file", "holds the number of the first process while it runs"},
+        {"pid_file", "contains the process id of the first process while it runs"},
         {"control", "the socket for --info, --stop, --reload; a path, auto or none"},
         {"metrics", "where /metrics, /live and /ready are served, as 127.0.0.1:9100"},
-        {"daemon", "go on in the background"},
+        {"daemon", "run in the background"},
         {"user", "become this user, by name or number, when the sockets are open"},
         {"group", "become this group, by name or number"},
-        {"umask", "of new files, in octal, as 027"},
-        {"chdir", "go to this directory first"},
-        {"engine", "what the event loops wait with"},
-        {"watch", "files whose change reloads"},
-        {"drain_delay", "how long a stop is announced as not ready before it begins"},
+        {"umask", "file mode mask of new files, in octal, as 027"},
+        {"chdir", "change to this directory first"},
+        {"engine", "I/O engine of the event loops"},
+        {"watch", "files whose change triggers a reload"},
+        {"drain_delay", "how long to report \"not ready\" before a stop begins"},
     };
 };
 
@@ -80,17 +79,17 @@ struct WorkerSettings {
     ByteSize max_memory{};
 
     static constexpr Help help[] = {
-        {"workers", "how many; 0: the work is done in the first process, for debuggers"},
-        {"concurrency", "what a worker is"},
-        {"timeout", "a worker that is silent for so long is ended"},
+        {"workers", "number of workers; 0: run the worker in the first process, for debugging"},
+        {"concurrency", "how workers run"},
+        {"timeout", "heartbeat timeout: a worker not heard from for this long is stopped"},
         {"period", "how often a worker runs its periodic task; 0s: 0.3 of the timeout"},
         {"exit_timeout", "how long a stopping worker may take to finish what it has accepted"},
-        {"threads", "of a worker's executor, at most"},
-        {"mailbox", "messages that may wait for a worker"},
-        {"restarts", "of workers that died, at most, within the window"},
+        {"threads", "maximum number of threads of a worker's executor"},
+        {"mailbox", "maximum number of messages queued for a worker"},
+        {"restarts", "maximum number of worker restarts within the window"},
         {"window", "the time in which restarts are counted"},
-        {"max_lifetime", "a worker of that age is replaced; 0s: never"},
-        {"max_memory", "a worker process that has so much resident memory is replaced; 0: never"},
+        {"max_lifetime", "a worker is replaced at this age; 0s: never"},
+        {"max_memory", "a worker process with at least this much resident memory is replaced; 0: never"},
     };
 };
 
@@ -113,13 +112,13 @@ struct ServerSettings {
     std::uint32_t max_requests_jitter = 10;
 
     static constexpr Help help[] = {
-        {"backlog", "connections that wait to be accepted, at most"},
+        {"backlog", "maximum number of connections waiting to be accepted"},
         {"reuse_port", "each worker listens with a socket of its own; a reload may reset connections"},
-        {"proxies", "whose connections begin with a PROXY header: 10.0.0.0/8, ::1, unix"},
-        {"max_connections", "of one worker at a time; more wait. 0: no limit"},
-        {"keep_alive", "a connection that waits so long for its client is closed; 0s: never"},
-        {"max_requests", "a worker that has accepted so many connections is replaced; 0: never"},
-        {"max_requests_jitter", "by how many percent that number varies from worker to worker"},
+        {"proxies", "trusted proxies, which send a PROXY header: 10.0.0.0/8, ::1, unix"},
+        {"max_connections", "maximum number of connections of a worker at a time; more wait. 0: no limit"},
+        {"keep_alive", "idle timeout of a connection; 0s: never"},
+        {"max_requests", "a worker is replaced after this number of connections; 0: never"},
+        {"max_requests_jitter", "by how many percent max_requests varies from worker to worker"},
     };
 };
 

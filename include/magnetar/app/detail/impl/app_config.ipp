@@ -35,7 +35,7 @@ MAGNETAR_DECL void AppConfig::unpack(const std::vector<std::vector<std::string>>
     SettingTable table("");
     add_to(table, {});
     if (values.size() != table.settings().size())
-        throw std::logic_error("the settings that have come are those of another application");
+        throw std::logic_error("the received settings are those of another application");
     for (std::size_t i = 0; i < values.size(); ++i) {
         auto& setting = table.settings()[i];
         setting.ops->clear(setting.field);

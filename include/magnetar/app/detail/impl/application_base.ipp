@@ -14,7 +14,7 @@ MAGNETAR_DECL std::string wrong_name(std::string_view name) {
     for (char c : name)
         if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
               c == '-'))
-            return fmt::format("'{}' is no name for an application: letters, digits, - and _ make one", name);
+            return fmt::format("'{}' is not a valid application name: use letters, digits, - and _", name);
     return {};
 }
 

@@ -26,10 +26,10 @@ MAGNETAR_DECL Configuration::Configuration(const std::string& program,
 MAGNETAR_DECL const std::vector<SettingTable::Word>& program_words() {
     static const std::vector<SettingTable::Word> words = [] {
         std::vector<SettingTable::Word> list{
-            {"--help", "", "this text"},
-            {"--version", "", "the version"},
-            {"--print-config", "", "the settings and where each comes from, as a file that reads back"},
-            {"--check-config", "", "whether the settings are right; exit code 2 if not"},
+            {"--help", "", "print this text"},
+            {"--version", "", "print the version"},
+            {"--print-config", "", "print the settings with their origins, as a configuration file"},
+            {"--check-config", "", "check the settings; exit code 2 if one is invalid"},
         };
         for (auto& word : operator_words()) list.push_back(word);
         return list;
@@ -92,7 +92,7 @@ MAGNETAR_DECL void Configuration::validate() {
     if (!process.metrics.empty()) checked(&process.metrics, [this] { check_address(process.metrics); });
     checked(&process.user, [this] {
         if (auto user = find_user(process.user); user.id && !user.group && process.group.empty())
-            throw std::invalid_argument("has no entry that tells its group: set group, too");
+            throw std::invalid_argument("has no account, so that its group is unknown: set group, too");
     });
     checked(&process.group, [this] { find_group(process.group); });
     if (!process.umask.empty()) checked(&process.umask, [this] { read_umask(process.umask); });
@@ -118,7 +118,7 @@ MAGNETAR_DECL void Configuration::validate() {
             checked(&app->binding.bind, [&address] { check_address(address); });
         if (app->serving.reuse_port && !process.user.empty())
             wrong(&app->serving.reuse_port,
-                  "is for workers of the user that has bound the port: not with --user");
+                  "cannot be combined with --user: all listeners must have the user that bound the port");
         if (app->serving.keep_alive.count() < 0) wrong(&app->serving.keep_alive, "must not be negative");
         if (app->serving.backlog > most_backlog)
             wrong(&app->serving.backlog, fmt::format("must be at most {}", most_backlog));

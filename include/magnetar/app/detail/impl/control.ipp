@@ -41,9 +41,9 @@ MAGNETAR_DECL ListeningSocket open_control_socket(const std::string& path) {
         return open_listening_socket("unix:" + path, options);
     } catch (const std::system_error& error) {
         if (error.code() == std::errc::address_in_use)
-            throw std::runtime_error(path + ": a program that runs listens there already");
+            throw std::runtime_error(path + ": another running program already listens there");
         if (error.code() == std::errc::file_exists)
-            throw std::runtime_error(path + ": there is a file that is no socket");
+            throw std::runtime_error(path + ": the file is not a socket");
         throw;
     }
 }

@@ -11,7 +11,7 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 inline RemoteArbiter connect_to_program(EventLoop& loop, const std::string& path) {
-    if (path.empty()) throw NoProgramRuns("there is no control socket: --control tells where it is");
+    if (path.empty()) throw NoProgramRuns("there is no control socket: --control sets its path");
     try {
         return loop.run(connect_arbiter("ws+unix:" + path));
     } catch (const std::system_error& error) {

@@ -35,8 +35,10 @@ T needed(const Json& arguments, std::size_t place, std::string_view name) {
 inline ApplicationBase& named(Service& program, const std::string& name) {
     for (auto* app : program.applications)
         if (app->name() == name || (name.empty() && program.applications.size() == 1)) return *app;
+    std::string there = joined(program.names(), ", ");
     throw std::invalid_argument(
-        fmt::format("scale: which of the applications {}?", joined(program.names(), ", ")));
+        name.empty() ? fmt::format("scale: name one of the applications: {}", there)
+                     : fmt::format("scale: there is no application '{}' (applications: {})", name, there));
 }
 
 inline Task<Json> info(Service& program, Actor<>& arbiter, Json) { return program_info(program, arbiter); }
@@ -46,7 +48,7 @@ inline Task<Json> process(Service&, Actor<>&, Json) { co_return Json(::getpid())
 inline Task<Json> stop(Service& program, Actor<>& arbiter, Json) {
     Json answer = Json::object();
     answer["process"] = ::getpid();
-    Logger(program.text.name).info("is told to stop");
+    Logger(program.text.name).info("stop requested");
     arbiter.stop();
     co_return answer;
 }
@@ -57,7 +59,7 @@ inline Task<Json> reload(Service& program, Actor<>& arbiter, Json) {
 }
 
 inline Task<Json> scale(Service& program, Actor<>& arbiter, Json arguments) {
-    if (arbiter.life() >= Lifecycle::stopping) throw std::runtime_error("scale: the program stops");
+    if (arbiter.life() >= Lifecycle::stopping) throw std::runtime_error("scale: the program is stopping");
     auto workers = needed<std::uint32_t>(arguments, 0, "workers");
     const Json* application = argument(arguments, 1, "application");
     if (workers == 0) throw std::invalid_argument("scale: at least 1 worker; stop the program to have none");
@@ -82,7 +84,7 @@ inline Task<Json> stop_worker(Service& program, Actor<>&, Json arguments) {
     for (auto* app : program.applications)
         for (auto& worker : app->workers())
             if (worker.id().to_string() == id) {
-                Logger(program.text.name).info("{} is told to stop", worker.to_string());
+                Logger(program.text.name).info("{}: stop requested", worker.to_string());
                 post_tell<stop_command>(worker.address());
                 co_return Json(worker.name());
             }
@@ -123,7 +125,7 @@ inline Task<Json> log_level(Service& program, Actor<>&, Json arguments) {
         if (!name.empty()) silent.push_back(std::move(name));
     if (!silent.empty())
         throw std::runtime_error(
-            fmt::format("log_level: no answer from {}; the others have it", joined(silent, ", ")));
+            fmt::format("log_level: no answer from {}; set in the other workers", joined(silent, ", ")));
     co_return Json(log_levels());
 }
 

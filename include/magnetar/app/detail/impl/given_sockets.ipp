@@ -91,7 +91,7 @@ MAGNETAR_DECL void deal_out(std::vector<GivenSocket> given,
         if (!app) app = find(one, [](ApplicationBase&) { return true; });
         if (!app)
             throw std::runtime_error(fmt::format(
-                "LISTEN_FDS: no server here is for the socket '{}' at {}: it is for {}", one.name,
+                "LISTEN_FDS: no server accepts the socket '{}' at {}: it is for {}", one.name,
                 one.socket.address(), type_of(one.socket.fd()) == SOCK_DGRAM ? "datagrams" : "connections"));
         app->sockets->push_back(std::move(one.socket));
     }

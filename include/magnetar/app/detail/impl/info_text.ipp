@@ -30,7 +30,7 @@ inline std::string worker_text(const Json& worker) {
         text_at(worker, {"mailbox", "capacity"}), number_at(worker, {"process", "memory_bytes"}) / 1048576,
         number_at(worker, {"process", "user_seconds"}) + number_at(worker, {"process", "system_seconds"}));
     if (worker.contains("servers"))
-        line += fmt::format(", connections {} of {}", servers_sum(worker, "connections"),
+        line += fmt::format(", connections {} ({} accepted)", servers_sum(worker, "connections"),
                             servers_sum(worker, "accepted"));
     if (const Json* running = find_at(worker, {"mailbox", "running"}))
         for (auto& command : running->items())
@@ -52,10 +52,11 @@ MAGNETAR_DECL std::string info_text(const Json& info) {
     const Json* applications = info.find("applications");
     if (!applications) return out;
     for (auto& application : applications->items()) {
-        out += fmt::format("  {:<22} {} of {} workers, {} restarts", text_at(application, {"name"}),
-                           text_at(application, {"monitor", "monitor", "workers"}),
-                           text_at(application, {"wanted"}),
-                           text_at(application, {"monitor", "monitor", "restarts"}));
+        std::string restarts = text_at(application, {"monitor", "monitor", "restarts"});
+        out +=
+            fmt::format("  {:<22} {} of {} workers, {} {}", text_at(application, {"name"}),
+                        text_at(application, {"monitor", "monitor", "workers"}),
+                        text_at(application, {"wanted"}), restarts, restarts == "1" ? "restart" : "restarts");
         if (const Json* listens = application.find("listens"))
             for (auto& address : listens->items()) out += fmt::format(", listens on {}", address.string());
         out += "\n";

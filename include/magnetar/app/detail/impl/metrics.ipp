@@ -105,7 +105,7 @@ MAGNETAR_DECL std::string metrics_text(const Json& info, const std::map<std::str
         for_each(
             [&](const Json& application, const std::string& app) { family.add(value(application), app); });
     };
-    gauge("workers_wanted", "workers that are to run",
+    gauge("workers_wanted", "desired number of workers",
           [](const Json& a) { return number_at(a, {"wanted"}); });
     gauge("workers", "workers that run",
           [&](const Json& a) { return static_cast<double>(workers_of(a).size()); });
@@ -129,7 +129,7 @@ MAGNETAR_DECL std::string metrics_text(const Json& info, const std::map<std::str
         return bytes;
     });
     {
-        Family family(out, "worker_restarts_total", "counter", "workers made again after they died");
+        Family family(out, "worker_restarts_total", "counter", "restarts of workers that died");
         for (auto& [app, sums] : totals) family.add(sums.restarts(), app);
     }
     for (std::size_t i = 0; i < WorkerTotals::names.size(); ++i) {
@@ -263,12 +263,12 @@ struct HealthServer::State {
         client.is_head = method == "HEAD";
         client.deadline = monotonic_ns() + 2 * health::second;
         if (method != "GET" && method != "HEAD") {
-            client.answers(405, text, "GET is what there is\n");
+            client.answers(405, text, "only GET and HEAD are supported\n");
         } else if (path == "/live") {
             double age = static_cast<double>(monotonic_ns() - vitals.heartbeat_ns.load()) / 1e9;
             client.answers(
                 age < 10 ? 200 : 503, text,
-                fmt::format("{}: its heart beat {:.1f} s ago\n", age < 10 ? "live" : "hangs", age));
+                fmt::format("{}: last heartbeat {:.1f} s ago\n", age < 10 ? "live" : "hangs", age));
         } else if (path == "/ready") {
             bool ready = vitals.ready.load();
             client.answers(ready ? 200 : 503, text, ready ? "ready\n" : "not ready\n");

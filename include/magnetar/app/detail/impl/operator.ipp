@@ -15,14 +15,14 @@ namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL const std::vector<SettingTable::Word>& operator_words() {
     static const std::vector<SettingTable::Word> words{
-        {"--info", "", "the tree of actors of the program that runs, with numbers"},
-        {"--top", "", "the same live, with what changes a second; keys to sort, to reload, to stop one"},
-        {"--json", "", "with --info: everything that is known, for programs"},
-        {"--stop", "", "has it stop, and waits until it has ended"},
-        {"--reload", "", "has it read its settings anew and replace its workers, one by one"},
-        {"--scale", "N", "has it run so many workers; NAME=N where there are several applications"},
-        {"--set-log-level", "LEVELS", "has it log more or less, as info or info,net=debug"},
-        {"--show-config", "", "its settings, each with its origin"},
+        {"--info", "", "show the running program's actors, with figures"},
+        {"--top", "", "the same, live, with rates per second; keys sort, reload, or stop a worker"},
+        {"--json", "", "with --info: all data as JSON"},
+        {"--stop", "", "stop the program and wait until it has ended"},
+        {"--reload", "", "reload the settings and replace the workers one by one"},
+        {"--scale", "N", "set the number of workers; NAME=N if there are several applications"},
+        {"--set-log-level", "LEVELS", "change the log levels, e.g. info or info,net=debug"},
+        {"--show-config", "", "print its settings, each with its origin"},
     };
     return words;
 }
@@ -85,7 +85,7 @@ MAGNETAR_DECL int run_operator(const std::string& program, const std::string& co
                     equals == word.value.npos ? std::string() : word.value.substr(0, equals);
                 std::string number = equals == word.value.npos ? word.value : word.value.substr(equals + 1);
                 try {
-                    running.ask("scale", read_unsigned(number, most_workers), application);
+                    running.ask("scale", read_integer(number, 1, most_workers), application);
                 } catch (const std::invalid_argument& error) {
                     fmt::print(stderr, "{}: --scale {}: {}\n", program, word.value, error.what());
                     return 2;

@@ -27,8 +27,8 @@ MAGNETAR_DECL int run_program(const ProgramText& text, const std::vector<Applica
             if (auto wrong = wrong_name(applications[i]->name()); !wrong.empty()) throw SettingError(wrong);
             for (std::size_t j = 0; j < i; ++j)
                 if (applications[i]->name() == applications[j]->name())
-                    throw SettingError(
-                        fmt::format("there are two applications of the name '{}'", applications[i]->name()));
+                    throw SettingError(fmt::format("there are two applications with the name '{}'",
+                                                   applications[i]->name()));
         }
         Service program(text, applications, without_prefix, arguments);
         auto given_word = [&arguments](std::string_view word) {
@@ -111,7 +111,8 @@ MAGNETAR_LAZY_BODY Task<> begin_application(ApplicationBase& application) {
     // Publishing under the name of a running application would change the settings of its new workers.
     auto names = known_applications();
     if (std::find(names.begin(), names.end(), application.name()) != names.end())
-        throw SpawnError(fmt::format("an application of the name '{}' runs already", application.name()));
+        throw SpawnError(
+            fmt::format("an application with the name '{}' is already running", application.name()));
     application.config = application.code_config();
     close_sockets(application.sockets);
     names.push_back(application.name());

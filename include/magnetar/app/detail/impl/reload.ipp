@@ -10,6 +10,7 @@
 #include <magnetar/app/detail/reload.hpp>
 #include <magnetar/app/detail/service.hpp>
 #include <magnetar/app/detail/upkeep.hpp>
+#include <magnetar/base/detail/quantity.hpp>
 #include <magnetar/base/log.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
@@ -79,13 +80,15 @@ inline Task<> replace_workers(Service& program, ApplicationBase& app, const AppC
     }
     app.config = std::move(old);
     program.publish(app);
-    throw std::runtime_error(fmt::format("{}: {}; the workers that ran go on", app.name(), trouble));
+    // The caller reports it with the program's name: an application of the same name is not named again.
+    std::string named = app.name() == program.text.name ? std::string() : app.name() + ": ";
+    throw std::runtime_error(fmt::format("{}{}; the old workers continue", named, trouble));
 }
 
 }  // namespace reloading
 
 MAGNETAR_DECL Task<std::vector<std::string>> reload_program(Service& program, Actor<>& arbiter) {
-    if (arbiter.life() >= Lifecycle::stopping) throw std::runtime_error("the program stops");
+    if (arbiter.life() >= Lifecycle::stopping) throw std::runtime_error("the program is stopping");
     reloading::UnderWay under_way(program, arbiter);
     co_await program.ready.wait();
     auto next = program.configure();
@@ -101,7 +104,8 @@ MAGNETAR_DECL Task<std::vector<std::string>> reload_program(Service& program, Ac
             if (!app.monitor) continue;
             co_await reloading::replace_workers(program, app, *program.present->applications[i],
                                                 before->applications[i]->workers.workers);
-            said.push_back(fmt::format("{}: {} workers replaced", app.name(), app.workers().size()));
+            said.push_back(
+                fmt::format("{}: {} replaced", app.name(), quantity(app.workers().size(), "worker")));
         }
     } catch (const std::exception&) {
         failure = std::current_exception();

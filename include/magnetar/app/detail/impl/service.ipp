@@ -234,7 +234,8 @@ MAGNETAR_DECL Task<> Service::drain(Actor<>&) {
     self.manager.tell("STOPPING=1\nSTATUS=stopping");
     auto delay = self.present->process.drain_delay;
     if (delay > std::chrono::nanoseconds::zero()) {
-        log.info("accepts for another {}", write_duration(delay.count(), 1, 1'000'000'000));
+        log.info("draining: accepts connections for another {}",
+                 write_duration(delay.count(), 1, 1'000'000'000));
         co_await sleep(delay);
     }
     self.state = "stopping";

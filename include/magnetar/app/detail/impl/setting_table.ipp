@@ -76,7 +76,7 @@ MAGNETAR_DECL void SettingTable::add_one(Setting setting) {
 }
 MAGNETAR_DECL void SettingTable::set_help(const std::string& name, std::string_view text) {
     Setting* setting = find(name);
-    if (!setting) throw std::logic_error(fmt::format("help for '{}', which is no setting", name));
+    if (!setting) throw std::logic_error(fmt::format("help for '{}', which is not a setting", name));
     setting->help = text;
 }
 MAGNETAR_DECL Setting* SettingTable::find(std::string_view name) noexcept {
@@ -111,7 +111,7 @@ MAGNETAR_DECL void SettingTable::read_file(const std::string& path) {
         std::string where = fmt::format("{}:{}", path, value.line);
         Setting* setting = find(value.name);
         if (setting && setting->hidden)
-            fail(where, fmt::format("{} is no setting for a file: it says which file is read", value.name));
+            fail(where, fmt::format("{} cannot be set in a file: it names the file to read", value.name));
         if (!setting) {
             std::vector<std::string> known;
             for (auto& one : settings_)
@@ -189,7 +189,8 @@ MAGNETAR_DECL std::vector<SettingTable::Given> SettingTable::read_command_line(
     for (std::size_t at = 0; at < arguments.size(); ++at) {
         const std::string& argument = arguments[at];
         if (!argument.starts_with("--") || argument == "--")
-            throw SettingError(fmt::format("'{}' is no option: they begin with --, see --help", argument));
+            throw SettingError(
+                fmt::format("'{}' is not an option: options begin with --, see --help", argument));
         auto equals = argument.find('=');
         bool has_value = equals != argument.npos;
         std::string option = argument.substr(0, equals);

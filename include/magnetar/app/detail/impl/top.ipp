@@ -13,6 +13,7 @@
 #include <magnetar/app/detail/json_path.hpp>
 #include <magnetar/app/detail/metrics.hpp>
 #include <magnetar/app/detail/top.hpp>
+#include <magnetar/base/detail/quantity.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -122,10 +123,11 @@ private:
 MAGNETAR_DECL std::string top_text(const Json& info, const Json* before, double seconds, char sort,
                                    const std::string& marked) {
     std::string out = fmt::format(
-        "{}: {}, up {}, {} restarts\n\n  {:<18} {:<9} {:>7} {:<8} {:>7} {:>6} {:>6} {:>7} {:>5} {:>7}  {}\n",
+        "{}: {}, up {}, {}\n\n  {:<18} {:<9} {:>7} {:<8} {:>7} {:>6} {:>6} {:>7} {:>5} {:>7}  {}\n",
         text_at(info, {"program", "name"}), text_at(info, {"program", "state"}),
-        seconds_text(number_at(info, {"arbiter", "actor", "uptime_seconds"})), top_table::restarts(info),
-        "ACTOR", "KIND", "PROCESS", "STATE", "MAILBOX", "CONNS", "NEW/S", "MSG/S", "CPU%", "MIB", "RUNS");
+        seconds_text(number_at(info, {"arbiter", "actor", "uptime_seconds"})),
+        quantity(static_cast<std::uint64_t>(top_table::restarts(info)), "restart"), "ACTOR", "KIND",
+        "PROCESS", "STATE", "MAILBOX", "CONNS", "NEW/S", "MSG/S", "CPU%", "MIB", "RUNS");
     for (auto& row : top_table::rows_of(info, before, seconds, sort))
         out += fmt::format(
             "{} {:<18} {:<9} {:>7} {:<8} {:>7} {:>6} {:>6.0f} {:>7.0f} {:>5.1f} {:>7.1f}  {}\n",

@@ -3,6 +3,7 @@
 
 #include <magnetar/app/detail/json_path.hpp>
 #include <magnetar/app/detail/worker_limits.hpp>
+#include <magnetar/base/detail/quantity.hpp>
 
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
@@ -19,7 +20,8 @@ MAGNETAR_DECL std::string over_limit(const AppConfig& config, const Json& worker
         auto chance = static_cast<double>((id.value * 0x9e3779b97f4a7c15ull) >> 32) / 4294967296.0;
         double limit = static_cast<double>(settings.max_requests) *
                        (1 + (2 * chance - 1) * settings.max_requests_jitter / 100.0);
-        if (accepted >= limit) return fmt::format("it has accepted {} connections", accepted);
+        if (accepted >= limit)
+            return "it has accepted " + quantity(static_cast<std::uint64_t>(accepted), "connection");
     }
     double age = number_at(worker, {"actor", "age_seconds"});
     if (workers.max_lifetime.count() > 0 &&
