@@ -1,6 +1,9 @@
 #include <unistd.h>
 
 #include <magnetar/actor/arbiter.hpp>
+#include <magnetar/actor/open_commands.hpp>
+#include <magnetar/coro/task_group.hpp>
+#include <magnetar/coro/when_all.hpp>
 
 #include "support.hpp"
 
@@ -16,6 +19,7 @@ struct Clerk {
     int quick() { return ++done; }
     int count() { return done; }
     void block(int milliseconds) { ::usleep(static_cast<useconds_t>(milliseconds) * 1000); }
+    using commands = Commands<&Clerk::quick>;
 };
 
 namespace {
@@ -29,6 +33,17 @@ Task<ActorProxy<Clerk>> clerk(Concurrency kind, std::uint32_t mailbox = 1024) {
 }
 Task<int> slow(ActorProxy<Clerk> to, int milliseconds) {
     co_return co_await to.send<&Clerk::slow>(milliseconds);
+}
+inline constexpr Call<"quick", int()> call_quick;
+int quickly(Actor<Clerk>& self) { return self.state().quick(); }
+Task<int> quick_in_a_group(ActorProxy<Clerk> to) {
+    co_await task_group(
+        [](TaskGroup& group, ActorProxy<Clerk> clerk) -> Task<> {
+            group.start(as_task(clerk.send<&Clerk::quick>()));
+            co_return;
+        },
+        to);
+    co_return 0;
 }
 Task<bool> runs_a_command(ActorProxy<> actor) {
     for (int i = 0; i < 5000; ++i) {
@@ -74,6 +89,47 @@ TEST_CASE(
             CHECK(count == 1);
             int in_time = co_await with_timeout(20s, actor.send<&Clerk::quick>());
             CHECK(in_time == 2);
+        }
+    });
+}
+
+TEST_CASE("deadline: every request inside with_timeout has its deadline, however it is sent") {
+    in_arbiter([](Arbiter<>& self) -> Task<> {
+        for (auto kind : every_kind) {
+            auto& pool = co_await self.add_monitor<Clerk>(
+                {.name = "pool",
+                 .workers = 1,
+                 .worker = {.name = "clerk", .concurrency = kind, .serial = true}});
+            ActorProxy<Clerk> actor = pool.pick();
+            auto pool_proxy = pool.pool_proxy();
+            auto first = self.loop().start(slow(actor, 300));
+            bool runs = co_await runs_a_command(actor);
+            CHECK(runs);
+            // All at once, as each waits for its limit: below it the actor is busy, and then for longer.
+            std::vector<Task<std::string>> asked;
+            auto late = [&](auto request) {
+                asked.push_back(error_of<TimeoutError>(with_timeout(20ms, as_task(std::move(request)))));
+            };
+            late(actor.send<&Clerk::quick>());
+            late(send(actor, "quick"));
+            late(send("clerk-1", "quick"));
+            late(send(actor, call_quick));
+            late(send("clerk-1", call_quick));
+            late(send(actor.id(), run<quickly>));
+            late(pool_proxy.send<&Clerk::quick>());
+            late(pool.send<&Clerk::quick>());
+            late(quick_in_a_group(actor));
+            late(with_timeout(20s, as_task(actor.send<&Clerk::quick>())));  // the earlier one counts
+            for (auto& text : co_await when_all(std::move(asked))) CHECK(has(text, "timed out after 20 ms"));
+            // Its own system commands, as stop and info, are not held up by it.
+            Json info = co_await with_timeout(20s, actor.info());
+            CHECK(info["actor"]["name"].string() == "clerk-1");
+            int answer = co_await first;
+            CHECK(answer == 1);
+            int count = co_await actor.send<&Clerk::count>();
+            CHECK(count == 1);
+            pool.stop();
+            co_await pool.proxy().closed();
         }
     });
 }

@@ -84,6 +84,14 @@ public:
     /// none.
     JobBase* originator() const noexcept { return originator_; }
     void set_originator(JobBase* originator) noexcept { originator_ = originator; }
+    /// The deadline that with_timeout gives the requests of this job; zero for none.
+    std::chrono::steady_clock::time_point request_deadline() const noexcept { return request_deadline_; }
+    /// Sets that deadline, unless there is an earlier one.
+    void limit_requests(std::chrono::steady_clock::time_point deadline) noexcept {
+        constexpr std::chrono::steady_clock::time_point none{};
+        if (request_deadline_ == none || (deadline != none && deadline < request_deadline_))
+            request_deadline_ = deadline;
+    }
 
     /// For promises: sets the coroutine to resume when the running one has finished.
     void continue_with(std::coroutine_handle<> parent) noexcept { next_ = parent; }
@@ -125,6 +133,7 @@ private:
     std::source_location where_;
     std::chrono::steady_clock::time_point since_{};
     JobBase* originator_ = nullptr;
+    std::chrono::steady_clock::time_point request_deadline_{};
     bool cancel_pending_ = false, completed_ = false;
 };
 

@@ -123,6 +123,8 @@ detail::WaitFor wait_for(Event& event, std::chrono::duration<Rep, Period> limit)
 /// waits until it has ended, and throws TimeoutError. If it ends with a value or a failure in spite of that,
 /// this is the result. Cancelling with_timeout cancels the awaitable.
 ///
+/// Requests that are awaited inside carry that deadline: their callees do not start them later.
+///
 ///     auto text = co_await with_timeout(5s, stream.read_some());
 template <class Rep, class Period, Awaitable A>
 Task<await_result_t<A>> with_timeout(std::chrono::duration<Rep, Period> limit, A awaitable) {
@@ -136,6 +138,7 @@ Task<await_result_t<A>> with_timeout(std::chrono::duration<Rep, Period> limit, A
     detail::Child<await_result_t<A>> child{as_task(std::move(awaitable))};
     Alarm alarm{children};
     auto end = detail::deadline_after(loop.now(), limit);
+    child.limit_requests(end);
     children.start(child);
     if (!child.completed()) loop.arm(alarm, end);
     co_await children;

@@ -82,8 +82,7 @@ private:
     CallChainPtr callers_;
 };
 
-// Whether the requests of the current job carry a call chain; and that chain.
-bool has_originator() noexcept;
+// The call chain of the current job's requests; it must have an originator.
 [[gnu::noinline]] inline CallChainPtr current_chain() {
     return static_cast<CommandJobBase*>(current_job()->originator())->chain();
 }

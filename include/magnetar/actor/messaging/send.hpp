@@ -105,6 +105,7 @@ private:
     virtual void take_answer(ThreadCall& call) noexcept = 0;
     virtual void take_answer(Reader& answer) = 0;
 
+    void take_terms_of_job();
     bool end_at_once(std::exception_ptr failure) noexcept;
     bool depart();
     bool depart_to_node();
@@ -216,7 +217,7 @@ Task<typename detail::ReturnOf<Return>::type> with_timeout(std::chrono::duration
     detail::Address callee = request.target();
     std::string trouble;
     try {
-        auto bounded = as_task(std::move(request).within(limit));
+        auto bounded = as_task(std::move(request));
         co_return co_await with_timeout(limit, std::move(bounded));
     } catch (const TimeoutError& error) {
         trouble = error.what();

@@ -18,6 +18,7 @@ class Children;
 struct ChildBase : JobBase, TaggedNode<Children> {
     explicit ChildBase() noexcept : JobBase(current_job()->scheduler(), current_job()->actor()) {
         set_originator(current_job()->originator());
+        limit_requests(current_job()->request_deadline());
     }
     virtual std::exception_ptr error() const noexcept = 0;
     virtual void forget() noexcept {}  // its parent no longer needs it

@@ -36,11 +36,6 @@ MAGNETAR_DECL void CommandJobBase::belongs_to_chain(CallChainPtr callers) noexce
     set_originator(this);
 }
 
-MAGNETAR_DECL bool has_originator() noexcept {
-    JobBase* job = current_job();
-    return job && job->originator();
-}
-
 [[gnu::noinline]] MAGNETAR_DECL std::exception_ptr find_cycle(Actor<>& actor, const CallChain& chain,
                                                               std::string_view command) {
     if (!core_of(actor).is_serial()) return nullptr;

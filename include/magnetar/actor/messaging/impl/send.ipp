@@ -79,11 +79,21 @@ MAGNETAR_DECL void ThreadCall::fetch() const noexcept {
         prefetch_to_write(reinterpret_cast<const char*>(this) + line);
 }
 
+// The call chain of the job that sends, and the deadline that with_timeout gave it.
+[[gnu::always_inline]] inline void Sending::take_terms_of_job() {
+    JobBase* job = current_job();
+    if (!job) return;
+    if (job->originator()) [[unlikely]]
+        terms.chain = current_chain();
+    if (auto deadline = job->request_deadline(); deadline != LoopClock::time_point{}) [[unlikely]]
+        if (terms.deadline == LoopClock::time_point{} || deadline < terms.deadline) terms.deadline = deadline;
+}
+
 MAGNETAR_DECL bool Sending::await_suspend(Suspension leaf) {
     if (!park(leaf)) return false;
     stamp(*this, command_);
-    if (!command_.system && has_originator()) [[unlikely]]
-        terms.chain = current_chain();
+    if (!command_.system) [[likely]]
+        take_terms_of_job();
     if (target_.where.is_here()) [[likely]] {
         if (Actor<>* actor = find_local(target_)) [[likely]] {
             if (terms.chain) [[unlikely]]

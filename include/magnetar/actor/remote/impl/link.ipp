@@ -302,7 +302,10 @@ MAGNETAR_DECL void RemoteLink::write(RemoteCall& call) noexcept {
 MAGNETAR_LAZY_BODY Task<Json> RemoteLink::ask(Ref link, std::string command, Json target, Json arguments) {
     if (!link->open_) std::rethrow_exception(link->lost());
     Reply reply(*link);
-    link->send_request(command, target, arguments, Json(reply.number()));
+    std::chrono::nanoseconds left{};
+    if (auto deadline = current_job()->request_deadline(); deadline != LoopClock::time_point{})
+        left = std::max(deadline - link->stream_.loop().now(), LoopClock::duration(1));
+    link->send_request(command, target, arguments, Json(reply.number()), left);
     co_return co_await reply;
 }
 MAGNETAR_LAZY_BODY Task<> RemoteLink::tell(Ref link, std::string command, Json target, Json arguments) {
