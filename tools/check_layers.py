@@ -61,7 +61,7 @@ def check(name, bracket, included):
         return None if target == UMBRELLA or layer_of(target) == "app" else "it includes magnetar.hpp and app/"
     if name == UMBRELLA:
         beyond = LAYERS.index(layer_of(target)) >= LAYERS.index("app")
-        return "the umbrella leaves out app, apps, cluster and testing" if beyond else None
+        return "the umbrella leaves out app and testing" if beyond else None
     if target in {UMBRELLA, APP}:
         return None if LAYERS.index(layer) > LAYERS.index("app") else "the umbrella is for users"
     if layer != layer_of(target) == "testing":

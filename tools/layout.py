@@ -1,6 +1,6 @@
 """The layers of include/magnetar, from the lowest on, and the rooms inside of them."""
 
-LAYERS = ["base", "coro", "sync", "wire", "loop", "net", "link", "actor", "app", "apps", "cluster", "testing"]
+LAYERS = ["base", "coro", "sync", "wire", "loop", "net", "link", "actor", "app", "testing"]
 ROOMS = {"actor": ["core", "messaging", "node", "door", "remote", "supervision"]}  # of which none holds a public header
 
 

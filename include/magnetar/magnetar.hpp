@@ -1,6 +1,6 @@
 #pragma once
 
-/// All of magnetar except the applications, the cluster and the testing kit.
+/// All of magnetar except the applications (app.hpp) and the testing kit (testing/).
 #include <magnetar/actor/arbiter.hpp>
 #include <magnetar/actor/groups.hpp>
 #include <magnetar/actor/open_commands.hpp>

@@ -46,8 +46,8 @@ struct MonitorOptions {
     /// code 1.
     std::uint32_t restarts = 10;
     std::chrono::nanoseconds window = std::chrono::seconds(60);
-    /// The first restart is immediate. The next one waits for `backoff`, each further one twice as long, up
-    /// to `max_backoff`; a random factor of 0.5 to 1.5 is applied. The delays start over after a window
+    /// The first restart is immediate. The next one waits for `backoff`, each further one twice as long, times
+    /// a random factor of 0.5 to 1.5, and none longer than `max_backoff`. The delays start over after a window
     /// without restarts.
     std::chrono::nanoseconds backoff = std::chrono::milliseconds(50);
     std::chrono::nanoseconds max_backoff = std::chrono::seconds(5);

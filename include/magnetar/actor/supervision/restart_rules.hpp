@@ -28,8 +28,8 @@ public:
     explicit RestartHistory(const RestartRules& rules) noexcept : rules_(rules), chance_(rules.seed) {}
 
     // Counts a restart and returns its delay: none for the first within the window, then the backoff, which
-    // doubles up to its limit, times a random factor of 0.5 to 1.5. Empty when there were too many within the
-    // window.
+    // doubles each time, times a random factor of 0.5 to 1.5, but at most a random part, from half on, of the
+    // limit. Empty when there were too many within the window.
     std::optional<Nanoseconds> next(LoopClock::time_point now);
     std::size_t within_window() const noexcept { return recent_.size(); }
     std::uint64_t total() const noexcept { return total_; }
