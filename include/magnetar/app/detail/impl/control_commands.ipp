@@ -97,7 +97,7 @@ inline void set_levels(Actor<>&, std::string levels) {
     options.levels = std::move(levels);
     configure_log(options);
 }
-// A worker that hangs does not delay the others, and carries it out if it continues.
+// A worker that hangs does not delay the others; it keeps its levels.
 inline Task<std::string> send_levels(ActorProxy<> worker, std::string levels) {
     std::string silent;
     try {
