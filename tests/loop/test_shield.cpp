@@ -2,6 +2,7 @@
 #include <magnetar/base/errors.hpp>
 #include <magnetar/loop/shield.hpp>
 #include <magnetar/loop/timer.hpp>
+#include <magnetar/sync/event.hpp>
 
 #include <memory>
 #include <stdexcept>
@@ -118,6 +119,35 @@ TEST_CASE("shield: undo gets the result that no one is left to receive") {
     auto task = shield(lease_after(1min, 9, log), [](int value) { return SlowUndo{}(value); });
     on.loop.run(wait_a_second(on.loop, std::move(task), log));
     CHECK(log == Log{"cancelled", "the task has ended", "slow undo 9"});
+}
+
+TEST_CASE("shield: a result that comes in the turn in which the waiter is cancelled is undone") {
+    ShieldLoop on;
+    Log log;
+    undone = &log;
+    on.loop.run([](EventLoop& loop) -> Task<> {
+        for (bool set_first : {true, false}) {
+            Event event;
+            auto acquired = [](Event& event) -> Task<int> {
+                co_await event.wait();
+                co_return 7;
+            };
+            Job<int> job = loop.start(shield(acquired(event), Undo{}));
+            co_await sleep(1s);
+            if (set_first) event.set();
+            job.cancel();
+            event.set();
+            bool cancelled = false;
+            try {
+                co_await job;
+            } catch (const Cancelled&) {
+                cancelled = true;
+            }
+            CHECK(cancelled);
+            co_await sleep(1s);
+        }
+    }(on.loop));
+    CHECK(log == Log(2, "undo 7"));
 }
 
 TEST_CASE("shield: a task that fails after its waiter has gone is reported, and nothing is undone") {

@@ -1,4 +1,4 @@
-// expect: the actor's state cannot be constructed from these arguments: pass spawn() the arguments of its constructor
+// expect: the actor's state cannot be made from these arguments: pass spawn() the arguments of its constructor
 // braces take
 #include <magnetar/magnetar.hpp>
 

@@ -1,4 +1,4 @@
-// expect: the actor's state cannot be constructed from these arguments
+// expect: the actor's state cannot be made from these arguments
 #include <magnetar/magnetar.hpp>
 
 using namespace magnetar;

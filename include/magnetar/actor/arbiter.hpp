@@ -158,7 +158,7 @@ public:
                   detail::Arguments<detail::Kept<A>...>(std::forward<A>(arguments)...)) {
         static_assert(
             detail::StateFrom<State, detail::Kept<A>...>,
-            "the actor's state cannot be constructed from these arguments: pass Arbiter the arguments of its constructor or aggregate initialization");
+            "the actor's state cannot be made from these arguments: pass Arbiter the arguments of its constructor or aggregate initialization");
     }
 
     /// Runs until it is stopped and everything it controls has ended; returns the exit code for main. An

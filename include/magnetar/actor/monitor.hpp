@@ -388,7 +388,7 @@ template <class Worker, class... A>
 MonitorSpec monitor_spec(const MonitorOptions<Worker>& options, A&&... arguments) {
     static_assert(
         StateFrom<Worker, Kept<A>...>,
-        "the actor's state cannot be constructed from these arguments: pass add_monitor the arguments of its constructor or aggregate initialization");
+        "the actor's state cannot be made from these arguments: pass add_monitor the arguments of its constructor or aggregate initialization");
     MonitorSpec spec;
     spec.name = options.name;
     spec.settings = settings_of(options);

@@ -80,7 +80,7 @@ template <class State = void, class... A>
 detail::SpawnAwaiter<State, detail::Kept<A>...> spawn(SpawnOptions<State> options, A&&... arguments) {
     static_assert(
         detail::StateFrom<State, detail::Kept<A>...>,
-        "the actor's state cannot be constructed from these arguments: pass spawn() the arguments of its constructor or aggregate initialization");
+        "the actor's state cannot be made from these arguments: pass spawn() the arguments of its constructor or aggregate initialization");
     if constexpr (detail::StateFrom<State, detail::Kept<A>...>)
         return {options, detail::Arguments<detail::Kept<A>...>(std::forward<A>(arguments)...)};
     else return detail::refused<detail::SpawnAwaiter<State, detail::Kept<A>...>>();

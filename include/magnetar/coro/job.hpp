@@ -136,6 +136,8 @@ public:
     }
     /// True when the job has ended, and for a Job that was moved from or detached.
     bool done() const noexcept { return !state_ || state_->completed(); }
+    /// True when an await of it has returned its result, or thrown its exception.
+    bool joined() const noexcept { return state_ && state_->joined; }
 
     /// Lets the job run on without this handle, like dropping the Job.
     void detach() noexcept {

@@ -19,7 +19,7 @@ Task<T> shield_in(JobOwner* owner, Task<T> task, Task<> (*undo)(Job<T>)) {
     try {
         co_return co_await job;
     } catch (const Cancelled&) {
-        if (job.done()) throw;  // the task itself was cancelled
+        if (job.joined()) throw;  // the task itself was cancelled
     }
     if (undo) loop.start(undo(std::move(job)), owner).detach();
     throw Cancelled();
