@@ -47,7 +47,7 @@ struct Activity {
     bool running() const noexcept { return stretch.load(std::memory_order_seq_cst) % 2 == 1; }
     void begin(std::uint64_t number, const std::string_view* name) noexcept {
         owner.store(number, std::memory_order_relaxed);
-        command.store(name, std::memory_order_relaxed);
+        command.store(name, std::memory_order_release);
     }
 };
 

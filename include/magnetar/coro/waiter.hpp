@@ -71,10 +71,10 @@ public:
     void for_each_place(F visit) const;
     /// What it executes, for people: a command's name, or a server's connection; empty for other work.
     std::string_view command() const noexcept { return command_name_ ? *command_name_ : std::string_view(); }
-    /// Sets that for the running job; the text must outlive the job.
+    /// Sets that for the running job. The text must never be freed: the stall watch may read it later.
     void set_command(const std::string_view& name) noexcept {
         command_name_ = &name;
-        scheduler_->activity->command.store(&name, std::memory_order_relaxed);
+        scheduler_->activity->command.store(&name, std::memory_order_release);
     }
     /// For an operation that succeeded although its cancellation was requested: the next operation is
     /// cancelled instead.

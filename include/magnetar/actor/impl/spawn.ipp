@@ -62,11 +62,11 @@ Task<ActorProxy<>> ask_for(Address supervisor, Address parent, SpawnRequest_ req
 
 MAGNETAR_DECL Task<> undo_spawn(Job<ActorProxy<>> spawning) {
     try {
-        ActorProxy<> nobodys = co_await spawning;
+        ActorProxy<> orphan = co_await spawning;
         // A process belongs to the arbiter, which has recorded its spawner.
-        if (this_node == 0 || nobodys.address().where.node() == this_node)
-            post_tell<end_command>(nobodys.address());
-        else co_await make_request<kill_command>(the_node->arbiter, nobodys.id().to_string());
+        if (this_node == 0 || orphan.address().where.node() == this_node)
+            post_tell<end_command>(orphan.address());
+        else co_await make_request<kill_command>(the_node->arbiter, orphan.id().to_string());
     } catch (const std::exception&) {
         // The spawn failed: there is nothing to undo.
     }

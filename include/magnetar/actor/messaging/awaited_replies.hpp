@@ -15,9 +15,9 @@ struct Outstanding : ListNode {
 };
 
 List<Outstanding>& outstanding();
-void wait_for_loop(Outstanding& waiting, std::uint32_t handle) noexcept;
+void wait_for_loop(Outstanding& waiting, std::uint32_t loop) noexcept;
 
 // Notifies all threads of this process that the loop of this door will never answer.
-void give_up_loop(std::uint32_t handle);
+void give_up_loop(std::uint32_t loop);
 
 }  // namespace magnetar::inline MAGNETAR_MODE::detail

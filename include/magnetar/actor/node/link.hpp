@@ -52,7 +52,7 @@ private:
     void take(const Introduction& introduction);
     void take(const NodeEnd& end);
     // They throw FrameError for a message that the peer may not send.
-    void check_greeted() const;
+    void check_handshake() const;
     void check_sender(Address& sender) const;
     void check_reach(const CommandEntry& command, ActorId target) const;
 

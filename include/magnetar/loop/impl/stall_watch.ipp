@@ -132,7 +132,7 @@ MAGNETAR_DECL void StallWatch::look(std::chrono::nanoseconds since_last) {
     if (kept_ < next_report_) return;
     auto passed = std::exchange(next_report_, next_report_ * 10);
     auto owner = loop_.activity->owner.load(std::memory_order_relaxed);
-    auto* command = loop_.activity->command.load(std::memory_order_relaxed);
+    auto* command = loop_.activity->command.load(std::memory_order_acquire);
     Logger(name_).warning("event loop blocked for more than {} by {}{}{}",
                           detail::duration_text(std::chrono::duration<double>(passed).count()),
                           command ? *command : "a hook or job",

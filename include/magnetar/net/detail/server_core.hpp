@@ -116,8 +116,7 @@ private:
     // Whether the error means a lost peer, which is no failure of the handler.
     static bool is_lost(const std::exception& error) noexcept;
 
-    std::string title_;            // "a connection of server 127.0.0.1:8080", of each connection's job
-    std::string_view title_view_;  // of title_
+    const std::string_view* title_ = nullptr;  // of each connection's job: see title_of
     std::optional<Job<>> accepting_;
     std::size_t users_ = 0, serving_ = 0;
     bool abandoned_ = false;

@@ -9,7 +9,7 @@
 namespace magnetar::inline MAGNETAR_MODE::detail {
 
 MAGNETAR_DECL std::vector<OpenCommand>& open_commands() {
-    static std::vector<OpenCommand> all;
+    static auto& all = *new std::vector<OpenCommand>;  // never freed: the stall watch reads the names
     return all;
 }
 

@@ -82,7 +82,7 @@ inline void Link::read(const WebSocketMessage& frame) {
 
 MAGNETAR_DECL void Link::take(LinkMessage message) {
     if (auto* hello = std::get_if<Hello>(&message)) return session_.take(*hello);
-    check_greeted();
+    check_handshake();
     std::visit(
         [this]<class Message>(Message& one) {
             if constexpr (requires { session_.take(one); }) session_.take(one);
@@ -92,7 +92,7 @@ MAGNETAR_DECL void Link::take(LinkMessage message) {
 }
 
 MAGNETAR_DECL void Link::take(CallOnWire& call) {
-    check_greeted();
+    check_handshake();
     if (call.misfit) {
         if (call.tell) std::rethrow_exception(call.misfit);
         return session_.answer_error(call.id, call.misfit);
@@ -111,7 +111,7 @@ MAGNETAR_DECL void Link::take(CallOnWire& call) {
 
 // The checks are inline, as every message passes them.
 
-inline void Link::check_greeted() const {
+inline void Link::check_handshake() const {
     if (!session_.handshake_done()) throw FrameError(CloseCode::protocol_error, "link: no hello");
 }
 

@@ -469,7 +469,7 @@ MAGNETAR_DECL void Supervisor::give_up(ChildRecord& child) {
     const std::string_view* command = nullptr;
     if (child.handshake_done)
         command = loop_handle_at(child.address.where.loop_index())
-                      ->activity.command.load(std::memory_order_relaxed);
+                      ->activity.command.load(std::memory_order_acquire);
     Logger(child.to_string())
         .error("its thread hangs and cannot be ended: abandoned. Last command started: {}",
                command ? *command : "none");

@@ -7,9 +7,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <mutex>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <typeinfo>
+#include <utility>
 
 #include <magnetar/base/detail/list.hpp>
 #include <magnetar/base/detail/pool.hpp>
@@ -43,11 +47,33 @@ MAGNETAR_DECL ServerCore::ServerCore(const TcpServerOptions& o) : options(o) {
             fmt::format("keep_alive of {} ms: must not be negative", o.keep_alive.count()));
 }
 
+namespace servers {
+
+// Such as "a connection of server 127.0.0.1:8080". Never freed: the stall watch reads it on another thread, and
+// may do so after the server has ended.
+struct Title {
+    std::string text;
+    std::string_view view;
+    Title* next;
+};
+inline const std::string_view& title_of(const std::string& address) {
+    static std::mutex mutex;
+    static Title* first = nullptr;
+    std::string text = "a connection of server " + address;
+    std::lock_guard lock(mutex);
+    for (Title* title = first; title; title = title->next)
+        if (title->text == text) return title->view;
+    first = new Title{std::move(text), {}, first};
+    first->view = first->text;
+    return first->view;
+}
+
+}  // namespace servers
+
 MAGNETAR_LAZY_BODY void ServerCore::begin(Listener l) {
     if (listener || closing) throw std::logic_error("start_serving of a server that serves already, or did");
     listener.emplace(std::move(l));
-    title_ = "a connection of server " + listener->address().to_string();
-    title_view_ = title_;
+    title_ = &servers::title_of(listener->address().to_string());
     if (options.max_connections > 0) listener->accept_singly();  // a full server accepts none ahead
     accepting_.emplace(listener->loop().start(accept_all(Ref(this))));
 }
@@ -140,7 +166,7 @@ MAGNETAR_DECL ServerCore::Place::~Place() {
 MAGNETAR_LAZY_BODY Task<> ServerCore::serve(Place place, Stream stream) {
     ServerCore& core = *place.core;
     if (core.abandoned_) co_return;
-    current_job()->set_command(core.title_view_);
+    current_job()->set_command(*core.title_);
     Connection connection(core, std::move(stream), place.number);
     try {
         if (!core.options.proxies.empty()) {
